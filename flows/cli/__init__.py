@@ -1,0 +1,65 @@
+"""The ``mevflow`` command. Each subcommand is one file, imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from operators.errors import MevflowError
+
+#: Subcommand -> (module, attribute). Kept as text so that ``mevflow --help`` imports none of them.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "broker": ("flows.cli.broker", "Run the embedded Kafka broker: start, stop, status."),
+    "topics": ("flows.cli.topics", "Create and list Kafka topics."),
+    "feed": ("flows.cli.feed", "Publish recorded days to Kafka."),
+    "parse": ("flows.cli.parse", "Parse recorded transactions and check the result."),
+    "clickhouse": ("flows.cli.clickhouse", "Run the embedded ClickHouse: start, stop, migrate, query."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and help, and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[name][0])
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mevflow")
+def cli() -> None:
+    """Watch every swap, find cyclic arbitrage, learn how to bid for it, keep the history queryable."""
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Run the command line; turn every error into one message and its exit code."""
+    try:
+        code = cli.main(args=argv, prog_name="mevflow", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as wrong:
+        wrong.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except MevflowError as error:
+        click.echo(f"mevflow: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,76 @@
+"""Configuration, read once at the edge: defaults < mevflow.toml < environment (MEVFLOW_KAFKA__BOOTSTRAP) < flags."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+class KafkaConfig(BaseModel):
+    """Where the broker is, or where the embedded one listens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    bootstrap: str = "127.0.0.1:9092"
+    controller_port: int = 9093
+    heap_mb: int = 768
+
+
+class ClickHouseConfig(BaseModel):
+    """Where ClickHouse answers HTTP, or where the embedded one listens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    host: str = "127.0.0.1"
+    port: int = 8123
+    database: str = "mevflow"
+    user: str = "default"
+    password: SecretStr = SecretStr("")
+
+
+class WebSocketConfig(BaseModel):
+    """Where the fan-out hub listens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    host: str = "127.0.0.1"
+    port: int = 8002
+
+
+class Config(BaseSettings):
+    """Everything that a deployment may set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MEVFLOW_",
+        env_nested_delimiter="__",
+        toml_file="mevflow.toml",
+        extra="forbid",
+        frozen=True,
+    )
+    var: Path = Path("var")
+    topologies: Path = Path("topologies.yaml")
+    kafka: KafkaConfig = KafkaConfig()
+    clickhouse: ClickHouseConfig = ClickHouseConfig()
+    websocket: WebSocketConfig = WebSocketConfig()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+@cache
+def config() -> Config:
+    """The configuration of this process."""
+    return Config()

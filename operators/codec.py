@@ -1,0 +1,82 @@
+"""Protobuf messages as Arrow columns and back, without a Python object a message.
+
+A batch in flight is a message's columns (as ptars lays them out: bytes as ``binary``, enums as ``int32``,
+128-bit amounts as 16-byte ``binary``) followed by the coordinates of the Kafka record that each row comes from.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import ptars
+import pyarrow as pa
+from google.protobuf import symbol_database
+from google.protobuf.message import Message
+
+from operators.errors import UsageError
+from proto.mevflow.v1 import control_pb2, dead_letter_pb2, decision_pb2, market_pb2, realtime_pb2
+
+FILES = [
+    module.DESCRIPTOR for module in (market_pb2, decision_pb2, control_pb2, realtime_pb2, dead_letter_pb2)
+]
+
+#: Where a row comes from. Constant columns, so the topic is dictionary-encoded.
+COORDINATES = pa.schema(
+    [
+        pa.field("source_topic", pa.dictionary(pa.int8(), pa.utf8())),
+        pa.field("source_partition", pa.int32()),
+        pa.field("source_offset", pa.int64()),
+    ]
+)
+
+#: What a source emits: undecoded values with their coordinates. ``timestamp_us`` is the record's (chain time).
+RAW = pa.schema(
+    [
+        pa.field("value", pa.binary()),
+        pa.field("timestamp_us", pa.int64()),
+        *COORDINATES,
+    ]
+)
+
+
+class Codec:
+    """One message type's columns. ``schema`` has the message's own fields only."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.message: type[Message] = message_type(name)
+        pool = ptars.HandlerPool(FILES)
+        self._handler = pool.get_for_message(self.message.DESCRIPTOR)
+        columns: pa.Schema = self._handler.list_to_record_batch([]).schema
+        #: The message's own columns; the metadata names the message, so that a sink knows what it gets.
+        self.schema: pa.Schema = columns.with_metadata({b"message": name.encode()})
+        #: The message's columns followed by COORDINATES: what flows between stages.
+        self.located: pa.Schema = pa.schema([*columns, *COORDINATES], metadata=self.schema.metadata)
+
+    def decode(self, values: pa.BinaryArray) -> pa.RecordBatch:
+        """Decode serialized messages. Raises ValueError when any one of them is malformed."""
+        return self._handler.array_to_record_batch(values).replace_schema_metadata(self.schema.metadata)
+
+    def encode(self, batch: pa.RecordBatch) -> pa.BinaryArray:
+        """Serialize the message's columns of ``batch``; other columns are left out."""
+        return self._handler.record_batch_to_array(batch.select(self.schema.names))
+
+
+@cache
+def codec(name: str) -> Codec:
+    """The codec of a message by its full name, e.g. ``mevflow.v1.Swap``. Raises UsageError if unknown."""
+    return Codec(name)
+
+
+def message_type(name: str) -> type[Message]:
+    """The generated class of a message by its full name. Raises UsageError if unknown."""
+    known = {f"{file.package}.{message}" for file in FILES for message in file.message_types_by_name}
+    if name not in known:
+        raise UsageError(
+            f"unknown message {name!r}", hint=f"one of {', '.join(sorted(known))}", key="message"
+        )
+    return symbol_database.Default().pool.FindMessageTypeByName(name)._concrete_class
+
+
+#: The schema of every ``errors`` port.
+ERRORS: pa.Schema = codec("mevflow.v1.DeadLetter").schema

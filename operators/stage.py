@@ -1,0 +1,131 @@
+"""The contract of a stage: Arrow batches in on named ports, Arrow batches out on named ports.
+
+A stage is deterministic: no wall clock, no global randomness, no I/O. What it needs to know of its
+surroundings comes through :class:`StageContext`. Its memory is bounded, and ``snapshot`` holds all of
+its state in a versioned, pickle-free form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+#: A watermark that no event can precede: the source has ended, or has nothing more right now.
+CAUGHT_UP_US = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """A source's word that no event older than ``hold_us`` (chain time) is outstanding.
+
+    ``final`` says that the stream ends here. A live source that has read all there is says
+    ``CAUGHT_UP_US`` without ``final``; events that arrive later may be older than others already seen.
+    """
+
+    hold_us: int
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StageContext:
+    """What a stage may know of its surroundings.
+
+    ``run_id`` is empty for the live run and names a replay otherwise; it is never part of a
+    deterministic id, so that a replay gives the ids of the live run.
+    """
+
+    topology: str
+    node: str
+    run_id: str = ""
+    shard: int = 0
+    shards: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A control command as a stage sees it."""
+
+    command_id: str
+    kind: str
+    target: str
+    version: int
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """A stage's answer to a command."""
+
+    status: str  # APPLIED | REJECTED | STALE | DUPLICATE
+    reason: str = ""
+    detail: str = ""
+
+
+class Settings(BaseModel):
+    """Base of every stage's settings: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Output = Iterable[tuple[str, pa.RecordBatch]]
+
+
+class Stage:
+    """Base of every stage. Subclasses declare ports and settings, and implement ``process``.
+
+    Class attributes
+    ----------------
+    use : the name in a topology file (``arbitrage.detect``).
+    summary : one line for ``mevflow topologies stages``.
+    settings_type : the pydantic model of ``with:``.
+
+    Notes
+    -----
+    ``input_schemas``/``output_schemas`` may depend on the settings (``decode`` emits what ``message``
+    names), so they are class methods that take them. A single input is called ``in``, a single output ``out``;
+    ``errors`` is the port of dead letters.
+    """
+
+    use: ClassVar[str]
+    summary: ClassVar[str] = ""
+    settings_type: ClassVar[type[Settings]] = Settings
+
+    def __init__(self, settings: Settings, context: StageContext) -> None:
+        self.settings = settings
+        self.context = context
+
+    @classmethod
+    def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
+        """Port -> schema that it takes (None: any)."""
+        raise NotImplementedError
+
+    @classmethod
+    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
+        """Port -> schema that it emits."""
+        raise NotImplementedError
+
+    def process(self, port: str, batch: pa.RecordBatch) -> Output:
+        """Take one batch; give any number of ``(port, batch)``. Never mutates ``batch``."""
+        raise NotImplementedError
+
+    def on_watermark(self, port: str, watermark: Watermark) -> Output:
+        """React to progress on one input. The runtime passes the watermark on afterwards."""
+        return ()
+
+    def on_control(self, command: Command) -> Ack | None:
+        """Apply a command, or say None when it is not for this stage."""
+        return None
+
+    def snapshot(self) -> bytes:
+        """All state, versioned and free of pickle."""
+        return b""
+
+    def restore(self, state: bytes) -> None:
+        """Take a snapshot's state. Raises StateError when it does not fit."""
+
+
+StageFactory = Callable[[Settings, StageContext], Stage]

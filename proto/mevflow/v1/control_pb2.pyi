@@ -1,0 +1,96 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ControlCommand(_message.Message):
+    __slots__ = ("command_id", "topology", "kind", "target", "version", "nonce", "issuer", "issued_at_us", "expires_at_us", "spec_hash", "payload")
+    COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    ISSUED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_US_FIELD_NUMBER: _ClassVar[int]
+    SPEC_HASH_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    command_id: str
+    topology: str
+    kind: str
+    target: str
+    version: int
+    nonce: bytes
+    issuer: str
+    issued_at_us: int
+    expires_at_us: int
+    spec_hash: bytes
+    payload: bytes
+    def __init__(self, command_id: _Optional[str] = ..., topology: _Optional[str] = ..., kind: _Optional[str] = ..., target: _Optional[str] = ..., version: _Optional[int] = ..., nonce: _Optional[bytes] = ..., issuer: _Optional[str] = ..., issued_at_us: _Optional[int] = ..., expires_at_us: _Optional[int] = ..., spec_hash: _Optional[bytes] = ..., payload: _Optional[bytes] = ...) -> None: ...
+
+class ControlAck(_message.Message):
+    __slots__ = ("command_id", "topology", "shard", "run_id", "version", "nonce", "status", "reason", "detail", "topic", "partition", "offset", "timestamp_us", "stage")
+    class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STATUS_UNSPECIFIED: _ClassVar[ControlAck.Status]
+        APPLIED: _ClassVar[ControlAck.Status]
+        REJECTED: _ClassVar[ControlAck.Status]
+        STALE: _ClassVar[ControlAck.Status]
+        DUPLICATE: _ClassVar[ControlAck.Status]
+    STATUS_UNSPECIFIED: ControlAck.Status
+    APPLIED: ControlAck.Status
+    REJECTED: ControlAck.Status
+    STALE: ControlAck.Status
+    DUPLICATE: ControlAck.Status
+    COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
+    SHARD_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    TOPIC_FIELD_NUMBER: _ClassVar[int]
+    PARTITION_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_US_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    command_id: str
+    topology: str
+    shard: int
+    run_id: str
+    version: int
+    nonce: bytes
+    status: ControlAck.Status
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    timestamp_us: int
+    stage: str
+    def __init__(self, command_id: _Optional[str] = ..., topology: _Optional[str] = ..., shard: _Optional[int] = ..., run_id: _Optional[str] = ..., version: _Optional[int] = ..., nonce: _Optional[bytes] = ..., status: _Optional[_Union[ControlAck.Status, str]] = ..., reason: _Optional[str] = ..., detail: _Optional[str] = ..., topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., stage: _Optional[str] = ...) -> None: ...
+
+class Heartbeat(_message.Message):
+    __slots__ = ("topology", "shard", "run_id", "timestamp_us", "policy_version", "messages", "lag", "spec_hash")
+    TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
+    SHARD_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_US_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    LAG_FIELD_NUMBER: _ClassVar[int]
+    SPEC_HASH_FIELD_NUMBER: _ClassVar[int]
+    topology: str
+    shard: int
+    run_id: str
+    timestamp_us: int
+    policy_version: int
+    messages: int
+    lag: int
+    spec_hash: str
+    def __init__(self, topology: _Optional[str] = ..., shard: _Optional[int] = ..., run_id: _Optional[str] = ..., timestamp_us: _Optional[int] = ..., policy_version: _Optional[int] = ..., messages: _Optional[int] = ..., lag: _Optional[int] = ..., spec_hash: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,53 @@
+"""The contract of a sink: take batches, make them durable at a snapshot, know after a crash what is already there.
+
+Sinks know nothing of Bytewax; ``flows`` wraps them. A batch says what it holds in its schema's metadata:
+``batch.schema.metadata[b"message"]`` is the full protobuf name, so one sink can serve several edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import pyarrow as pa
+
+from operators.stage import Settings, StageContext, Watermark
+
+
+class Sink:
+    """Base of every sink; see :class:`operators.stage.Stage` for the class attributes."""
+
+    use: ClassVar[str]
+    summary: ClassVar[str] = ""
+    settings_type: ClassVar[type[Settings]] = Settings
+
+    def __init__(self, settings: Settings, context: StageContext) -> None:
+        self.settings = settings
+        self.context = context
+
+    @classmethod
+    def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
+        """Port -> schema that it takes (None: any that ``accepts`` allows)."""
+        return {"in": None}
+
+    @classmethod
+    def accepts(cls, settings: Settings, message: str) -> bool:
+        """Whether batches of this protobuf message may be wired to the sink."""
+        return True
+
+    def open(self, state: bytes | None) -> None:
+        """Connect; ``state`` is an earlier snapshot after a restart, None on a first start."""
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take a batch. Blocks while the other side is slow (this is the backpressure)."""
+        raise NotImplementedError
+
+    def on_watermark(self, watermark: Watermark) -> None:
+        """Progress, with nothing to write: a chance to send what lingers."""
+
+    def snapshot(self) -> bytes:
+        """Make everything written durable, then give the state to resume from."""
+        return b""
+
+    def close(self) -> None:
+        """Flush and let go of connections."""

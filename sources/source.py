@@ -1,0 +1,61 @@
+"""The contract of a source: poll columnar batches, say how far time has come, resume where it stood.
+
+Sources know nothing of Bytewax; ``flows`` wraps them. One source object runs in one shard and reads all of
+its partitions, so that it can keep them aligned in chain time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import pyarrow as pa
+
+from operators.stage import Settings, StageContext, Watermark
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What one poll gave: batches by output port, and the watermark after them.
+
+    ``ended`` is True once a bounded source has given everything; it is not polled again.
+    """
+
+    batches: list[tuple[str, pa.RecordBatch]] = field(default_factory=list)
+    watermark: Watermark | None = None
+    ended: bool = False
+
+
+class Source:
+    """Base of every source; see :class:`operators.stage.Stage` for the class attributes."""
+
+    use: ClassVar[str]
+    summary: ClassVar[str] = ""
+    settings_type: ClassVar[type[Settings]] = Settings
+
+    def __init__(self, settings: Settings, context: StageContext) -> None:
+        self.settings = settings
+        self.context = context
+
+    @classmethod
+    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
+        """Port -> schema that it emits."""
+        raise NotImplementedError
+
+    def open(self, state: bytes | None) -> None:
+        """Connect, and go to ``state`` (an earlier snapshot) or to the configured start."""
+
+    def poll(self) -> Poll:
+        """Give what is there, waiting a few milliseconds at most."""
+        raise NotImplementedError
+
+    def snapshot(self) -> bytes:
+        """The position after everything that ``poll`` has given so far."""
+        raise NotImplementedError
+
+    def committed(self, state: bytes) -> None:
+        """``state`` (an earlier snapshot) is durable: publish the offsets for lag tools."""
+
+    def close(self) -> None:
+        """Let go of connections."""
