@@ -1,4 +1,7 @@
-"""Configuration, read once at the edge: defaults < mevflow.toml < environment (MEVFLOW_KAFKA__BOOTSTRAP) < flags."""
+"""Configuration, read once at the edge.
+
+Defaults < ``mevflow.toml`` < environment (``MEVFLOW_KAFKA__BOOTSTRAP``) < flags; unknown keys are errors.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from functools import cache
 
 import ptars
 import pyarrow as pa
-from google.protobuf import symbol_database
+from google.protobuf import message_factory
 from google.protobuf.message import Message
 
 from operators.errors import UsageError
@@ -70,12 +70,12 @@ def codec(name: str) -> Codec:
 
 def message_type(name: str) -> type[Message]:
     """The generated class of a message by its full name. Raises UsageError if unknown."""
-    known = {f"{file.package}.{message}" for file in FILES for message in file.message_types_by_name}
-    if name not in known:
-        raise UsageError(
-            f"unknown message {name!r}", hint=f"one of {', '.join(sorted(known))}", key="message"
-        )
-    return symbol_database.Default().pool.FindMessageTypeByName(name)._concrete_class
+    for file in FILES:
+        for short, descriptor in file.message_types_by_name.items():
+            if f"{file.package}.{short}" == name:
+                return message_factory.GetMessageClass(descriptor)
+    known = sorted(f"{file.package}.{short}" for file in FILES for short in file.message_types_by_name)
+    raise UsageError(f"unknown message {name!r}", hint=f"one of {', '.join(known)}", key="message")
 
 
 #: The schema of every ``errors`` port.

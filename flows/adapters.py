@@ -1,0 +1,184 @@
+"""Sources, stages and sinks as Bytewax sees them.
+
+What travels between two Bytewax steps is an :class:`Envelope`: a batch on a port, or a watermark. One
+worker runs a whole shard, so an envelope is handed over by reference and a batch of any size costs the
+engine one item.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from bytewax.operators import StatefulBatchLogic
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+
+from flows.meter import Meter
+from operators.stage import Stage, Watermark
+from sinks.sink import Sink
+from sources.source import Source
+
+_KEY = "all"
+_IDLE = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One item of the dataflow. ``edge`` says which wire it came by; a watermark has no batch."""
+
+    port: str
+    batch: pa.RecordBatch | None = None
+    watermark: Watermark | None = None
+    edge: str = ""
+
+
+class SourceAdapter(FixedPartitionedSource[Envelope, bytes]):
+    """A source as one Bytewax partition: a poll a call, its position as the snapshot.
+
+    When ``drain`` is set the source ends without a final watermark: a stop closes nothing that is open.
+    """
+
+    def __init__(self, make: Callable[[], Source], drain: threading.Event, meter: Meter, node: str) -> None:
+        self._make, self._drain, self._meter, self._node = make, drain, meter, node
+
+    def list_parts(self) -> list[str]:
+        return [_KEY]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _SourcePart:
+        source = self._make()
+        source.open(resume_state)
+        return _SourcePart(source, self._drain, self._meter, self._node)
+
+
+class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
+    def __init__(self, source: Source, drain: threading.Event, meter: Meter, node: str) -> None:
+        self._source, self._drain, self._meter, self._node = source, drain, meter, node
+        self._ended = False
+        self._wake: datetime | None = None
+        self._last_snapshot: bytes | None = None
+
+    def next_batch(self) -> Iterable[Envelope]:
+        self._meter.tick()
+        if self._drain.is_set() or self._ended:
+            raise StopIteration
+        with self._meter.busy(self._node):
+            poll = self._source.poll()
+        self._ended = poll.ended
+        rows = 0
+        items = []
+        for port, batch in poll.batches:
+            rows += batch.num_rows
+            items.append(Envelope(port, batch))
+        if poll.watermark is not None:
+            items.append(Envelope("", watermark=poll.watermark))
+            self._meter.watermark(self._node, poll.watermark.hold_us)
+        self._meter.rows_out(self._node, rows)
+        self._wake = None if rows or self._ended else datetime.now(UTC) + _IDLE
+        return items
+
+    def next_awake(self) -> datetime | None:
+        return self._wake
+
+    def snapshot(self) -> bytes:
+        # The snapshot before this one is durable by now: only that is told to the consumer group.
+        if self._last_snapshot is not None:
+            self._source.committed(self._last_snapshot)
+        self._last_snapshot = self._source.snapshot()
+        return self._last_snapshot
+
+    def close(self) -> None:
+        self._source.close()
+
+
+class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
+    """A stage as one keyed Bytewax logic. Watermarks of several wires are joined by their minimum."""
+
+    def __init__(self, stage: Stage, edges: dict[str, str], meter: Meter, resume_state: bytes | None) -> None:
+        self._stage, self._meter, self._node = stage, meter, stage.context.node
+        self._edges = edges  # wire -> input port
+        self._holds: dict[str, Watermark] = {}
+        if resume_state is not None:
+            stage.restore(resume_state)
+
+    def on_batch(self, values: list[Envelope]) -> tuple[Iterable[Envelope], bool]:
+        out: list[Envelope] = []
+        with self._meter.busy(self._node):
+            for item in values:
+                if item.batch is not None:
+                    self._meter.rows_in(self._node, item.batch.num_rows)
+                    self._emit(out, self._stage.process(item.port, item.batch))
+                elif item.watermark is not None:
+                    self._progress(out, item.edge, item.watermark)
+        return out, False
+
+    def _emit(self, out: list[Envelope], outputs: Iterable[tuple[str, pa.RecordBatch]]) -> None:
+        for port, batch in outputs:
+            if batch.num_rows:
+                self._meter.rows_out(self._node, batch.num_rows)
+                out.append(Envelope(port, batch))
+
+    def _progress(self, out: list[Envelope], edge: str, watermark: Watermark) -> None:
+        self._holds[edge] = watermark
+        port = self._edges[edge]
+        self._emit(out, self._stage.on_watermark(port, self._joined(lambda e: self._edges[e] == port)))
+        joined = self._joined(lambda _: True)
+        out.append(Envelope("", watermark=joined))
+        self._meter.watermark(self._node, joined.hold_us)
+
+    def _joined(self, among: Callable[[str], bool]) -> Watermark:
+        holds = [self._holds.get(edge, Watermark(0)) for edge in self._edges if among(edge)]
+        return Watermark(min(h.hold_us for h in holds), all(h.final for h in holds))
+
+    def snapshot(self) -> bytes:
+        return self._stage.snapshot()
+
+
+class SinkAdapter(FixedPartitionedSink[Envelope, bytes]):
+    """A sink as one Bytewax partition; its snapshot is where what it was given becomes durable."""
+
+    def __init__(self, make: Callable[[], Sink], meter: Meter, node: str) -> None:
+        self._make, self._meter, self._node = make, meter, node
+
+    def list_parts(self) -> list[str]:
+        return [_KEY]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _SinkPart:
+        sink = self._make()
+        sink.open(resume_state)
+        return _SinkPart(sink, self._meter, self._node)
+
+
+class _SinkPart(StatefulSinkPartition[Envelope, bytes]):
+    def __init__(self, sink: Sink, meter: Meter, node: str) -> None:
+        self._sink, self._meter, self._node = sink, meter, node
+
+    def write_batch(self, items: list[Envelope]) -> None:
+        with self._meter.busy(self._node):
+            for item in items:
+                if item.batch is not None:
+                    self._meter.rows_in(self._node, item.batch.num_rows)
+                    self._sink.write(item.batch)
+                elif item.watermark is not None:
+                    self._sink.on_watermark(item.watermark)
+
+    def snapshot(self) -> bytes:
+        with self._meter.busy(self._node):
+            return self._sink.snapshot()
+
+    def close(self) -> None:
+        self._sink.close()
+
+
+def keyed(item: Envelope) -> tuple[str, Envelope]:
+    """Everything of a shard has one key: a stage's state is one thing."""
+    return _KEY, item
+
+
+def unkeyed(item: tuple[str, Any]) -> Any:
+    """Undo :func:`keyed`."""
+    return item[1]

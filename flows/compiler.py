@@ -1,0 +1,89 @@
+"""A resolved topology -> a Bytewax ``Dataflow``.
+
+Every wire keeps the order in which its source node emitted, also across ports: the wires between one
+pair of nodes are one Bytewax stream, so a stage that takes ``swaps`` and ``opportunities`` of the same
+detector sees them as they were given.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow, Stream
+
+from flows.adapters import Envelope, SinkAdapter, SourceAdapter, StageLogic, keyed, unkeyed
+from flows.meter import Meter
+from flows.resolve import ResolvedNode, ResolvedTopology, Wire
+from operators.stage import Stage, StageContext
+from sinks.sink import Sink
+from sources.source import Source
+
+
+def compile_topology(
+    topology: ResolvedTopology,
+    *,
+    meter: Meter,
+    drain: threading.Event,
+    run_id: str = "",
+    shard: int = 0,
+    shards: int = 1,
+) -> Dataflow:
+    """Build the dataflow of one shard. ``drain`` ends its sources where they stand."""
+    flow = Dataflow(topology.name.replace("-", "_"))
+    streams: dict[str, Stream[Envelope]] = {}
+    for node in topology.nodes:
+        context = StageContext(topology.name, node.name, run_id, shard, shards)
+        if issubclass(node.kind, Source):
+            source = SourceAdapter(partial(node.kind, node.settings, context), drain, meter, node.name)
+            streams[node.name] = op.input(node.name, flow, source)
+            continue
+        edges, merged = _inputs(node, streams)
+        into = op.map(f"{node.name}_key", merged, keyed)
+        if issubclass(node.kind, Sink):
+            sink = SinkAdapter(partial(node.kind, node.settings, context), meter, node.name)
+            op.output(node.name, into, sink)
+        elif issubclass(node.kind, Stage):
+            make = partial(node.kind, node.settings, context)
+            out = op.stateful_batch(node.name, into, _stage_builder(make, edges, meter))
+            streams[node.name] = op.map(f"{node.name}_out", out, unkeyed)
+    return flow
+
+
+def _stage_builder(
+    make: Callable[[], Stage], edges: dict[str, str], meter: Meter
+) -> Callable[[bytes | None], StageLogic]:
+    return lambda resume_state: StageLogic(make(), edges, meter, resume_state)
+
+
+def _inputs(
+    node: ResolvedNode, streams: dict[str, Stream[Envelope]]
+) -> tuple[dict[str, str], Stream[Envelope]]:
+    """Wire name -> input port, and the one stream of all inputs."""
+    by_source: dict[str, list[Wire]] = defaultdict(list)
+    for wire in node.wires:
+        by_source[wire.source].append(wire)
+    edges: dict[str, str] = {}
+    parts = []
+    for source, wires in by_source.items():
+        for wire in wires:
+            edges[f"{source}.{wire.source_port}>{wire.port}"] = wire.port
+        parts.append(op.flat_map(f"{node.name}_from_{source}", streams[source], _relabel(source, wires)))
+    return edges, parts[0] if len(parts) == 1 else op.merge(f"{node.name}_merge", *parts)
+
+
+def _relabel(source: str, wires: list[Wire]) -> Callable[[Envelope], list[Envelope]]:
+    """Keep what these wires carry, under the names of the ports that it goes to."""
+
+    def relabel(item: Envelope) -> list[Envelope]:
+        if item.watermark is not None:
+            return [
+                Envelope("", watermark=item.watermark, edge=f"{source}.{w.source_port}>{w.port}")
+                for w in wires
+            ]
+        return [Envelope(w.port, item.batch) for w in wires if w.source_port == item.port]
+
+    return relabel

@@ -1,0 +1,76 @@
+"""What a running shard says of itself: rows by node, busy seconds, event time; written to its status file."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from operators.stage import CAUGHT_UP_US
+
+_PERIOD_S = 0.5
+
+
+class Meter:
+    """Counters of one shard. ``path`` is replaced as a whole, so a reader never sees half of it."""
+
+    def __init__(self, path: Path | None, identity: dict[str, Any]) -> None:
+        self._path, self._identity = path, identity
+        self._nodes: dict[str, dict[str, float]] = {}
+        self._watermarks: dict[str, int] = {}
+        self._started = time.time()
+        self._next = 0.0
+        self.state = "starting"
+
+    def _node(self, name: str) -> dict[str, float]:
+        return self._nodes.setdefault(name, {"rows_in": 0, "rows_out": 0, "busy_s": 0.0})
+
+    def rows_in(self, node: str, rows: int) -> None:
+        self._node(node)["rows_in"] += rows
+
+    def rows_out(self, node: str, rows: int) -> None:
+        self._node(node)["rows_out"] += rows
+
+    def watermark(self, node: str, hold_us: int) -> None:
+        """Chain time up to which ``node`` is complete; "caught up" is kept apart from a time."""
+        self._watermarks[node] = hold_us
+
+    @contextmanager
+    def busy(self, node: str) -> Iterator[None]:
+        """Count the time inside as work of ``node``."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._node(node)["busy_s"] += time.perf_counter() - start
+
+    def tick(self) -> None:
+        """Write the status file when it is due."""
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _PERIOD_S
+            self.write()
+
+    def write(self, **fields: Any) -> None:
+        """Write the status file now."""
+        if self._path is None:
+            return
+        caught_up = bool(self._watermarks) and all(h == CAUGHT_UP_US for h in self._watermarks.values())
+        status = {
+            **self._identity,
+            "pid": os.getpid(),
+            "state": self.state,
+            "caught_up": caught_up,
+            "started_s": self._started,
+            "updated_s": time.time(),
+            "nodes": self._nodes,
+            **fields,
+        }
+        fresh = self._path.with_suffix(".tmp")
+        fresh.write_bytes(msgspec.json.encode(status))
+        fresh.replace(self._path)

@@ -1,0 +1,60 @@
+"""Where a running topology keeps its files, below ``<var>/run/<topology>`` (a replay: ``<var>/replay/...``)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from operators.errors import MevflowError
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The folder of one topology's run."""
+
+    root: Path
+
+    @classmethod
+    def live(cls, var: Path, topology: str) -> Layout:
+        return cls(var.absolute() / "run" / topology)
+
+    @classmethod
+    def replay(cls, var: Path, topology: str, run_id: str) -> Layout:
+        return cls(var.absolute() / "replay" / topology / run_id)
+
+    def make(self) -> Layout:
+        """Create the folder. Raises MevflowError when it cannot be written."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe = self.root / f".probe-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise MevflowError(
+                f"the state folder cannot be written: {error.strerror}",
+                hint="mend its permissions, or set MEVFLOW_VAR to a folder that you own",
+                file=str(self.root),
+            ) from error
+        return self
+
+    @property
+    def supervisor(self) -> Path:
+        return self.root / "supervisor.json"
+
+    @property
+    def spec(self) -> Path:
+        return self.root / "spec.json"
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results"
+
+    def status(self, shard: int) -> Path:
+        return self.root / f"shard-{shard}.json"
+
+    def log(self, shard: int) -> Path:
+        return self.root / f"shard-{shard}.log"
+
+    def recovery(self, shard: int) -> Path:
+        return self.root / "recovery" / f"shard-{shard}"
