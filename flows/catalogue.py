@@ -20,6 +20,7 @@ Part: TypeAlias = type[Source] | type[Stage] | type[Sink]
 BUILT_IN = {
     "kafka.source": "sources.kafka:KafkaSource",
     "decode": "operators.decode:Decode",
+    "realtime.wrap": "operators.realtime:RealtimeWrap",
     "arbitrage.detect": "operators.detect.stage:ArbitrageDetect",
     "bandit.decide": "operators.decide.stage:BanditDecide",
     "clickhouse.sink": "sinks.clickhouse:ClickHouseSink",

@@ -59,9 +59,7 @@ def _stage_builder(
     return lambda resume_state: StageLogic(make(), edges, meter, resume_state)
 
 
-def _inputs(
-    node: ResolvedNode, streams: dict[str, Stream[Envelope]]
-) -> tuple[dict[str, str], Stream[Envelope]]:
+def _inputs(node: ResolvedNode, streams: dict[str, Stream[Envelope]]) -> tuple[dict[str, str], Stream[Envelope]]:
     """Wire name -> input port, and the one stream of all inputs."""
     by_source: dict[str, list[Wire]] = defaultdict(list)
     for wire in node.wires:
@@ -80,10 +78,7 @@ def _relabel(source: str, wires: list[Wire]) -> Callable[[Envelope], list[Envelo
 
     def relabel(item: Envelope) -> list[Envelope]:
         if item.watermark is not None:
-            return [
-                Envelope("", watermark=item.watermark, edge=f"{source}.{w.source_port}>{w.port}")
-                for w in wires
-            ]
+            return [Envelope("", watermark=item.watermark, edge=f"{source}.{w.source_port}>{w.port}") for w in wires]
         return [Envelope(w.port, item.batch) for w in wires if w.source_port == item.port]
 
     return relabel

@@ -50,8 +50,10 @@ class Meter:
             self._node(node)["busy_s"] += time.perf_counter() - start
 
     def tick(self) -> None:
-        """Write the status file when it is due."""
+        """Write the status file when it is due. The first call means that everything is open: it runs."""
         now = time.monotonic()
+        if self.state == "starting":
+            self.state, self._next = "running", 0.0
         if now >= self._next:
             self._next = now + _PERIOD_S
             self.write()

@@ -69,9 +69,7 @@ class _Check:
     used_ports: set[tuple[str, str]] = field(default_factory=set)
 
     def problem(self, line: int, key: str, message: str, suggestion: str = "") -> None:
-        self.problems.append(
-            Problem(str(self.file.path), line, f"{self.topology.name}.{key}", message, suggestion)
-        )
+        self.problems.append(Problem(str(self.file.path), line, f"{self.topology.name}.{key}", message, suggestion))
 
 
 def check(file: TopologyFile, name: str) -> tuple[ResolvedTopology | None, list[Problem]]:
@@ -91,9 +89,7 @@ def check(file: TopologyFile, name: str) -> tuple[ResolvedTopology | None, list[
 def resolve(file: TopologyFile, name: str) -> ResolvedTopology:
     """Like :func:`check`, but raises UsageError that lists every problem of the file and the topology."""
     resolved, problems = check(file, name)
-    mine = [
-        p for p in file.problems if p.key == name or p.key.startswith((f"{name}.", "version", "defaults"))
-    ]
+    mine = [p for p in file.problems if p.key == name or p.key.startswith((f"{name}.", "version", "defaults"))]
     if resolved is None or mine:
         lines = "\n  ".join(str(problem) for problem in [*mine, *problems])
         raise UsageError(f"topology {name!r} is not valid:\n  {lines}")
@@ -145,9 +141,7 @@ def _wires(state: _Check, node: Node) -> tuple[Wire, ...]:
     for edge in node.edges:
         key = f"{node.name}.from"
         if edge.source not in state.topology.nodes:
-            state.problem(
-                edge.line, key, f"no node {edge.source!r}", did_you_mean(edge.source, state.topology.nodes)
-            )
+            state.problem(edge.line, key, f"no node {edge.source!r}", did_you_mean(edge.source, state.topology.nodes))
             continue
         if edge.source not in state.settings or node.name not in state.settings:
             state.used_ports.add((edge.source, edge.source_port or "out"))
@@ -158,23 +152,15 @@ def _wires(state: _Check, node: Node) -> tuple[Wire, ...]:
         source_port = edge.source_port or ("out" if "out" in outputs else data[0] if len(data) == 1 else "")
         port = edge.port or ("in" if "in" in inputs else next(iter(inputs), ""))
         if source_port not in outputs:
-            what = (
-                f"{edge.source!r} has no port {source_port!r}"
-                if source_port
-                else f"which port of {edge.source!r}?"
-            )
-            state.problem(
-                edge.line, key, what, did_you_mean(source_port, outputs) if outputs else "it is a sink"
-            )
+            what = f"{edge.source!r} has no port {source_port!r}" if source_port else f"which port of {edge.source!r}?"
+            state.problem(edge.line, key, what, did_you_mean(source_port, outputs) if outputs else "it is a sink")
             continue
         if port not in inputs:
             what = f"no input port {port!r}" if inputs else "a source takes no input"
             state.problem(edge.line, key, what, did_you_mean(port, inputs) if inputs else "remove `from`")
             continue
         state.used_ports.add((edge.source, source_port))
-        _check_schema(
-            state, node, edge.line, f"{edge.source}.{source_port}", outputs[source_port], inputs[port]
-        )
+        _check_schema(state, node, edge.line, f"{edge.source}.{source_port}", outputs[source_port], inputs[port])
         wires.append(Wire(edge.source, source_port, port))
     return tuple(wires)
 
@@ -190,9 +176,7 @@ def _check_schema(
             if f.name not in given.names or given.field(f.name).type != f.type
         ]
         detail = "; ".join(faults[:4]) or "columns differ in number or order"
-        state.problem(
-            line, key, f"{source} does not fit: {detail}", "put a stage between that gives these columns"
-        )
+        state.problem(line, key, f"{source} does not fit: {detail}", "put a stage between that gives these columns")
     kind = state.kinds[node.name]
     message = (given.metadata or {}).get(b"message", b"").decode()
     if issubclass(kind, Sink) and not kind.accepts(state.settings[node.name], message):
@@ -215,9 +199,7 @@ def _check_loose_ends(state: _Check, wires: dict[str, tuple[Wire, ...]]) -> None
             )
         data = [port for port in outputs if port != "errors"]
         if data and not any((node.name, port) in state.used_ports for port in data):
-            state.problem(
-                node.line, node.name, "nothing takes its output", "add a node with `from` it, or remove it"
-            )
+            state.problem(node.line, node.name, "nothing takes its output", "add a node with `from` it, or remove it")
 
 
 def _order(state: _Check, wires: dict[str, tuple[Wire, ...]]) -> list[str]:

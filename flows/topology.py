@@ -175,8 +175,7 @@ class _Reader:
             settings = CommentedMap()
         lines = {str(name): _line(settings, name) for name in settings}
         plain = {
-            str(name): self.plain(value, f"{key}.with.{name}", lines[str(name)])
-            for name, value in settings.items()
+            str(name): self.plain(value, f"{key}.with.{name}", lines[str(name)]) for name, value in settings.items()
         }
         edges = tuple(self.edges(key, spec.get("from"), _line(spec, "from", line)))
         return Node(name, str(spec["use"]), line, edges, plain, lines)
@@ -188,36 +187,25 @@ class _Reader:
             source, _, port = value.partition(".")
             return [Edge(source, port, "", line)]
         if isinstance(value, CommentedSeq):
-            return [
-                edge
-                for item in range(len(value))
-                for edge in self.edges(key, value[item], _line(value, item))
-            ]
+            return [edge for item in range(len(value)) for edge in self.edges(key, value[item], _line(value, item))]
         if isinstance(value, CommentedMap):
             return [
                 Edge(edge.source, edge.source_port, str(port), edge.line)
                 for port, item in value.items()
                 for edge in self.edges(key, item, _line(value, port))
             ]
-        self.problem(
-            line, f"{key}.from", "is NODE or NODE.PORT, a list of them, or a mapping PORT: NODE.PORT"
-        )
+        self.problem(line, f"{key}.from", "is NODE or NODE.PORT, a list of them, or a mapping PORT: NODE.PORT")
         return []
 
     def unknown(self, body: CommentedMap, key: str, known: tuple[str, ...]) -> None:
         for name in body:
             if name not in known:
-                self.problem(
-                    _line(body, name), f"{key}.{name}", "unknown key", did_you_mean(str(name), known)
-                )
+                self.problem(_line(body, name), f"{key}.{name}", "unknown key", did_you_mean(str(name), known))
 
     def plain(self, value: Any, key: str, line: int) -> Any:
         """YAML nodes as plain Python values, variables filled in."""
         if isinstance(value, CommentedMap):
-            return {
-                str(name): self.plain(item, f"{key}.{name}", _line(value, name))
-                for name, item in value.items()
-            }
+            return {str(name): self.plain(item, f"{key}.{name}", _line(value, name)) for name, item in value.items()}
         if isinstance(value, CommentedSeq):
             return [self.plain(item, key, line) for item in value]
         if isinstance(value, str):
@@ -251,11 +239,6 @@ def did_you_mean(name: str, known: Any) -> str:
 def _line(container: Any, key: Any, otherwise: int = 1) -> int:
     """1-based line of a key in a mapping, or of an item in a sequence."""
     try:
-        return (
-            int(
-                container.lc.key(key)[0] if isinstance(container, CommentedMap) else container.lc.item(key)[0]
-            )
-            + 1
-        )
+        return int(container.lc.key(key)[0] if isinstance(container, CommentedMap) else container.lc.item(key)[0]) + 1
     except (KeyError, AttributeError, TypeError):
         return otherwise

@@ -20,6 +20,8 @@ class Sink:
     use: ClassVar[str]
     summary: ClassVar[str] = ""
     settings_type: ClassVar[type[Settings]] = Settings
+    #: True for a sink that speaks to live readers: a replay leaves it out.
+    live_only: ClassVar[bool] = False
 
     def __init__(self, settings: Settings, context: StageContext) -> None:
         self.settings = settings

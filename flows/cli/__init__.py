@@ -13,11 +13,22 @@ from operators.errors import MevflowError
 
 #: Subcommand -> (module, attribute). Kept as text so that ``mevflow --help`` imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "broker": ("flows.cli.broker", "Run the embedded Kafka broker: start, stop, status."),
-    "topics": ("flows.cli.topics", "Create and list Kafka topics."),
+    "demo": ("flows.cli.demo", "Run the main job on the recorded days, with everything it needs."),
+    "doctor": ("flows.cli.doctor", "Check what this machine has and what is running."),
+    "topologies": ("flows.cli.topologies", "List, validate and draw the topologies of the topology file."),
+    "deploy": ("flows.cli.deploy", "Start a named topology."),
+    "status": ("flows.cli.status", "What runs, how fast, how far behind."),
+    "logs": ("flows.cli.logs", "What the shards of a topology wrote."),
+    "stop": ("flows.cli.stop", "Drain a topology."),
+    "replay": ("flows.cli.replay", "Run a topology over a window of history."),
     "feed": ("flows.cli.feed", "Publish recorded days to Kafka."),
     "parse": ("flows.cli.parse", "Parse recorded transactions and check the result."),
+    "opportunities": ("flows.cli.opportunities", "The best opportunities found."),
+    "broker": ("flows.cli.broker", "Run the embedded Kafka broker: start, stop, status."),
+    "topics": ("flows.cli.topics", "Create and list Kafka topics."),
     "clickhouse": ("flows.cli.clickhouse", "Run the embedded ClickHouse: start, stop, migrate, query."),
+    "config": ("flows.cli.config", "Show the configuration and where each value comes from."),
+    "bench": ("flows.cli.bench", "Measure, and print ratios against a peer or a limit."),
 }
 
 

@@ -35,10 +35,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = ""
         view.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         view.add_row(
-            *(
-                f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)
-                for cell in row
-            )
+            *(f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell) for cell in row)
         )
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(view)
 

@@ -1,0 +1,58 @@
+# mevflow. `make` alone lists what there is.
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
+  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+KEEP ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format proto proto-check bench lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/ready ## Make .venv with the mevflow command, and fetch what the broker needs
+
+.venv/ready: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "mevflow needs Python 3.11 or 3.12: apt-get install python3 python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing the locked dependencies (a few minutes the first time)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/mevflow doctor
+	@touch $@
+
+run: setup ## Run the main job on the recorded days and print a report (KEEP=1 leaves it running)
+	@$(BIN)/mevflow demo $(if $(KEEP),--keep)
+
+test: setup ## Run all tests, with the real broker and the real engine
+	@$(BIN)/pytest
+
+lint: setup ## Lint, format check, types and the rooms' import contract
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## Format the code
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format .
+
+proto: setup ## Generate the protobuf modules
+	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. proto/mevflow/v1/*.proto
+
+proto-check: setup ## Check that the generated modules are current
+	@rm -rf build/proto && mkdir -p build/proto
+	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=build/proto --pyi_out=build/proto proto/mevflow/v1/*.proto
+	@for f in build/proto/proto/mevflow/v1/*; do cmp $$f proto/mevflow/v1/$$(basename $$f) || { echo "run make proto" >&2; exit 1; }; done
+	@echo "the generated modules are current"
+
+bench: setup ## Run every bench and write docs/benchmarks.md
+	@$(BIN)/python -m bench.report
+
+lock: ## Compile requirements.lock anew
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url \
+	  --no-header --quiet -o requirements.lock pyproject.toml
+
+clean: ## Remove what was built (var/ with its data stays)
+	@rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,0 +1,54 @@
+"""``mevflow bench``: measure one thing beside a peer or a limit."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flows.cli.output import emit_json, json_option, table
+
+BENCHES = {
+    "pipeline": "Kafka -> decode -> detect -> ClickHouse, beside the raw loop, Faust and plain Bytewax",
+    "clickhouse": "rows a second through the ClickHouse sink",
+    "websocket": "messages a second to 1, 10 and 100 WebSocket clients",
+    "detect": "events a second through the detection kernel",
+    "latency": "event in Kafka to decision out at 50,000 messages a second",
+}
+
+
+@click.command(epilog="Benches: " + "; ".join(f"{name} ({text})" for name, text in BENCHES.items()))
+@click.argument("name", type=click.Choice([*BENCHES, "all"]))
+@json_option
+def command(name: str, as_json: bool) -> None:
+    """Run the bench NAME (or all). Figures are ratios against something run in the same command."""
+    root = str(Path(__file__).resolve().parents[2])
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    for each in BENCHES if name == "all" else (name,):
+        outcome = importlib.import_module(f"bench.{each}").run()
+        if as_json:
+            emit_json(outcome)
+        else:
+            show(outcome)
+
+
+def show(outcome: dict[str, Any]) -> None:
+    """A bench's figures as a table."""
+    table(
+        ["figure", "value", "unit", "against", "ratio"],
+        [
+            [
+                figure["name"],
+                f"{figure['value']:,.3g}" if figure["value"] < 1000 else f"{figure['value']:,.0f}",
+                figure["unit"],
+                figure["against"] or "",
+                f"{figure['ratio']:.2f}" if figure["ratio"] is not None else "",
+            ]
+            for figure in outcome["figures"]
+        ],
+        title=outcome["bench"],
+    )
