@@ -45,6 +45,7 @@ class SourceAdapter(FixedPartitionedSource[Envelope, bytes]):
 
     def __init__(self, make: Callable[[], Source], drain: threading.Event, meter: Meter, node: str) -> None:
         self._make, self._drain, self._meter, self._node = make, drain, meter, node
+        meter.expect(node)
 
     def list_parts(self) -> list[str]:
         return [_KEY]
@@ -52,6 +53,7 @@ class SourceAdapter(FixedPartitionedSource[Envelope, bytes]):
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _SourcePart:
         source = self._make()
         source.open(resume_state)
+        self._meter.opened(self._node)
         return _SourcePart(source, self._drain, self._meter, self._node)
 
 
@@ -143,6 +145,7 @@ class SinkAdapter(FixedPartitionedSink[Envelope, bytes]):
 
     def __init__(self, make: Callable[[], Sink], meter: Meter, node: str) -> None:
         self._make, self._meter, self._node = make, meter, node
+        meter.expect(node)
 
     def list_parts(self) -> list[str]:
         return [_KEY]
@@ -150,6 +153,7 @@ class SinkAdapter(FixedPartitionedSink[Envelope, bytes]):
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _SinkPart:
         sink = self._make()
         sink.open(resume_state)
+        self._meter.opened(self._node)
         return _SinkPart(sink, self._meter, self._node)
 
 

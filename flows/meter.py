@@ -25,7 +25,19 @@ class Meter:
         self._watermarks: dict[str, int] = {}
         self._started = time.time()
         self._next = 0.0
+        self._unopened: set[str] = set()
         self.state = "starting"
+
+    def expect(self, node: str) -> None:
+        """``node`` is a source or a sink that must open before the shard counts as running."""
+        self._unopened.add(node)
+
+    def opened(self, node: str) -> None:
+        """``node`` is open; with the last of them the shard runs."""
+        self._unopened.discard(node)
+        if not self._unopened:
+            self.state = "running"
+            self.write()
 
     def _node(self, name: str) -> dict[str, float]:
         return self._nodes.setdefault(name, {"rows_in": 0, "rows_out": 0, "busy_s": 0.0})
@@ -50,10 +62,8 @@ class Meter:
             self._node(node)["busy_s"] += time.perf_counter() - start
 
     def tick(self) -> None:
-        """Write the status file when it is due. The first call means that everything is open: it runs."""
+        """Write the status file when it is due."""
         now = time.monotonic()
-        if self.state == "starting":
-            self.state, self._next = "running", 0.0
         if now >= self._next:
             self._next = now + _PERIOD_S
             self.write()
