@@ -1,0 +1,73 @@
+"""Decode: columns equal the messages, and one bad value costs only itself."""
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operators.codec import COORDINATES, RAW, codec
+from operators.decode import Decode, DecodeSettings
+from operators.errors import UsageError
+from operators.stage import StageContext
+from proto.mevflow.v1.market_pb2 import Swap
+
+
+def raw(values: list[bytes], first_offset: int = 0) -> pa.RecordBatch:
+    rows = len(values)
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array(values, pa.binary()),
+            pa.array(range(rows), pa.int64()),
+            pa.array(["t"] * rows).cast(COORDINATES.field("source_topic").type),
+            pa.array([3] * rows, pa.int32()),
+            pa.array(range(first_offset, first_offset + rows), pa.int64()),
+        ],
+        schema=RAW,
+    )
+
+
+def decode(values: list[bytes]) -> dict[str, list[dict]]:
+    stage = Decode(DecodeSettings(message="mevflow.v1.Swap"), StageContext("topo", "decoded", "r"))
+    found: dict[str, list[dict]] = {"out": [], "errors": []}
+    for port, batch in stage.process("in", raw(values)):
+        assert batch.schema.equals(Decode.output_schemas(stage.settings)[port])
+        found[port] += batch.to_pylist()
+    return found
+
+
+def test_columns_and_coordinates():
+    swap = Swap(chain=1, slot=7, pool=b"p" * 32, amount_in=(1 << 100).to_bytes(16, "little"), tick=-5, a_to_b=True)
+    row = decode([swap.SerializeToString()] * 2)["out"][1]
+    assert (row["slot"], row["pool"], row["tick"], row["a_to_b"]) == (7, b"p" * 32, -5, True)
+    assert int.from_bytes(row["amount_in"], "little") == 1 << 100
+    assert (row["source_topic"], row["source_partition"], row["source_offset"]) == ("t", 3, 1)
+
+
+@given(st.lists(st.sampled_from(["good", "bad", "empty"]), max_size=40))
+def test_bad_values_are_dead_letters_and_the_rest_goes_on(kinds):
+    values = {"good": Swap(slot=9, pool=b"x").SerializeToString(), "bad": b"\xff\xff\xff", "empty": b""}
+    found = decode([values[kind] for kind in kinds])
+    assert [row["source_offset"] for row in found["out"]] == [i for i, kind in enumerate(kinds) if kind == "good"]
+    assert [row["offset"] for row in found["errors"]] == [i for i, kind in enumerate(kinds) if kind != "good"]
+    for row in found["errors"]:
+        assert row["payload"] == values[kinds[row["offset"]]]
+        assert (row["topic"], row["partition"], row["stage"], row["topology"]) == ("t", 3, "decoded", "topo")
+        assert row["reason"] == "undecodable"
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_raise(value):
+    found = decode([value])
+    assert len(found["out"]) + len(found["errors"]) == 1
+
+
+def test_encode_is_the_inverse():
+    swaps = [Swap(slot=slot, pool=b"p", signature=b"s" * 64) for slot in range(1, 5)]
+    values = pa.array([swap.SerializeToString() for swap in swaps], pa.binary())
+    swap_codec = codec("mevflow.v1.Swap")
+    assert swap_codec.encode(swap_codec.decode(values)).to_pylist() == values.to_pylist()
+
+
+def test_unknown_message():
+    with pytest.raises(UsageError, match="unknown message"):
+        codec("mevflow.v1.Nothing")
