@@ -1,0 +1,62 @@
+"""The job on Faust. ``python -m bench.peers.faust_peer BOOTSTRAP TOPIC MESSAGES CLICKHOUSE_PORT``; prints JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+import uuid
+from typing import Any
+
+import clickhouse_connect
+import faust
+
+from bench.peers.job import Job
+
+
+async def measure(bootstrap: str, topic: str, messages: int, port: int) -> dict[str, Any]:
+    """Messages a second from the first message to the last."""
+    app = faust.App(
+        f"bench-{uuid.uuid4().hex[:8]}",
+        broker=f"kafka://{bootstrap}",
+        store="memory://",
+        datadir=tempfile.mkdtemp(),
+        value_serializer="raw",
+        key_serializer="raw",
+        consumer_auto_offset_reset="earliest",
+        broker_max_poll_records=20_000,
+        stream_wait_empty=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+    )
+    job = Job(clickhouse_connect.get_client(host="127.0.0.1", port=port))
+    times: list[float] = []
+    done = asyncio.Event()
+
+    @app.agent(app.topic(topic, value_type=bytes, value_serializer="raw"))
+    async def consume(stream: Any) -> None:
+        async for value in stream:
+            if not times:
+                times.append(time.perf_counter())
+            job.handle(value)
+            if job.seen == messages:
+                job.flush()
+                times.append(time.perf_counter())
+                done.set()
+
+    app.finalize()
+    app.loop = asyncio.get_running_loop()
+    worker = asyncio.create_task(app.start())
+    await asyncio.wait_for(done.wait(), 120)
+    worker.cancel()
+    return {"messages": messages, "seconds": times[1] - times[0]}
+
+
+if __name__ == "__main__":
+    outcome = asyncio.run(measure(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+    print(json.dumps(outcome), flush=True)
+    import os
+
+    os._exit(0)  # Faust's clean shutdown leaves the group first, which is not what is measured
