@@ -47,9 +47,9 @@ def stable_id(*parts: bytes | str | int) -> bytes:
 
 
 def seed_of(identifier: bytes) -> int:
-    """A 63-bit seed from an id, the same in every run. 63 bits, so that it fits signed columns too.
+    """A 64-bit seed from an id, the same in every run: its first eight bytes, little-endian.
 
     >>> seed_of(bytes(16))
     0
     """
-    return int.from_bytes(identifier[:8], "little") & 0x7FFF_FFFF_FFFF_FFFF
+    return int.from_bytes(identifier[:8], "little")

@@ -29,7 +29,7 @@ def test_the_encoding_is_injective(a: list[bytes | str | int], b: list[bytes | s
 def test_ids_are_stable_and_sixteen_bytes(parts: list[bytes | str | int]) -> None:
     assert stable_id(*parts) == stable_id(*parts)
     assert len(stable_id(*parts)) == ID_BYTES
-    assert 0 <= seed_of(stable_id(*parts)) < 1 << 63
+    assert 0 <= seed_of(stable_id(*parts)) < 1 << 64
 
 
 def test_ids_do_not_change_between_releases() -> None:

@@ -1,0 +1,13 @@
+"""The decision stage.
+
+stage.py      ports, snapshot, control: the stage itself
+settings.py   what it can be told
+market.py     one chain: which rows, bids in flight, settlement
+rows.py       a batch as plain values; what makes a row bad
+features.py   contexts for the policy
+swaplog.py    who ended a cycle
+emit.py       output columns
+control.py    policy, kill and release commands
+
+The policies are in ``operators/learn``, the landing rule in ``operators/outcomes.py``.
+"""

@@ -1,0 +1,201 @@
+"""What was decided and what came of it, as the columns of the stage's output ports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from operators.codec import codec
+from operators.decide.market import Segment, Settled
+from operators.decide.rows import Rows, number
+from operators.decide.settings import PolicySpec
+from operators.outcomes import EXPIRED, tip_raw
+from operators.stage import StageContext
+
+#: Version of the logic that decides; stored tables keep the row of the highest one.
+LOGIC_VERSION = 1
+
+#: The estimator's name in counterfactual rows: see operators/outcomes.py for the rule.
+ESTIMATOR = "landing-rule-1"
+
+DECISION = codec("mevflow.v1.Decision").located
+OUTCOME = codec("mevflow.v1.Outcome").located
+COUNTERFACTUAL = codec("mevflow.v1.Counterfactual").located
+EVENT = codec("mevflow.v1.BanditEvent").located
+
+Columns = dict[str, Any]
+
+
+def decisions(
+    opportunities: pa.RecordBatch,
+    rows: Rows,
+    at: np.ndarray,
+    segments: Sequence[Segment],
+    spec: PolicySpec,
+    chosen_by: StageContext,
+) -> pa.RecordBatch:
+    """Located Decision rows for ``opportunities``, which are rows ``at`` of the batch, in order."""
+    every = np.concatenate([segment.rows for segment in segments])
+    order = np.argsort(every, kind="stable")
+    assert np.array_equal(every[order], at)
+    chances = np.concatenate([segment.propensities for segment in segments], axis=1)[:, order]
+    scores = np.concatenate([segment.scores for segment in segments], axis=1)[:, order]
+    eligible = np.concatenate([segment.eligible for segment in segments], axis=1)[:, order].T
+    chosen = np.concatenate([segment.chosen for segment in segments])[order]
+    ids = [identifier for segment in segments for identifier in segment.ids]
+    versions = np.concatenate([np.full(len(s.rows), s.model_version, np.uint64) for s in segments])
+    seeds = np.concatenate([segment.seeds for segment in segments])
+    count = len(at)
+    column = np.arange(count)
+    starts = np.concatenate(([0], eligible.sum(axis=1).cumsum())).astype(np.int32)
+    names = pa.array(spec.arms)
+    arm = np.broadcast_to(np.arange(len(spec.arms)), eligible.shape)[eligible]
+    shares = spec.shares
+    picks: list[int] = chosen.tolist()
+    tips = [tip_raw(number(rows.net_profit[i]), shares[k]) for i, k in zip(at.tolist(), picks, strict=True)]
+    x = rows.x[:, at]
+    columns: Columns = {
+        "decision_id": [ids[i] for i in order.tolist()],
+        "topology": pa.repeat(chosen_by.topology, count),
+        "run_id": pa.repeat(chosen_by.run_id, count),
+        "features": _lists(np.arange(count + 1, dtype=np.int32) * len(x), pa.array(x.T.ravel()), "features"),
+        "arms": _lists(starts, names.take(pa.array(arm)), "arms"),
+        "arm": names.take(pa.array(chosen)),
+        "propensity": chances[chosen, column],
+        "policy": pa.repeat(spec.policy, count),
+        "policy_version": np.full(count, spec.version, np.uint64),
+        "model_version": versions[order],
+        "seed": seeds[order],
+        "tip_share": np.array([float(share) for share in shares])[chosen],
+        "tip": [tip.to_bytes(16, "little") for tip in tips],
+        "score": scores[chosen, column],
+        "arm_propensities": _lists(starts, pa.array(chances.T[eligible]), "arm_propensities"),
+        "arm_scores": _lists(starts, pa.array(scores.T[eligible]), "arm_scores"),
+        "logic_version": np.full(count, LOGIC_VERSION, np.uint64),
+        "expected_profit_usd": opportunities.column("net_profit_usd"),
+    }
+    for name in DECISION.names:
+        if name not in columns:
+            columns[name] = opportunities.column(name)
+    return _batch(columns, DECISION)
+
+
+def outcomes(settled: Sequence[Settled], settled_by: StageContext, chains: Sequence[int]) -> pa.RecordBatch:
+    """Located Outcome rows, with the coordinates of what each decision answered to."""
+    bids = [item.bid for item in settled]
+    return _batch(
+        {
+            "decision_id": [bid.decision_id for bid in bids],
+            "opportunity_id": [bid.opportunity_id for bid in bids],
+            "chain": list(chains),
+            "slot": [item.slot for item in settled],
+            "timestamp_us": [bid.timestamp_us for bid in bids],
+            "kind": [item.verdict.kind for item in settled],
+            "reward_usd": [item.verdict.reward_usd for item in settled],
+            "realized_profit": [item.realized.to_bytes(16, "little", signed=True) for item in settled],
+            "evidence": [item.verdict.evidence for item in settled],
+            "topology": pa.repeat(settled_by.topology, len(bids)),
+            "run_id": pa.repeat(settled_by.run_id, len(bids)),
+            "arm": [bid.arms[bid.arm] for bid in bids],
+            "propensity": [bid.propensities[bid.arm] for bid in bids],
+            **_coordinates([bid.source for bid in bids]),
+        },
+        OUTCOME,
+    )
+
+
+def counterfactuals(settled: Sequence[Settled], settled_by: StageContext) -> pa.RecordBatch:
+    """Located Counterfactual rows: what the same rule gives for each eligible arm not taken."""
+    rows = [(item.bid, arm, verdict) for item in settled for arm, verdict in item.others]
+    return _batch(
+        {
+            "decision_id": [bid.decision_id for bid, _, _ in rows],
+            "arm": [bid.arms[arm] for bid, arm, _ in rows],
+            "estimate_usd": [verdict.reward_usd for _, _, verdict in rows],
+            "estimator": pa.repeat(ESTIMATOR, len(rows)),
+            "timestamp_us": [bid.timestamp_us for bid, _, _ in rows],
+            "topology": pa.repeat(settled_by.topology, len(rows)),
+            "run_id": pa.repeat(settled_by.run_id, len(rows)),
+            "propensity": [bid.propensities[arm] for bid, arm, _ in rows],
+            **_coordinates([bid.source for bid, _, _ in rows]),
+        },
+        COUNTERFACTUAL,
+    )
+
+
+def events(
+    made: pa.RecordBatch | None,
+    at: np.ndarray,
+    settled: Sequence[Settled],
+    chains: Sequence[int],
+    by: StageContext,
+) -> pa.RecordBatch:
+    """Located BanditEvent rows: decisions and rewards in the order in which the policy saw them."""
+    parts = []
+    if made is not None:
+        shared = [name for name in EVENT.names if name in DECISION.names]
+        decided: Columns = {name: made.column(name) for name in shared}
+        decided["kind"] = pa.repeat("decision", made.num_rows)
+        decided["reward_usd"] = np.zeros(made.num_rows)
+        parts.append(_batch(decided, EVENT))
+    # A reward that came from a bid that expired is none: nothing was learned.
+    told = [(item, chain) for item, chain in zip(settled, chains, strict=True) if item.verdict.kind != EXPIRED]
+    bids = [item.bid for item, _ in told]
+    starts = np.cumsum([0, *(len(bid.context) for bid in bids)]).astype(np.int32)
+    flat = [value for bid in bids for value in bid.context]
+    parts.append(
+        _batch(
+            {
+                "decision_id": [bid.decision_id for bid in bids],
+                "kind": pa.repeat("reward", len(bids)),
+                "topology": pa.repeat(by.topology, len(bids)),
+                "run_id": pa.repeat(by.run_id, len(bids)),
+                "chain": [chain for _, chain in told],
+                "slot": [item.slot for item, _ in told],
+                "timestamp_us": [bid.timestamp_us for bid in bids],
+                "policy": [bid.policy for bid in bids],
+                "policy_version": [bid.policy_version for bid in bids],
+                "arm": [bid.arms[bid.arm] for bid in bids],
+                "propensity": [bid.propensities[bid.arm] for bid in bids],
+                "reward_usd": [item.verdict.reward_usd for item, _ in told],
+                "features": _lists(starts, pa.array(flat, pa.float64()), "features"),
+                **_coordinates([bid.source for bid in bids]),
+            },
+            EVENT,
+        )
+    )
+    if made is None:
+        return parts[0]
+    if not told:
+        return parts[0]
+    both = pa.concat_batches(parts)
+    # Rewards of row i were learned before row i was decided.
+    place = np.concatenate((at * 2 + 1, np.array([item.trigger * 2 for item, _ in told])))
+    return both.take(pa.array(np.argsort(place, kind="stable")))
+
+
+def _batch(columns: Mapping[str, Any], schema: pa.Schema) -> pa.RecordBatch:
+    arrays = [
+        value if isinstance(value, pa.Array) else pa.array(value, field.type)
+        for field, value in ((field, columns[field.name]) for field in schema)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _lists(starts: np.ndarray, values: pa.Array, name: str) -> pa.ListArray:
+    return pa.ListArray.from_arrays(pa.array(starts), values, type=DECISION.field(name).type)
+
+
+def _coordinates(sources: Sequence[tuple[str, int, int]]) -> Columns:
+    topics = sorted({topic for topic, _, _ in sources})
+    index = {topic: i for i, topic in enumerate(topics)}
+    return {
+        "source_topic": pa.DictionaryArray.from_arrays(
+            pa.array([index[topic] for topic, _, _ in sources], pa.int8()), pa.array(topics, pa.utf8())
+        ),
+        "source_partition": [partition for _, partition, _ in sources],
+        "source_offset": [offset for _, _, offset in sources],
+    }

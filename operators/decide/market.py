@@ -1,0 +1,361 @@
+"""The decisions of one chain: which rows to decide on, which bids are in flight, when they are settled.
+
+Everything happens in chain order. A bid made at slot ``s`` is settled before the first row of a slot above
+``s + window_slots``, so what it teaches is never used before the stream has shown it. Between two settlements
+the policy does not change, so the rows between them are scored in one call.
+
+One bid at a time flies for a cycle, and an episode in which a bid landed is spent: the recorded pools do not
+know of our trade, so a second bid on the same gap would be paid twice.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import xxhash
+
+from operators.decide.rows import Rows, number
+from operators.decide.settings import BanditSettings, ChainRules, PolicySpec, share_of
+from operators.decide.swaplog import SwapLog
+from operators.learn import Policy, draw
+from operators.learn.policy import Floats, Ints, Seeds
+from operators.outcomes import EXPIRED, LANDED, Fate, Rival, Verdict, judge, tip_raw
+
+
+class Bid(msgspec.Struct):
+    """A decision whose outcome is not known yet. Amounts are i128 in 16 bytes; ``landing_*`` follows the stream."""
+
+    decision_id: bytes
+    opportunity_id: bytes
+    cycle: bytes
+    slot: int
+    timestamp_us: int
+    source: tuple[str, int, int]
+    legs: list[tuple[bytes, bytes]]
+    net: bytes
+    usd: float
+    cost_in_profit: bool
+    row_cost_usd: float
+    landing_net: bytes
+    landing_usd: float
+    closed: tuple[int, int, int] | None = None
+    arms: list[str] = []
+    arm: int = -1
+    propensities: list[float] = []
+    score: float = 0.0
+    context: list[float] = []
+    policy: str = ""
+    policy_version: int = 0
+
+
+class Episode(msgspec.Struct):
+    """A cycle that pays: its last profit, the bid in flight, and whether a bid has landed on it."""
+
+    net: bytes
+    bid: bytes = b""
+    spent: bool = False
+
+
+class Counters(msgspec.Struct):
+    """What happened beside decisions."""
+
+    duplicates: int = 0
+    evicted_bids: int = 0
+    evicted_cycles: int = 0
+    unlearned: int = 0
+
+
+class MarketState(msgspec.Struct):
+    """A snapshot of one chain."""
+
+    policy: bytes
+    clock: int
+    frontier: int
+    sequence: int
+    episodes: dict[bytes, Episode]
+    bids: list[Bid]
+    due: list[tuple[int, int, bytes]]
+    swaps: bytes
+    counters: Counters
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Rows decided together: ``rows`` of the batch, chosen arms and, as ``[arms, rows]``, scores and chances."""
+
+    rows: Ints
+    ids: list[bytes]
+    seeds: Seeds
+    chosen: Ints
+    scores: Floats
+    propensities: Floats
+    eligible: np.ndarray
+    model_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A bid's outcome, with those of the arms not taken. ``trigger`` is the batch's row that was about to come."""
+
+    trigger: int
+    slot: int
+    timestamp_us: int
+    bid: Bid
+    verdict: Verdict
+    realized: int
+    others: list[tuple[int, Verdict]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Collected:
+    """What one call gives."""
+
+    segments: list[Segment] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+
+
+class Market:
+    """One chain's episodes, bids and policy."""
+
+    def __init__(
+        self, chain: int, rules: ChainRules, settings: BanditSettings, spec: PolicySpec, prefix: bytes
+    ) -> None:
+        self.chain = chain
+        self.rules = rules
+        self.settings = settings
+        self.counters = Counters()
+        self._prefix = prefix
+        self._clock = 0  # highest slot of an opportunity row
+        self._frontier = 0  # highest slot of a swap
+        self._sequence = 0
+        self._episodes: dict[bytes, Episode] = {}
+        self._bids: dict[bytes, Bid] = {}
+        self._due: list[tuple[int, int, bytes]] = []
+        self._swaps = SwapLog(settings.max_swaps_per_slot)
+        self.adopt(spec, spec.make())
+
+    def adopt(self, spec: PolicySpec, policy: Policy) -> None:
+        """Decide by another policy from now on. Bids in flight teach it where it has their arm."""
+        self.spec = spec
+        self.policy = policy
+        self._shares = [float(share) for share in spec.shares]
+
+    def adopt_spec(self, spec: PolicySpec) -> None:
+        """Take a new spec; what was learned stays when only exploration, options or version changed."""
+        policy = spec.make()
+        if spec.policy == self.spec.policy and spec.arms == self.spec.arms:
+            policy.restore(self.policy.snapshot())
+        self.adopt(spec, policy)
+
+    def decide(self, rows: Rows, indices: Ints, killed: bool, out: Collected) -> None:
+        """Go through the batch's rows of this chain in order."""
+        waiting: list[int] = []
+        ids: list[bytes] = []
+        for i in indices.tolist():
+            slot = rows.slot[i]
+            if self._due and self._due[0][0] < slot:
+                self._score(rows, waiting, ids, out)
+                waiting, ids = [], []
+                self._settle(slot, i, out)
+            self._clock = max(self._clock, slot)
+            identifier = self._track(rows, i, killed)
+            if identifier:
+                waiting.append(i)
+                ids.append(identifier)
+                if len(self._bids) > self.settings.max_open:
+                    self._score(rows, waiting, ids, out)
+                    waiting, ids = [], []
+                    self._evict(i, out)
+        self._score(rows, waiting, ids, out)
+
+    def swaps(self, batch: pa.RecordBatch, out: Collected) -> None:
+        """Take swaps. Rows that come after an earlier batch of swaps settle what that batch had made due:
+        all opportunities of its events have come in between."""
+        self._settle(self._frontier, -1, out)
+        # No bid in flight answers to an event before that of the bid that is due first.
+        first = self._bids[self._due[0][2]].slot if self._due else self._frontier
+        self._swaps.forget(min(first, self._frontier))
+        self._swaps.add(batch)
+        self._frontier = max(self._frontier, int(batch.column("slot").to_numpy().max()))
+
+    def finish(self, out: Collected) -> None:
+        """The stream has ended: settle what is due, and let the rest expire without a lesson."""
+        self._settle(max(self._clock, self._frontier), -1, out)
+        while self._due:
+            self._expire("state=unknown stream_ended=1", -1, out)
+
+    def snapshot(self) -> MarketState:
+        """All state of this chain; the policy's spec is kept by the stage."""
+        return MarketState(
+            policy=self.policy.snapshot(),
+            clock=self._clock,
+            frontier=self._frontier,
+            sequence=self._sequence,
+            episodes=self._episodes,
+            bids=list(self._bids.values()),
+            due=self._due,
+            swaps=self._swaps.snapshot(),
+            counters=self.counters,
+        )
+
+    def restore(self, state: MarketState) -> None:
+        """Take a snapshot. Raises StateError when the policy's state does not fit."""
+        self.policy.restore(state.policy)
+        self._clock, self._frontier, self._sequence = state.clock, state.frontier, state.sequence
+        self._episodes = state.episodes
+        self._bids = {bid.decision_id: bid for bid in state.bids}
+        self._due = state.due
+        self._swaps.restore(state.swaps)
+        self.counters = state.counters
+
+    def _track(self, rows: Rows, i: int, killed: bool) -> bytes:
+        """Follow the row's cycle. Gives the decision's id when the row is one to decide on, else nothing."""
+        cycle = rows.cycle(i)
+        episode = self._episodes.get(cycle)
+        slot, net = rows.slot[i], rows.net_profit[i]
+        if rows.closed[i]:
+            if episode is not None:
+                del self._episodes[cycle]
+                if episode.bid:
+                    self._bids[episode.bid].closed = (slot, rows.tx_index[i], rows.ix_index[i])
+            return b""
+        if episode is None or (rows.new_episode[i] and not episode.bid):
+            if episode is None and len(self._episodes) >= self.settings.max_cycles:
+                del self._episodes[next(iter(self._episodes))]
+                self.counters.evicted_cycles += 1
+            episode = self._episodes[cycle] = Episode(net)
+        elif episode.net == net:
+            return b""
+        else:
+            episode.net = net
+            if episode.bid:
+                bid = self._bids[episode.bid]
+                if slot <= bid.slot + self.rules.latency_slots:
+                    bid.landing_net, bid.landing_usd = net, rows.usd[i]
+        if killed or episode.spent or episode.bid:
+            return b""
+        identifier = xxhash.xxh3_128_digest(self._prefix + rows.opportunity_id[i])
+        if identifier in self._bids:
+            self.counters.duplicates += 1
+            return b""
+        episode.bid = identifier
+        # A late row may belong to a slot whose bids are settled already; its bid waits for the next slot.
+        due = max(slot + self.rules.window_slots, self._clock)
+        heapq.heappush(self._due, (due, self._sequence, identifier))
+        self._sequence += 1
+        cost_usd = rows.gross_usd[i] - rows.usd[i]
+        self._bids[identifier] = Bid(
+            decision_id=identifier,
+            opportunity_id=rows.opportunity_id[i],
+            cycle=cycle,
+            slot=slot,
+            timestamp_us=rows.timestamp_us[i],
+            source=rows.source(i),
+            legs=rows.legs(i),
+            net=net,
+            usd=rows.usd[i],
+            cost_in_profit=cost_usd > 0.0,
+            row_cost_usd=cost_usd,
+            landing_net=net,
+            landing_usd=rows.usd[i],
+        )
+        return identifier
+
+    def _score(self, rows: Rows, waiting: list[int], ids: list[bytes], out: Collected) -> None:
+        """Let the policy choose for the rows gathered since the last settlement."""
+        if not waiting:
+            return
+        at = np.array(waiting, np.int64)
+        x = rows.x[:, at]
+        bids = [self._bids[identifier] for identifier in ids]
+        usd = np.array([bid.usd for bid in bids])
+        cost = np.array([0.0 if bid.cost_in_profit else self.rules.attempt_usd for bid in bids])
+        pays = np.array([number(bid.net) > 0 for bid in bids])
+        eligible = np.zeros((len(self._shares), len(at)), np.bool_)
+        for arm, share in enumerate(self._shares[:-1]):
+            eligible[arm] = pays & (usd - usd * share > cost)
+        eligible[-1] = True
+        seeds = np.frombuffer(b"".join(ids), np.uint64)[::2] ^ np.uint64(self.settings.seed)
+        version = self.policy.updates
+        proposal = self.policy.propose(x, eligible)
+        chosen = draw(proposal.propensities, seeds)
+        for bid, arm, chances, score, context in zip(
+            bids,
+            chosen.tolist(),
+            proposal.propensities.T.tolist(),
+            proposal.scores[chosen, np.arange(len(at))].tolist(),
+            x.T.tolist(),
+            strict=True,
+        ):
+            bid.arms, bid.arm, bid.propensities = self.spec.arms, arm, chances
+            bid.score, bid.context = score, context
+            bid.policy, bid.policy_version = self.spec.policy, self.spec.version
+        out.segments.append(Segment(at, ids, seeds, chosen, proposal.scores, proposal.propensities, eligible, version))
+
+    def _settle(self, slot: int, trigger: int, out: Collected) -> None:
+        """Settle every bid that is due before ``slot``, in order."""
+        while self._due and self._due[0][0] < slot:
+            due, _, identifier = heapq.heappop(self._due)
+            bid = self._bids.pop(identifier)
+            fate = self._fate(bid)
+            shares = [float(share_of(arm)) for arm in bid.arms]
+            verdict = judge(fate, shares[bid.arm])
+            others = [
+                (arm, judge(fate, share))
+                for arm, share in enumerate(shares)
+                if arm != bid.arm and bid.propensities[arm] > 0.0
+            ]
+            realized = 0
+            if verdict.kind == LANDED:
+                net = min(number(bid.net), number(bid.landing_net))
+                realized = net - tip_raw(number(bid.net), share_of(bid.arms[bid.arm]))
+            self._release(bid, spent=verdict.kind == LANDED)
+            self._learn(bid, verdict)
+            out.settled.append(Settled(trigger, due, bid.timestamp_us, bid, verdict, realized, others))
+
+    def _fate(self, bid: Bid) -> Fate:
+        rules = self.rules
+        attempt = bid.row_cost_usd if bid.cost_in_profit else rules.attempt_usd
+        rival = Rival("unseen")
+        if bid.closed:
+            rival = self._swaps.rival(bid.closed, bid.legs, rules.native_usd, rules.native_decimals)
+        return Fate(
+            decided_slot=bid.slot,
+            latency_slots=rules.latency_slots,
+            closed_slot=bid.closed[0] if bid.closed else None,
+            expected_usd=bid.usd,
+            landing_usd=min(bid.usd, bid.landing_usd),
+            landed_cost_usd=0.0 if bid.cost_in_profit else attempt,
+            missed_cost_usd=attempt * rules.missed_fee_share,
+            rival=rival,
+            rival_share=self.settings.rival_share,
+        )
+
+    def _learn(self, bid: Bid, verdict: Verdict) -> None:
+        """Teach the policy the reward relative to the expected profit, within [-1, 1]."""
+        arm = bid.arms[bid.arm]
+        if arm not in self.spec.arms or bid.usd <= 0.0:
+            self.counters.unlearned += 1
+            return
+        reward = min(max(verdict.reward_usd / bid.usd, -1.0), 1.0)
+        self.policy.update(np.array(bid.context), self.spec.arms.index(arm), reward, bid.propensities[bid.arm])
+
+    def _release(self, bid: Bid, spent: bool) -> None:
+        episode = self._episodes.get(bid.cycle)
+        if episode is not None and episode.bid == bid.decision_id:
+            episode.bid = b""
+            episode.spent = spent
+
+    def _evict(self, trigger: int, out: Collected) -> None:
+        self.counters.evicted_bids += 1
+        self._expire("state=unknown evicted=1", trigger, out)
+
+    def _expire(self, evidence: str, trigger: int, out: Collected) -> None:
+        due, _, identifier = heapq.heappop(self._due)
+        bid = self._bids.pop(identifier)
+        self._release(bid, spent=False)
+        out.settled.append(Settled(trigger, due, bid.timestamp_us, bid, Verdict(EXPIRED, 0.0, evidence), 0, []))

@@ -1,0 +1,110 @@
+"""A batch of opportunities as plain values by row, for the one loop that has to go row by row."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from operators.decide.features import contexts
+from operators.ids import ID_BYTES
+from operators.learn.policy import Bools, Floats
+from proto.mevflow.v1 import market_pb2 as market
+
+#: Chains that the stage has rules for.
+CHAINS: tuple[int, ...] = (market.CHAIN_SOLANA, market.CHAIN_ETHEREUM)
+
+
+def faults(batch: pa.RecordBatch) -> dict[str, Bools]:
+    """What is wrong with rows: reason -> mask. A row that no mask names can be decided on."""
+
+    def width(name: str) -> Bools:
+        lengths: Bools = pc.binary_length(batch.column(name)).to_numpy()
+        return lengths
+
+    closed = batch.column("closed").to_numpy(zero_copy_only=False)
+    finite = np.ones(batch.num_rows, np.bool_)
+    for name in ("gross_profit_usd", "net_profit_usd", "log_rate"):
+        finite &= np.isfinite(batch.column(name).to_numpy())
+    return {
+        "opportunity_id is not 16 bytes": width("opportunity_id") != ID_BYTES,
+        "fewer than two legs": batch.column("legs").value_lengths().to_numpy() < 2,
+        "net_profit is not 16 bytes": (width("net_profit") != 16) & ~closed,
+        "a figure is not finite": ~finite,
+        "no rules for the chain": ~np.isin(batch.column("chain").to_numpy(), CHAINS),
+    }
+
+
+def number(raw: bytes) -> int:
+    """An i128 of 16 little-endian bytes."""
+    return int.from_bytes(raw, "little", signed=True)
+
+
+class Rows:
+    """Columns of a checked batch as lists, and ``x[features, rows]``, its contexts."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self._batch = batch
+        self.x: Floats = contexts(batch)
+        self.opportunity_id: list[bytes] = self._list("opportunity_id")
+        self.slot: list[int] = self._list("slot")
+        self.tx_index: list[int] = self._list("tx_index")
+        self.ix_index: list[int] = self._list("ix_index")
+        self.timestamp_us: list[int] = self._list("timestamp_us")
+        self.net_profit: list[bytes] = self._list("net_profit")
+        self.usd: list[float] = self._list("net_profit_usd")
+        self.gross_usd: list[float] = self._list("gross_profit_usd")
+        self.closed: list[bool] = self._list("closed")
+        self.new_episode: list[bool] = self._list("new_episode")
+        legs = batch.column("legs")
+        flat = legs.flatten()
+        self._pools = _Bytes(flat.field("pool"))
+        self._mints = _Bytes(flat.field("mint_in"))
+        self._starts: list[int] = np.concatenate(([0], np.cumsum(legs.value_lengths().to_numpy()))).tolist()
+
+    def cycle(self, row: int) -> bytes:
+        """What names a cycle within its chain: its pools and the tokens that go in, leg by leg."""
+        start, stop = self._starts[row], self._starts[row + 1]
+        return self._pools.span(start, stop) + self._mints.span(start, stop)
+
+    def legs(self, row: int) -> list[tuple[bytes, bytes]]:
+        """(pool, mint in) of every leg."""
+        return [
+            (self._pools.span(leg, leg + 1), self._mints.span(leg, leg + 1))
+            for leg in range(self._starts[row], self._starts[row + 1])
+        ]
+
+    def source(self, row: int) -> tuple[str, int, int]:
+        """Topic, partition and offset that the row comes from."""
+        topics, partitions, offsets = self._coordinates
+        return topics[row], partitions[row], offsets[row]
+
+    @cached_property
+    def _coordinates(self) -> tuple[list[str], list[int], list[int]]:
+        return self._list("source_topic"), self._list("source_partition"), self._list("source_offset")
+
+    def _list(self, name: str) -> list[Any]:
+        column = self._batch.column(name)
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+            column = column.to_numpy(zero_copy_only=False)
+            return list(column.tolist())
+        return list(column.to_pylist())
+
+
+class _Bytes:
+    """Slices over the values of a binary column that lie side by side."""
+
+    def __init__(self, column: pa.BinaryArray) -> None:
+        _, offsets, data = column.buffers()
+        at = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+        self._at: list[int] = at.tolist() or [0]
+        self._data = memoryview(data or b"")
+
+    def span(self, start: int, stop: int) -> bytes:
+        """The values from ``start`` up to ``stop``, joined."""
+        return bytes(self._data[self._at[start] : self._at[stop]])

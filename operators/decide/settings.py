@@ -1,0 +1,135 @@
+"""What ``bandit.decide`` can be told, in a topology file and by a control command."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cache
+from typing import Annotated, Any
+
+import msgspec
+from pydantic import BeforeValidator, Field, model_validator
+
+from operators.decide.features import FEATURES
+from operators.errors import UsageError
+from operators.learn import Policy, make_policy
+from operators.stage import Settings
+
+#: The arm that bids nothing. Always there, always last, always eligible.
+SKIP = "skip"
+
+#: More arms than this make propensities too thin to learn from.
+MAX_ARMS = 32
+
+
+@cache
+def share_of(arm: str) -> Fraction:
+    """The tip share that an arm's name says, exactly; 0 for skip. Raises ValueError for anything else."""
+    return Fraction(0) if arm == SKIP else Fraction(arm)
+
+
+class ChainRules(Settings):
+    """Assumptions about one chain. None of them can be read from the swap stream.
+
+    ``attempt_fee_raw`` is what one transaction costs in the chain's smallest native unit, and ``native_usd`` what a
+    whole native token is worth; ``missed_fee_share`` is how much of the fee a bid that misses still pays.
+    """
+
+    latency_slots: int = Field(ge=0, le=10_000)
+    window_slots: int = Field(ge=0, le=100_000)
+    attempt_fee_raw: int = Field(ge=0)
+    native_decimals: int = Field(ge=0, le=30)
+    native_usd: float = Field(ge=0.0, allow_inf_nan=False)
+    missed_fee_share: float = Field(default=1.0, ge=0.0, le=1.0)
+
+    @model_validator(mode="after")
+    def _window_covers_latency(self) -> ChainRules:
+        if self.window_slots < self.latency_slots:
+            raise ValueError("window_slots must be at least latency_slots")
+        return self
+
+    @property
+    def attempt_usd(self) -> float:
+        """The fee of one attempt in USD."""
+        return float(Fraction(self.attempt_fee_raw, 10**self.native_decimals)) * self.native_usd
+
+
+class PolicySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which policy decides: the payload of a ``policy`` command. Arms are tip shares as decimal text."""
+
+    policy: str
+    arms: list[str]
+    exploration: float
+    options: dict[str, float] = {}
+    version: int = 1
+
+    @property
+    def shares(self) -> list[Fraction]:
+        """The tip share of every arm as an exact fraction; 0 for skip."""
+        return [share_of(arm) for arm in self.arms]
+
+    def make(self) -> Policy:
+        """A fresh policy. Raises UsageError when the spec is out of bounds."""
+        if not 2 <= len(self.arms) <= MAX_ARMS:
+            raise UsageError(f"{len(self.arms)} arms, not 2 to {MAX_ARMS}", key="arms")
+        if len(set(self.arms)) != len(self.arms):
+            raise UsageError("an arm is named twice", key="arms")
+        if self.arms[-1] != SKIP:
+            raise UsageError(f"the last arm must be {SKIP!r}", key="arms")
+        for arm in self.arms[:-1]:
+            try:
+                share = share_of(arm)
+            except (ValueError, ZeroDivisionError):
+                raise UsageError(f"arm {arm!r} is neither a tip share nor {SKIP!r}", key="arms") from None
+            if not 0 < share <= 1:
+                raise UsageError(f"tip share {arm} is not in (0, 1]", key="arms")
+        return make_policy(self.policy, len(self.arms), len(FEATURES), self.exploration, self.options)
+
+
+def _arm_names(given: Any) -> Any:
+    """Numbers as decimal text, ``skip`` moved to the end (and added when it is missing)."""
+    if not isinstance(given, list | tuple):
+        return given
+    names = [arm if isinstance(arm, str) else format(arm, ".12g") for arm in given]
+    return (*(arm for arm in names if arm != SKIP), SKIP)
+
+
+class BanditSettings(Settings):
+    """Settings of ``bandit.decide``.
+
+    ``rival_share`` is the tip share that a rival in a contested slot is assumed to bid when the data does not show it
+    (null: such bids miss). ``max_open`` and ``max_cycles`` bound memory, a chain.
+    """
+
+    policy: str = "tip-linucb"
+    arms: Annotated[tuple[str, ...], BeforeValidator(_arm_names)] = ("0.1", "0.25", "0.5", "0.75", "0.9", SKIP)
+    exploration: float = 0.05
+    options: dict[str, float] = Field(default_factory=dict)
+    policy_version: int = Field(default=1, ge=0)
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
+    rival_share: float | None = Field(default=0.5, ge=0.0, le=1.0)
+    solana: ChainRules = ChainRules(
+        latency_slots=2, window_slots=8, attempt_fee_raw=5_000, native_decimals=9, native_usd=120.0
+    )
+    ethereum: ChainRules = ChainRules(
+        latency_slots=1,
+        window_slots=3,
+        attempt_fee_raw=4_000_000_000_000_000,  # 200,000 gas at 20 gwei
+        native_decimals=18,
+        native_usd=2_250.0,
+    )
+    max_open: int = Field(default=100_000, ge=1)
+    max_cycles: int = Field(default=200_000, ge=1)
+    max_swaps_per_slot: int = Field(default=8_192, ge=1)
+
+    @model_validator(mode="after")
+    def _policy_fits(self) -> BanditSettings:
+        try:
+            self.spec.make()
+        except UsageError as error:
+            raise ValueError(f"{error.key}: {error.message} {error.hint}".strip()) from None
+        return self
+
+    @property
+    def spec(self) -> PolicySpec:
+        """The policy that the topology file asks for."""
+        return PolicySpec(self.policy, list(self.arms), self.exploration, dict(self.options), self.policy_version)

@@ -1,0 +1,210 @@
+"""``bandit.decide``: opportunities -> decisions with logged propensities, rewards from the stream, learning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from operators.codec import ERRORS, codec
+from operators.decide import emit
+from operators.decide.control import Gate, GateState
+from operators.decide.market import Collected, Market, MarketState, Settled
+from operators.decide.rows import CHAINS, Rows, faults
+from operators.decide.settings import BanditSettings, ChainRules, PolicySpec
+from operators.decide.swaplog import COLUMNS
+from operators.errors import StateError
+from operators.ids import ID_BYTES, canonical
+from operators.lineage import lineage
+from operators.stage import Ack, Command, Output, Settings, Stage, StageContext, Watermark
+from proto.mevflow.v1 import market_pb2 as market
+
+SNAPSHOT_VERSION = 1
+
+
+class StageState(msgspec.Struct):
+    """The stage's snapshot."""
+
+    version: int
+    asked: PolicySpec  # by the topology file when the snapshot was made
+    gate: GateState
+    markets: dict[int, MarketState]
+    bad_rows: int
+
+
+class BanditDecide(Stage):
+    """Choose a tip share, or skip, for every opportunity that is new or changed; learn from what the stream shows.
+
+    Ports
+    -----
+    in : located Opportunity rows in chain order.
+    swaps : optional; located Swap rows from the same upstream stage, given before the opportunities of the same
+        events. They say who ended a cycle and, where the data has it, what that one bid.
+    decisions, lineage : one row a decision. events : decisions and rewards as the policy saw them.
+    outcomes, counterfactuals : one row a settled decision, and one for each eligible arm not taken.
+
+    Order. Output order is the order of the input rows; settled rows come before the row that made them due. Swaps
+    and the end of the stream settle as well, so with two chains on the ``swaps`` port the order of outcomes holds
+    for each chain and not between them.
+    """
+
+    use = "bandit.decide"
+    summary = "Decide how much of an opportunity's profit to bid, and learn from the stream"
+    settings_type = BanditSettings
+    settings: BanditSettings
+
+    def __init__(self, settings: BanditSettings, context: StageContext) -> None:
+        super().__init__(settings, context)
+        self._gate = Gate(settings.spec, (context.node, self.use))
+        # decision_id = stable_id("decision", node, opportunity_id), its constant part made once.
+        head = canonical("decision", context.node) + b"b" + ID_BYTES.to_bytes(4, "little")
+        self._markets = {
+            chain: Market(chain, _rules(settings, chain), settings, settings.spec, head) for chain in CHAINS
+        }
+        self._bad_rows = 0
+
+    @classmethod
+    def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
+        return {"in": codec("mevflow.v1.Opportunity").located, "swaps": codec("mevflow.v1.Swap").located}
+
+    @classmethod
+    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
+        return {
+            "decisions": emit.DECISION,
+            "lineage": codec("mevflow.v1.Lineage").located,
+            "events": emit.EVENT,
+            "outcomes": emit.OUTCOME,
+            "counterfactuals": emit.COUNTERFACTUAL,
+            "errors": ERRORS,
+        }
+
+    def process(self, port: str, batch: pa.RecordBatch) -> Output:
+        if not batch.num_rows:
+            return []
+        return self._swaps(batch) if port == "swaps" else self._opportunities(batch)
+
+    def on_watermark(self, port: str, watermark: Watermark) -> Output:
+        if port != "in" or not watermark.final:
+            return []
+        collected = {chain: Collected() for chain in self._markets}
+        for chain, one in self._markets.items():
+            one.finish(collected[chain])
+        return self._settled(collected)
+
+    def on_control(self, command: Command) -> Ack | None:
+        before = self._gate.spec
+        ack = self._gate.on_control(command)
+        if self._gate.spec is not before:
+            for one in self._markets.values():
+                one.adopt_spec(self._gate.spec)
+        return ack
+
+    def snapshot(self) -> bytes:
+        return msgspec.msgpack.encode(
+            StageState(
+                SNAPSHOT_VERSION,
+                self.settings.spec,
+                self._gate.state,
+                {chain: one.snapshot() for chain, one in self._markets.items()},
+                self._bad_rows,
+            )
+        )
+
+    def restore(self, state: bytes) -> None:
+        try:
+            saved = msgspec.msgpack.decode(state, type=StageState)
+        except msgspec.DecodeError as error:
+            raise StateError(f"the snapshot is unreadable: {error}", key=self.context.node) from None
+        if saved.version != SNAPSHOT_VERSION or saved.asked != self.settings.spec:
+            raise StateError(
+                f"the snapshot was made with policy {saved.asked.policy} v{saved.asked.version}, arms "
+                f"{', '.join(saved.asked.arms)}; the topology file asks for {self.settings.policy} "
+                f"v{self.settings.policy_version}, arms {', '.join(self.settings.arms)}",
+                hint="go back to those settings, or start this node with fresh state",
+                key=self.context.node,
+            )
+        self._gate.state = saved.gate
+        for chain, one in self._markets.items():
+            one.adopt(self._gate.spec, self._gate.spec.make())
+            one.restore(saved.markets[chain])
+        self._bad_rows = saved.bad_rows
+
+    def _opportunities(self, batch: pa.RecordBatch) -> Output:
+        wrong = faults(batch)
+        bad = np.logical_or.reduce(list(wrong.values()))
+        if bad.any():
+            self._bad_rows += int(bad.sum())
+            yield "errors", self._dead_letters(batch, wrong, bad)
+            batch = batch.filter(pa.array(~bad))
+            if not batch.num_rows:
+                return
+        rows = Rows(batch)
+        chains = batch.column("chain").to_numpy()
+        collected = {chain: Collected() for chain in self._markets}
+        for chain, one in self._markets.items():
+            one.decide(rows, np.flatnonzero(chains == chain), self._gate.killed, collected[chain])
+        yield from self._settled(collected, batch, rows)
+
+    def _swaps(self, batch: pa.RecordBatch) -> Output:
+        collected = {chain: Collected() for chain in self._markets}
+        chains = batch.column("chain")
+        batch = batch.select(COLUMNS)
+        for chain, one in self._markets.items():
+            own = batch.filter(pc.equal(chains, chain))
+            if own.num_rows:
+                one.swaps(own, collected[chain])
+        return self._settled(collected)
+
+    def _settled(
+        self, collected: dict[int, Collected], batch: pa.RecordBatch | None = None, rows: Rows | None = None
+    ) -> Output:
+        """Everything that the chains gave, by row, on its ports."""
+        pairs: list[tuple[Settled, int]] = sorted(
+            ((item, chain) for chain, one in collected.items() for item in one.settled),
+            key=lambda pair: pair[0].trigger,
+        )
+        settled, chains = [item for item, _ in pairs], [chain for _, chain in pairs]
+        segments = [segment for one in collected.values() for segment in one.segments]
+        made, at = None, np.array([], np.int64)
+        if segments and batch is not None and rows is not None:
+            at = np.sort(np.concatenate([segment.rows for segment in segments]))
+            chosen = batch.take(pa.array(at))
+            made = emit.decisions(chosen, rows, at, segments, self._gate.spec, self.context)
+            yield "decisions", made
+            yield "lineage", lineage(made, chosen)
+        if settled:
+            yield "outcomes", emit.outcomes(settled, self.context, chains)
+            others = emit.counterfactuals(settled, self.context)
+            if others.num_rows:
+                yield "counterfactuals", others
+        if made is not None or settled:
+            told = emit.events(made, at, settled, chains, self.context)
+            if told.num_rows:
+                yield "events", told
+
+    def _dead_letters(self, batch: pa.RecordBatch, wrong: dict[str, np.ndarray], bad: np.ndarray) -> pa.RecordBatch:
+        at = np.flatnonzero(bad)
+        rows = batch.take(pa.array(at))
+        payloads = codec("mevflow.v1.Opportunity").encode(rows)
+        details = ["; ".join(reason for reason, mask in wrong.items() if mask[row]) for row in at.tolist()]
+        count = len(at)
+        columns = {
+            "topic": rows.column("source_topic").dictionary_decode(),
+            "partition": rows.column("source_partition"),
+            "offset": rows.column("source_offset"),
+            "timestamp_us": rows.column("timestamp_us"),
+            "topology": pa.repeat(self.context.topology, count),
+            "run_id": pa.repeat(self.context.run_id, count),
+            "stage": pa.repeat(self.context.node, count),
+            "reason": pa.repeat("bad_opportunity", count),
+            "detail": pa.array(details),
+            "payload": payloads,
+        }
+        return pa.RecordBatch.from_arrays([columns[name] for name in ERRORS.names], schema=ERRORS)
+
+
+def _rules(settings: BanditSettings, chain: int) -> ChainRules:
+    return settings.solana if chain == market.CHAIN_SOLANA else settings.ethereum

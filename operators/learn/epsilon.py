@@ -1,0 +1,18 @@
+"""Epsilon-greedy (Sutton and Barto, Reinforcement Learning, 2.2)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from operators.learn.means import MeanPolicy, for_all
+from operators.learn.policy import Bools, Floats, greedy
+
+
+class EpsilonGreedy(MeanPolicy):
+    """The arm with the best mean so far; epsilon is the exploration floor."""
+
+    name: ClassVar[str] = "tip-epsilon"
+
+    def judge(self, x: Floats, eligible: Bools) -> tuple[Floats, Floats]:
+        scores = for_all(self.means(), x.shape[1])
+        return scores, greedy(scores, eligible)

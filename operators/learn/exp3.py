@@ -1,0 +1,36 @@
+"""Exp3 for adversarial rewards (Auer, Cesa-Bianchi, Freund and Schapire 2002)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from operators.learn.means import for_all
+from operators.learn.policy import Bools, Floats, Policy, column_sum
+
+
+class Exp3(Policy):
+    """Arms by exponential weights of importance-weighted rewards; gamma is the exploration floor.
+
+    Rewards are mapped from [-1, 1] to [0, 1]. The score of an arm is its log weight, the largest being 0.
+    """
+
+    name: ClassVar[str] = "tip-exp3"
+    options: ClassVar[dict[str, tuple[float, float, float]]] = {"rate": (0.02, 1e-6, 1.0)}
+    state_names: ClassVar[tuple[str, ...]] = ("log_weights",)
+
+    def __init__(self, arms: int, features: int, exploration: float, **options: float) -> None:
+        super().__init__(arms, features, exploration, **options)
+        self.log_weights = np.zeros(arms)
+
+    def judge(self, x: Floats, eligible: Bools) -> tuple[Floats, Floats]:
+        scores = for_all(self.log_weights, x.shape[1])
+        # The best eligible arm's weight is 1, so that no column underflows to zeros.
+        top = np.where(eligible, scores, -np.inf).max(axis=0)
+        weights = np.where(eligible, np.exp(np.minimum(scores - top, 0.0)), 0.0)
+        return scores, weights / column_sum(weights)
+
+    def learn(self, x: Floats, arm: int, reward: float, propensity: float) -> None:
+        self.log_weights[arm] += self.option["rate"] * (0.5 * (reward + 1.0)) / propensity
+        self.log_weights -= self.log_weights.max()

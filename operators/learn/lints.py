@@ -1,0 +1,26 @@
+"""Linear Thompson sampling (Agrawal and Goyal 2013), propensities by quadrature."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from operators.learn.best import best_probabilities
+from operators.learn.policy import Bools, Floats
+from operators.learn.ridge import RidgePolicy
+
+
+class LinThompson(RidgePolicy):
+    """Each arm with the probability that its linear estimate is the best under normal posteriors."""
+
+    name: ClassVar[str] = "tip-lints"
+    options: ClassVar[dict[str, tuple[float, float, float]]] = {
+        **RidgePolicy.options,
+        "noise": (0.25, 1e-3, 10.0),
+    }
+
+    def judge(self, x: Floats, eligible: Bools) -> tuple[Floats, Floats]:
+        means = self.estimates(x)
+        spreads = np.maximum(self.option["noise"] * self.deviations(x), 1e-9)
+        return means, best_probabilities(means, spreads, eligible)

@@ -1,0 +1,22 @@
+"""Disjoint LinUCB (Li, Chu, Langford and Schapire 2010) under an exploration floor."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from operators.learn.policy import Bools, Floats, greedy
+from operators.learn.ridge import RidgePolicy
+
+
+class LinUcb(RidgePolicy):
+    """The arm with the highest linear estimate plus ``width`` deviations."""
+
+    name: ClassVar[str] = "tip-linucb"
+    options: ClassVar[dict[str, tuple[float, float, float]]] = {
+        **RidgePolicy.options,
+        "width": (0.5, 0.0, 100.0),
+    }
+
+    def judge(self, x: Floats, eligible: Bools) -> tuple[Floats, Floats]:
+        scores = self.estimates(x) + self.option["width"] * self.deviations(x)
+        return scores, greedy(scores, eligible)

@@ -1,0 +1,59 @@
+"""One ridge regression of reward on context for each arm: what the linear policies share.
+
+For every arm ``A = ridge I + sum x x'`` and ``b = sum reward x``; the coefficients are ``A^-1 b``. Sums are
+kept and the inverse is taken when it is next needed, which costs less than rank-one updates when rewards come
+in groups, and does not drift.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from operators.learn.policy import Floats, Policy, combine
+
+
+class RidgePolicy(Policy):
+    """A policy over per-arm linear estimates."""
+
+    options: ClassVar[dict[str, tuple[float, float, float]]] = {"ridge": (1.0, 1e-6, 1e6)}
+    state_names: ClassVar[tuple[str, ...]] = ("gram", "moment")
+
+    def __init__(self, arms: int, features: int, exploration: float, **options: float) -> None:
+        super().__init__(arms, features, exploration, **options)
+        self.gram = np.repeat(np.eye(features)[None] * self.option["ridge"], arms, axis=0)
+        self.moment = np.zeros((arms, features))
+        self._inverse: npt.NDArray[np.floating] = np.zeros_like(self.gram)
+        self._coefficients = np.zeros_like(self.moment)
+        self._stale = True
+
+    def learn(self, x: Floats, arm: int, reward: float, propensity: float) -> None:
+        self.gram[arm] += x[:, None] * x
+        self.moment[arm] += reward * x
+        self._stale = True
+
+    def refresh(self) -> None:
+        self._stale = True
+
+    def estimates(self, x: Floats) -> Floats:
+        """Expected reward ``[arms, n]`` of contexts ``x[features, n]``."""
+        self._solve()
+        return combine(self._coefficients, x)
+
+    def deviations(self, x: Floats) -> Floats:
+        """``sqrt(x' A^-1 x)`` as ``[arms, n]``: how little an arm knows of a context."""
+        self._solve()
+        total = np.zeros((self.arms, x.shape[1]))
+        for i in range(self.features):
+            total += self._inverse[:, i, i, None] * (x[i] * x[i])
+            for j in range(i):
+                total += (2.0 * self._inverse[:, i, j, None]) * (x[i] * x[j])
+        return np.sqrt(np.maximum(total, 0.0))
+
+    def _solve(self) -> None:
+        if self._stale:
+            self._inverse = np.linalg.inv(self.gram)
+            self._coefficients = (self._inverse * self.moment[:, None, :]).sum(axis=2)
+            self._stale = False

@@ -1,0 +1,31 @@
+"""Thompson sampling with normal posteriors (Agrawal and Goyal 2013), propensities by quadrature."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from operators.learn.best import best_probabilities
+from operators.learn.means import MeanPolicy, for_all
+from operators.learn.policy import Bools, Floats
+
+
+class GaussianThompson(MeanPolicy):
+    """Each arm with the probability that its mean is the best.
+
+    The posterior of an arm is normal with mean ``sum / (pulls + 1)`` and standard deviation
+    ``noise / sqrt(pulls + 1)``: one imagined pull of reward 0 is the prior.
+    """
+
+    name: ClassVar[str] = "tip-thompson"
+    options: ClassVar[dict[str, tuple[float, float, float]]] = {"noise": (0.5, 1e-3, 10.0)}
+
+    def judge(self, x: Floats, eligible: Bools) -> tuple[Floats, Floats]:
+        n = x.shape[1]
+        means = self.sums / (self.pulls + 1.0)
+        spreads = self.option["noise"] / np.sqrt(self.pulls + 1.0)
+        # Rows differ in nothing but which arms are eligible: one quadrature for each such set.
+        sets, row_set = np.unique(eligible, axis=1, return_inverse=True)
+        chances = best_probabilities(for_all(means, sets.shape[1]), for_all(spreads, sets.shape[1]), sets)
+        return for_all(means, n), chances[:, row_set.reshape(-1)]

@@ -1,0 +1,26 @@
+"""UCB1 (Auer, Cesa-Bianchi and Fischer 2002) under an exploration floor: bare, its propensities were 0 or 1."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from operators.learn.means import MeanPolicy, for_all
+from operators.learn.policy import Bools, Floats, greedy
+
+#: The score of an arm that was never pulled: above every mean plus width that pulled arms reach.
+UNTRIED = 1e9
+
+
+class Ucb1(MeanPolicy):
+    """The arm with the highest mean plus ``width * sqrt(2 ln(pulls) / pulls of the arm)``."""
+
+    name: ClassVar[str] = "tip-ucb1"
+    options: ClassVar[dict[str, tuple[float, float, float]]] = {"width": (1.0, 0.0, 100.0)}
+
+    def judge(self, x: Floats, eligible: Bools) -> tuple[Floats, Floats]:
+        log_total = np.log(max(float(self.pulls.sum()), 1.0))
+        radius = self.option["width"] * np.sqrt(2.0 * log_total / np.maximum(self.pulls, 1.0))
+        scores = for_all(np.where(self.pulls > 0.0, self.means() + radius, UNTRIED), x.shape[1])
+        return scores, greedy(scores, eligible)
