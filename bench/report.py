@@ -19,8 +19,8 @@ def main() -> None:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `make bench`; the numbers are of one run on one machine. Ratios compare with something that ran in",
-        "the same command, which is what carries over to other machines.",
+        "Written by `make bench`; the numbers are of one run on one machine. Ratios compare with something that",
+        "ran in the same command, which is what carries over to other machines.",
         "",
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}.",
     ]
