@@ -22,7 +22,7 @@ from operators.decide.rows import Rows, number
 from operators.decide.settings import BanditSettings, ChainRules, PolicySpec, share_of
 from operators.decide.swaplog import SwapLog
 from operators.learn import Policy, draw
-from operators.learn.policy import Floats, Ints, Seeds
+from operators.learn.kernels import Floats, Ints, Seeds
 from operators.outcomes import EXPIRED, LANDED, Fate, Rival, Verdict, judge, tip_raw
 
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from operators.decide.features import contexts
 from operators.ids import ID_BYTES
-from operators.learn.policy import Bools, Floats
+from operators.learn.kernels import Bools, Floats
 from proto.mevflow.v1 import market_pb2 as market
 
 #: Chains that the stage has rules for.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from operators.errors import UsageError
 from operators.learn.epsilon import EpsilonGreedy
 from operators.learn.exp3 import Exp3
+from operators.learn.kernels import draw
 from operators.learn.lints import LinThompson
 from operators.learn.linucb import LinUcb
-from operators.learn.policy import Policy, Proposal, draw
+from operators.learn.policy import Policy, Proposal
 from operators.learn.squarecb import SquareCb
 from operators.learn.thompson import GaussianThompson
 from operators.learn.ucb1 import Ucb1

@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from operators.learn.kernels import Bools, Floats, softmax
 from operators.learn.means import for_all
-from operators.learn.policy import Bools, Floats, Policy, column_sum
+from operators.learn.policy import Policy
 
 
 class Exp3(Policy):
@@ -26,10 +27,7 @@ class Exp3(Policy):
 
     def judge(self, x: Floats, eligible: Bools) -> tuple[Floats, Floats]:
         scores = for_all(self.log_weights, x.shape[1])
-        # The best eligible arm's weight is 1, so that no column underflows to zeros.
-        top = np.where(eligible, scores, -np.inf).max(axis=0)
-        weights = np.where(eligible, np.exp(np.minimum(scores - top, 0.0)), 0.0)
-        return scores, weights / column_sum(weights)
+        return scores, softmax(scores, eligible)
 
     def learn(self, x: Floats, arm: int, reward: float, propensity: float) -> None:
         self.log_weights[arm] += self.option["rate"] * (0.5 * (reward + 1.0)) / propensity

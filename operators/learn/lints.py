@@ -6,8 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from operators.learn.best import best_probabilities
-from operators.learn.policy import Bools, Floats
+from operators.learn.kernels import Bools, Floats, best_probabilities
 from operators.learn.ridge import RidgePolicy
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from operators.learn.policy import Bools, Floats, greedy
+from operators.learn.kernels import Bools, Floats, greedy
 from operators.learn.ridge import RidgePolicy
 
 

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from operators.learn.policy import Floats, Policy
+from operators.learn.kernels import Floats
+from operators.learn.policy import Policy
 
 
 class MeanPolicy(Policy):

@@ -1,11 +1,11 @@
 """What every bandit policy is: scores and exact choice probabilities for many contexts, learning by single rewards.
 
-Layout. Contexts are ``x[features, n]`` and everything per arm is ``[arms, n]`` (float64), so that each step is
-an elementwise operation over rows. That is on purpose: a matrix product may round differently for another
-number of rows, and a decision must not depend on how the stream was cut into batches.
+Layout. Contexts are ``x[features, n]`` and everything per arm is ``[arms, n]`` (float64). A column's result never
+depends on the other columns, to the last bit: a decision must not depend on how the stream was cut into
+batches. Arithmetic across arms or features therefore lives in :mod:`operators.learn.kernels`.
 
 A policy is a probability distribution per context. The arm is drawn from it with a seed that comes from the
-decision's id (:func:`draw`), so a replay draws the same arm and the logged propensity is exact.
+decision's id (:func:`operators.learn.kernels.draw`), so a replay draws the same arm and the logged propensity is exact.
 """
 
 from __future__ import annotations
@@ -18,11 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.errors import StateError
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
-Seeds = npt.NDArray[np.uint64]
+from operators.learn.kernels import Bools, Floats, with_floor
 
 #: Version of a policy's snapshot.
 SNAPSHOT_VERSION = 1
@@ -130,58 +126,3 @@ class Policy:
             setattr(self, name, np.frombuffer(array.data, array.dtype).reshape(array.shape).copy())
         self.updates = saved.updates
         self.refresh()
-
-
-def with_floor(preference: Floats, eligible: Bools, exploration: float) -> Floats:
-    """Mix a preference with the uniform distribution over eligible arms, and make columns sum to 1."""
-    mixed = eligible * (exploration / column_sum(eligible.astype(np.float64))) + preference * (1.0 - exploration)
-    return mixed / column_sum(mixed)
-
-
-def column_sum(values: Floats) -> Floats:
-    """Sum over arms, added in arm order whatever the number of columns."""
-    total = values[0].copy()
-    for row in values[1:]:
-        total += row
-    return total
-
-
-def combine(weights: Floats, x: Floats) -> Floats:
-    """``weights[arms, features] @ x[features, n]`` in a fixed order of additions."""
-    total = weights[:, :1] * x[0]
-    for feature in range(1, x.shape[0]):
-        total += weights[:, feature : feature + 1] * x[feature]
-    return total
-
-
-def greedy(scores: Floats, eligible: Bools) -> Floats:
-    """All of the preference on the best eligible arm; the first of equals."""
-    best = np.where(eligible, scores, -np.inf).argmax(axis=0)
-    preference = np.zeros_like(scores)
-    preference[best, np.arange(scores.shape[1])] = 1.0
-    return preference
-
-
-def uniforms(seeds: Seeds) -> Floats:
-    """A number in [0, 1) from each 64-bit seed (SplitMix64's output function; Steele, Lea and Flood 2014)."""
-    z = seeds + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z ^= z >> np.uint64(31)
-    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
-
-
-def draw(propensities: Floats, seeds: Seeds) -> Ints:
-    """The arm of each column by inversion: the first whose cumulative probability exceeds its uniform."""
-    u = uniforms(seeds)
-    arms, n = propensities.shape
-    cumulative = np.zeros(n)
-    chosen = np.full(n, -1, np.int64)
-    last = np.zeros(n, np.int64)
-    for arm in range(arms):
-        cumulative += propensities[arm]
-        possible = propensities[arm] > 0.0
-        last[possible] = arm
-        chosen[(chosen < 0) & possible & (u < cumulative)] = arm
-    # Rounding may leave the sum a hair below 1 and u above it.
-    return np.where(chosen < 0, last, chosen)

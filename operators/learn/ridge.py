@@ -12,7 +12,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from operators.learn.policy import Floats, Policy, combine
+from operators.learn import kernels
+from operators.learn.kernels import Floats
+from operators.learn.policy import Policy
 
 
 class RidgePolicy(Policy):
@@ -40,17 +42,12 @@ class RidgePolicy(Policy):
     def estimates(self, x: Floats) -> Floats:
         """Expected reward ``[arms, n]`` of contexts ``x[features, n]``."""
         self._solve()
-        return combine(self._coefficients, x)
+        return kernels.combine(self._coefficients, x)
 
     def deviations(self, x: Floats) -> Floats:
         """``sqrt(x' A^-1 x)`` as ``[arms, n]``: how little an arm knows of a context."""
         self._solve()
-        total = np.zeros((self.arms, x.shape[1]))
-        for i in range(self.features):
-            total += self._inverse[:, i, i, None] * (x[i] * x[i])
-            for j in range(i):
-                total += (2.0 * self._inverse[:, i, j, None]) * (x[i] * x[j])
-        return np.sqrt(np.maximum(total, 0.0))
+        return kernels.deviations(self._inverse, x)
 
     def _solve(self) -> None:
         if self._stale:

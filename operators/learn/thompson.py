@@ -6,9 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from operators.learn.best import best_probabilities
+from operators.learn.kernels import Bools, Floats, best_probabilities
 from operators.learn.means import MeanPolicy, for_all
-from operators.learn.policy import Bools, Floats
 
 
 class GaussianThompson(MeanPolicy):
