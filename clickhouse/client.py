@@ -1,0 +1,66 @@
+"""clickhouse-connect clients, made one way everywhere."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.httputil import get_pool_manager
+
+from operators.errors import MevflowError, UnreachableError
+
+#: Code of "wrong password or no such user" and "a password is required".
+_AUTH_CODES = (193, 194, 516)
+
+
+def connect(
+    host: str = "127.0.0.1",
+    port: int = 8123,
+    *,
+    user: str = "default",
+    password: str = "",
+    database: str = "",
+    timeout_s: float = 300.0,
+    settings: dict[str, Any] | None = None,
+    connections: int = 8,
+) -> Client:
+    """A client for any ClickHouse. Threads may share it: it uses no server-side session, and ``connections`` sockets.
+
+    Bodies are not compressed on loopback, where that only costs time.
+    Raises UnreachableError when nothing answers, MevflowError when the server refuses (user, password, database).
+    """
+    where = f"{host}:{port}"
+    # The driver logs a stack trace before it raises; the raised error says it all.
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
+    try:
+        return clickhouse_connect.get_client(
+            host=host,
+            port=port,
+            username=user,
+            password=password,
+            database=database or "__default__",
+            compress=host not in ("127.0.0.1", "localhost", "::1"),
+            autogenerate_session_id=False,
+            send_receive_timeout=int(timeout_s),
+            connect_timeout=5,
+            query_retries=0,
+            settings=settings,
+            pool_mgr=get_pool_manager(maxsize=connections),
+        )
+    except ClickHouseError as error:
+        code = getattr(error, "code", None)
+        if code in _AUTH_CODES:
+            raise MevflowError(
+                f"ClickHouse at {where} refused user {user!r}",
+                hint="set MEVFLOW_CLICKHOUSE__USER and MEVFLOW_CLICKHOUSE__PASSWORD",
+            ) from None
+        if code:
+            raise MevflowError(f"ClickHouse at {where} refused the connection: {error}") from None
+        raise UnreachableError(
+            f"no ClickHouse answers at {where}", hint="start one with: mevflow clickhouse start"
+        ) from None
+    except OSError as error:
+        raise UnreachableError(f"no ClickHouse answers at {where}: {error}") from None

@@ -1,0 +1,71 @@
+"""Who may use the server: a password when one is set, and never a web page that a browser happens to show."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from email.message import Message
+from urllib.parse import urlsplit
+
+from clickhouse.server.errors import ACCESS_DENIED, AUTHENTICATION_FAILED, REQUIRED_PASSWORD, refuse
+
+USER = "default"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` can only be reached from this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Access:
+    """Checks requests against one user, ``default``, and its password (empty: none needed)."""
+
+    def __init__(self, password: str) -> None:
+        self._password = password.encode()
+
+    def check(self, headers: Message, params: Mapping[str, str]) -> str:
+        """The user's name. Raises ServerError (401 or 403)."""
+        self._refuse_web_pages(headers)
+        user, password = _credentials(headers, params)
+        if not self._password and not password and user == USER:
+            return user
+        if self._password and not password:
+            raise refuse(REQUIRED_PASSWORD, f"{user}: a password is required")
+        if user != USER or not hmac.compare_digest(password.encode(), self._password):
+            raise refuse(
+                AUTHENTICATION_FAILED,
+                f"{user}: Authentication failed: password is incorrect, or there is no user with such name.",
+            )
+        return user
+
+    def _refuse_web_pages(self, headers: Message) -> None:
+        """A page from elsewhere can send requests to loopback; without a password nothing else would stop it."""
+        origin = headers.get("Origin", "")
+        if origin and not is_loopback(urlsplit(origin).hostname or ""):
+            raise refuse(ACCESS_DENIED, f"requests from web pages of {origin} are not allowed")
+        host = urlsplit(f"//{headers.get('Host', '')}").hostname or ""
+        if not self._password and host and not is_loopback(host):
+            raise refuse(ACCESS_DENIED, f"host name {host!r} is not one of this server's; use 127.0.0.1 or localhost")
+
+
+def _credentials(headers: Message, params: Mapping[str, str]) -> tuple[str, str]:
+    kind, _, value = headers.get("Authorization", "").partition(" ")
+    if kind.lower() == "basic":
+        try:
+            user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            raise refuse(AUTHENTICATION_FAILED, "the Authorization header is not valid") from None
+        return user or USER, password
+    if kind:
+        raise refuse(AUTHENTICATION_FAILED, f"authorization by {kind} is not supported by the embedded server")
+    if "X-ClickHouse-User" in headers or "X-ClickHouse-Key" in headers:
+        return headers.get("X-ClickHouse-User", USER), headers.get("X-ClickHouse-Key", "")
+    return params.get("user", USER) or USER, params.get("password", "")

@@ -1,0 +1,118 @@
+"""One request in the terms of the HTTP interface: the URL's parameters sorted into what they mean."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from urllib.parse import parse_qsl
+
+from clickhouse.server.errors import BAD_ARGUMENTS, refuse
+from clickhouse.server.sessions import DEFAULT_TIMEOUT_S
+
+#: Parameters of the interface itself, and settings that only its HTTP side looks at.
+_RESERVED = frozenset(
+    (
+        "query",
+        "database",
+        "user",
+        "password",
+        "quota_key",
+        "role",
+        "session_id",
+        "session_timeout",
+        "session_check",
+        "close_session",
+        "query_id",
+        "default_format",
+        "compress",
+        "decompress",
+        "wait_end_of_query",
+        "buffer_size",
+        "stacktrace",
+        "client_protocol_version",
+        "enable_http_compression",
+        "http_zlib_compression_level",
+        "send_progress_in_http_headers",
+        "http_headers_progress_interval_ms",
+        "cancel_http_readonly_queries_on_client_close",
+        "http_write_exception_in_output_format",
+    )
+)
+_SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_TRUE = frozenset(("1", "true", "True"))
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a request asks for besides its body."""
+
+    method: str
+    path: str
+    query: str = ""
+    database: str = ""
+    session_id: str = ""
+    session_timeout_s: float = DEFAULT_TIMEOUT_S
+    session_check: bool = False
+    query_id: str = ""
+    default_format: str = "TabSeparated"
+    wait_end: bool = False
+    compress: bool = False
+    buffer_bytes: int = 1 << 20
+    params: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    raw: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_request(method: str, target: str, headers: Message, form: Mapping[str, str]) -> Request:
+    """Read the request line and headers; ``form`` holds the plain fields of a multipart body. Raises ServerError."""
+    path, _, text = target.partition("?")
+    raw = dict(parse_qsl(text, keep_blank_values=True, errors="surrogateescape")) | dict(form)
+    for name in ("compress", "decompress"):
+        if raw.get(name) in _TRUE:
+            raise refuse(
+                BAD_ARGUMENTS,
+                f"{name}=1 (ClickHouse's own block compression) is not supported by the embedded server; "
+                "use Content-Encoding and Accept-Encoding",
+            )
+    settings = {}
+    params = {}
+    for name, value in raw.items():
+        if name.startswith("param_"):
+            params[name[6:]] = value
+        elif name not in _RESERVED and not _of_external_data(name, raw):
+            if not _SETTING.match(name):
+                raise refuse(BAD_ARGUMENTS, f"{name!r} is not the name of a setting")
+            settings[name] = value
+    return Request(
+        method=method,
+        path=path,
+        query=raw.get("query", ""),
+        database=raw.get("database", "") or headers.get("X-ClickHouse-Database", ""),
+        session_id=raw.get("session_id", ""),
+        session_timeout_s=_number(raw, "session_timeout", DEFAULT_TIMEOUT_S),
+        session_check=raw.get("session_check") in _TRUE,
+        query_id=raw.get("query_id", "") or str(uuid.uuid4()),
+        default_format=raw.get("default_format", "") or headers.get("X-ClickHouse-Format", "") or "TabSeparated",
+        wait_end=raw.get("wait_end_of_query") in _TRUE,
+        compress=raw.get("enable_http_compression") in _TRUE,
+        buffer_bytes=int(_number(raw, "buffer_size", 1 << 20)),
+        params=params,
+        settings=settings,
+        raw=raw,
+    )
+
+
+def _of_external_data(name: str, raw: Mapping[str, str]) -> bool:
+    """``NAME_structure``, ``NAME_types`` and ``NAME_format`` describe the uploaded table NAME."""
+    base, _, kind = name.rpartition("_")
+    return kind in ("structure", "types", "format") and (f"{base}_structure" in raw or f"{base}_types" in raw)
+
+
+def _number(raw: Mapping[str, str], name: str, default: float) -> float:
+    try:
+        return float(raw.get(name, default))
+    except ValueError:
+        raise refuse(BAD_ARGUMENTS, f"{name} must be a number, not {raw[name]!r}") from None
