@@ -92,12 +92,14 @@ class Swap(_message.Message):
     def __init__(self, chain: _Optional[_Union[Chain, str]] = ..., slot: _Optional[int] = ..., tx_index: _Optional[int] = ..., ix_index: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., signature: _Optional[bytes] = ..., signer: _Optional[bytes] = ..., venue: _Optional[_Union[Venue, str]] = ..., pool: _Optional[bytes] = ..., mint_in: _Optional[bytes] = ..., mint_out: _Optional[bytes] = ..., amount_in: _Optional[bytes] = ..., amount_out: _Optional[bytes] = ..., reserve_a: _Optional[bytes] = ..., reserve_b: _Optional[bytes] = ..., sqrt_price_x64: _Optional[bytes] = ..., sqrt_price_x96: _Optional[bytes] = ..., liquidity: _Optional[bytes] = ..., tick: _Optional[int] = ..., fee_pips: _Optional[int] = ..., priority_fee_lamports: _Optional[int] = ..., tip_lamports: _Optional[int] = ..., a_to_b: _Optional[bool] = ..., reanchored: _Optional[bool] = ...) -> None: ...
 
 class TickLiquidity(_message.Message):
-    __slots__ = ("tick", "liquidity_net")
+    __slots__ = ("tick", "liquidity_net", "liquidity_gross")
     TICK_FIELD_NUMBER: _ClassVar[int]
     LIQUIDITY_NET_FIELD_NUMBER: _ClassVar[int]
+    LIQUIDITY_GROSS_FIELD_NUMBER: _ClassVar[int]
     tick: int
     liquidity_net: bytes
-    def __init__(self, tick: _Optional[int] = ..., liquidity_net: _Optional[bytes] = ...) -> None: ...
+    liquidity_gross: bytes
+    def __init__(self, tick: _Optional[int] = ..., liquidity_net: _Optional[bytes] = ..., liquidity_gross: _Optional[bytes] = ...) -> None: ...
 
 class PoolUpdate(_message.Message):
     __slots__ = ("chain", "slot", "tx_index", "ix_index", "timestamp_us", "signature", "venue", "pool", "kind", "mint_a", "mint_b", "decimals_a", "decimals_b", "fee_pips", "tick_spacing", "reserve_a", "reserve_b", "sqrt_price_x64", "sqrt_price_x96", "liquidity", "tick", "tick_lower", "tick_upper", "liquidity_delta", "ticks", "known_tick_lower", "known_tick_upper", "known_range_set", "symbol_a", "symbol_b", "reanchored", "signer")
