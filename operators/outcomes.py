@@ -15,10 +15,12 @@ failed bids, or what a tip would have bought. So landing is a rule over what is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 LANDED, MISSED, SKIPPED, EXPIRED = "landed", "missed", "skipped", "expired"
+OPEN, CONTESTED, GONE = "open", "contested", "gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Rival:
     bid_usd: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fate:
     """What the stream says of one cycle after a decision at ``decided_slot``.
 
@@ -53,8 +55,8 @@ class Fate:
         """gone | contested | open at the slot in which our transaction would arrive."""
         arrival = self.decided_slot + self.latency_slots
         if self.closed_slot is None or self.closed_slot > arrival:
-            return "open"
-        return "contested" if self.closed_slot == arrival else "gone"
+            return OPEN
+        return CONTESTED if self.closed_slot == arrival else GONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,36 +68,58 @@ class Verdict:
     evidence: str
 
 
+def rewards_usd(fate: Fate, shares: Sequence[float]) -> list[float]:
+    """The reward of bidding each share of the expected profit; a share of 0 is a skip and brings nothing."""
+    state = fate.state
+    landing, expected = fate.landing_usd, fate.expected_usd
+    missed, kept = 0.0 - fate.missed_cost_usd, landing - fate.landed_cost_usd
+    rewards = []
+    for share in shares:
+        tip_usd = expected * share
+        if share == 0.0:
+            rewards.append(0.0)
+        elif landing > tip_usd and (state == OPEN or (state == CONTESTED and _beats(fate, share))):
+            rewards.append(kept - tip_usd)
+        else:
+            rewards.append(missed)
+    return rewards
+
+
 def judge(fate: Fate, share: float) -> Verdict:
-    """The outcome of bidding ``share`` of the expected profit; a share of 0 is a skip."""
-    words = [f"state={fate.state}", f"latency_slots={fate.latency_slots}"]
+    """The outcome of bidding ``share`` (0: skip), with its evidence."""
+    state = fate.state
+    words = f"state={state} latency_slots={fate.latency_slots}"
     if fate.closed_slot is not None:
-        words.append(f"closed_slot={fate.closed_slot}")
-        words.append(f"closed_by={fate.rival.kind}")
+        words += f" closed_slot={fate.closed_slot} closed_by={fate.rival.kind}"
         if fate.rival.signer:
-            words.append(f"signer={fate.rival.signer.hex()}")
+            words += f" signer={fate.rival.signer.hex()}"
+    (reward,) = rewards_usd(fate, (share,))
     if share == 0.0:
-        return Verdict(SKIPPED, 0.0, " ".join(words))
-    tip_usd = fate.expected_usd * share
-    landed = fate.state == "open"
-    if fate.state == "contested":
-        landed, basis = _beats(fate, tip_usd, share)
-        words.append(basis)
-    if landed and fate.landing_usd <= tip_usd:
+        return Verdict(SKIPPED, reward, words)
+    landed = state == OPEN
+    if state == CONTESTED:
+        landed = _beats(fate, share)
+        words += f" {_grounds(fate)}"
+    if landed and fate.landing_usd <= fate.expected_usd * share:
         landed = False
-        words.append("reverted=profit_below_tip")
-    if not landed:
-        return Verdict(MISSED, 0.0 - fate.missed_cost_usd, " ".join(words))
-    return Verdict(LANDED, fate.landing_usd - tip_usd - fate.landed_cost_usd, " ".join(words))
+        words += " reverted=profit_below_tip"
+    return Verdict(LANDED if landed else MISSED, reward, words)
 
 
-def _beats(fate: Fate, tip_usd: float, share: float) -> tuple[bool, str]:
-    """Whether our bid goes before the rival's in a contested slot, and on what grounds."""
+def _beats(fate: Fate, share: float) -> bool:
+    """Whether our bid goes before the rival's in a contested slot."""
     if fate.rival.bid_usd is not None:
-        return tip_usd > fate.rival.bid_usd, f"rival_bid_usd={fate.rival.bid_usd:.6g}"
+        return fate.expected_usd * share > fate.rival.bid_usd
+    return fate.rival_share is not None and share >= fate.rival_share
+
+
+def _grounds(fate: Fate) -> str:
+    """What a contested slot was decided on."""
+    if fate.rival.bid_usd is not None:
+        return f"rival_bid_usd={fate.rival.bid_usd:.6g}"
     if fate.rival_share is None:
-        return False, "rival_bid=unknown"
-    return share >= fate.rival_share, f"rival_bid=unknown assumed_rival_share={fate.rival_share:g}"
+        return "rival_bid=unknown"
+    return f"rival_bid=unknown assumed_rival_share={fate.rival_share:g}"
 
 
 def tip_raw(net: int, share: Fraction) -> int:

@@ -109,12 +109,12 @@ def outcomes(settled: Sequence[Settled], settled_by: StageContext, chains: Seque
 
 def counterfactuals(settled: Sequence[Settled], settled_by: StageContext) -> pa.RecordBatch:
     """Located Counterfactual rows: what the same rule gives for each eligible arm not taken."""
-    rows = [(item.bid, arm, verdict) for item in settled for arm, verdict in item.others]
+    rows = [(item.bid, arm, reward) for item in settled for arm, reward in item.others]
     return _batch(
         {
             "decision_id": [bid.decision_id for bid, _, _ in rows],
             "arm": [bid.arms[arm] for bid, arm, _ in rows],
-            "estimate_usd": [verdict.reward_usd for _, _, verdict in rows],
+            "estimate_usd": [reward for _, _, reward in rows],
             "estimator": pa.repeat(ESTIMATOR, len(rows)),
             "timestamp_us": [bid.timestamp_us for bid, _, _ in rows],
             "topology": pa.repeat(settled_by.topology, len(rows)),

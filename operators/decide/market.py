@@ -19,14 +19,14 @@ import pyarrow as pa
 import xxhash
 
 from operators.decide.rows import Rows, number
-from operators.decide.settings import BanditSettings, ChainRules, PolicySpec, share_of
+from operators.decide.settings import BanditSettings, ChainRules, PolicySpec, share_as_float, share_of
 from operators.decide.swaplog import SwapLog
 from operators.learn import Policy, draw
 from operators.learn.kernels import Floats, Ints, Seeds
-from operators.outcomes import EXPIRED, LANDED, Fate, Rival, Verdict, judge, tip_raw
+from operators.outcomes import EXPIRED, LANDED, Fate, Rival, Verdict, judge, rewards_usd, tip_raw
 
 
-class Bid(msgspec.Struct):
+class Bid(msgspec.Struct, gc=False):
     """A decision whose outcome is not known yet. Amounts are i128 in 16 bytes; ``landing_*`` follows the stream."""
 
     decision_id: bytes
@@ -52,7 +52,7 @@ class Bid(msgspec.Struct):
     policy_version: int = 0
 
 
-class Episode(msgspec.Struct):
+class Episode(msgspec.Struct, gc=False):
     """A cycle that pays: its last profit, the bid in flight, and whether a bid has landed on it."""
 
     net: bytes
@@ -107,7 +107,7 @@ class Settled:
     bid: Bid
     verdict: Verdict
     realized: int
-    others: list[tuple[int, Verdict]] = field(default_factory=list)
+    others: list[tuple[int, float]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -128,6 +128,7 @@ class Market:
         self.rules = rules
         self.settings = settings
         self.counters = Counters()
+        self._attempt_usd = rules.attempt_usd
         self._prefix = prefix
         self._clock = 0  # highest slot of an opportunity row
         self._frontier = 0  # highest slot of a swap
@@ -273,7 +274,7 @@ class Market:
         x = rows.x[:, at]
         bids = [self._bids[identifier] for identifier in ids]
         usd = np.array([bid.usd for bid in bids])
-        cost = np.array([0.0 if bid.cost_in_profit else self.rules.attempt_usd for bid in bids])
+        cost = np.array([0.0 if bid.cost_in_profit else self._attempt_usd for bid in bids])
         pays = np.array([number(bid.net) > 0 for bid in bids])
         eligible = np.zeros((len(self._shares), len(at)), np.bool_)
         for arm, share in enumerate(self._shares[:-1]):
@@ -302,12 +303,11 @@ class Market:
             due, _, identifier = heapq.heappop(self._due)
             bid = self._bids.pop(identifier)
             fate = self._fate(bid)
-            shares = [float(share_of(arm)) for arm in bid.arms]
+            shares = [share_as_float(arm) for arm in bid.arms]
             verdict = judge(fate, shares[bid.arm])
+            rewards = rewards_usd(fate, shares)
             others = [
-                (arm, judge(fate, share))
-                for arm, share in enumerate(shares)
-                if arm != bid.arm and bid.propensities[arm] > 0.0
+                (arm, rewards[arm]) for arm, chance in enumerate(bid.propensities) if chance > 0.0 and arm != bid.arm
             ]
             realized = 0
             if verdict.kind == LANDED:
@@ -319,7 +319,7 @@ class Market:
 
     def _fate(self, bid: Bid) -> Fate:
         rules = self.rules
-        attempt = bid.row_cost_usd if bid.cost_in_profit else rules.attempt_usd
+        attempt = bid.row_cost_usd if bid.cost_in_profit else self._attempt_usd
         rival = Rival("unseen")
         if bid.closed:
             rival = self._swaps.rival(bid.closed, bid.legs, rules.native_usd, rules.native_decimals)

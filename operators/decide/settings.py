@@ -27,6 +27,12 @@ def share_of(arm: str) -> Fraction:
     return Fraction(0) if arm == SKIP else Fraction(arm)
 
 
+@cache
+def share_as_float(arm: str) -> float:
+    """:func:`share_of` as a float."""
+    return float(share_of(arm))
+
+
 class ChainRules(Settings):
     """Assumptions about one chain. None of them can be read from the swap stream.
 
