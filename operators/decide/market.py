@@ -173,15 +173,17 @@ class Market:
                     self._evict(i, out)
         self._score(rows, waiting, ids, out)
 
-    def swaps(self, batch: pa.RecordBatch, out: Collected) -> None:
-        """Take swaps. Rows that come after an earlier batch of swaps settle what that batch had made due:
-        all opportunities of its events have come in between."""
+    def swaps(self, batch: pa.RecordBatch) -> None:
+        """Take swaps; they settle nothing before :meth:`caught_up`."""
+        self._swaps.add(batch)
+        self._frontier = max(self._frontier, int(batch.column("slot").to_numpy().max()))
+
+    def caught_up(self, out: Collected) -> None:
+        """Upstream has given the opportunities of all swaps so far: settle what those swaps have made due."""
         self._settle(self._frontier, -1, out)
         # No bid in flight answers to an event before that of the bid that is due first.
         first = self._bids[self._due[0][2]].slot if self._due else self._frontier
         self._swaps.forget(min(first, self._frontier))
-        self._swaps.add(batch)
-        self._frontier = max(self._frontier, int(batch.column("slot").to_numpy().max()))
 
     def finish(self, out: Collected) -> None:
         """The stream has ended: settle what is due, and let the rest expire without a lesson."""

@@ -41,14 +41,15 @@ class BanditDecide(Stage):
     Ports
     -----
     in : located Opportunity rows in chain order.
-    swaps : optional; located Swap rows from the same upstream stage, given before the opportunities of the same
-        events. They say who ended a cycle and, where the data has it, what that one bid.
+    swaps : optional; located Swap rows **of the same upstream stage**, which gives the swaps of an event before its
+        opportunities, and a watermark on ``in`` after both. They say who ended a cycle and, where the data has it,
+        what that one bid; and they let time pass while there are no opportunities.
     decisions, lineage : one row a decision. events : decisions and rewards as the policy saw them.
     outcomes, counterfactuals : one row a settled decision, and one for each eligible arm not taken.
 
-    Order. Output order is the order of the input rows; settled rows come before the row that made them due. Swaps
-    and the end of the stream settle as well, so with two chains on the ``swaps`` port the order of outcomes holds
-    for each chain and not between them.
+    Order. Output order is the order of the input rows; settled rows come before the row that made them due.
+    Watermarks settle as well: with swaps of two chains, where a watermark falls decides how the outcomes of the two
+    interleave, never what they are or their order within a chain.
     """
 
     use = "bandit.decide"
@@ -84,14 +85,20 @@ class BanditDecide(Stage):
     def process(self, port: str, batch: pa.RecordBatch) -> Output:
         if not batch.num_rows:
             return []
-        return self._swaps(batch) if port == "swaps" else self._opportunities(batch)
+        if port == "swaps":
+            self._swaps(batch)
+            return []
+        return self._opportunities(batch)
 
     def on_watermark(self, port: str, watermark: Watermark) -> Output:
-        if port != "in" or not watermark.final:
+        if port != "in":
             return []
         collected = {chain: Collected() for chain in self._markets}
         for chain, one in self._markets.items():
-            one.finish(collected[chain])
+            if watermark.final:
+                one.finish(collected[chain])
+            else:
+                one.caught_up(collected[chain])
         return self._settled(collected)
 
     def on_control(self, command: Command) -> Ack | None:
@@ -148,15 +155,13 @@ class BanditDecide(Stage):
             one.decide(rows, np.flatnonzero(chains == chain), self._gate.killed, collected[chain])
         yield from self._settled(collected, batch, rows)
 
-    def _swaps(self, batch: pa.RecordBatch) -> Output:
-        collected = {chain: Collected() for chain in self._markets}
+    def _swaps(self, batch: pa.RecordBatch) -> None:
         chains = batch.column("chain")
         batch = batch.select(COLUMNS)
         for chain, one in self._markets.items():
             own = batch.filter(pc.equal(chains, chain))
             if own.num_rows:
-                one.swaps(own, collected[chain])
-        return self._settled(collected)
+                one.swaps(own)
 
     def _settled(
         self, collected: dict[int, Collected], batch: pa.RecordBatch | None = None, rows: Rows | None = None

@@ -37,7 +37,7 @@ def opportunity(**given: Any) -> dict[str, Any]:
     chain: int = given.get("chain", market.CHAIN_SOLANA)
     net = 0 if given.get("closed") else round(usd * 1e6)
     mints = [USDC, SOL] if len(cycle) == 2 else [USDC, SOL, b"O" * 32]
-    row: dict[str, Any] = {name: None for name in OPPORTUNITY.names}
+    row: dict[str, Any] = dict.fromkeys(OPPORTUNITY.names)
     row |= {
         "topology": "test",
         "run_id": "",
@@ -152,3 +152,15 @@ def stream(count: int, seed: int = 1, chains: tuple[int, ...] = (market.CHAIN_SO
         if closed:
             del opened[chain, cycle]
     return batch(*rows)
+
+
+def swap_stream(found: pa.RecordBatch) -> pa.RecordBatch:
+    """The swaps that could have made the events of ``found``: one a row, some as part of a round trip with a tip."""
+    rows = []
+    for row in found.to_pylist():
+        first = row["legs"][0]["pool"][0]
+        fee = 20_000_000 * (row["tx_index"] % 3)
+        rows.append(swap(row["slot"], row["tx_index"], row["ix_index"], first, USDC, fee=fee))
+        if row["tx_index"] % 2:
+            rows.append(swap(row["slot"], row["tx_index"], 1, row["legs"][1]["pool"][0], SOL, fee=fee))
+    return swaps(*rows)

@@ -1,0 +1,162 @@
+"""The contract of every policy: proper propensities, determinism, snapshots, and that it learns."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from operators.errors import StateError, UsageError
+from operators.learn import POLICIES, Policy, draw, make_policy
+from operators.learn.kernels import uniforms
+
+ARMS, FEATURES, FLOOR = 4, 3, 0.1
+EVERY = pytest.mark.parametrize("name", POLICIES)
+
+
+def fresh(name: str) -> Policy:
+    return make_policy(name, ARMS, FEATURES, FLOOR, {})
+
+
+def contexts(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random contexts and sets of eligible arms; the last arm always is."""
+    eligible = rng.random((ARMS, n)) < 0.7
+    eligible[-1] = True
+    return np.vstack([np.ones(n), rng.normal(size=(FEATURES - 1, n))]), eligible
+
+
+def taught(name: str, rewards: int = 200, seed: int = 3) -> Policy:
+    """A policy after some rewards."""
+    rng = np.random.default_rng(seed)
+    policy = fresh(name)
+    for _ in range(rewards):
+        x, eligible = contexts(rng, 1)
+        chances = policy.propose(x, eligible).propensities
+        arm = int(draw(chances, rng.integers(0, 1 << 63, 1).astype(np.uint64))[0])
+        policy.update(x[:, 0], arm, float(np.clip(rng.normal(0.2 * arm, 0.2), -1, 1)), float(chances[arm, 0]))
+    return policy
+
+
+@EVERY
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1 << 32))
+def test_propensities_are_a_distribution_over_eligible_arms_above_the_floor(name: str, seed: int) -> None:
+    x, eligible = contexts(np.random.default_rng(seed), 17)
+    for policy in (fresh(name), taught(name, 40, seed)):
+        chances = policy.propose(x, eligible).propensities
+        assert np.allclose(chances.sum(axis=0), 1.0, atol=1e-12)
+        assert (chances[~eligible] == 0.0).all()
+        floor = np.broadcast_to(FLOOR / eligible.sum(axis=0), chances.shape)
+        assert (chances[eligible] >= floor[eligible] * (1 - 1e-12)).all()
+
+
+@EVERY
+def test_a_row_does_not_depend_on_its_neighbours_to_the_last_bit(name: str) -> None:
+    x, eligible = contexts(np.random.default_rng(5), 64)
+    policy = taught(name)
+    whole = policy.propose(x, eligible)
+    cuts = [0, 1, 2, 9, 40, 64]
+    for start, stop in pairwise(cuts):
+        part = policy.propose(x[:, start:stop], eligible[:, start:stop])
+        assert part.scores.tobytes() == whole.scores[:, start:stop].tobytes()
+        assert part.propensities.tobytes() == whole.propensities[:, start:stop].tobytes()
+
+
+@EVERY
+def test_a_snapshot_goes_on_as_if_nothing_had_happened(name: str) -> None:
+    before = taught(name)
+    after = fresh(name)
+    after.restore(before.snapshot())
+    x, eligible = contexts(np.random.default_rng(9), 8)
+    for policy in (before, after):
+        policy.update(x[:, 0], 1, 0.5, 0.3)
+    assert before.propose(x, eligible).propensities.tobytes() == after.propose(x, eligible).propensities.tobytes()
+    assert before.snapshot() == after.snapshot()
+    assert after.updates == before.updates == 201
+
+
+@EVERY
+def test_a_snapshot_of_another_shape_is_refused(name: str) -> None:
+    with pytest.raises(StateError, match="4 arms"):
+        make_policy(name, ARMS + 1, FEATURES, FLOOR, {}).restore(taught(name, 3).snapshot())
+    with pytest.raises(StateError, match="unreadable"):
+        fresh(name).restore(b"\x00nonsense")
+
+
+@EVERY
+def test_it_learns_the_better_arm(name: str) -> None:
+    """One arm pays 0.6 on average and the others 0: after some rewards it is the likeliest."""
+    rng = np.random.default_rng(11)
+    policy = fresh(name)
+    x, eligible = np.ones((FEATURES, 1)), np.ones((ARMS, 1), np.bool_)
+    for _ in range(600):
+        chances = policy.propose(x, eligible).propensities
+        arm = int(draw(chances, rng.integers(0, 1 << 63, 1).astype(np.uint64))[0])
+        reward = float(np.clip(rng.normal(0.6 if arm == 2 else 0.0, 0.1), -1, 1))
+        policy.update(x[:, 0], arm, reward, float(chances[arm, 0]))
+    chances = policy.propose(x, eligible).propensities[:, 0]
+    assert chances.argmax() == 2
+    assert chances[2] > 0.5
+
+
+@pytest.mark.parametrize("name", ["tip-linucb", "tip-lints", "tip-squarecb"])
+def test_linear_policies_learn_what_depends_on_the_context(name: str) -> None:
+    rng = np.random.default_rng(13)
+    policy = fresh(name)
+    eligible = np.ones((ARMS, 1), np.bool_)
+    for _ in range(800):
+        x = np.array([[1.0], [rng.choice([-1.0, 1.0])], [0.0]])
+        chances = policy.propose(x, eligible).propensities
+        arm = int(draw(chances, rng.integers(0, 1 << 63, 1).astype(np.uint64))[0])
+        reward = 0.5 * x[1, 0] if arm == 0 else -0.5 * x[1, 0] if arm == 1 else 0.0
+        policy.update(x[:, 0], arm, reward, float(chances[arm, 0]))
+    for side, best in ((1.0, 0), (-1.0, 1)):
+        chances = policy.propose(np.array([[1.0], [side], [0.0]]), eligible).propensities[:, 0]
+        assert chances.argmax() == best
+
+
+@pytest.mark.parametrize("name", ["tip-thompson", "tip-lints"])
+def test_thompson_propensities_are_near_those_of_sampled_posteriors(name: str) -> None:
+    """The quadrature against plain Monte Carlo over the same normal posteriors."""
+    from operators.learn.kernels import best_probabilities
+
+    rng = np.random.default_rng(17)
+    means, spreads = rng.normal(0, 0.3, (ARMS, 1)), rng.uniform(0.1, 0.4, (ARMS, 1))
+    samples = rng.normal(means, spreads, (ARMS, 200_000)).argmax(axis=0)
+    expected = np.bincount(samples, minlength=ARMS) / 200_000
+    found = best_probabilities(means, spreads, np.ones((ARMS, 1), np.bool_))[:, 0]
+    assert np.abs(found - expected).max() < 0.005
+
+
+def test_draws_follow_the_propensities() -> None:
+    chances = np.array([0.05, 0.0, 0.6, 0.35])
+    seeds = np.random.default_rng(19).integers(0, 1 << 63, 200_000).astype(np.uint64)
+    arms = draw(np.repeat(chances[:, None], len(seeds), axis=1), seeds)
+    assert np.abs(np.bincount(arms, minlength=4) / len(seeds) - chances).max() < 0.005
+    assert 1 not in arms
+
+
+def test_uniforms_are_those_of_splitmix64() -> None:
+    """First outputs of SplitMix64 for seed 1234567, as its reference implementation gives them."""
+    gamma, seed = 0x9E3779B97F4A7C15, 1234567
+    states = np.array([(seed + i * gamma) % (1 << 64) for i in range(3)], np.uint64)
+    expected = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    assert uniforms(states).tolist() == [(value >> 11) * 2.0**-53 for value in expected]
+
+
+@pytest.mark.parametrize(
+    ("name", "floor", "options", "says"),
+    [
+        ("tip-linusb", 0.1, {}, "unknown policy"),
+        ("tip-linucb", 0.0, {}, r"exploration 0.0 is not in \(0, 1\]"),
+        ("tip-linucb", 0.1, {"widht": 1.0}, "no option 'widht'"),
+        ("tip-linucb", 0.1, {"width": -1.0}, "not in"),
+        ("tip-linucb", 0.1, {"width": float("nan")}, "not in"),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused(name: str, floor: float, options: dict[str, float], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        make_policy(name, ARMS, FEATURES, floor, options)

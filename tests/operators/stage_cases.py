@@ -1,0 +1,114 @@
+"""The table of the stage contract suite: how to make each stage, and what to feed it.
+
+To plug a stage in, write a function that returns a :class:`Case` and add it to CASES. The feed should be long enough
+to touch all of the stage's state, hold two chains or partitions where that matters, and end with a final watermark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from operators.codec import RAW
+from operators.decide.settings import BanditSettings
+from operators.decide.stage import BanditDecide
+from operators.decode import Decode, DecodeSettings
+from operators.stage import CAUGHT_UP_US, Stage, StageContext, Watermark
+from proto.mevflow.v1 import market_pb2 as market
+from tests.operators.decide.opportunities import batch, opportunity, stream, swap_stream
+
+#: What a stage is given, in order: batches and watermarks by input port.
+Item = tuple[str, pa.RecordBatch | Watermark]
+
+END = Watermark(CAUGHT_UP_US, final=True)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A stage, a feed of good rows, and a feed that holds ``bad_rows`` bad ones among good ones."""
+
+    name: str
+    make: Callable[[], Stage]
+    feed: Callable[[], list[Item]]
+    bad_feed: Callable[[], list[Item]] | None = None
+    bad_rows: int = 0
+
+
+def context(node: str) -> StageContext:
+    """A live run of shard 0."""
+    return StageContext(topology="contract", node=node)
+
+
+def decode_case() -> Case:
+    """``decode`` with swaps, and with bytes that are none."""
+
+    def raw(values: list[bytes]) -> pa.RecordBatch:
+        topics = pa.DictionaryArray.from_arrays(pa.array([0] * len(values), pa.int8()), pa.array(["dex-swaps-proto"]))
+        columns = [
+            pa.array(values, pa.binary()),
+            pa.array(range(len(values)), pa.int64()),
+            topics,
+            pa.array([i % 8 for i in range(len(values))], pa.int32()),
+            pa.array(range(len(values)), pa.int64()),
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=RAW)
+
+    def good(count: int) -> list[bytes]:
+        return [market.Swap(slot=i + 1, pool=bytes([i % 7]) * 32).SerializeToString() for i in range(count)]
+
+    broken = [b"\xff\xff\xff", b"", b"\x0a\x7fshort"]
+    return Case(
+        name="decode",
+        make=lambda: Decode(DecodeSettings(message="mevflow.v1.Swap"), context("decoded")),
+        feed=lambda: [("in", raw(good(50))), ("in", raw(good(7))), ("in", END)],
+        bad_feed=lambda: [("in", raw([*good(5), *broken, *good(5)])), ("in", END)],
+        bad_rows=len(broken),
+    )
+
+
+def decide_case(policy: str) -> Case:
+    """``bandit.decide`` over two chains without swaps."""
+    chains = (market.CHAIN_SOLANA, market.CHAIN_ETHEREUM)
+    bad = [
+        opportunity(slot=101, opportunity_id=b"short"),
+        opportunity(slot=101, log_rate=float("nan")),
+        opportunity(slot=101, chain=99, opportunity_id=b"c" * 16),
+        opportunity(slot=101, net_profit=b"\x01", opportunity_id=b"n" * 16),
+    ]
+    good = [opportunity(slot=100, new_episode=True), opportunity(slot=102, usd=3.0)]
+    return Case(
+        name=f"bandit.decide {policy}",
+        make=lambda: BanditDecide(BanditSettings(policy=policy, exploration=0.2), context("decided")),
+        feed=lambda: [("in", stream(400, seed=3, chains=chains)), ("in", END)],
+        bad_feed=lambda: [("in", batch(good[0], *bad, good[1])), ("in", END)],
+        bad_rows=len(bad),
+    )
+
+
+def decide_with_swaps_case() -> Case:
+    """``bandit.decide`` with swaps of one chain, in turns with the opportunities of the same events."""
+
+    def feed() -> list[Item]:
+        found = stream(300, seed=5)
+        items: list[Item] = []
+        for start in range(0, found.num_rows, 60):
+            part = found.slice(start, 60)
+            items += [("swaps", swap_stream(part)), ("in", part)]
+            # Upstream says after each poll that it has given everything of these events.
+            items += [("in", Watermark(part.column("timestamp_us")[-1].as_py()))]
+        return [*items, ("swaps", END), ("in", END)]
+
+    return Case(
+        name="bandit.decide with swaps",
+        make=lambda: BanditDecide(BanditSettings(exploration=0.2), context("decided")),
+        feed=feed,
+    )
+
+
+CASES = [
+    decode_case(),
+    *(decide_case(policy) for policy in ("tip-linucb", "tip-thompson", "tip-exp3", "tip-squarecb")),
+    decide_with_swaps_case(),
+]
