@@ -22,7 +22,8 @@ def main() -> None:
         "Written by `make bench`; the numbers are of one run on one machine. Ratios compare with something that",
         "ran in the same command, which is what carries over to other machines.",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}.",
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {platform.machine()}, "
+        f"Python {platform.python_version()}.",
     ]
     for name, text in BENCHES.items():
         print(f"bench {name}: {text}", file=sys.stderr, flush=True)

@@ -54,11 +54,16 @@ def _check_topics(bootstrap: str, wanted: dict[str, str]) -> None:
 def _check_clickhouse(settings: Any) -> None:
     from clickhouse.client import connect
 
-    client = connect(settings.host, settings.port, settings.user, settings.password, settings.database)
-    found = {row[0] for row in client.query("SHOW TABLES").result_rows}
+    client = connect(settings.host, settings.port, user=settings.user, password=_plain(settings.password))
+    sql = "SELECT name FROM system.tables WHERE database = {database:String}"
+    found = {row[0] for row in client.query(sql, parameters={"database": settings.database}).result_rows}
     client.close()
     if "mev_opportunities" not in found:
         raise UsageError(
             f"the database {settings.database} at {settings.host}:{settings.port} has no mevflow tables",
             hint="mevflow clickhouse migrate",
         )
+
+
+def _plain(secret: Any) -> str:
+    return str(secret.get_secret_value() if hasattr(secret, "get_secret_value") else secret)
