@@ -26,6 +26,7 @@ BUILT_IN = {
     "clickhouse.sink": "sinks.clickhouse:ClickHouseSink",
     "websocket.sink": "sinks.websocket:WebSocketSink",
     "kafka.sink": "sinks.kafka:KafkaSink",
+    "discard.sink": "sinks.discard:DiscardSink",
     "dlq.sink": "sinks.dlq:DeadLetterSink",
 }
 

@@ -26,6 +26,7 @@ class Meter:
         self._started = time.time()
         self._next = 0.0
         self._unopened: set[str] = set()
+        self._first_row_s: float | None = None
         self.state = "starting"
 
     def expect(self, node: str) -> None:
@@ -46,6 +47,8 @@ class Meter:
         self._node(node)["rows_in"] += rows
 
     def rows_out(self, node: str, rows: int) -> None:
+        if rows and self._first_row_s is None:
+            self._first_row_s = time.time()
         self._node(node)["rows_out"] += rows
 
     def watermark(self, node: str, hold_us: int) -> None:
@@ -79,6 +82,7 @@ class Meter:
             "state": self.state,
             "caught_up": caught_up,
             "started_s": self._started,
+            "first_row_s": self._first_row_s,
             "updated_s": time.time(),
             "nodes": self._nodes,
             **fields,

@@ -87,7 +87,8 @@ def show(outcome: dict[str, Any]) -> None:
     table(["table", "rows"], list(outcome["tables"].items()), title="Rows in ClickHouse")
     seconds = outcome["seconds"]
     click.echo(
-        f"{outcome['published']:,} messages published in {seconds['feed']:.1f} s; {outcome['processed']:,} processed in "
+        f"{outcome['published']:,} messages published in {seconds['feed']:.1f} s; "
+        f"{outcome['processed']:,} processed in "
         f"{seconds['detect']:.1f} s including start and drain ({outcome['messages_per_s']:,}/s)"
     )
     click.echo(

@@ -1,0 +1,83 @@
+"""A stand of its own for a bench: broker and ClickHouse on free ports in a temporary folder, torn down at the end."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.runtime.deploy import environment, shard_status
+from flows.runtime.layout import Layout
+from flows.runtime.spec import RunSpec, shape_of
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Where the bench's services are."""
+
+    folder: Path
+    bootstrap: str
+    clickhouse_port: int
+
+    def run_topology(self, name: str, text: str) -> dict[str, Any]:
+        """Run a bounded topology in a shard process; give its last status. Raises RuntimeError when it fails."""
+        from flows.resolve import resolve
+        from flows.topology import load
+
+        file = self.folder / f"{name}.yaml"
+        file.write_text(text)
+        layout = Layout.live(self.folder / "var", name).make()
+        spec = RunSpec(
+            file=str(file),
+            topology=name,
+            root=str(layout.root),
+            var=str(self.folder / "var"),
+            shards=1,
+            shape=shape_of(resolve(load(file), name)),
+        )
+        command = [sys.executable, "-m", "flows.runtime.shard", str(spec.save()), "0"]
+        done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{name} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return shard_status(layout, 0)
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def stand(*, clickhouse: bool = True) -> Iterator[Stand]:
+    """Start the services; stop them whatever happens."""
+    from clickhouse import daemon
+    from clickhouse.client import connect
+    from clickhouse.migrate import migrate
+    from flows import broker, topics
+
+    with tempfile.TemporaryDirectory(prefix="mevflow-bench-") as name, ExitStack() as down:
+        folder = Path(name)
+        bootstrap = f"127.0.0.1:{free_port()}"
+        broker.start(folder, bootstrap, free_port())
+        down.callback(broker.stop, folder)
+        topics.create(bootstrap)
+        port = free_port()
+        if clickhouse:
+            daemon.start(folder, "127.0.0.1", port)
+            down.callback(daemon.stop, folder)
+            client = connect(port=port)
+            migrate(client, "mevflow")
+            client.close()
+        os.environ.update(KAFKA_BOOTSTRAP=bootstrap, CLICKHOUSE_PORT=str(port))
+        yield Stand(folder, bootstrap, port)
