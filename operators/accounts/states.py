@@ -1,0 +1,90 @@
+"""Accounts put together into the state that a quote takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from operators.accounts.dlmm import BINS_PER_ARRAY, BinArrayAccount, LbPairAccount
+from operators.accounts.errors import AccountError
+from operators.accounts.raydium_clmm import ClmmConfigAccount, ClmmPoolAccount, ClmmTickArrayAccount
+from operators.accounts.whirlpool import TickArrayAccount, WhirlpoolAccount
+from operators.amm.concentrated import ConcentratedState
+from operators.amm.dlmm import DlmmState, FeeRule, Volatility, state_of
+
+#: ``function_type`` of a pair: decided by whether it pays rewards, rewards only, limit orders only.
+_UNDETERMINED, _LIMIT_ORDERS = 0, 2
+
+
+def whirlpool_state(pool: WhirlpoolAccount, arrays: Iterable[TickArrayAccount]) -> ConcentratedState:
+    """A Whirlpool with all ticks of ``arrays``. An array that does not exist holds no initialized tick."""
+    ticks = sorted(tick for array in arrays for tick in array.ticks(pool.tick_spacing))
+    return ConcentratedState(
+        sqrt_price=pool.sqrt_price,
+        liquidity=pool.liquidity,
+        tick=pool.tick,
+        fee_pips=pool.fee_pips,
+        tick_spacing=pool.tick_spacing,
+        ticks=tuple(tick for tick, _, _ in ticks),
+        liquidity_net=tuple(net for _, net, _ in ticks),
+        protocol_fee_bps=pool.protocol_fee_bps,
+    )
+
+
+def raydium_clmm_state(
+    pool: ClmmPoolAccount, config: ClmmConfigAccount, arrays: Iterable[ClmmTickArrayAccount]
+) -> ConcentratedState:
+    """A Raydium CLMM pool with all ticks of ``arrays``."""
+    ticks = sorted(tick for array in arrays for tick in array.ticks)
+    return ConcentratedState(
+        sqrt_price=pool.sqrt_price,
+        liquidity=pool.liquidity,
+        tick=pool.tick,
+        fee_pips=config.fee_pips,
+        tick_spacing=pool.tick_spacing,
+        ticks=tuple(tick for tick, _, _ in ticks),
+        liquidity_net=tuple(net for _, net, _ in ticks),
+        protocol_fee_bps=(config.protocol_fee_pips + config.fund_fee_pips) // 100,
+    )
+
+
+def dlmm_state(pair: LbPairAccount, arrays: Iterable[BinArrayAccount]) -> DlmmState:
+    """A DLMM pair with all bins of ``arrays``; nothing is known beyond the unbroken run of arrays around the price.
+
+    Raises AccountError (value) if the array of the active bin is not among them.
+    """
+    held = {array.index: array for array in arrays}
+    low = high = pair.active_id // BINS_PER_ARRAY
+    if low not in held:
+        raise AccountError(f"the bin array {low} of the active bin {pair.active_id} is missing", reason="value")
+    while low - 1 in held:
+        low -= 1
+    while high + 1 in held:
+        high += 1
+    bins = {
+        index * BINS_PER_ARRAY + place: found
+        for index in range(low, high + 1)
+        for place, found in enumerate(held[index].bins)
+        if found.amount_a or found.amount_b or found.open_order or found.processed_order
+    }
+    return state_of(
+        bin_step_bps=pair.bin_step_bps,
+        active_id=pair.active_id,
+        fees=FeeRule(
+            base_factor=pair.base_factor,
+            base_fee_power=pair.base_fee_power_factor,
+            filter_period_s=pair.filter_period_s,
+            decay_period_s=pair.decay_period_s,
+            reduction_factor_bps=pair.reduction_factor_bps,
+            variable_fee_control=pair.variable_fee_control,
+            max_volatility_accumulator=pair.max_volatility_accumulator,
+            protocol_share_bps=pair.protocol_share_bps,
+        ),
+        volatility=Volatility(
+            pair.volatility_accumulator, pair.volatility_reference, pair.index_reference, pair.last_update_s
+        ),
+        bins=bins,
+        limit_orders=pair.function_type == _LIMIT_ORDERS
+        or (pair.function_type == _UNDETERMINED and not pair.has_rewards),
+        fee_in_b_only=pair.collect_fee_mode == 1,
+        known=(low * BINS_PER_ARRAY, high * BINS_PER_ARRAY + BINS_PER_ARRAY - 1),
+    )
