@@ -1,0 +1,151 @@
+"""``mevflow explain`` over a real engine that holds what the decision stage gave."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from clickhouse.client import connect
+from clickhouse.daemon import start, stop
+from clickhouse.migrate import migrate
+from flows.cli import main
+from flows.config import config
+from operators.decide.settings import BanditSettings
+from operators.decide.stage import BanditDecide
+from operators.stage import CAUGHT_UP_US, StageContext, Watermark
+from sinks.clickhouse import ClickHouseSettings, ClickHouseSink
+from tests.operators.decide.opportunities import batch, opportunity
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Rows]]:
+    """An engine with a live run of three decisions and a replay of the first; its port and the live rows by port."""
+    folder = tmp_path_factory.mktemp("engine")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    start(folder, port=port)
+    try:
+        migrate(connect(port=port))
+        opened = opportunity(slot=100, usd=10.0, new_episode=True)
+        others = [opportunity(slot=slot, cycle=(slot, 9), new_episode=True) for slot in (150, 200)]
+        live = write(port, "", [opened, *others])
+        write(port, "r1", [opened])
+        write(port, "r2", [opportunity(slot=300, cycle=(5, 9), new_episode=True)])
+        yield port, live
+    finally:
+        stop(folder)
+
+
+def write(port: int, run_id: str, found: list[dict[str, Any]]) -> Rows:
+    """Decide on the rows, and store the rows and all that came out."""
+    context = StageContext("detect-live", "decided", run_id)
+    stage = BanditDecide(BanditSettings(), context)
+    given = batch(*(row | {"topology": "detect-live", "run_id": run_id} for row in found))
+    out: list[tuple[str, pa.RecordBatch]] = [*stage.process("in", given)]
+    out += stage.on_watermark("in", Watermark(CAUGHT_UP_US, final=True))
+    sink = ClickHouseSink(ClickHouseSettings(port=port), context)
+    sink.open(None)
+    sink.write(given)
+    rows: Rows = {}
+    for name, piece in out:
+        sink.write(piece)
+        rows.setdefault(name, []).extend(piece.to_pylist())
+    sink.snapshot()
+    sink.close()
+    return rows
+
+
+def call(
+    port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of ``mevflow explain``."""
+    monkeypatch.setenv("MEVFLOW_CLICKHOUSE__PORT", str(port))
+    config.cache_clear()
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main(["explain", *arguments])
+    finally:
+        config.cache_clear()
+    shown = capsys.readouterr()
+    code = ended.value.code
+    return (code if isinstance(code, int) else 0), shown.out, shown.err
+
+
+@pytest.fixture
+def explain(engine: tuple[int, Rows], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """``explain(*arguments)`` against the engine."""
+    return lambda *arguments: call(engine[0], monkeypatch, capsys, *arguments)
+
+
+def test_it_leads_from_the_offset_to_the_reward(engine: tuple[int, Rows], explain: Any) -> None:
+    decision, outcome = engine[1]["decisions"][0], engine[1]["outcomes"][0]
+    code, out, _ = explain(decision["decision_id"].hex(), "--json")
+    story = json.loads(out)
+    assert code == 0
+    assert (story["lineage"]["topic"], story["lineage"]["partition"], story["lineage"]["offset"]) == (
+        "dex-swaps-proto",
+        0,
+        100,
+    )
+    assert story["decision"]["arm"] == decision["arm"]
+    assert story["decision"]["arm_propensities"] == decision["arm_propensities"]
+    assert story["decision"]["features"]["bias"] == 1.0
+    assert story["opportunity"]["net_profit"] == "10000000"
+    assert story["opportunity"]["pools"] == story["lineage"]["pools"]
+    (stored,) = story["outcomes"]
+    assert (stored["kind"], stored["reward_usd"]) == (outcome["kind"], outcome["reward_usd"])
+    assert len(story["counterfactuals"]) == len(decision["arms"]) - 1
+
+
+def test_people_get_the_same_in_words(engine: tuple[int, Rows], explain: Any) -> None:
+    decision = engine[1]["decisions"][0]
+    code, out, _ = explain(decision["decision_id"].hex()[:8].upper())
+    assert code == 0
+    for part in ("dex-swaps-proto[0]@100", "USDC > SOL > USDC", "tip-linucb version 1", "state=open", "log_profit"):
+        assert part in out
+
+
+def test_a_replay_tells_its_own_story(engine: tuple[int, Rows], explain: Any) -> None:
+    identifier = engine[1]["decisions"][0]["decision_id"].hex()
+    _, out, _ = explain(identifier, "--run-id", "r1", "--json")
+    assert json.loads(out)["decision"]["run_id"] == "r1"
+
+
+def test_an_unknown_id_is_said_to_be_unknown(explain: Any) -> None:
+    code, out, err = explain("0" * 32)
+    assert (code, out) == (1, "")
+    assert "no decision 0000" in err
+
+
+def test_a_decision_of_another_run_is_pointed_to(engine: tuple[int, Rows], explain: Any) -> None:
+    code, _, err = explain(engine[1]["decisions"][1]["decision_id"].hex(), "--run-id", "r1")
+    assert code == 1
+    assert "the live run" in err
+
+
+def test_what_is_no_id_is_a_usage_error(explain: Any) -> None:
+    code, _, err = explain("decision-7")
+    assert code == 2
+    assert "hexadecimal" in err
+
+
+def test_no_engine_is_exit_code_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        code, _, err = call(taken.getsockname()[1], monkeypatch, capsys, "0" * 32)
+    assert code == 3
+    assert "mevflow clickhouse start" in err
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
