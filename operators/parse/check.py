@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from operators.parse.uniswap_v3 import UniswapDay
 from operators.parse.whirlpool import WhirlpoolDay
 from operators.parse.whirlpool_accounts import Accounts
 
@@ -66,5 +67,20 @@ def check_whirlpool(day: WhirlpoolDay, end: Accounts | None) -> DayCheck:
         swaps=sum(pool.figures.swaps for pool in day.pools.values()),
         exact=sum(pool.figures.exact for pool in day.pools.values()),
         reanchored=sum(pool.figures.reanchored for pool in day.pools.values()),
+        pools=pools,
+    )
+
+
+def check_uniswap(day: UniswapDay) -> DayCheck:
+    """The figures of parsed logs. ``exact``: run again, the swap gives the log's amounts, price, liquidity and tick."""
+    pools = [
+        PoolCheck("0x" + address.hex(), state.figures.swaps, state.figures.exact, None)
+        for address, state in day.pools.items()
+    ]
+    pools.sort(key=lambda each: -each.swaps)
+    return DayCheck(
+        swaps=sum(pool.swaps for pool in pools),
+        exact=sum(pool.exact for pool in pools),
+        reanchored=sum(state.figures.reanchored for state in day.pools.values()),
         pools=pools,
     )
