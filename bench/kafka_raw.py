@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np

@@ -19,6 +19,8 @@ from operators.errors import MevflowError, UnreachableError, UsageError
 #: A start may have to recover its logs after a kill; a stop writes them out. Seconds.
 START_PATIENCE_S = 60.0
 STOP_PATIENCE_S = 30.0
+#: A process that was killed holds its ports until its last thread is gone.
+_PORT_PATIENCE_S = 3.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -150,19 +152,29 @@ def _only_one(path: Path) -> Iterator[None]:
 
 def _check_ports(host: str, port: int, controller_port: int) -> None:
     for number, setting in ((port, "MEVFLOW_KAFKA__BOOTSTRAP"), (controller_port, "MEVFLOW_KAFKA__CONTROLLER_PORT")):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, number))
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE:
-                    raise MevflowError(f"cannot listen on {host}:{number}: {error.strerror}") from error
-                other = "another Kafka broker" if answers(f"{host}:{number}", 2.0) else "another program"
-                use = f"{host}:{number + 10}" if number == port else str(number + 10)
-                raise MevflowError(
-                    f"port {number} on {host} is in use by {other}",
-                    hint=f"stop it, or use another port: {setting}={use}",
-                ) from error
+        deadline = time.monotonic() + _PORT_PATIENCE_S
+        while not _is_free(host, number):
+            if time.monotonic() < deadline:
+                time.sleep(0.1)
+                continue
+            other = "another Kafka broker" if answers(f"{host}:{number}", 2.0) else "another program"
+            use = f"{host}:{number + 10}" if number == port else str(number + 10)
+            raise MevflowError(
+                f"port {number} on {host} is in use by {other}",
+                hint=f"stop it, or use another port: {setting}={use}",
+            )
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise MevflowError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return True
 
 
 def _spawn(home: Path, java: str, jars: Path, heap_mb: int, properties: Path) -> ProcessId:

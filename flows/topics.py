@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +16,16 @@ _HINT = "mevflow broker start, or set MEVFLOW_KAFKA__BOOTSTRAP to one that runs"
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic as it is created. ``keep_bytes`` bounds each partition; time never deletes (records bear chain time)."""
+    """A topic as it is created. ``keep_bytes`` bounds each partition; time never deletes (records bear chain time).
+
+    ``extra`` are further topic settings of Kafka.
+    """
 
     name: str
     partitions: int
     keep_bytes: int = 4 * _GIB
     compacted: bool = False
+    extra: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def configs(self) -> dict[str, str]:
@@ -35,8 +39,9 @@ class TopicSpec:
         }
         if self.compacted:
             # The live command is the last of its key; the log stays small enough to read at every start.
-            return shared | {"cleanup.policy": "compact", "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.1"}
-        return shared | {"cleanup.policy": "delete", "retention.bytes": str(self.keep_bytes)}
+            compact = {"cleanup.policy": "compact", "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.1"}
+            return {**shared, **compact, **self.extra}
+        return {**shared, "cleanup.policy": "delete", "retention.bytes": str(self.keep_bytes), **self.extra}
 
 
 TOPICS = (

@@ -64,7 +64,7 @@ class KafkaSink(Sink):
                 "queue.buffering.max.messages": 1_000_000,
                 "partitioner": "murmur2_random",
                 "delivery.report.only.error": True,
-                "log_level": 3,
+                "log_level": 2,
             }
         )
         try:

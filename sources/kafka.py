@@ -36,6 +36,7 @@ class KafkaSettings(Settings):
     just these partitions and ends. ``partitions`` limits a live source to some. ``on_gap`` says what to do when the
     log has lost the offset to resume at. ``settle_ms`` is how long a partition must have been at its end before it no
     longer holds back the watermark: 0 gives the lowest latency, more keeps the order of a producer that is behind.
+    ``queue_kib`` bounds what is fetched ahead, for each partition.
     """
 
     bootstrap: str = "127.0.0.1:9092"
@@ -48,7 +49,7 @@ class KafkaSettings(Settings):
     on_gap: Literal["fail", "earliest"] = "fail"
     max_rows: int = Field(20_000, ge=1, le=200_000)
     fetch_wait_ms: int = Field(5, ge=0, le=10_000)
-    queue_kib: int = Field(131_072, ge=1024)
+    queue_kib: int = Field(16_384, ge=1024)
     settle_ms: int = Field(0, ge=0)
 
 
@@ -120,7 +121,8 @@ class KafkaSource(Source):
             "queued.min.messages": 1_000_000,
             "queued.max.messages.kbytes": wanted.queue_kib,
             "socket.receive.buffer.bytes": 4_194_304,
-            "log_level": 3,
+            "log_level": 2,
+            "reconnect.backoff.max.ms": 1_000,
         }
 
     def poll(self) -> Poll:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,16 +50,26 @@ class TopicClient:
         return count, str(found.cluster_id)
 
     def bounds(self, partition: int) -> tuple[int, int]:
-        """First and next offset of a partition. Raises UnreachableError."""
+        """First and next offset of a partition; waits for a leader that is being elected. Raises UnreachableError."""
         from confluent_kafka import KafkaException, TopicPartition
 
-        try:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=_ANSWER_S)
-        except (KafkaException, TypeError) as error:  # TypeError: None on a time-out
-            raise UnreachableError(
-                f"the partition's leader at {self.bootstrap} does not answer", topic=self.topic, partition=partition
-            ) from error
-        return low, high
+        place = TopicPartition(self.topic, partition)
+        deadline = time.monotonic() + _ANSWER_S
+        while True:
+            try:
+                found = self._consumer.get_watermark_offsets(place, timeout=_ANSWER_S)
+                if found is not None:
+                    return int(found[0]), int(found[1])
+                reason = "no answer in time"
+            except KafkaException as error:
+                reason = error.args[0].str()
+            if time.monotonic() > deadline:
+                raise UnreachableError(
+                    f"the bounds of the log cannot be read at {self.bootstrap}: {reason}",
+                    topic=self.topic,
+                    partition=partition,
+                )
+            time.sleep(0.05)
 
     def group_offsets(self, partitions: list[int]) -> dict[int, int]:
         """What the consumer group has committed; partitions without are left out. Raises UnreachableError."""
