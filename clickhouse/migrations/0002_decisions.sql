@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS mev_opportunities
     `legs.amount_out` Array(UInt128),
     `legs.venue` Array(LowCardinality(String)),
     logic_version UInt64,
-    _ingest_by String EPHEMERAL,
+    _ingest_by LowCardinality(String) EPHEMERAL,
     _ingest_seq UInt64 EPHEMERAL,
     ingest_by LowCardinality(String) MATERIALIZED _ingest_by,
     ingest_seq UInt64 MATERIALIZED _ingest_seq
@@ -70,7 +70,7 @@ CREATE TABLE IF NOT EXISTS mev_decisions
     arm_propensities Array(Float64),
     arm_scores Array(Float64),
     logic_version UInt64,
-    _ingest_by String EPHEMERAL,
+    _ingest_by LowCardinality(String) EPHEMERAL,
     _ingest_seq UInt64 EPHEMERAL,
     ingest_by LowCardinality(String) MATERIALIZED _ingest_by,
     ingest_seq UInt64 MATERIALIZED _ingest_seq
@@ -89,7 +89,7 @@ CREATE TABLE IF NOT EXISTS mev_counterfactuals
     propensity Float64,
     topology LowCardinality(String),
     run_id LowCardinality(String),
-    _ingest_by String EPHEMERAL,
+    _ingest_by LowCardinality(String) EPHEMERAL,
     _ingest_seq UInt64 EPHEMERAL,
     ingest_by LowCardinality(String) MATERIALIZED _ingest_by,
     ingest_seq UInt64 MATERIALIZED _ingest_seq
@@ -119,7 +119,7 @@ CREATE TABLE IF NOT EXISTS mev_decision_lineage
     policy_version UInt64,
     model_version UInt64,
     logic_version UInt64,
-    _ingest_by String EPHEMERAL,
+    _ingest_by LowCardinality(String) EPHEMERAL,
     _ingest_seq UInt64 EPHEMERAL,
     ingest_by LowCardinality(String) MATERIALIZED _ingest_by,
     ingest_seq UInt64 MATERIALIZED _ingest_seq
@@ -143,7 +143,7 @@ CREATE TABLE IF NOT EXISTS outcomes
     evidence String,
     topology LowCardinality(String),
     run_id LowCardinality(String),
-    _ingest_by String EPHEMERAL,
+    _ingest_by LowCardinality(String) EPHEMERAL,
     _ingest_seq UInt64 EPHEMERAL,
     ingest_by LowCardinality(String) MATERIALIZED _ingest_by,
     ingest_seq UInt64 MATERIALIZED _ingest_seq
