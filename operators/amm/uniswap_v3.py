@@ -88,7 +88,11 @@ def swap(
 
     Stops at ``sqrt_price_limit`` and at the edge of the known ticks. Raises AmmError if ``amount`` is not positive.
     """
-    return run_swap(RULES, state, amount, a_to_b, exact_in, sqrt_price_limit)
+    # The contract refuses a limit at either end of what ticks can express.
+    limit = sqrt_price_limit
+    if limit is None:
+        limit = ticks.MIN_SQRT_PRICE + 1 if a_to_b else ticks.MAX_SQRT_PRICE - 1
+    return run_swap(RULES, state, amount, a_to_b, exact_in, limit)
 
 
 def quote_exact_in(

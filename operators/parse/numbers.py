@@ -21,6 +21,11 @@ def amount(text: str, limit: int = MAX_U64) -> int:
     return number
 
 
+def net_liquidity(text: str) -> int:
+    """A decimal signed liquidity of up to 128 bits. Raises ParseError."""
+    return -amount(text[1:], MAX_U128 >> 1) if text.startswith("-") else amount(text, MAX_U128 >> 1)
+
+
 @lru_cache(maxsize=1 << 14)
 def public_key(text: str) -> bytes:
     """The 32 bytes of a base58 public key. Raises ParseError."""

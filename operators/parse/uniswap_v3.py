@@ -17,6 +17,7 @@ import pyarrow as pa
 from operators.amm import tick_math_x96, uniswap_v3
 from operators.amm.concentrated import AmmError, ConcentratedState, Quote
 from operators.parse.errors import OnError, ParseError, dead_letters
+from operators.parse.numbers import MAX_U128
 from operators.parse.rows import Rows, i128, u128, u160
 from operators.parse.segments import Segments
 from operators.parse.uniswap_logs import Coordinates, LiquidityLog, SwapLog, read_log
@@ -114,10 +115,10 @@ class UniswapDay:
             self._liquidity(state, log)
 
     def _swap(self, state: PoolState, log: SwapLog) -> None:
-        if (log.amount0 > 0) == (log.amount1 > 0) and log.amount0:
-            raise ParseError(f"a swap of {log.amount0} against {log.amount1}", reason="impossible_amount")
         a_to_b = log.amount0 > 0 or (log.amount0 == 0 and log.amount1 < 0)
         moved_in, moved_out = (log.amount0, -log.amount1) if a_to_b else (log.amount1, -log.amount0)
+        if not 0 <= moved_in <= MAX_U128 or not 0 <= moved_out <= MAX_U128:
+            raise ParseError(f"a swap of {moved_in} for {moved_out}", reason="impossible_amount")
         exact = state.seen and _explain(state, log, a_to_b, moved_in, moved_out)
         state.sqrt_price, state.liquidity, state.tick = log.sqrt_price, log.liquidity, log.tick
         state.seen = True
@@ -170,6 +171,8 @@ class UniswapDay:
             liquidity_delta=i128(log.delta),
             reanchored=state.seen and not exact,
         )
+        if state.seen:
+            self._publish(state, log.at, log.owner)
 
     def _publish(self, state: PoolState, at: Coordinates, signer: bytes) -> None:
         """State the known ticks whole, if they are not what the updates so far say."""

@@ -18,7 +18,7 @@ from operators.amm.concentrated import AmmError, ConcentratedState, Quote
 from operators.amm.inverse import Pricing, price_explaining, prices_moving
 from operators.amm.tick_map import TickMap
 from operators.parse.errors import OnError, ParseError, dead_letters
-from operators.parse.numbers import MAX_U128, amount, public_key, signature
+from operators.parse.numbers import MAX_U128, amount, net_liquidity, public_key, signature
 from operators.parse.rows import Rows, i128, u128
 from operators.parse.whirlpool_lines import (
     ClosePayload,
@@ -330,7 +330,7 @@ class WhirlpoolDay:
             sqrt_price=amount(start.sqrt_price, MAX_U128),
             liquidity=amount(start.liquidity, MAX_U128),
             tick=start.tick,
-            ticks=TickMap((tick, int(net), int(gross)) for tick, net, gross in start.ticks),
+            ticks=TickMap((t, net_liquidity(net), amount(gross, MAX_U128)) for t, net, gross in start.ticks),
         )
 
     def _columns(self, address: str, pool: Pool) -> dict[str, object]:

@@ -116,7 +116,7 @@ def read_accounts(document: bytes) -> Accounts:
                 found.fee_tiers[account.pubkey] = struct.unpack_from("<H", data, 42)[0]
             elif kind == _CONFIG:
                 found.configs[account.pubkey] = struct.unpack_from("<H", data, 104)[0]
-    except (msgspec.DecodeError, binascii.Error, UnicodeError) as wrong:
+    except (msgspec.DecodeError, binascii.Error, UnicodeError, RecursionError) as wrong:
         raise ParseError(f"not a recorded Whirlpool state: {wrong}") from wrong
     for pool, first, data in arrays:
         if pool not in found.pools:

@@ -162,7 +162,7 @@ def read_slot(line: bytes) -> Slot:
     """Decode a line. Raises ParseError."""
     try:
         slot = _SLOT.decode(line)
-    except (msgspec.DecodeError, UnicodeError) as wrong:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as wrong:
         raise ParseError(f"not a slot of Whirlpool transactions: {wrong}", payload=line) from wrong
     for number, bits in ((slot.slot, 63), (slot.block_time, 40), *((t.index, 32) for t in slot.transactions)):
         if not 0 <= number < 1 << bits:
@@ -182,5 +182,5 @@ def read_payload(instruction: Instruction) -> Payload | None:
         return None
     try:
         return _PAYLOADS[kind].decode(raw)
-    except (msgspec.DecodeError, UnicodeError) as wrong:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as wrong:
         raise ParseError(f"not a payload of {instruction.name}: {wrong}", payload=raw) from wrong

@@ -68,7 +68,7 @@ def read_start_state(document: bytes) -> StartState:
     """Decode a start state. Raises ParseError."""
     try:
         return msgspec.json.decode(document, type=StartState)
-    except (msgspec.DecodeError, UnicodeError) as wrong:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as wrong:
         raise ParseError(f"not a Whirlpool start state: {wrong}") from wrong
 
 
