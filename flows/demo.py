@@ -18,8 +18,8 @@ from operators.errors import MevflowError
 TOPOLOGY = "detect-live"
 RECORDINGS = (
     Path("examples/data/whirlpool-transaction-20220406.jsonl.gz"),
-    Path("examples/data/usdc_weth_0.05pct_0x88e6a0c2_2024-01-05.csv.gz"),
-    Path("examples/data/usdc_weth_0.30pct_0x8ad599c3_2024-01-05.csv.gz"),
+    Path("examples/data/uniswap-v3-usdc_weth_0.05pct_0x88e6a0c2_2024-01-05.csv.gz"),
+    Path("examples/data/uniswap-v3-usdc_weth_0.30pct_0x8ad599c3_2024-01-05.csv.gz"),
 )
 CATCH_UP_S = 600.0
 

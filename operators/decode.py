@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -42,35 +42,31 @@ class Decode(Stage):
         return {"out": codec(settings.message).located, "errors": ERRORS}
 
     def process(self, port: str, batch: pa.RecordBatch) -> Output:
-        good, bad = self._split(batch, 0, batch.num_rows)
-        for start, stop in good:
-            if stop > start:
-                yield "out", self._decode(batch.slice(start, stop - start))
+        bad: list[tuple[int, str]] = []
+        for out in self._decode(batch, 0, bad):
+            yield "out", out
         if bad:
             yield "errors", self._dead_letters(batch, bad)
 
-    def _split(
-        self, batch: pa.RecordBatch, start: int, stop: int
-    ) -> tuple[list[tuple[int, int]], list[tuple[int, str]]]:
-        """Ranges of good rows and the bad rows with their reasons, between ``start`` and ``stop``."""
-        values = batch.column("value").slice(start, stop - start)
+    def _decode(self, batch: pa.RecordBatch, start: int, bad: list[tuple[int, str]]) -> Iterator[pa.RecordBatch]:
+        """The good rows of ``batch`` in order; bad ones are added to ``bad``, numbered from ``start``, with why."""
+        if not batch.num_rows:
+            return
+        values = batch.column("value")
         try:
-            if _has_empty(values):
+            if pc.min(pc.binary_length(values)).as_py() == 0:
                 raise ValueError("empty value")
-            self._codec.decode(values)
+            message = self._codec.decode(values)
         except ValueError as error:
-            if stop - start == 1:
-                return [], [(start, str(error))]
-            middle = (start + stop) // 2
-            left, left_bad = self._split(batch, start, middle)
-            right, right_bad = self._split(batch, middle, stop)
-            return left + right, left_bad + right_bad
-        return [(start, stop)], []
-
-    def _decode(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        message = self._codec.decode(batch.column("value"))
+            if batch.num_rows == 1:
+                bad.append((start, str(error)))
+                return
+            middle = batch.num_rows // 2
+            yield from self._decode(batch.slice(0, middle), start, bad)
+            yield from self._decode(batch.slice(middle), start + middle, bad)
+            return
         coordinates = [batch.column(name) for name in RAW.names[2:]]
-        return pa.RecordBatch.from_arrays([*message.columns, *coordinates], schema=self._codec.located)
+        yield pa.RecordBatch.from_arrays([*message.columns, *coordinates], schema=self._codec.located)
 
     def _dead_letters(self, batch: pa.RecordBatch, bad: list[tuple[int, str]]) -> pa.RecordBatch:
         rows = batch.take(pa.array([row for row, _ in bad])).to_pylist()
@@ -92,7 +88,3 @@ class Decode(Stage):
             ],
             schema=ERRORS,
         )
-
-
-def _has_empty(values: pa.BinaryArray) -> bool:
-    return bool(pc.min(pc.binary_length(values)).as_py() == 0)
