@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from io import BufferedIOBase
+from typing import Any
 
 from clickhouse.server.errors import BAD_ARGUMENTS, INCORRECT_DATA, QUERY_IS_TOO_LARGE, refuse
 
@@ -52,50 +53,42 @@ def bounded(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
 
 
 def decompressed(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    """Undo a Content-Encoding: gzip, deflate, lz4, zstd or none."""
+    """Undo a Content-Encoding: gzip, deflate, lz4, zstd or none. Raises ServerError for what is not valid or ends early."""
     if encoding in ("", "identity"):
         yield from pieces
         return
-    try:
-        step = _decoder(encoding)
-        for piece in pieces:
-            out = step(piece)
+    make, failures = _decoder(encoding)
+    current = None
+    for piece in pieces:
+        while piece:
+            # Frames may follow each other in one body.
+            if current is None or current.eof:
+                current = make()
+            try:
+                out = current.decompress(piece)
+            except failures as error:
+                raise refuse(INCORRECT_DATA, f"the request body is not valid {encoding}: {error}") from None
+            piece = (current.unused_data or b"") if current.eof else b""
             if out:
                 yield out
-    except (zlib.error, RuntimeError, EOFError, ValueError) as error:
-        raise refuse(INCORRECT_DATA, f"the request body is not valid {encoding}: {error}") from None
+    if current is not None and not current.eof:
+        raise refuse(INCORRECT_DATA, f"the request body ends in the middle of its {encoding} data")
 
 
-def _decoder(encoding: str) -> Callable[[bytes], bytes]:
+def _decoder(encoding: str) -> tuple[Callable[[], Any], type[Exception]]:
+    """What makes a decoder of one frame, and what it raises."""
     if encoding in ("gzip", "deflate"):
         # 32 + window: zlib tells gzip and zlib headers apart by itself.
-        return zlib.decompressobj(32 + zlib.MAX_WBITS).decompress
+        return lambda: zlib.decompressobj(32 + zlib.MAX_WBITS), zlib.error
     if encoding == "lz4":
         import lz4.frame
 
-        return _frames(lambda: lz4.frame.LZ4FrameDecompressor())
+        return lz4.frame.LZ4FrameDecompressor, RuntimeError
     if encoding == "zstd":
-        from backports.zstd import ZstdDecompressor
+        from backports import zstd
 
-        return _frames(lambda: ZstdDecompressor())
+        return zstd.ZstdDecompressor, zstd.ZstdError
     raise refuse(
         BAD_ARGUMENTS,
         f"Content-Encoding {encoding!r} is not supported by the embedded server (gzip, deflate, lz4 and zstd are)",
     )
-
-
-def _frames(make: Callable[[], object]) -> Callable[[bytes], bytes]:
-    """A decoder of frames that follow each other in one stream."""
-    current = make()
-
-    def step(piece: bytes) -> bytes:
-        nonlocal current
-        out = []
-        while piece:
-            if current.eof:  # type: ignore[attr-defined]
-                current = make()
-            out.append(current.decompress(piece))  # type: ignore[attr-defined]
-            piece = current.unused_data if current.eof else b""  # type: ignore[attr-defined]
-        return b"".join(out)
-
-    return step
