@@ -15,12 +15,22 @@ failed bids, or what a tip would have bought. So landing is a rule over what is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
 
 LANDED, MISSED, SKIPPED, EXPIRED = "landed", "missed", "skipped", "expired"
-OPEN, CONTESTED, GONE = "open", "contested", "gone"
+STATES = ("open", "contested", "gone")
+_OPEN, _CONTESTED, _GONE = 0, 1, 2
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+_jit: Any = numba.njit(cache=True, nogil=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +58,20 @@ class Fate:
     landed_cost_usd: float
     missed_cost_usd: float
     rival: Rival
-    rival_share: float | None
+    rival_share: float  # NaN: nothing is assumed
 
     @property
-    def state(self) -> str:
-        """gone | contested | open at the slot in which our transaction would arrive."""
+    def state(self) -> int:
+        """Where the cycle stands in the slot in which our transaction would arrive: an index of STATES."""
         arrival = self.decided_slot + self.latency_slots
         if self.closed_slot is None or self.closed_slot > arrival:
-            return OPEN
-        return CONTESTED if self.closed_slot == arrival else GONE
+            return _OPEN
+        return _CONTESTED if self.closed_slot == arrival else _GONE
+
+    @property
+    def rival_usd(self) -> float:
+        """The rival's bid, NaN when the data has none."""
+        return math.nan if self.rival.bid_usd is None else self.rival.bid_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,56 +83,69 @@ class Verdict:
     evidence: str
 
 
-def rewards_usd(fate: Fate, shares: Sequence[float]) -> list[float]:
-    """The reward of bidding each share of the expected profit; a share of 0 is a skip and brings nothing."""
-    state = fate.state
-    landing, expected = fate.landing_usd, fate.expected_usd
-    missed, kept = 0.0 - fate.missed_cost_usd, landing - fate.landed_cost_usd
-    rewards = []
-    for share in shares:
-        tip_usd = expected * share
-        if share == 0.0:
-            rewards.append(0.0)
-        elif landing > tip_usd and (state == OPEN or (state == CONTESTED and _beats(fate, share))):
-            rewards.append(kept - tip_usd)
-        else:
-            rewards.append(missed)
-    return rewards
+@_jit
+def lands(
+    state: int, expected_usd: float, landing_usd: float, rival_usd: float, rival_share: float, share: float
+) -> bool:
+    """Whether a bid lands. ``state`` indexes STATES; NaN is a rival bid or an assumption that is not there."""
+    if state == _GONE or landing_usd <= expected_usd * share:
+        return False
+    if state == _OPEN:
+        return True
+    if not math.isnan(rival_usd):
+        return expected_usd * share > rival_usd
+    return share >= rival_share  # False for NaN
+
+
+@_jit
+def rewards_usd(
+    state: Ints,
+    expected_usd: Floats,
+    landing_usd: Floats,
+    rival_usd: Floats,
+    rival_share: float,
+    landed_cost_usd: Floats,
+    missed_cost_usd: Floats,
+    shares: Floats,
+) -> Floats:
+    """``reward[bid, arm]`` of every tip share for every bid; a share of 0 is a skip and brings nothing."""
+    out = np.zeros((state.shape[0], shares.shape[0]))
+    for i in range(state.shape[0]):
+        for arm in range(shares.shape[0]):
+            share = shares[arm]
+            if share > 0.0:
+                if lands(state[i], expected_usd[i], landing_usd[i], rival_usd[i], rival_share, share):
+                    out[i, arm] = landing_usd[i] - expected_usd[i] * share - landed_cost_usd[i]
+                else:
+                    out[i, arm] = -missed_cost_usd[i]
+    return out
 
 
 def judge(fate: Fate, share: float) -> Verdict:
     """The outcome of bidding ``share`` (0: skip), with its evidence."""
     state = fate.state
-    words = f"state={state} latency_slots={fate.latency_slots}"
+    words = f"state={STATES[state]} latency_slots={fate.latency_slots}"
     if fate.closed_slot is not None:
         words += f" closed_slot={fate.closed_slot} closed_by={fate.rival.kind}"
         if fate.rival.signer:
             words += f" signer={fate.rival.signer.hex()}"
-    (reward,) = rewards_usd(fate, (share,))
     if share == 0.0:
-        return Verdict(SKIPPED, reward, words)
-    landed = state == OPEN
-    if state == CONTESTED:
-        landed = _beats(fate, share)
+        return Verdict(SKIPPED, 0.0, words)
+    if state == _CONTESTED:
         words += f" {_grounds(fate)}"
-    if landed and fate.landing_usd <= fate.expected_usd * share:
-        landed = False
+    tip_usd = fate.expected_usd * share
+    if lands(state, fate.expected_usd, fate.landing_usd, fate.rival_usd, fate.rival_share, share):
+        return Verdict(LANDED, fate.landing_usd - tip_usd - fate.landed_cost_usd, words)
+    if state != _GONE and fate.landing_usd <= tip_usd:
         words += " reverted=profit_below_tip"
-    return Verdict(LANDED if landed else MISSED, reward, words)
-
-
-def _beats(fate: Fate, share: float) -> bool:
-    """Whether our bid goes before the rival's in a contested slot."""
-    if fate.rival.bid_usd is not None:
-        return fate.expected_usd * share > fate.rival.bid_usd
-    return fate.rival_share is not None and share >= fate.rival_share
+    return Verdict(MISSED, -fate.missed_cost_usd, words)
 
 
 def _grounds(fate: Fate) -> str:
     """What a contested slot was decided on."""
-    if fate.rival.bid_usd is not None:
-        return f"rival_bid_usd={fate.rival.bid_usd:.6g}"
-    if fate.rival_share is None:
+    if not math.isnan(fate.rival_usd):
+        return f"rival_bid_usd={fate.rival_usd:.6g}"
+    if math.isnan(fate.rival_share):
         return "rival_bid=unknown"
     return f"rival_bid=unknown assumed_rival_share={fate.rival_share:g}"
 

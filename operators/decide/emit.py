@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import pyarrow as pa
 from operators.codec import codec
 from operators.decide.market import Segment, Settled
 from operators.decide.rows import Rows, number
-from operators.decide.settings import PolicySpec
-from operators.outcomes import EXPIRED, tip_raw
+from operators.decide.settings import PolicySpec, share_as_float
+from operators.outcomes import EXPIRED, rewards_usd, tip_raw
 from operators.stage import StageContext
 
 #: Version of the logic that decides; stored tables keep the row of the highest one.
@@ -107,23 +108,46 @@ def outcomes(settled: Sequence[Settled], settled_by: StageContext, chains: Seque
     )
 
 
-def counterfactuals(settled: Sequence[Settled], settled_by: StageContext) -> pa.RecordBatch:
+def counterfactuals(settled: Sequence[Settled], settled_by: StageContext) -> list[pa.RecordBatch]:
     """Located Counterfactual rows: what the same rule gives for each eligible arm not taken."""
-    rows = [(item.bid, arm, reward) for item in settled for arm, reward in item.others]
-    return _batch(
-        {
-            "decision_id": [bid.decision_id for bid, _, _ in rows],
-            "arm": [bid.arms[arm] for bid, arm, _ in rows],
-            "estimate_usd": [reward for _, _, reward in rows],
-            "estimator": pa.repeat(ESTIMATOR, len(rows)),
-            "timestamp_us": [bid.timestamp_us for bid, _, _ in rows],
-            "topology": pa.repeat(settled_by.topology, len(rows)),
-            "run_id": pa.repeat(settled_by.run_id, len(rows)),
-            "propensity": [bid.propensities[arm] for bid, arm, _ in rows],
-            **_coordinates([bid.source for bid, _, _ in rows]),
-        },
-        COUNTERFACTUAL,
+    told = [item for item in settled if item.fate is not None]
+    # Bids made before a policy command may have had other arms.
+    runs = [list(run) for _, run in groupby(told, key=lambda item: item.bid.arms)]
+    return [batch for run in runs if (batch := _counterfactuals(run, settled_by)).num_rows]
+
+
+def _counterfactuals(settled: Sequence[Settled], settled_by: StageContext) -> pa.RecordBatch:
+    bids = [item.bid for item in settled]
+    fates = [item.fate for item in settled if item.fate is not None]
+    arms = bids[0].arms
+    estimates = rewards_usd(
+        np.array([fate.state for fate in fates]),
+        np.array([fate.expected_usd for fate in fates]),
+        np.array([fate.landing_usd for fate in fates]),
+        np.array([fate.rival_usd for fate in fates]),
+        fates[0].rival_share,
+        np.array([fate.landed_cost_usd for fate in fates]),
+        np.array([fate.missed_cost_usd for fate in fates]),
+        np.array([share_as_float(arm) for arm in arms]),
     )
+    chances = np.array([bid.propensities for bid in bids])
+    shown = chances > 0.0
+    shown[np.arange(len(bids)), [bid.arm for bid in bids]] = False
+    of, arm = np.nonzero(shown)
+    row = pa.array(of)
+    columns: Columns = {
+        "decision_id": pa.array([bid.decision_id for bid in bids], pa.binary()).take(row),
+        "arm": pa.array(arms).take(pa.array(arm)),
+        "estimate_usd": estimates[shown],
+        "estimator": pa.repeat(ESTIMATOR, len(of)),
+        "timestamp_us": np.array([bid.timestamp_us for bid in bids])[of],
+        "topology": pa.repeat(settled_by.topology, len(of)),
+        "run_id": pa.repeat(settled_by.run_id, len(of)),
+        "propensity": chances[shown],
+    }
+    for name, values in _coordinates([bid.source for bid in bids]).items():
+        columns[name] = values.take(row)
+    return _batch(columns, COUNTERFACTUAL)
 
 
 def events(
@@ -144,8 +168,8 @@ def events(
     # A reward that came from a bid that expired is none: nothing was learned.
     told = [(item, chain) for item, chain in zip(settled, chains, strict=True) if item.verdict.kind != EXPIRED]
     bids = [item.bid for item, _ in told]
-    starts = np.cumsum([0, *(len(bid.context) for bid in bids)]).astype(np.int32)
-    flat = [value for bid in bids for value in bid.context]
+    starts = np.cumsum([0, *(len(bid.context) // 8 for bid in bids)]).astype(np.int32)
+    flat = np.frombuffer(b"".join([bid.context for bid in bids]))
     parts.append(
         _batch(
             {
@@ -161,7 +185,7 @@ def events(
                 "arm": [bid.arms[bid.arm] for bid in bids],
                 "propensity": [bid.propensities[bid.arm] for bid in bids],
                 "reward_usd": [item.verdict.reward_usd for item, _ in told],
-                "features": _lists(starts, pa.array(flat, pa.float64()), "features"),
+                "features": _lists(starts, pa.array(flat), "features"),
                 **_coordinates([bid.source for bid in bids]),
             },
             EVENT,
@@ -196,6 +220,6 @@ def _coordinates(sources: Sequence[tuple[str, int, int]]) -> Columns:
         "source_topic": pa.DictionaryArray.from_arrays(
             pa.array([index[topic] for topic, _, _ in sources], pa.int8()), pa.array(topics, pa.utf8())
         ),
-        "source_partition": [partition for _, partition, _ in sources],
-        "source_offset": [offset for _, _, offset in sources],
+        "source_partition": pa.array([partition for _, partition, _ in sources], pa.int32()),
+        "source_offset": pa.array([offset for _, _, offset in sources], pa.int64()),
     }

@@ -11,6 +11,7 @@ know of our trade, so a second bid on the same gap would be paid twice.
 from __future__ import annotations
 
 import heapq
+import math
 from dataclasses import dataclass, field
 
 import msgspec
@@ -23,7 +24,7 @@ from operators.decide.settings import BanditSettings, ChainRules, PolicySpec, sh
 from operators.decide.swaplog import SwapLog
 from operators.learn import Policy, draw
 from operators.learn.kernels import Floats, Ints, Seeds
-from operators.outcomes import EXPIRED, LANDED, Fate, Rival, Verdict, judge, rewards_usd, tip_raw
+from operators.outcomes import EXPIRED, LANDED, Fate, Rival, Verdict, judge, tip_raw
 
 
 class Bid(msgspec.Struct, gc=False):
@@ -46,8 +47,7 @@ class Bid(msgspec.Struct, gc=False):
     arms: list[str] = []
     arm: int = -1
     propensities: list[float] = []
-    score: float = 0.0
-    context: list[float] = []
+    context: bytes = b""  # float64
     policy: str = ""
     policy_version: int = 0
 
@@ -97,17 +97,16 @@ class Segment:
     model_version: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Settled:
-    """A bid's outcome, with those of the arms not taken. ``trigger`` is the batch's row that was about to come."""
+    """A bid's outcome. ``trigger`` is the batch's row that was about to come, ``fate`` None for one that expired."""
 
     trigger: int
     slot: int
-    timestamp_us: int
     bid: Bid
     verdict: Verdict
     realized: int
-    others: list[tuple[int, float]] = field(default_factory=list)
+    fate: Fate | None
 
 
 @dataclass(slots=True)
@@ -129,6 +128,7 @@ class Market:
         self.settings = settings
         self.counters = Counters()
         self._attempt_usd = rules.attempt_usd
+        self._rival_share = math.nan if settings.rival_share is None else settings.rival_share
         self._prefix = prefix
         self._clock = 0  # highest slot of an opportunity row
         self._frontier = 0  # highest slot of a swap
@@ -143,7 +143,7 @@ class Market:
         """Decide by another policy from now on. Bids in flight teach it where it has their arm."""
         self.spec = spec
         self.policy = policy
-        self._shares = [float(share) for share in spec.shares]
+        self._shares = np.array([float(share) for share in spec.shares])
 
     def adopt_spec(self, spec: PolicySpec) -> None:
         """Take a new spec; what was learned stays when only exploration, options or version changed."""
@@ -258,7 +258,8 @@ class Market:
             slot=slot,
             timestamp_us=rows.timestamp_us[i],
             source=rows.source(i),
-            legs=rows.legs(i),
+            # Without swaps nobody asks for them.
+            legs=rows.legs(i) if self._frontier else [],
             net=net,
             usd=rows.usd[i],
             cost_in_profit=cost_usd > 0.0,
@@ -274,50 +275,42 @@ class Market:
             return
         at = np.array(waiting, np.int64)
         x = rows.x[:, at]
+        usd, row_cost = rows.usd_column[at], rows.cost_column[at]
+        cost = np.where(row_cost > 0.0, 0.0, self._attempt_usd)
         bids = [self._bids[identifier] for identifier in ids]
-        usd = np.array([bid.usd for bid in bids])
-        cost = np.array([0.0 if bid.cost_in_profit else self._attempt_usd for bid in bids])
         pays = np.array([number(bid.net) > 0 for bid in bids])
-        eligible = np.zeros((len(self._shares), len(at)), np.bool_)
-        for arm, share in enumerate(self._shares[:-1]):
-            eligible[arm] = pays & (usd - usd * share > cost)
+        eligible = pays & (usd - usd * self._shares[:, None] > cost)
         eligible[-1] = True
         seeds = np.frombuffer(b"".join(ids), np.uint64)[::2] ^ np.uint64(self.settings.seed)
         version = self.policy.updates
         proposal = self.policy.propose(x, eligible)
         chosen = draw(proposal.propensities, seeds)
-        for bid, arm, chances, score, context in zip(
-            bids,
-            chosen.tolist(),
-            proposal.propensities.T.tolist(),
-            proposal.scores[chosen, np.arange(len(at))].tolist(),
-            x.T.tolist(),
-            strict=True,
+        spec, contexts, width = self.spec, x.T.tobytes(), 8 * len(x)
+        for i, (bid, arm, chances) in enumerate(
+            zip(bids, chosen.tolist(), proposal.propensities.T.tolist(), strict=True)
         ):
-            bid.arms, bid.arm, bid.propensities = self.spec.arms, arm, chances
-            bid.score, bid.context = score, context
-            bid.policy, bid.policy_version = self.spec.policy, self.spec.version
+            bid.arms, bid.arm, bid.propensities = spec.arms, arm, chances
+            bid.context = contexts[i * width : (i + 1) * width]
+            bid.policy, bid.policy_version = spec.policy, spec.version
         out.segments.append(Segment(at, ids, seeds, chosen, proposal.scores, proposal.propensities, eligible, version))
 
     def _settle(self, slot: int, trigger: int, out: Collected) -> None:
         """Settle every bid that is due before ``slot``, in order."""
+        settled: list[Settled] = []
         while self._due and self._due[0][0] < slot:
             due, _, identifier = heapq.heappop(self._due)
             bid = self._bids.pop(identifier)
             fate = self._fate(bid)
-            shares = [share_as_float(arm) for arm in bid.arms]
-            verdict = judge(fate, shares[bid.arm])
-            rewards = rewards_usd(fate, shares)
-            others = [
-                (arm, rewards[arm]) for arm, chance in enumerate(bid.propensities) if chance > 0.0 and arm != bid.arm
-            ]
+            arm = bid.arms[bid.arm]
+            verdict = judge(fate, share_as_float(arm))
             realized = 0
             if verdict.kind == LANDED:
-                net = min(number(bid.net), number(bid.landing_net))
-                realized = net - tip_raw(number(bid.net), share_of(bid.arms[bid.arm]))
+                net = number(bid.net)
+                realized = min(net, number(bid.landing_net)) - tip_raw(net, share_of(arm))
             self._release(bid, spent=verdict.kind == LANDED)
-            self._learn(bid, verdict)
-            out.settled.append(Settled(trigger, due, bid.timestamp_us, bid, verdict, realized, others))
+            settled.append(Settled(trigger, due, bid, verdict, realized, fate))
+        self._learn(settled)
+        out.settled += settled
 
     def _fate(self, bid: Bid) -> Fate:
         rules = self.rules
@@ -334,17 +327,23 @@ class Market:
             landed_cost_usd=0.0 if bid.cost_in_profit else attempt,
             missed_cost_usd=attempt * rules.missed_fee_share,
             rival=rival,
-            rival_share=self.settings.rival_share,
+            rival_share=self._rival_share,
         )
 
-    def _learn(self, bid: Bid, verdict: Verdict) -> None:
-        """Teach the policy the reward relative to the expected profit, within [-1, 1]."""
-        arm = bid.arms[bid.arm]
-        if arm not in self.spec.arms or bid.usd <= 0.0:
-            self.counters.unlearned += 1
+    def _learn(self, settled: list[Settled]) -> None:
+        """Teach the policy rewards relative to the expected profit, within [-1, 1]."""
+        known = {arm: index for index, arm in enumerate(self.spec.arms)}
+        taught = [item for item in settled if item.bid.arms[item.bid.arm] in known and item.bid.usd > 0.0]
+        self.counters.unlearned += len(settled) - len(taught)
+        if not taught:
             return
-        reward = min(max(verdict.reward_usd / bid.usd, -1.0), 1.0)
-        self.policy.update(np.array(bid.context), self.spec.arms.index(arm), reward, bid.propensities[bid.arm])
+        bids = [item.bid for item in taught]
+        self.policy.update(
+            np.frombuffer(b"".join([bid.context for bid in bids])).reshape(len(bids), -1),
+            np.array([known[bid.arms[bid.arm]] for bid in bids]),
+            np.array([min(max(item.verdict.reward_usd / item.bid.usd, -1.0), 1.0) for item in taught]),
+            np.array([bid.propensities[bid.arm] for bid in bids]),
+        )
 
     def _release(self, bid: Bid, spent: bool) -> None:
         episode = self._episodes.get(bid.cycle)
@@ -360,4 +359,4 @@ class Market:
         due, _, identifier = heapq.heappop(self._due)
         bid = self._bids.pop(identifier)
         self._release(bid, spent=False)
-        out.settled.append(Settled(trigger, due, bid.timestamp_us, bid, Verdict(EXPIRED, 0.0, evidence), 0, []))
+        out.settled.append(Settled(trigger, due, bid, Verdict(EXPIRED, 0.0, evidence), 0, None))

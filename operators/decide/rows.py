@@ -57,6 +57,8 @@ class Rows:
         self.net_profit: list[bytes] = self._list("net_profit")
         self.usd: list[float] = self._list("net_profit_usd")
         self.gross_usd: list[float] = self._list("gross_profit_usd")
+        self.usd_column = batch.column("net_profit_usd").to_numpy()
+        self.cost_column = batch.column("gross_profit_usd").to_numpy() - self.usd_column
         self.closed: list[bool] = self._list("closed")
         self.new_episode: list[bool] = self._list("new_episode")
         legs = batch.column("legs")

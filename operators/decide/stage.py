@@ -182,8 +182,7 @@ class BanditDecide(Stage):
             yield "lineage", lineage(made, chosen)
         if settled:
             yield "outcomes", emit.outcomes(settled, self.context, chains)
-            others = emit.counterfactuals(settled, self.context)
-            if others.num_rows:
+            for others in emit.counterfactuals(settled, self.context):
                 yield "counterfactuals", others
         if made is not None or settled:
             told = emit.events(made, at, settled, chains, self.context)

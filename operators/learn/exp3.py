@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from operators.learn.kernels import Bools, Floats, softmax
+from operators.learn.kernels import Bools, Floats, Ints, softmax
 from operators.learn.means import for_all
 from operators.learn.policy import Policy
 
@@ -29,6 +29,8 @@ class Exp3(Policy):
         scores = for_all(self.log_weights, x.shape[1])
         return scores, softmax(scores, eligible)
 
-    def learn(self, x: Floats, arm: int, reward: float, propensity: float) -> None:
-        self.log_weights[arm] += self.option["rate"] * (0.5 * (reward + 1.0)) / propensity
-        self.log_weights -= self.log_weights.max()
+    def learn(self, x: Floats, arms: Ints, rewards: Floats, propensities: Floats) -> None:
+        gains = self.option["rate"] * (0.5 * (rewards + 1.0)) / propensities
+        for arm, gain in zip(arms.tolist(), gains.tolist(), strict=True):
+            self.log_weights[arm] += gain
+            self.log_weights -= self.log_weights.max()

@@ -60,6 +60,53 @@ def deviations(inverse: Floats, x: Floats) -> Floats:
 
 
 @_jit
+def accumulate(gram: Floats, moment: Floats, x: Floats, arms: Ints, rewards: Floats) -> None:
+    """Add ``x[i] x[i]'`` to ``gram[arms[i]]`` and ``rewards[i] x[i]`` to ``moment[arms[i]]``, in order."""
+    features = x.shape[1]
+    for i in range(arms.shape[0]):
+        arm = arms[i]
+        for j in range(features):
+            moment[arm, j] += rewards[i] * x[i, j]
+            for k in range(features):
+                gram[arm, j, k] += x[i, j] * x[i, k]
+
+
+@_jit
+def solve(gram: Floats, moment: Floats, inverse: Floats, coefficients: Floats, stale: Bools) -> None:
+    """Bring ``inverse`` and ``coefficients = inverse moment`` of the stale arms up to date; none is stale then.
+
+    Gauss-Jordan without pivoting, which is stable because ``gram`` is symmetric positive definite.
+    """
+    arms, features, _ = gram.shape
+    left = np.empty((features, features))
+    for arm in range(arms):
+        if not stale[arm]:
+            continue
+        stale[arm] = False
+        left[:, :] = gram[arm]
+        right = inverse[arm]
+        right[:, :] = 0.0
+        for j in range(features):
+            right[j, j] = 1.0
+        for j in range(features):
+            scale = 1.0 / left[j, j]
+            for k in range(features):
+                left[j, k] *= scale
+                right[j, k] *= scale
+            for i in range(features):
+                factor = left[i, j]
+                if i != j and factor != 0.0:
+                    for k in range(features):
+                        left[i, k] -= factor * left[j, k]
+                        right[i, k] -= factor * right[j, k]
+        for j in range(features):
+            total = 0.0
+            for k in range(features):
+                total += right[j, k] * moment[arm, k]
+            coefficients[arm, j] = total
+
+
+@_jit
 def best_probabilities(means: Floats, spreads: Floats, eligible: Bools) -> Floats:
     """Probability that each eligible arm's normal variable is the largest; all ``[arms, n]``, spreads > 0.
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from operators.learn.kernels import Floats
+from operators.learn.kernels import Floats, Ints
 from operators.learn.policy import Policy
 
 
@@ -25,9 +25,10 @@ class MeanPolicy(Policy):
         means: Floats = self.sums / np.maximum(self.pulls, 1.0)
         return means
 
-    def learn(self, x: Floats, arm: int, reward: float, propensity: float) -> None:
-        self.pulls[arm] += 1.0
-        self.sums[arm] += reward
+    def learn(self, x: Floats, arms: Ints, rewards: Floats, propensities: Floats) -> None:
+        for arm, reward in zip(arms.tolist(), rewards.tolist(), strict=True):
+            self.pulls[arm] += 1.0
+            self.sums[arm] += reward
 
 
 def for_all(per_arm: Floats, n: int) -> Floats:

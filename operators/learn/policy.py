@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.errors import StateError
-from operators.learn.kernels import Bools, Floats, with_floor
+from operators.learn.kernels import Bools, Floats, Ints, with_floor
 
 #: Version of a policy's snapshot.
 SNAPSHOT_VERSION = 1
@@ -81,17 +81,17 @@ class Policy:
         scores, preference = self.judge(x, eligible)
         return Proposal(scores, with_floor(preference, eligible, self.exploration))
 
-    def update(self, x: Floats, arm: int, reward: float, propensity: float) -> None:
-        """Learn that ``arm``, chosen for ``x[features]`` with ``propensity``, brought ``reward`` in [-1, 1]."""
-        self.learn(x, arm, reward, propensity)
-        self.updates += 1
+    def update(self, x: Floats, arms: Ints, rewards: Floats, propensities: Floats) -> None:
+        """Learn, one after another, that ``arms[i]``, chosen for ``x[i, features]``, brought ``rewards[i]``."""
+        self.learn(x, arms, rewards, propensities)
+        self.updates += len(arms)
 
     def judge(self, x: Floats, eligible: Bools) -> tuple[Floats, Floats]:
         """Scores, and the preference (a distribution over eligible arms) before the exploration floor."""
         raise NotImplementedError
 
-    def learn(self, x: Floats, arm: int, reward: float, propensity: float) -> None:
-        """Take one reward into the policy's arrays."""
+    def learn(self, x: Floats, arms: Ints, rewards: Floats, propensities: Floats) -> None:
+        """Take rewards into the policy's arrays, with the result that one call for each would have."""
         raise NotImplementedError
 
     def refresh(self) -> None:

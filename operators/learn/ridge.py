@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from operators.learn import kernels
-from operators.learn.kernels import Floats
+from operators.learn.kernels import Floats, Ints
 from operators.learn.policy import Policy
 
 
@@ -27,30 +26,23 @@ class RidgePolicy(Policy):
         super().__init__(arms, features, exploration, **options)
         self.gram = np.repeat(np.eye(features)[None] * self.option["ridge"], arms, axis=0)
         self.moment = np.zeros((arms, features))
-        self._inverse: npt.NDArray[np.floating] = np.zeros_like(self.gram)
+        self._inverse = np.zeros_like(self.gram)
         self._coefficients = np.zeros_like(self.moment)
-        self._stale = True
+        self._stale = np.ones(arms, np.bool_)
 
-    def learn(self, x: Floats, arm: int, reward: float, propensity: float) -> None:
-        self.gram[arm] += x[:, None] * x
-        self.moment[arm] += reward * x
-        self._stale = True
+    def learn(self, x: Floats, arms: Ints, rewards: Floats, propensities: Floats) -> None:
+        kernels.accumulate(self.gram, self.moment, x, arms, rewards)
+        self._stale[arms] = True
 
     def refresh(self) -> None:
-        self._stale = True
+        self._stale[:] = True
 
     def estimates(self, x: Floats) -> Floats:
         """Expected reward ``[arms, n]`` of contexts ``x[features, n]``."""
-        self._solve()
+        kernels.solve(self.gram, self.moment, self._inverse, self._coefficients, self._stale)
         return kernels.combine(self._coefficients, x)
 
     def deviations(self, x: Floats) -> Floats:
         """``sqrt(x' A^-1 x)`` as ``[arms, n]``: how little an arm knows of a context."""
-        self._solve()
+        kernels.solve(self.gram, self.moment, self._inverse, self._coefficients, self._stale)
         return kernels.deviations(self._inverse, x)
-
-    def _solve(self) -> None:
-        if self._stale:
-            self._inverse = np.linalg.inv(self.gram)
-            self._coefficients = (self._inverse * self.moment[:, None, :]).sum(axis=2)
-            self._stale = False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.outcomes import Fate, Rival, judge, rewards_usd, tip_raw
@@ -44,7 +46,7 @@ def test_a_contested_slot_with_an_unknown_rival_goes_by_the_assumed_share(share:
 
 
 def test_without_an_assumption_contested_bids_miss() -> None:
-    assert judge(replace(OPEN, closed_slot=102, rival_share=None), 0.9).kind == "missed"
+    assert judge(replace(OPEN, closed_slot=102, rival_share=math.nan), 0.9).kind == "missed"
 
 
 @pytest.mark.parametrize(("share", "kind"), [(0.25, "missed"), (0.5, "landed")])
@@ -68,6 +70,7 @@ def test_a_skip_costs_and_earns_nothing() -> None:
     assert judge(OPEN, 0.0).reward_usd == 0.0
 
 
+@settings(deadline=None)
 @given(
     closed=st.one_of(st.none(), st.integers(100, 104)),
     landing=st.floats(0, 20),
@@ -79,7 +82,9 @@ def test_the_rewards_of_all_arms_agree_with_the_verdict_of_each(
 ) -> None:
     fate = replace(OPEN, closed_slot=closed, landing_usd=landing, rival=Rival("swap", b"", bid))
     verdict = judge(fate, share)
-    assert rewards_usd(fate, [share]) == [verdict.reward_usd]
+    columns = [np.array([value]) for value in (fate.state, 10.0, landing, fate.rival_usd)]
+    costs = [np.array([value]) for value in (0.5, 0.25)]
+    assert rewards_usd(*columns, 0.5, *costs, np.array([share])) == verdict.reward_usd
     if verdict.kind == "landed":
         assert verdict.reward_usd == landing - 0.5 - 10.0 * share
     else:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from operators.errors import StateError, UsageError
 from operators.learn import POLICIES, Policy, draw, make_policy
 from operators.learn.kernels import uniforms
+from operators.learn.linucb import LinUcb
 
 ARMS, FEATURES, FLOOR = 4, 3, 0.1
 EVERY = pytest.mark.parametrize("name", POLICIES)
@@ -28,6 +29,11 @@ def contexts(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.vstack([np.ones(n), rng.normal(size=(FEATURES - 1, n))]), eligible
 
 
+def teach(policy: Policy, x: np.ndarray, arm: int, reward: float, propensity: float) -> None:
+    """One reward for the first context of ``x[features, n]``."""
+    policy.update(np.ascontiguousarray(x[:, :1].T), np.array([arm]), np.array([reward]), np.array([propensity]))
+
+
 def taught(name: str, rewards: int = 200, seed: int = 3) -> Policy:
     """A policy after some rewards."""
     rng = np.random.default_rng(seed)
@@ -36,7 +42,7 @@ def taught(name: str, rewards: int = 200, seed: int = 3) -> Policy:
         x, eligible = contexts(rng, 1)
         chances = policy.propose(x, eligible).propensities
         arm = int(draw(chances, rng.integers(0, 1 << 63, 1).astype(np.uint64))[0])
-        policy.update(x[:, 0], arm, float(np.clip(rng.normal(0.2 * arm, 0.2), -1, 1)), float(chances[arm, 0]))
+        teach(policy, x, arm, float(np.clip(rng.normal(0.2 * arm, 0.2), -1, 1)), float(chances[arm, 0]))
     return policy
 
 
@@ -66,13 +72,38 @@ def test_a_row_does_not_depend_on_its_neighbours_to_the_last_bit(name: str) -> N
 
 
 @EVERY
+def test_rewards_together_teach_what_they_teach_one_by_one(name: str) -> None:
+    rng = np.random.default_rng(7)
+    x, arms = rng.normal(size=(50, FEATURES)), rng.integers(0, ARMS, 50)
+    rewards, chances = rng.uniform(-1, 1, 50), rng.uniform(0.1, 1, 50)
+    together, single = fresh(name), fresh(name)
+    together.update(x, arms, rewards, chances)
+    for i in range(50):
+        single.update(x[i : i + 1], arms[i : i + 1], rewards[i : i + 1], chances[i : i + 1])
+    assert together.snapshot() == single.snapshot()
+
+
+def test_linear_estimates_are_those_of_ridge_regression() -> None:
+    """Against numpy's solver on the same data."""
+    rng = np.random.default_rng(23)
+    x, rewards = rng.normal(size=(200, FEATURES)), rng.uniform(-1, 1, 200)
+    policy = LinUcb(ARMS, FEATURES, FLOOR)
+    policy.update(x, np.zeros(200, np.int64), rewards, np.ones(200))
+    gram = np.eye(FEATURES) + x.T @ x
+    probe = rng.normal(size=(FEATURES, 5))
+    assert np.allclose(policy.estimates(probe)[0], np.linalg.solve(gram, x.T @ rewards) @ probe)
+    widths = np.sqrt(np.einsum("fn,fg,gn->n", probe, np.linalg.inv(gram), probe))
+    assert np.allclose(policy.deviations(probe)[0], widths)
+
+
+@EVERY
 def test_a_snapshot_goes_on_as_if_nothing_had_happened(name: str) -> None:
     before = taught(name)
     after = fresh(name)
     after.restore(before.snapshot())
     x, eligible = contexts(np.random.default_rng(9), 8)
     for policy in (before, after):
-        policy.update(x[:, 0], 1, 0.5, 0.3)
+        teach(policy, x, 1, 0.5, 0.3)
     assert before.propose(x, eligible).propensities.tobytes() == after.propose(x, eligible).propensities.tobytes()
     assert before.snapshot() == after.snapshot()
     assert after.updates == before.updates == 201
@@ -96,7 +127,7 @@ def test_it_learns_the_better_arm(name: str) -> None:
         chances = policy.propose(x, eligible).propensities
         arm = int(draw(chances, rng.integers(0, 1 << 63, 1).astype(np.uint64))[0])
         reward = float(np.clip(rng.normal(0.6 if arm == 2 else 0.0, 0.1), -1, 1))
-        policy.update(x[:, 0], arm, reward, float(chances[arm, 0]))
+        teach(policy, x, arm, reward, float(chances[arm, 0]))
     chances = policy.propose(x, eligible).propensities[:, 0]
     assert chances.argmax() == 2
     assert chances[2] > 0.5
@@ -112,7 +143,7 @@ def test_linear_policies_learn_what_depends_on_the_context(name: str) -> None:
         chances = policy.propose(x, eligible).propensities
         arm = int(draw(chances, rng.integers(0, 1 << 63, 1).astype(np.uint64))[0])
         reward = 0.5 * x[1, 0] if arm == 0 else -0.5 * x[1, 0] if arm == 1 else 0.0
-        policy.update(x[:, 0], arm, reward, float(chances[arm, 0]))
+        teach(policy, x, arm, reward, float(chances[arm, 0]))
     for side, best in ((1.0, 0), (-1.0, 1)):
         chances = policy.propose(np.array([[1.0], [side], [0.0]]), eligible).propensities[:, 0]
         assert chances.argmax() == best
