@@ -89,6 +89,8 @@ class Rules:
     next_target: NextTarget
     min_tick: int
     max_tick: int
+    #: The largest amount that the program can hold, where a quote is to fail as the program does.
+    max_amount: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,8 @@ def swap_step(
     if not whole:
         fixed = (delta_in if exact_in else delta_out)(sqrt_price, after, liquidity, exact_in)
     other = (delta_out if exact_in else delta_in)(sqrt_price, after, liquidity, not exact_in)
+    if rules.max_amount is not None and max(fixed, other) > rules.max_amount:
+        raise AmmError(f"a step moves {max(fixed, other)}, which the program cannot hold")
     amount_in, amount_out = (fixed, other) if exact_in else (other, min(fixed, remaining))
     fee = remaining - amount_in if exact_in and not whole else -(-amount_in * fee_pips // (PIPS - fee_pips))
     return Step(after, amount_in, amount_out, fee)
@@ -165,6 +169,8 @@ def run_swap(
         else:
             remaining -= step.amount_out
             calculated += step.amount_in + step.fee_amount
+        if rules.max_amount is not None and calculated > rules.max_amount:
+            raise AmmError(f"the swap moves {calculated}, which the program cannot hold")
         fees += step.fee_amount
         protocol += step.fee_amount * state.protocol_fee_bps // BPS
         if step.sqrt_price == tick_price:

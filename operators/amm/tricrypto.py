@@ -21,8 +21,9 @@ _MOST = 1 << 127
 class CryptoState:
     """A pool. ``precisions`` are 10 ** (18 - decimals); ``price_scale`` prices coins 1 and 2 in coin 0, 18 decimals.
 
-    ``ann`` and ``multiplier`` as :mod:`operators.amm.crypto_math` has them (1 in the pool of June 2021). Fees are in units of 1e-10: ``mid_fee``
-    when balanced, ``out_fee`` at worst. ``ramping``: A or gamma is changing, so D is computed anew.
+    ``ann`` and ``multiplier`` as :mod:`operators.amm.crypto_math` has them (1 in the pool of June 2021). Fees are in
+    units of 1e-10: ``mid_fee`` when balanced, ``out_fee`` at worst. ``ramping``: A or gamma is changing, so D is
+    computed anew.
     """
 
     balances: tuple[int, int, int]

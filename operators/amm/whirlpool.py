@@ -89,17 +89,22 @@ RULES = Rules(
 
 
 def swap(
-    state: ConcentratedState, a_to_b: bool, amount: int, exact_in: bool = True, sqrt_price_limit: int | None = None
+    state: ConcentratedState,
+    a_to_b: bool,
+    amount: int,
+    exact_in: bool = True,
+    sqrt_price_limit: int | None = None,
+    rules: Rules = RULES,
 ) -> Quote:
     """Swap ``amount`` (of the input if ``exact_in``, else of the output) as the program does.
 
     Stops at ``sqrt_price_limit``, at the edge of the known ticks and at the end of the third tick array.
-    Raises AmmError for an amount that is not positive.
+    Raises AmmError for an amount that is not positive. ``rules`` may bound the amounts as the program's 64 bits do.
     """
     edge = ticks.price_at(_last_tick(state, a_to_b))
     if sqrt_price_limit is not None:
         edge = max(edge, sqrt_price_limit) if a_to_b else min(edge, sqrt_price_limit)
-    return run_swap(RULES, state, amount, a_to_b, exact_in, edge)
+    return run_swap(rules, state, amount, a_to_b, exact_in, edge)
 
 
 def quote_exact_in(
