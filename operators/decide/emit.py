@@ -101,7 +101,7 @@ def outcomes(settled: Sequence[Settled], settled_by: StageContext, chains: Seque
             "topology": pa.repeat(settled_by.topology, len(bids)),
             "run_id": pa.repeat(settled_by.run_id, len(bids)),
             "arm": [bid.arms[bid.arm] for bid in bids],
-            "propensity": [bid.propensities[bid.arm] for bid in bids],
+            "propensity": [bid.propensity for bid in bids],
             **_coordinates([bid.source for bid in bids]),
         },
         OUTCOME,
@@ -130,7 +130,7 @@ def _counterfactuals(settled: Sequence[Settled], settled_by: StageContext) -> pa
         np.array([fate.missed_cost_usd for fate in fates]),
         np.array([share_as_float(arm) for arm in arms]),
     )
-    chances = np.array([bid.propensities for bid in bids])
+    chances = np.frombuffer(b"".join([bid.propensities for bid in bids])).reshape(len(bids), -1)
     shown = chances > 0.0
     shown[np.arange(len(bids)), [bid.arm for bid in bids]] = False
     of, arm = np.nonzero(shown)
@@ -183,7 +183,7 @@ def events(
                 "policy": [bid.policy for bid in bids],
                 "policy_version": [bid.policy_version for bid in bids],
                 "arm": [bid.arms[bid.arm] for bid in bids],
-                "propensity": [bid.propensities[bid.arm] for bid in bids],
+                "propensity": [bid.propensity for bid in bids],
                 "reward_usd": [item.verdict.reward_usd for item, _ in told],
                 "features": _lists(starts, pa.array(flat), "features"),
                 **_coordinates([bid.source for bid in bids]),

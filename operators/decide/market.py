@@ -46,8 +46,9 @@ class Bid(msgspec.Struct, gc=False):
     closed: tuple[int, int, int] | None = None
     arms: list[str] = []
     arm: int = -1
-    propensities: list[float] = []
-    context: bytes = b""  # float64
+    propensity: float = 0.0
+    propensities: bytes = b""  # float64, one an arm
+    context: bytes = b""  # float64, one a feature
     policy: str = ""
     policy_version: int = 0
 
@@ -285,11 +286,14 @@ class Market:
         version = self.policy.updates
         proposal = self.policy.propose(x, eligible)
         chosen = draw(proposal.propensities, seeds)
-        spec, contexts, width = self.spec, x.T.tobytes(), 8 * len(x)
-        for i, (bid, arm, chances) in enumerate(
-            zip(bids, chosen.tolist(), proposal.propensities.T.tolist(), strict=True)
-        ):
-            bid.arms, bid.arm, bid.propensities = spec.arms, arm, chances
+        # Packed: thousands of small lists would keep the garbage collector busy.
+        contexts, width = x.T.tobytes(), 8 * len(x)
+        chances, span = proposal.propensities.T.tobytes(), 8 * len(self._shares)
+        taken = proposal.propensities[chosen, np.arange(len(at))].tolist()
+        spec = self.spec
+        for i, (bid, arm, chance) in enumerate(zip(bids, chosen.tolist(), taken, strict=True)):
+            bid.arms, bid.arm, bid.propensity = spec.arms, arm, chance
+            bid.propensities = chances[i * span : (i + 1) * span]
             bid.context = contexts[i * width : (i + 1) * width]
             bid.policy, bid.policy_version = spec.policy, spec.version
         out.segments.append(Segment(at, ids, seeds, chosen, proposal.scores, proposal.propensities, eligible, version))
@@ -342,7 +346,7 @@ class Market:
             np.frombuffer(b"".join([bid.context for bid in bids])).reshape(len(bids), -1),
             np.array([known[bid.arms[bid.arm]] for bid in bids]),
             np.array([min(max(item.verdict.reward_usd / item.bid.usd, -1.0), 1.0) for item in taught]),
-            np.array([bid.propensities[bid.arm] for bid in bids]),
+            np.array([bid.propensity for bid in bids]),
         )
 
     def _release(self, bid: Bid, spent: bool) -> None:
