@@ -63,13 +63,13 @@ class TopicInfo:
     """A topic on a broker: first and next offset by partition, and its own settings."""
 
     name: str
-    offsets: dict[int, tuple[int, int]]
+    ends: dict[int, tuple[int, int]]
     configs: dict[str, str] = field(default_factory=dict)
 
     @property
     def messages(self) -> int:
         """Offsets in the log: compaction and transactions make it an upper bound."""
-        return sum(stop - start for start, stop in self.offsets.values())
+        return sum(stop - start for start, stop in self.ends.values())
 
 
 @contextmanager
@@ -187,3 +187,9 @@ def _first_at(client: Any, topic: str, partitions: list[int], time_ms: int) -> d
     places = {TopicPartition(topic, p): max(0, time_ms) for p in partitions}
     found = client.offsets_for_times(places)
     return {place.partition: hit.offset for place, hit in found.items() if hit is not None}
+
+
+def cluster_id(bootstrap: str) -> str:
+    """The id that a cluster keeps for good. Raises UnreachableError."""
+    with admin_client(bootstrap) as client:
+        return str(client.describe_cluster()["cluster_id"])

@@ -40,12 +40,12 @@ def list_(as_json: bool) -> None:
             [
                 {
                     "topic": info.name,
-                    "partitions": len(info.offsets),
+                    "partitions": len(info.ends),
                     "messages": info.messages,
-                    "offsets": {str(p): list(pair) for p, pair in info.offsets.items()},
+                    "offsets": {str(p): list(pair) for p, pair in info.ends.items()},
                 }
                 for info in found
             ]
         )
     else:
-        table(["topic", "partitions", "messages"], [[i.name, len(i.offsets), i.messages] for i in found])
+        table(["topic", "partitions", "messages"], [[i.name, len(i.ends), i.messages] for i in found])

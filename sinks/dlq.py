@@ -1,0 +1,33 @@
+"""``dlq.sink``: messages that could not be processed, kept on a topic with all that is needed to send them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from operators.codec import ERRORS
+from operators.stage import Settings
+from sinks.kafka import KafkaSettings, KafkaSink
+
+
+class DeadLetterSettings(KafkaSettings):
+    """As ``kafka.sink``; the topic is ``dlq`` unless another is named."""
+
+    topic: str = "dlq"
+
+
+class DeadLetterSink(KafkaSink):
+    """Rows of ``errors`` ports. ``mevflow dlq list|show|replay`` works on what it wrote."""
+
+    use = "dlq.sink"
+    summary = "Dead letters to Kafka, with their coordinates, reason and raw bytes"
+    settings_type = DeadLetterSettings
+
+    @classmethod
+    def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
+        return {"in": ERRORS}
+
+    @classmethod
+    def accepts(cls, settings: Settings, message: str) -> bool:
+        return message == "mevflow.v1.DeadLetter"
