@@ -52,6 +52,7 @@ class Recorded(Iterator[pa.RecordBatch]):
         self._files: list[BinaryIO] = []
         self._stack = ExitStack()
         self._closed = False
+        self._read = 0
         self.bytes_total = sum(_size(path) for path in self.paths)
         kinds = {_kind(path) for path in self.paths}
         if len(kinds) > 1 or (kinds == {"whirlpool"} and len(self.paths) > 1):
@@ -77,10 +78,13 @@ class Recorded(Iterator[pa.RecordBatch]):
     @property
     def bytes_read(self) -> int:
         """How far the files have been read, as they are on disk."""
-        return self.bytes_total if self._closed else sum(file.tell() for file in self._files)
+        if not self._closed:
+            self._read = sum(file.tell() for file in self._files)
+        return self._read
 
     def close(self) -> None:
         """Let go of the files. Iterating to the end does it too."""
+        self._read = self.bytes_read
         self._closed = True
         self._stack.close()
 

@@ -13,8 +13,10 @@ from itertools import product
 
 from operators.amm.tick_math_x96 import MAX_TICK, MIN_TICK
 
-#: More ways than this to place unknown changes are not tried.
-_MOST_GUESSES = 256
+#: More ways than this to place unknown changes are not tried,
+_MOST_GUESSES = 128
+#: and none over more segments than this: nobody trades that far, and trying would take long.
+_LONGEST_ROUTE = 256
 
 
 class Segments:
@@ -75,7 +77,9 @@ class Segments:
         changes at most once. ``begins_with`` and ``ends_with`` are the liquidity at both ends.
         """
         step = 1 if end >= begin else -1
-        route = list(range(self.of(begin), self.of(end) + step, step))
+        route = range(self.of(begin), self.of(end) + step, step)
+        if len(route) > _LONGEST_ROUTE:
+            return
         values: list[int | None] = [self._known.get(segment) for segment in route]
         values[0], values[-1] = begins_with, ends_with
         gaps: list[list[list[int]]] = []

@@ -24,6 +24,7 @@ BURN = bytes.fromhex("0c396cd989a39f4459b5fa1aed6a9a8dcdbc45908acfd67e028cd568da
 COLLECT = bytes.fromhex("70935338e69775456a85ddef226c395fb668b63fa0115f5f20610b388e6ca9c0")
 
 _WORD = re.compile(r"0x([0-9a-fA-F]{64})")
+_TOPICS = re.compile(r"\['0x[0-9a-fA-F]{64}'(?:, '0x[0-9a-fA-F]{64}'){0,3}\]")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _DATA = re.compile(r"0x((?:[0-9a-fA-F]{64})*)")
 
@@ -96,12 +97,12 @@ def read_log(line: str) -> Log:
         timestamp_us=_timestamp_us(time),
         transaction=_word(transaction),
     )
+    if not _TOPICS.fullmatch(topics):
+        raise ParseError("topics are a list of one to four words")
     return _event(at, [bytes.fromhex(word) for word in _WORD.findall(topics)], data)
 
 
 def _event(at: Coordinates, topics: list[bytes], data: str) -> Log:
-    if not topics:
-        raise ParseError("a log has topics")
     matched = _DATA.fullmatch(data)
     if matched is None:
         raise ParseError("a log's data are whole words in hexadecimal")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from operators.amm import tick_math_x64 as tick_math
 from operators.amm import whirlpool
+from operators.amm.concentrated import AmmError
 from operators.amm.inverse import Pricing, prices_before, prices_moving
 from operators.amm.tick_map import TickMap
 from operators.parse.errors import ParseError
@@ -97,6 +98,8 @@ def derive_start_state(lines: Iterable[bytes], end: Accounts, mints: dict[str, M
         if name in touched and name not in ranges.opened
     ]
     used = {mint for pool in end.pools.values() for mint in (pool.mint_a, pool.mint_b)}
+    if unnamed := sorted(used - mints.keys()):
+        raise ParseError(f"mint {unnamed[0]} is not known", reason="unknown_mint")
     return StartState(
         slot=first[0] - 1,
         block_time=first[1],
@@ -134,6 +137,8 @@ def _read(lines: Iterable[bytes], end: Accounts) -> tuple[tuple[int, int], dict[
 
 
 def _at_end(address: str, end: Accounts) -> _Pool:
+    if address not in end.pools:
+        raise ParseError(f"pool {address} has no account at the end of the day", reason="unknown_pool")
     account = end.pools[address]
     ticks = end.tick_map(address)
     return _Pool(
@@ -170,7 +175,10 @@ def _undo(pool: _Pool, event: _Event, ranges: _Ranges, end: Accounts, touched: s
     match event.payload:
         case SwapPayload() as swap:
             moved = amount(swap.moved_in), amount(swap.moved_out)
-            before = prices_before(pool.priced(), pool.within, bool(swap.a_to_b), *moved)
+            try:
+                before = prices_before(pool.priced(), pool.within, bool(swap.a_to_b), *moved)
+            except AmmError:
+                before = None
             if before is None:
                 raise ParseError("no price explains this swap", line=event.line)
             pool.within = before
@@ -197,7 +205,10 @@ def _undo_change(pool: _Pool, event: _Event, change: LiquidityPayload, ranges: _
         raise ParseError(f"no price explains the amounts of {change.position}", line=event.line)
     pool.within = within
     position.liquidity += -size if added else size
-    pool.ticks.change(position.lower, position.upper, -size if added else size)
+    try:
+        pool.ticks.change(position.lower, position.upper, -size if added else size)
+    except AmmError as wrong:
+        raise ParseError(f"{change.position} cannot be undone: {wrong.message}", line=event.line) from wrong
     pool.pricing = None
 
 
@@ -212,7 +223,10 @@ def _infer(
 ) -> tuple[int, int]:
     """The one range within the instruction's two tick arrays whose amounts are the recorded ones."""
     width = whirlpool.TICKS_PER_ARRAY * pool.tick_spacing
-    lowers, uppers = (end.tick_arrays[array][1] for array in (change.array_lower, change.array_upper))
+    arrays = change.array_lower, change.array_upper
+    if not all(array in end.tick_arrays for array in arrays):
+        raise ParseError(f"the tick arrays of {change.position} are not on record", line=event.line)
+    lowers, uppers = (end.tick_arrays[array][1] for array in arrays)
     fitting = [
         (lower, upper)
         for lower in range(lowers, lowers + width, pool.tick_spacing)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -13,9 +11,7 @@ from hypothesis import strategies as st
 
 from operators.amm import uniswap_v3, whirlpool
 from operators.amm.concentrated import AmmError, ConcentratedState
-
-sys.path.insert(0, str(Path(__file__).parent))
-from pools import MATH, states
+from tests.operators.amm.pools import MATH, states
 
 PROGRAMS = pytest.mark.parametrize("program", [whirlpool, uniswap_v3], ids=["whirlpool", "uniswap_v3"])
 AMOUNTS = st.integers(1, 10**13)

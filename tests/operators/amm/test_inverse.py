@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -12,9 +9,7 @@ from operators.amm import tick_math_x64, whirlpool
 from operators.amm.concentrated import ConcentratedState
 from operators.amm.inverse import Pricing, first_true, price_explaining, prices_before, prices_moving
 from operators.amm.tick_map import TickMap
-
-sys.path.insert(0, str(Path(__file__).parent))
-from pools import states
+from tests.operators.amm.pools import states
 
 
 def pricing_of(state: ConcentratedState) -> Pricing:

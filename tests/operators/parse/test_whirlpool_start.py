@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import msgspec
 import pytest
 
@@ -13,9 +10,7 @@ from operators.parse.tokens import SOLANA
 from operators.parse.whirlpool import WhirlpoolDay
 from operators.parse.whirlpool_start import derive_start_state
 from operators.parse.whirlpool_state import read_start_state, write_start_state
-
-sys.path.insert(0, str(Path(__file__).parent))
-from recordings import START, end_accounts, start_state, whirlpool_lines
+from tests.operators.parse.recordings import START, end_accounts, start_state, whirlpool_lines
 
 
 def test_the_shipped_state_is_derived_from_the_record() -> None:
