@@ -36,7 +36,7 @@ def walk(data: np.ndarray) -> tuple[int, int, int, int]:
         while True:
             if at >= end:
                 return -1, 0, 0, 0
-            byte = np.int64(data[at])
+            byte = int(data[at])
             at += 1
             value |= (byte & 0x7F) << shift
             shift += 7
@@ -99,9 +99,7 @@ async def _read(
 ) -> None:
     transports = []
     for row, url, pools in zip(counters, urls, filters, strict=True):
-        transport, _ = await ws_connect(
-            partial(Reader, row, pools, enveloped), url, read_buffer_init_size=256 << 10
-        )
+        transport, _ = await ws_connect(partial(Reader, row, pools, enveloped), url, read_buffer_init_size=256 << 10)
         transports.append(transport)
         if not enveloped:
             row[FRAMES] = 1  # connected: the hub says so with a first frame, the peer does not

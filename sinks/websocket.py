@@ -39,11 +39,11 @@ class WebSocketSettings(Settings):
 
     channel: str = ""
     host: str = "127.0.0.1"
-    port: int = Field(8002, gt=0, lt=65536)
+    port: int = Field(default=8002, gt=0, lt=65536)
     hub: Literal["auto", "external"] = "auto"
-    linger_s: float = Field(30.0, gt=0)
+    linger_s: float = Field(default=30.0, gt=0)
     socket: str = ""
-    buffer_bytes: int = Field(16 << 20, gt=0)
+    buffer_bytes: int = Field(default=16 << 20, gt=0)
 
 
 class WebSocketSink(Sink):
@@ -61,6 +61,7 @@ class WebSocketSink(Sink):
         path = Path(settings.socket) if settings.socket else socket_path(settings.port)
         if settings.hub == "auto":
             start_hub(settings.host, settings.port, path.parent, path=path, linger_s=settings.linger_s)
+        codec(_BATCH)  # building a codec takes a while: not in the first batch's way
         context = self.context
         identity = {"topology": context.topology, "node": context.node, "shard": context.shard}
         self._feed = Feed(path, {**identity, "channel": settings.channel}, settings.buffer_bytes)

@@ -8,6 +8,7 @@ bodies that all clients of a group share.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
@@ -22,6 +23,9 @@ from sinks.hub.frames import Body, greeting
 
 #: Above this much in its transport a client counts as paused; the rest waits as shared bodies.
 TRANSPORT_BYTES = 256 << 10
+
+#: How long a client may take to answer a close frame.
+CLOSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +72,17 @@ class Client(WSListener):
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
             return
-        if frame.msg_type in (WSMsgType.PING, WSMsgType.PONG):
+        if transport.is_close_frame_sent or frame.msg_type in (WSMsgType.PING, WSMsgType.PONG):
             return
         if not frame.fin or frame.msg_type == WSMsgType.CONTINUATION:
-            self._refuse(WSCloseCode.UNSUPPORTED_DATA, "a Subscribe is one frame")
+            self._close(WSCloseCode.UNSUPPORTED_DATA, "a Subscribe is one frame")
             return
         data = frame.get_payload_as_bytes()
         try:
             read = Filter.from_json if frame.msg_type == WSMsgType.TEXT else Filter.from_protobuf
             wanted = read(data)
         except UsageError as error:
-            self._refuse(WSCloseCode.INVALID_TEXT, str(error))
+            self._close(WSCloseCode.INVALID_TEXT, str(error))
             return
         self._subscribe(self, wanted)
         self.offer(greeting())
@@ -125,9 +129,7 @@ class Client(WSListener):
 
     def go_away(self) -> None:
         """The hub ends."""
-        if self._transport is not None:
-            self._transport.send_close(WSCloseCode.GOING_AWAY, "the hub stops")
-            self._transport.disconnect()
+        self._close(WSCloseCode.GOING_AWAY, "the hub stops")
 
     def describe(self) -> dict[str, Any]:
         """For the status page."""
@@ -144,11 +146,14 @@ class Client(WSListener):
             "paused": self.paused,
         }
 
-    def _refuse(self, code: WSCloseCode, reason: str) -> None:
-        if self._transport is not None:
+    def _close(self, code: WSCloseCode, reason: str) -> None:
+        """Say why, and hang up when the client has answered, or after a while."""
+        transport = self._transport
+        if transport is not None:
             # A close frame carries at most 123 bytes of reason.
-            self._transport.send_close(code, reason.encode()[:123].decode(errors="ignore"))
-            self._transport.disconnect()
+            transport.send_close(code, reason.encode()[:123].decode(errors="ignore"))
+            # Hanging up at once, with unread bytes from the client, would lose the close frame.
+            asyncio.get_running_loop().call_later(CLOSE_S, transport.disconnect)
 
     def _send(self, body: Body) -> None:
         if self._transport is None:

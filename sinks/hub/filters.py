@@ -6,7 +6,7 @@ in a binary frame, or from JSON with the same two fields in a text frame. Empty 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -139,21 +139,24 @@ class Groups:
             if not waiting:
                 del self._by_pool[pool]
 
-    def select(self, channel: str, rows: pa.RecordBatch) -> list[tuple[Group, pa.BinaryArray]]:
-        """What each group gets of ``rows`` (``wire.SCHEMA``), in order; groups that get nothing are left out."""
+    def select(self, channel: str, rows: pa.RecordBatch) -> Iterator[tuple[Group, pa.BinaryArray]]:
+        """What each group gets of ``rows`` (``wire.SCHEMA``), in order; groups that get nothing are left out.
+
+        A group's part is gathered when it is asked for, so that only one is in memory (and in cache) at a time.
+        """
         frames, pools = rows.columns
-        chosen = [
-            (group, frames)
+        everything = [
+            group
             for group in self._groups.values()
             if not group.filter.pools and (not group.filter.channels or channel in group.filter.channels)
         ]
+        yield from ((group, frames) for group in everything)
         if self._by_pool:
-            chosen += self._select_by_pool(channel, frames, pools)
-        return chosen
+            yield from self._select_by_pool(channel, frames, pools)
 
     def _select_by_pool(
         self, channel: str, frames: pa.BinaryArray, pools: pa.ListArray
-    ) -> list[tuple[Group, pa.BinaryArray]]:
+    ) -> Iterator[tuple[Group, pa.BinaryArray]]:
         values = pools.flatten().dictionary_encode()
         hits: dict[Group, list[int]] = {}
         for code, pool in enumerate(values.dictionary.to_pylist()):
@@ -161,15 +164,17 @@ class Groups:
                 if not group.filter.channels or channel in group.filter.channels:
                     hits.setdefault(group, []).append(code)
         if not hits:
-            return []
-        # Rows by pool: those of code c are order[start[c]:start[c + 1]], ascending.
+            return
+        # Rows by pool: those of code c are order[start[c]:start[c + 1]].
         codes = values.indices.to_numpy()
         parents = np.repeat(np.arange(len(pools), dtype=np.int32), np.diff(pools.offsets.to_numpy()))
         order = parents[np.argsort(codes, kind="stable")]
         start = np.concatenate(([0], np.bincount(codes, minlength=len(values.dictionary)).cumsum()))
-        chosen = []
-        for group, wanted in hits.items():
-            # A message may have one pool twice, or two pools of the filter: it is sent once.
-            at = np.unique(np.concatenate([order[start[c] : start[c + 1]] for c in wanted]))
-            chosen.append((group, frames if len(at) == len(frames) else frames.take(pa.array(at))))
-        return chosen
+        wanted = np.zeros(len(frames), bool)
+        for group, chosen in hits.items():
+            # A mask, because a message with two pools of the filter is sent once, and in its place.
+            for code in chosen:
+                wanted[order[start[code] : start[code + 1]]] = True
+            at = np.flatnonzero(wanted)
+            wanted[at] = False
+            yield group, frames if len(at) == len(frames) else frames.take(pa.array(at))

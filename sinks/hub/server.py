@@ -110,10 +110,12 @@ class Hub:
         web.close()
         for task in tasks:
             task.cancel()
-        clients = list(self._fanout.clients)
-        for client in clients:
+        for client in list(self._fanout.clients):
             client.go_away()
-        await asyncio.sleep(0.1 if clients else 0)  # the close frames go out
+        for _ in range(50):  # until they have answered, half a second at most
+            if not self._fanout.clients:
+                break
+            await asyncio.sleep(0.01)
         failures = [task.exception() for task in tasks if task.done() and not task.cancelled()]
         for failure in filter(None, failures):
             raise failure
