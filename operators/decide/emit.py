@@ -166,25 +166,30 @@ def events(
         decided["reward_usd"] = np.zeros(made.num_rows)
         parts.append(_batch(decided, EVENT))
     # A reward that came from a bid that expired is none: nothing was learned.
-    told = [(item, chain) for item, chain in zip(settled, chains, strict=True) if item.verdict.kind != EXPIRED]
-    bids = [item.bid for item, _ in told]
+    told = [
+        (item, chain, kind)
+        for item, chain in zip(settled, chains, strict=True)
+        if item.verdict.kind != EXPIRED
+        for kind in (("reward", "drift") if item.drift else ("reward",))
+    ]
+    bids = [item.bid for item, _, _ in told]
     starts = np.cumsum([0, *(len(bid.context) // 8 for bid in bids)]).astype(np.int32)
     flat = np.frombuffer(b"".join([bid.context for bid in bids]))
     parts.append(
         _batch(
             {
                 "decision_id": [bid.decision_id for bid in bids],
-                "kind": pa.repeat("reward", len(bids)),
+                "kind": [kind for _, _, kind in told],
                 "topology": pa.repeat(by.topology, len(bids)),
                 "run_id": pa.repeat(by.run_id, len(bids)),
-                "chain": [chain for _, chain in told],
-                "slot": [item.slot for item, _ in told],
+                "chain": [chain for _, chain, _ in told],
+                "slot": [item.slot for item, _, _ in told],
                 "timestamp_us": [bid.timestamp_us for bid in bids],
                 "policy": [bid.policy for bid in bids],
                 "policy_version": [bid.policy_version for bid in bids],
                 "arm": [bid.arms[bid.arm] for bid in bids],
                 "propensity": [bid.propensity for bid in bids],
-                "reward_usd": [item.verdict.reward_usd for item, _ in told],
+                "reward_usd": [item.verdict.reward_usd for item, _, _ in told],
                 "features": _lists(starts, pa.array(flat), "features"),
                 **_coordinates([bid.source for bid in bids]),
             },
@@ -197,7 +202,7 @@ def events(
         return parts[0]
     both = pa.concat_batches(parts)
     # Rewards of row i were learned before row i was decided.
-    place = np.concatenate((at * 2 + 1, np.array([item.trigger * 2 for item, _ in told])))
+    place = np.concatenate((at * 2 + 1, np.array([item.trigger * 2 for item, _, _ in told])))
     return both.take(pa.array(np.argsort(place, kind="stable")))
 
 

@@ -23,8 +23,9 @@ from operators.decide.rows import Rows, number
 from operators.decide.settings import BanditSettings, ChainRules, PolicySpec, share_as_float, share_of
 from operators.decide.swaplog import SwapLog
 from operators.learn import Policy, draw
+from operators.learn.drift import PageHinkley
 from operators.learn.kernels import Floats, Ints, Seeds
-from operators.outcomes import EXPIRED, LANDED, Fate, Rival, Verdict, judge, tip_raw
+from operators.outcomes import EXPIRED, LANDED, SKIPPED, Fate, Rival, Verdict, judge, tip_raw
 
 
 class Bid(msgspec.Struct, gc=False):
@@ -82,6 +83,7 @@ class MarketState(msgspec.Struct):
     due: list[tuple[int, int, bytes]]
     swaps: bytes
     counters: Counters
+    drift: PageHinkley
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class Settled:
     verdict: Verdict
     realized: int
     fate: Fate | None
+    drift: bool = False  # its reward made the detector cry
 
 
 @dataclass(slots=True)
@@ -128,6 +131,7 @@ class Market:
         self.rules = rules
         self.settings = settings
         self.counters = Counters()
+        self._drift = PageHinkley()
         self._attempt_usd = rules.attempt_usd
         self._rival_share = math.nan if settings.rival_share is None else settings.rival_share
         self._prefix = prefix
@@ -204,6 +208,7 @@ class Market:
             due=self._due,
             swaps=self._swaps.snapshot(),
             counters=self.counters,
+            drift=self._drift,
         )
 
     def restore(self, state: MarketState) -> None:
@@ -215,6 +220,7 @@ class Market:
         self._due = state.due
         self._swaps.restore(state.swaps)
         self.counters = state.counters
+        self._drift = state.drift
 
     def _track(self, rows: Rows, i: int, killed: bool) -> bytes:
         """Follow the row's cycle. Gives the decision's id when the row is one to decide on, else nothing."""
@@ -339,15 +345,34 @@ class Market:
         known = {arm: index for index, arm in enumerate(self.spec.arms)}
         taught = [item for item in settled if item.bid.arms[item.bid.arm] in known and item.bid.usd > 0.0]
         self.counters.unlearned += len(settled) - len(taught)
+        rewards = [min(max(item.verdict.reward_usd / item.bid.usd, -1.0), 1.0) for item in taught]
+        start = 0
+        for i, (item, reward) in enumerate(zip(taught, rewards, strict=True)):
+            # Skips always bring 0: only bids say whether the market has moved.
+            if item.verdict.kind != SKIPPED and self._drift.update(reward, self.settings.drift_threshold):
+                item.drift = True
+                if self.settings.on_drift == "relearn":
+                    self._teach(taught[start : i + 1], rewards[start : i + 1], known)
+                    self._forget()
+                    start = i + 1
+        self._teach(taught[start:], rewards[start:], known)
+
+    def _teach(self, taught: list[Settled], rewards: list[float], known: dict[str, int]) -> None:
         if not taught:
             return
         bids = [item.bid for item in taught]
         self.policy.update(
             np.frombuffer(b"".join([bid.context for bid in bids])).reshape(len(bids), -1),
             np.array([known[bid.arms[bid.arm]] for bid in bids]),
-            np.array([min(max(item.verdict.reward_usd / item.bid.usd, -1.0), 1.0) for item in taught]),
+            np.array(rewards),
             np.array([bid.propensity for bid in bids]),
         )
+
+    def _forget(self) -> None:
+        """Learn anew; the model version goes on counting."""
+        fresh = self.spec.make()
+        fresh.updates = self.policy.updates
+        self.policy = fresh
 
     def _release(self, bid: Bid, spent: bool) -> None:
         episode = self._episodes.get(bid.cycle)

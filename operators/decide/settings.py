@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import BeforeValidator, Field, model_validator
@@ -103,7 +103,8 @@ class BanditSettings(Settings):
     """Settings of ``bandit.decide``.
 
     ``rival_share`` is the tip share that a rival in a contested slot is assumed to bid when the data does not show it
-    (null: such bids miss). ``max_open`` and ``max_cycles`` bound memory, a chain.
+    (null: such bids miss). ``drift_threshold`` is Page-Hinkley's, on relative rewards of bids; ``on_drift: relearn``
+    forgets what a chain has learned. ``max_open`` and ``max_cycles`` bound memory, a chain.
     """
 
     policy: str = "tip-linucb"
@@ -123,6 +124,8 @@ class BanditSettings(Settings):
         native_decimals=18,
         native_usd=2_250.0,
     )
+    drift_threshold: float = Field(default=20.0, gt=0.0)
+    on_drift: Literal["report", "relearn"] = "report"
     max_open: int = Field(default=100_000, ge=1)
     max_cycles: int = Field(default=200_000, ge=1)
     max_swaps_per_slot: int = Field(default=8_192, ge=1)

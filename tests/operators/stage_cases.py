@@ -80,7 +80,11 @@ def decide_case(policy: str) -> Case:
     good = [opportunity(slot=100, new_episode=True), opportunity(slot=102, usd=3.0)]
     return Case(
         name=f"bandit.decide {policy}",
-        make=lambda: BanditDecide(BanditSettings(policy=policy, exploration=0.2), context("decided")),
+        # A detector so nervous that learning starts anew several times within the feed.
+        make=lambda: BanditDecide(
+            BanditSettings(policy=policy, exploration=0.2, drift_threshold=1.0, on_drift="relearn"),
+            context("decided"),
+        ),
         feed=lambda: [("in", stream(400, seed=3, chains=chains)), ("in", END)],
         bad_feed=lambda: [("in", batch(good[0], *bad, good[1])), ("in", END)],
         bad_rows=len(bad),

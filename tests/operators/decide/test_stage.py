@@ -13,6 +13,7 @@ from operators.decide.settings import BanditSettings
 from operators.decide.stage import BanditDecide, StageState
 from operators.errors import StateError
 from operators.ids import seed_of, stable_id
+from operators.learn.means import MeanPolicy
 from operators.stage import CAUGHT_UP_US, Command, StageContext, Watermark
 from tests.operators.decide.opportunities import SOL, USDC, batch, number, opportunity, stream, swap, swaps
 
@@ -342,3 +343,26 @@ def test_settings_that_make_no_sense_are_refused(given: dict[str, Any], says: st
 def test_arms_may_be_numbers_and_skip_is_always_there() -> None:
     given: Any = [0.1, "0.5"]
     assert BanditSettings(arms=given).arms == ("0.1", "0.5", "skip")
+
+
+def test_drift_is_reported_and_relearning_starts_from_nothing() -> None:
+    """Bids that land for a while and then never again."""
+    items = []
+    for i in range(200):
+        slot = 100 + 20 * i
+        items.append(opportunity(slot=slot, cycle=(1, 2), new_episode=True, usd=10.0 + i / 100))
+        items.append(opportunity(slot=slot + (10 if i < 100 else 1), cycle=(1, 2), closed=True, usd=0.0))
+    for reaction in ("report", "relearn"):
+        one = stage(**ONE_ARM, drift_threshold=5.0, on_drift=reaction)
+        told = rows(one.process("in", batch(*items)), "events")
+        drifts = [i for i, row in enumerate(told) if row["kind"] == "drift"]
+        assert drifts
+        assert all(told[i - 1]["kind"] == "reward" for i in drifts)
+        assert all(told[i - 1]["decision_id"] == told[i]["decision_id"] for i in drifts)
+        assert told[drifts[0]]["slot"] > 2100
+        state = msgspec.msgpack.decode(one.snapshot(), type=StageState).markets[1].policy
+        policy = BanditSettings(**ONE_ARM).spec.make()
+        policy.restore(state)
+        assert policy.updates == 199
+        assert isinstance(policy, MeanPolicy)
+        assert (float(policy.pulls.sum()) == 199) == (reaction == "report")
