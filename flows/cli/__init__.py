@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "stop": ("flows.cli.stop", "Drain a topology."),
     "replay": ("flows.cli.replay", "Run a topology over a window of history."),
     "feed": ("flows.cli.feed", "Publish recorded days to Kafka."),
+    "dlq": ("flows.cli.dlq", "Messages that could not be processed: list, show, send again."),
     "parse": ("flows.cli.parse", "Parse recorded transactions and check the result."),
     "quote": ("flows.cli.quote", "Check exact quotes against recorded ones."),
     "opportunities": ("flows.cli.opportunities", "The best opportunities found."),
