@@ -33,8 +33,9 @@ def connect(
     Raises UnreachableError when nothing answers, MevflowError when the server refuses (user, password, database).
     """
     where = f"{host}:{port}"
-    # The driver logs a stack trace before it raises; the raised error says it all.
-    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
+    # The drivers log stack traces and whole requests before they raise; the raised error says it all.
+    for name in ("clickhouse_connect", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         return clickhouse_connect.get_client(
             host=host,

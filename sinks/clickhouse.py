@@ -40,6 +40,8 @@ from sinks.clickhouse_writer import Inserter, Writers, wait_for_inserts
 from sinks.sink import Sink
 
 STATE_VERSION = 1
+#: Batches are sent as they are when they have about so many rows; smaller ones are joined first.
+_SMALL_BATCH_ROWS = 8_192
 _IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
@@ -51,14 +53,14 @@ class ClickHouseSettings(Settings):
     """
 
     host: str = "127.0.0.1"
-    port: int = Field(8123, ge=1, le=65535)
+    port: int = Field(default=8123, ge=1, le=65535)
     user: str = "default"
     password: SecretStr = SecretStr("")
-    database: str = Field("mevflow", pattern=_IDENTIFIER)
-    flush_rows: int = Field(100_000, ge=1, le=1_000_000)
-    flush_ms: int = Field(200, ge=1)
-    writers: int = Field(2, ge=1, le=8)
-    queue_blocks: int = Field(4, ge=1, le=64)
+    database: str = Field(default="mevflow", pattern=_IDENTIFIER)
+    flush_rows: int = Field(default=100_000, ge=1, le=1_000_000)
+    flush_ms: int = Field(default=200, ge=1)
+    writers: int = Field(default=2, ge=1, le=8)
+    queue_blocks: int = Field(default=4, ge=1, le=64)
 
 
 @dataclass
@@ -87,20 +89,8 @@ class _Block:
     def table(self) -> str:
         return self.spec.name
 
-    def encode(self) -> tuple[list[str], bytes]:
-        batch = pa.concat_batches(self.batches) if len(self.batches) > 1 else self.batches[0]
-        try:
-            columns = encode_all(self.spec.columns, rows_of(batch))
-        except ColumnError as error:
-            raise MevflowError(
-                f"{self.rows} rows cannot be stored: {error}", key=f"table {self.table}, column {error.column}"
-            ) from None
-        if not self.spec.states_run:
-            columns.append(("topology", native.constant(self.context.topology, self.rows)))
-            columns.append(("run_id", native.constant(self.context.run_id, self.rows)))
-        columns.append(("_ingest_by", native.constant(self.writer, self.rows)))
-        columns.append(("_ingest_seq", native.fixed("UInt64", np.full(self.rows, self.seq, np.uint64))))
-        return [name for name, _ in columns], native.block(columns, self.rows)
+    def encode(self) -> tuple[list[str], list[bytes | memoryview]]:
+        return encode_rows(self.spec, self.batches, self.context, self.writer, self.seq)
 
 
 class ClickHouseSink(Sink):
@@ -266,6 +256,40 @@ class ClickHouseSink(Sink):
             """,
             parameters={"writer": self._writer},
         )
+
+
+def encode_rows(
+    table: Table, batches: list[pa.RecordBatch], context: StageContext, writer: str, seq: int
+) -> tuple[list[str], list[bytes | memoryview]]:
+    """(column names, Native blocks in pieces) of ``batches``. Raises MevflowError that names table and column."""
+    rows = sum(batch.num_rows for batch in batches)
+    if len(batches) > 1 and rows < _SMALL_BATCH_ROWS * len(batches):
+        batches = [pa.concat_batches(batches)]
+    pieces: list[bytes | memoryview] = []
+    names: list[str] = []
+    for batch in batches:
+        columns = _encode_batch(table, batch, context, writer, seq)
+        names = [name for name, _ in columns]
+        pieces += native.block(columns, batch.num_rows)
+    return names, pieces
+
+
+def _encode_batch(
+    table: Table, batch: pa.RecordBatch, context: StageContext, writer: str, seq: int
+) -> list[tuple[str, native.Encoded]]:
+    rows = batch.num_rows
+    try:
+        columns = encode_all(table.columns, rows_of(batch))
+    except ColumnError as error:
+        raise MevflowError(
+            f"{rows} rows cannot be stored: {error}", key=f"table {table.name}, column {error.column}"
+        ) from None
+    if not table.states_run:
+        columns.append(("topology", native.constant(context.topology, rows)))
+        columns.append(("run_id", native.constant(context.run_id, rows)))
+    columns.append(("_ingest_by", native.constant(writer, rows)))
+    columns.append(("_ingest_seq", native.fixed("UInt64", np.full(rows, seq, np.uint64))))
+    return columns
 
 
 def rows_of(batch: pa.RecordBatch) -> Rows:

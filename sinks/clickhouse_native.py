@@ -15,6 +15,8 @@ import pyarrow as pa
 
 #: LowCardinality: the only version of its serialization, and "keys and their dictionary follow" (bits 9 and 10).
 _LOW_CARDINALITY_VERSION = (1).to_bytes(8, "little")
+#: Pieces shorter than this are joined, for each one sent costs a call.
+_PIECE_BYTES = 1 << 15
 _OWN_DICTIONARY = (1 << 9) | (1 << 10)
 
 
@@ -27,13 +29,19 @@ class Encoded:
     prefix: bytes = b""
 
 
-def block(columns: Sequence[tuple[str, Encoded]], rows: int) -> bytes:
-    """One Native block of ``rows`` rows."""
-    parts: list[bytes | memoryview] = [varint(len(columns)), varint(rows)]
+def block(columns: Sequence[tuple[str, Encoded]], rows: int) -> list[bytes | memoryview]:
+    """One Native block of ``rows`` rows, in pieces that follow each other: large ones are the columns' own memory."""
+    pieces: list[bytes | memoryview] = []
+    small: list[bytes | memoryview] = [varint(len(columns)), varint(rows)]
     for name, column in columns:
-        parts += (_text(name), _text(column.type), column.prefix)
-        parts += column.pieces
-    return b"".join(parts)
+        small += (_text(name), _text(column.type), column.prefix)
+        for piece in column.pieces:
+            if len(piece) < _PIECE_BYTES:
+                small.append(piece)
+                continue
+            pieces += (b"".join(small), piece)
+            small = []
+    return [*pieces, b"".join(small)] if small else pieces
 
 
 def varint(number: int) -> bytes:

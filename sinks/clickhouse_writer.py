@@ -30,7 +30,8 @@ _LONGEST_DELAY_S = 5.0
 _LOG_EVERY_S = 10.0
 
 #: Settings of every INSERT. A block is stored as it comes: merging it with itself first would only cost time.
-INSERT_SETTINGS = {"optimize_on_insert": "0", "async_insert": "0", "input_format_native_allow_types_conversion": "0"}
+#: One thread an INSERT is enough, for the writers are as many as there are INSERTs at a time.
+INSERT_SETTINGS = {"optimize_on_insert": "0", "async_insert": "0", "max_threads": "1"}
 
 
 class Block(Protocol):
@@ -45,8 +46,8 @@ class Block(Protocol):
     @property
     def rows(self) -> int: ...
 
-    def encode(self) -> tuple[list[str], bytes]:
-        """(column names, a Native block). Raises MevflowError for rows that cannot be stored."""
+    def encode(self) -> tuple[list[str], list[bytes | memoryview]]:
+        """(column names, Native blocks in pieces). Raises MevflowError for rows that cannot be stored."""
 
 
 @dataclass
@@ -148,17 +149,12 @@ class Writers:
             raise self._failure
 
     def close(self) -> None:
-        """End the threads. Blocks not yet taken are given up: flush first."""
+        """End the threads. A block that still waits for ClickHouse is given up: flush first."""
         self._inserter.stopping.set()
         for _ in self._threads:
-            while True:
-                try:
-                    self._queue.put_nowait(None)
-                    break
-                except queue.Full:
-                    self._queue.get_nowait()
+            self._queue.put(None)
         for thread in self._threads:
-            thread.join(timeout=10)
+            thread.join()
 
     def _work(self) -> None:
         while (block := self._queue.get()) is not None:
@@ -196,5 +192,9 @@ def mark(writer: str) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:500] if text else type(error).__name__
+    """What went wrong in one short line: the driver's own text repeats the whole request."""
+    if not getattr(error, "code", None):
+        while error.__cause__ is not None or error.__context__ is not None:
+            error = error.__cause__ or error.__context__ or error
+        return f"{type(error).__name__}: {error}"[:200]
+    return str(error).strip().splitlines()[0][:500]

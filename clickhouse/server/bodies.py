@@ -53,7 +53,7 @@ def bounded(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
 
 
 def decompressed(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    """Undo a Content-Encoding: gzip, deflate, lz4, zstd or none. Raises ServerError for what is not valid or ends early."""
+    """Undo a Content-Encoding: gzip, deflate, lz4, zstd or none. Raises ServerError for any other body."""
     if encoding in ("", "identity"):
         yield from pieces
         return

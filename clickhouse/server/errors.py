@@ -58,6 +58,8 @@ _STATUS = {
 }
 
 _CODE = re.compile(r"Code: (\d+)\. ")
+#: The engine adds its version to some errors; the server adds it to all.
+_VERSION = re.compile(r" \(version [^()]*\)\s*\Z")
 
 
 @dataclass
@@ -87,4 +89,4 @@ def from_engine(error: BaseException) -> ServerError:
     found = _CODE.search(text)
     if found is None:
         return refuse(UNKNOWN_EXCEPTION, text or type(error).__name__)
-    return ServerError(int(found[1]), text[found.start() :])
+    return ServerError(int(found[1]), _VERSION.sub("", text[found.start() :]))

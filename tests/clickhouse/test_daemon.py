@@ -1,0 +1,137 @@
+"""The server as a process: start, stop, kill, restart, and everything that can stand in its way."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from clickhouse import daemon
+from clickhouse.client import connect
+from operators.errors import MevflowError, UnreachableError, UsageError
+
+
+@pytest.fixture
+def var(tmp_path):
+    yield tmp_path
+    daemon.stop(tmp_path)
+
+
+def test_start_is_idempotent_and_data_survives_a_restart(var):
+    port = daemon.free_port()
+    pid = daemon.start(var, port=port)
+    assert daemon.start(var, port=port) == pid
+    assert daemon.status(var, port=port).answering
+    client = connect(port=port)
+    client.command("CREATE DATABASE kept")
+    client.command("CREATE TABLE kept.t (a Int32) ENGINE = MergeTree ORDER BY a")
+    client.command("INSERT INTO kept.t VALUES (1), (2)")
+    assert daemon.stop(var)
+    assert not daemon.stop(var)
+    assert daemon.status(var, port=port).pid is None
+    assert daemon.start(var, port=port) != pid
+    assert connect(port=port).command("SELECT sum(a) FROM kept.t") == 3
+
+
+def test_no_acknowledged_row_is_lost_by_a_kill(var):
+    port = daemon.free_port()
+    pid = daemon.start(var, port=port)
+    client = connect(port=port)
+    client.command("CREATE DATABASE kept")
+    client.command("CREATE TABLE kept.t (a UInt64) ENGINE = MergeTree ORDER BY a")
+    acknowledged = 0
+    killer = threading.Timer(0.5, os.kill, (pid, signal.SIGKILL))
+    try:
+        while True:
+            client.insert("kept.t", [[acknowledged + number] for number in range(1000)], column_names=["a"])
+            if not acknowledged:
+                killer.start()
+            acknowledged += 1000
+    except Exception:
+        killer.join()
+    assert acknowledged
+    daemon.start(var, port=port)
+    found = connect(port=port).query("SELECT count(), max(a) FROM kept.t").result_rows[0]
+    assert found[0] in (acknowledged, acknowledged + 1000)
+    assert found[1] == found[0] - 1
+
+
+def test_a_second_process_on_the_same_data_is_refused(var):
+    port = daemon.free_port()
+    pid = daemon.start(var, port=port)
+    second = subprocess.run(
+        [sys.executable, "-m", "clickhouse.server", "--path", str(var / "clickhouse"), "--port", "0"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert second.returncode == 1
+    assert f"another process (pid {pid}) owns the ClickHouse data here" in second.stderr
+
+
+def test_a_port_in_use_is_named(var):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(MevflowError, match=f"port {port} on 127.0.0.1 is in use by another program"):
+            daemon.start(var, port=port)
+
+
+def test_a_running_server_is_not_moved_to_another_port(var):
+    daemon.start(var, port=daemon.free_port())
+    with pytest.raises(MevflowError, match="already runs"):
+        daemon.start(var, port=daemon.free_port())
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "clickhouse").write_text("in the way")
+    with pytest.raises(MevflowError, match="cannot write"):
+        daemon.start(tmp_path, port=daemon.free_port())
+
+
+def test_a_reachable_address_needs_a_password(var):
+    with pytest.raises(UsageError, match="no ClickHouse password"):
+        daemon.start(var, host="0.0.0.0", port=daemon.free_port())
+
+
+def test_the_password_is_asked_for(var):
+    port = daemon.free_port()
+    daemon.start(var, port=port, password="s3cret")
+    assert connect(port=port, password="s3cret").command("SELECT 1") == 1
+    for wrong in ("", "other"):
+        with pytest.raises(MevflowError, match="refused user 'default'"):
+            connect(port=port, password=wrong)
+    with pytest.raises(MevflowError, match="refused user 'nobody'"):
+        connect(port=port, user="nobody", password="s3cret")
+
+
+def test_a_stale_pid_file_is_not_believed(var):
+    home = var / "clickhouse"
+    home.mkdir()
+    (home / "server.pid").write_text(f'{{"pid": {os.getpid()}, "born": "1", "host": "127.0.0.1", "port": 1}}')
+    assert daemon.status(var).pid is None
+    assert not daemon.stop(var)
+    daemon.start(var, port=daemon.free_port())
+
+
+def test_a_stop_lets_a_running_statement_end(var):
+    port = daemon.free_port()
+    daemon.start(var, port=port)
+    answers = []
+    slow = threading.Thread(
+        target=lambda: answers.append(connect(port=port).command("SELECT sleepEachRow(0.5) FROM numbers(3) LIMIT 1"))
+    )
+    slow.start()
+    time.sleep(0.7)
+    daemon.stop(var)
+    slow.join()
+    assert answers == [0]
+
+
+def test_nothing_there_is_said_clearly():
+    port = daemon.free_port()
+    with pytest.raises(UnreachableError, match=f"no ClickHouse answers at 127.0.0.1:{port}"):
+        connect(port=port)
