@@ -1,7 +1,7 @@
 """Messages a second that reach 1, 10 and 100 WebSocket clients, through ``websocket.sink`` and the hub.
 
 A sink writes swaps that all differ; clients in a process of their own read them over loopback. In one run every client
-has a pool filter of its own (16 of 64 pools, no two clients the same), in the other all want the whole channel. The
+has a pool filter of its own (32 of 64 pools, no two clients the same), in the other all want the whole channel. The
 sink goes on while no client is too far behind (``WINDOW_BYTES``), so nothing is dropped: the figure is what every
 client really got. The bench fails when a client's sequence has a hole, a message does not pass its filter, or the
 count of messages is not exactly what its filter lets through.
@@ -32,7 +32,7 @@ from sinks.hub import stop_hub
 from sinks.websocket import WebSocketSettings, WebSocketSink
 
 CLIENTS = (1, 10, 100)
-POOLS, WANTED = 64, 16
+POOLS, WANTED = 64, 32
 ROWS = 64 * 64
 #: How far a client may be behind: less than the hub keeps for it, and not too much for all of them.
 WINDOW_BYTES, ALL_WINDOWS_BYTES, MESSAGE_BYTES = 6 << 20, 256 << 20, 250

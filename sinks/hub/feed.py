@@ -7,6 +7,7 @@ thread that also connects and reconnects; what does not fit is dropped, counted,
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
 import time
@@ -20,6 +21,10 @@ import pyarrow as pa
 from sinks.hub.wire import Block, Kind, dial, pack, pack_block
 
 RETRY_S = 0.25
+
+#: A hub that reads nothing for this long gets the rest from the thread. Handing over costs more than a short wait: the
+#: thread needs the interpreter's lock for every part, and the stream holds it.
+STALL_S = 0.001
 SEND_BUFFER_BYTES = 4 << 20
 
 
@@ -55,9 +60,7 @@ class Feed:
             self._untold = 0
             if not self._waiting:
                 try:
-                    record = record[self._socket.send(record, socket.MSG_DONTWAIT) :]
-                except BlockingIOError:
-                    pass
+                    record = self._push(self._socket, record)
                 except OSError:
                     self._disconnect()
                     self._drop(rows.num_rows)
@@ -75,6 +78,16 @@ class Feed:
         self._thread.join(seconds)
         with self._change:
             self._disconnect()
+
+    def _push(self, connection: socket.socket, record: memoryview) -> memoryview:
+        """Write while the hub keeps reading; gives what is left."""
+        while record:
+            try:
+                record = record[connection.send(record, socket.MSG_DONTWAIT) :]
+            except BlockingIOError:
+                if not select.select((), (connection,), (), STALL_S)[1]:
+                    break
+        return record
 
     def _run(self) -> None:
         while True:
