@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,18 +15,140 @@ import pyarrow as pa
 from operators.codec import codec
 from operators.stage import StageContext
 
-_BEST = {
-    "enable.auto.commit": False,
-    "enable.partition.eof": False,
-    "auto.offset.reset": "error",
-    "check.crcs": False,
-    "fetch.queue.backoff.ms": 2,
-    "fetch.min.bytes": 50_000,
-    "fetch.message.max.bytes": 4_194_304,
-    "queued.min.messages": 1_000_000,
-    "queued.max.messages.kbytes": 262_144,
-    "socket.receive.buffer.bytes": 4_194_304,
-}
+PARTITIONS = 8
+_RATE = 50_000
+_MESSAGE = "mevflow.v1.Swap"
+
+
+def run(messages: int = 2_000_000, rounds: int = 2, seconds: float = 5.0) -> dict[str, Any]:
+    """The best of some rounds each, in turns, over one topic of synthetic swaps; then the delay at 50,000 a second."""
+    from bench.stand import stand
+    from flows.topics import TopicSpec, create, listing
+
+    with stand(clickhouse=False) as place:
+        topic = "bench-swaps"
+        create(place.bootstrap, (TopicSpec(topic, PARTITIONS), TopicSpec("bench-delay", PARTITIONS)))
+        fill_topic(place.bootstrap, topic, messages)
+        ends = {p: stop for p, (_, stop) in listing(place.bootstrap, [topic])[0].ends.items()}
+        raw, polled, decoded = 0.0, 0.0, 0.0
+        for _ in range(rounds):
+            raw = max(raw, raw_loop(place.bootstrap, topic, messages))
+            polled = max(polled, source_loop(place.bootstrap, topic, ends, decode=False))
+            decoded = max(decoded, source_loop(place.bootstrap, topic, ends, decode=True))
+        middle, tail = delay(place.bootstrap, "bench-delay", seconds)
+    loop = "raw consume()+value() loop"
+    return {
+        "bench": "kafka_raw",
+        "figures": [
+            _figure(loop, raw, "messages/s"),
+            _figure("kafka.source", polled, "messages/s", loop, polled / raw),
+            _figure("kafka.source and decode", decoded, "messages/s", loop, decoded / raw),
+            _figure(f"send to poll at {_RATE:,}/s, P50", middle, "ms"),
+            _figure(f"send to poll at {_RATE:,}/s, P99", tail, "ms"),
+        ],
+    }
+
+
+def _figure(
+    name: str, value: float, unit: str, against: str | None = None, ratio: float | None = None
+) -> dict[str, Any]:
+    rounded = round(value) if value > 1000 else round(value, 2)
+    return {
+        "name": name,
+        "value": rounded,
+        "unit": unit,
+        "against": against,
+        "ratio": None if ratio is None else round(ratio, 2),
+    }
+
+
+def raw_loop(bootstrap: str, topic: str, messages: int) -> float:
+    """Messages a second through ``consume(20_000)`` and ``value()``, from the first batch to the last."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    from bench.kafka_loop import SETTINGS
+
+    client = Consumer({"bootstrap.servers": bootstrap, "group.id": "bench-raw", **SETTINGS})
+    client.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
+    seen, began = 0, 0.0
+    while seen < messages:
+        batch = client.consume(20_000, 1.0)
+        began = began or time.perf_counter()
+        for message in batch:
+            message.value()
+        seen += len(batch)
+    rate = seen / (time.perf_counter() - began)
+    client.close()
+    return rate
+
+
+def source_loop(bootstrap: str, topic: str, ends: dict[int, int], decode: bool) -> float:
+    """Messages a second through the source, from the first batch to the last; decoded or not."""
+    from sources.kafka import KafkaSettings, KafkaSource
+
+    settings: dict[str, Any] = {"bootstrap": bootstrap, "topic": topic, "start": "earliest", "stop_offsets": ends}
+    source = KafkaSource(KafkaSettings.model_validate(settings), StageContext("bench", "swaps"))
+    source.open(None)
+    seen, began = 0, 0.0
+    while True:
+        poll = source.poll()
+        for _, batch in poll.batches:
+            began = began or time.perf_counter()
+            seen += batch.num_rows
+            if decode:
+                codec(_MESSAGE).decode(batch.column("value"))
+        if poll.ended:
+            break
+        if not poll.batches:
+            time.sleep(0.0005)
+    rate = seen / (time.perf_counter() - began)
+    source.close()
+    return rate
+
+
+def delay(bootstrap: str, topic: str, seconds: float) -> tuple[float, float]:
+    """P50 and P99, in milliseconds, from a send in another process to the poll that gives it, at 50,000 a second."""
+    from sources.kafka import KafkaSettings, KafkaSource
+
+    settings: dict[str, Any] = {"bootstrap": bootstrap, "topic": topic, "start": "latest"}
+    source = KafkaSource(KafkaSettings.model_validate(settings), StageContext("bench", "delay"))
+    source.open(None)
+    command = [sys.executable, "-m", "bench.kafka_raw", bootstrap, topic, str(seconds)]
+    sender = subprocess.Popen(command, cwd=Path(__file__).resolve().parents[1])
+    delays: list[np.ndarray] = []
+    idle_since = time.monotonic()
+    while sender.poll() is None or time.monotonic() - idle_since < 0.5:
+        poll = source.poll()
+        now = time.time_ns()
+        for _, batch in poll.batches:
+            values = batch.column("value")
+            size = len(values[0].as_py())
+            words = np.frombuffer(values.buffers()[2], np.uint8).reshape(-1, size)[:, :8]
+            delays.append(now - np.ascontiguousarray(words).view(np.int64).ravel())
+            idle_since = time.monotonic()
+        if not poll.batches:
+            time.sleep(0.001)
+    source.close()
+    all_ms = np.concatenate(delays)[_RATE:] / 1e6  # the first second warms up
+    middle, tail = np.percentile(all_ms, [50, 99])
+    return float(middle), float(tail)
+
+
+def _send(bootstrap: str, topic: str, seconds: float) -> None:
+    """Send 300-byte messages that begin with the time they are sent at, 50,000 a second in steps of a millisecond."""
+    from confluent_kafka import Producer
+
+    client = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1, "compression.type": "lz4"})
+    rest = bytes(292)
+    sent = 0
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        for _ in range(int(passed * _RATE) - sent):
+            client.produce(topic, time.time_ns().to_bytes(8, "little") + rest, partition=sent % PARTITIONS)
+            sent += 1
+        client.poll(0)
+        time.sleep(0.001)
+    client.flush(10)
 
 
 def synthetic_swaps(rows: int, seed: int = 1, pools: int = 5_000) -> pa.RecordBatch:
@@ -76,7 +202,8 @@ def fill_topic(
     """Send ``n`` messages made by ``make(rows, seed)``, 100,000 at a time; give the bytes sent."""
     from sinks.kafka import KafkaSettings, KafkaSink
 
-    sink = KafkaSink(KafkaSettings(bootstrap=bootstrap, topic=topic, key=key), StageContext("bench", "fill"))
+    settings = KafkaSettings.model_validate({"bootstrap": bootstrap, "topic": topic, "key": key})
+    sink = KafkaSink(settings, StageContext("bench", "fill"))
     sink.open(None)
     sent = 0
     size = 0
@@ -88,3 +215,7 @@ def fill_topic(
     sink.snapshot()
     sink.close()
     return size
+
+
+if __name__ == "__main__":
+    _send(sys.argv[1], sys.argv[2], float(sys.argv[3]))
