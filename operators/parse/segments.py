@@ -107,3 +107,24 @@ class Segments:
             for place, stretch in zip(places, filling, strict=True):
                 filled[place.start : place.stop] = stretch
             yield {segment: value for segment, value in zip(route, filled, strict=True) if value is not None}
+
+    def unknown_between(self, begin: int, end: int) -> list[int]:
+        """The unknown segments strictly between those of two ticks, if they are one stretch; else none."""
+        first, last = sorted((self.of(begin), self.of(end)))
+        if last - first > _LONGEST_ROUTE:
+            return []
+        unknown = [segment for segment in range(first + 1, last) if segment not in self._known]
+        return unknown if unknown and unknown[-1] - unknown[0] + 1 == len(unknown) else []
+
+    def paths_with_a_middle(
+        self, begin: int, end: int, begins_with: int, ends_with: int, stretch: list[int]
+    ) -> Iterator[tuple[dict[int, int], list[int]]]:
+        """Ways to change twice within ``stretch``: (a path, the segments of it whose liquidity is still free)."""
+        first, last = sorted((self.of(begin), self.of(end)))
+        path = {segment: self._known[segment] for segment in range(first, last + 1) if segment in self._known}
+        path |= {self.of(begin): begins_with, self.of(end): ends_with}
+        below, above = path[stretch[0] - 1], path[stretch[-1] + 1]
+        for low in range(len(stretch)):
+            for high in range(low + 1, len(stretch) + 1):
+                sides = dict.fromkeys(stretch[:low], below) | dict.fromkeys(stretch[high:], above)
+                yield path | sides | dict.fromkeys(stretch[low:high], 0), stretch[low:high]

@@ -14,19 +14,17 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from operators.amm import tick_math_x96, uniswap_v3
-from operators.amm.concentrated import AmmError, ConcentratedState, Quote
+from operators.amm import uniswap_v3
+from operators.amm.concentrated import ConcentratedState
 from operators.parse.errors import OnError, ParseError, dead_letters
 from operators.parse.numbers import MAX_U128
 from operators.parse.rows import Rows, i128, u128, u160
 from operators.parse.segments import Segments
+from operators.parse.uniswap_explain import Outcome, explain
 from operators.parse.uniswap_logs import Coordinates, LiquidityLog, SwapLog, read_log
 from operators.parse.uniswap_pools import UniswapPool
 from operators.parse.whirlpool import CHUNK_ROWS, Figures
 from proto.mevflow.v1 import market_pb2 as market
-
-#: More than any pool holds: an input that only a price limit can stop.
-_UNLIMITED = 1 << 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +49,7 @@ class PoolState:
     seen: bool = False
     #: What a consumer of the updates so far knows: lower, upper, net by tick.
     published: tuple[int, int, dict[int, int]] | None = None
-    #: Position changes that met the recorded amounts, and those that did not, are counted with the swaps.
     figures: Figures = field(default_factory=Figures)
-    #: Swaps that had to guess where liquidity changes, and guessed right.
-    learned: int = 0
 
 
 class UniswapDay:
@@ -119,7 +114,9 @@ class UniswapDay:
         moved_in, moved_out = (log.amount0, -log.amount1) if a_to_b else (log.amount1, -log.amount0)
         if not 0 <= moved_in <= MAX_U128 or not 0 <= moved_out <= MAX_U128:
             raise ParseError(f"a swap of {moved_in} for {moved_out}", reason="impossible_amount")
-        exact = state.seen and _explain(state, log, a_to_b, moved_in, moved_out)
+        exact = state.seen and _learn(
+            state, Outcome(a_to_b, moved_in, moved_out, log.sqrt_price, log.liquidity, log.tick)
+        )
         state.sqrt_price, state.liquidity, state.tick = log.sqrt_price, log.liquidity, log.tick
         state.seen = True
         state.segments.learn({state.segments.of(log.tick): log.liquidity})
@@ -251,57 +248,23 @@ def _changed(
     return known_lower, known_upper, dict(sorted(nets.items()))
 
 
-def _explain(state: PoolState, log: SwapLog, a_to_b: bool, moved_in: int, moved_out: int) -> bool:
+def _learn(state: PoolState, outcome: Outcome) -> bool:
     """Whether running the swap again gives the log to the unit; learns the liquidity that it passed through."""
     segments = state.segments
-    first, last = sorted((segments.of(state.tick), segments.of(log.tick)))
-    known = segments.at(log.tick)
-    if first == last and state.liquidity != log.liquidity:
-        segments.forget(first, last)
-        return False
-    for guess, path in enumerate(segments.paths(state.tick, log.tick, state.liquidity, log.liquidity)):
-        if _reproduces(state, path, log, a_to_b, moved_in, moved_out):
-            state.learned += guess > 0 or known is None
-            segments.learn(path)
-            return True
-    if segments.knows(first, last):
+    first, last = sorted((segments.of(state.tick), segments.of(outcome.tick)))
+    path = None
+    if first < last or state.liquidity == outcome.liquidity:
+        before = ConcentratedState(
+            sqrt_price=state.sqrt_price,
+            liquidity=state.liquidity,
+            tick=state.tick,
+            fee_pips=state.pool.fee_pips,
+            tick_spacing=state.pool.tick_spacing,
+        )
+        path = explain(segments, before, outcome)
+    if path is not None:
+        segments.learn(path)
+    elif segments.knows(first, last):
         # Nothing was guessed, so what was thought to be known is wrong.
         segments.forget(first, last)
-    return False
-
-
-def _reproduces(
-    state: PoolState, path: dict[int, int], log: SwapLog, a_to_b: bool, moved_in: int, moved_out: int
-) -> bool:
-    """Whether the swap over ``path`` gives the log, as an exact input, an exact output, or up to a price limit."""
-    spacing = state.pool.tick_spacing
-    ordered = sorted(path)
-    ticks = [
-        (segment * spacing, path[segment] - path[segment - 1])
-        for segment in ordered[1:]
-        if path[segment] != path[segment - 1]
-    ]
-    before = ConcentratedState(
-        sqrt_price=state.sqrt_price,
-        liquidity=state.liquidity,
-        tick=state.tick,
-        fee_pips=state.pool.fee_pips,
-        tick_spacing=spacing,
-        ticks=tuple(tick for tick, _ in ticks),
-        liquidity_net=tuple(net for _, net in ticks),
-        known_tick_lower=max((ordered[0] - 1) * spacing, tick_math_x96.MIN_TICK),
-        known_tick_upper=min((ordered[-1] + 2) * spacing, tick_math_x96.MAX_TICK),
-    )
-    wanted = (moved_in, moved_out, log.sqrt_price, log.liquidity, log.tick)
-    attempts = ((moved_in, True, None), (moved_out, False, None), (_UNLIMITED, True, log.sqrt_price))
-    return any(_outcome(before, a_to_b, amount, exact_in, limit) == wanted for amount, exact_in, limit in attempts)
-
-
-def _outcome(
-    state: ConcentratedState, a_to_b: bool, amount: int, exact_in: bool, limit: int | None
-) -> tuple[int, int, int, int, int] | None:
-    try:
-        quote: Quote = uniswap_v3.swap(state, a_to_b, amount, exact_in, limit)
-    except AmmError:
-        return None
-    return quote.amount_in, quote.amount_out, quote.sqrt_price_after, quote.liquidity_after, quote.tick_after
+    return path is not None
