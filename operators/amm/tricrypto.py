@@ -105,12 +105,16 @@ def get_dy(state: CryptoState, i: int, j: int, amount_in: int) -> int:
 def marginal_price(state: CryptoState, i: int, j: int) -> float:
     """Raw units of ``j`` per raw unit of ``i`` for a tiny exchange, net of fee; a screening value.
 
-    Read off the exact invariant by moving one part in 10,000,000 of the balance, without the fee.
+    Read off the invariant by moving one part in a million of the balance.
     """
-    step = max(state.balances[i] // 10**7, 1)
-    quote = quote_exact_in(replace(state, mid_fee=0, out_fee=0), i, j, step)
-    fee = _fee(state, state.scaled(state.balances)) / FEE_DENOMINATOR
-    return quote.amount_out / step * (1 - fee)
+    xp = state.scaled(state.balances)
+    step = max(xp[i] // 10**6, 1)
+    moved = [x + (step if k == i else 0) for k, x in enumerate(xp)]
+    y = newton_y(state.ann, state.gamma, moved, state.d, j, state.multiplier)
+    values = [
+        precision * scale / ONE for precision, scale in zip(state.precisions, (ONE, *state.price_scale), strict=True)
+    ]
+    return (xp[j] - y) / step * values[i] / values[j] * (1 - _fee(state, xp) / FEE_DENOMINATOR)
 
 
 def after_swap(state: CryptoState, i: int, j: int, amount_in: int, amount_out: int) -> CryptoState:
