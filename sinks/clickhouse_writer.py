@@ -11,9 +11,9 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -74,7 +74,7 @@ class Inserter:
                 self.client.raw_insert(
                     f"{self.database}.{block.table} {mark(self.writer)}",
                     columns,
-                    data,
+                    _in_pieces(data),
                     settings=dict(INSERT_SETTINGS),
                     fmt="Native",
                 )
@@ -189,6 +189,11 @@ def wait_for_inserts(client: Client, writer: str, table: str = "", patience_s: f
 def mark(writer: str) -> str:
     """The comment by which a writer's INSERTs are known among the running queries."""
     return f"/* ingest_by {writer} */"
+
+
+def _in_pieces(data: list[bytes | memoryview]) -> Generator[bytes, None, None]:
+    """The body as the driver streams it: piece by piece, never joined. It takes any buffer for bytes."""
+    yield from cast("list[bytes]", data)
 
 
 def _first_line(error: BaseException) -> str:

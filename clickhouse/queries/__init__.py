@@ -13,7 +13,7 @@ from pathlib import Path
 from operators.errors import UsageError
 
 FOLDER = Path(__file__).parent
-_DEFAULT = re.compile(r"-- default (\w+) (.*)")
+_DEFAULT = re.compile(r"-- default (\w+) ?(.*)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,8 +150,7 @@ def query(
         sql, pairs = template.sql, {**template.defaults, **pairs}
     bounds: dict[str, Any] = {
         "readonly": 1,
-        "max_result_rows": max_rows,
-        "result_overflow_mode": "break",
+        "limit": max_rows,
         "max_execution_time": max_seconds,
     }
     settings = {"database": config().clickhouse.database, **({} if write else bounds)}
