@@ -10,7 +10,6 @@ import contextlib
 import select
 import socket
 import threading
-import time
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -143,13 +142,3 @@ class Feed:
     def _drop(self, messages: int) -> None:
         self.dropped += messages
         self._untold += messages
-
-
-def wait_connected(feed: Feed, seconds: float) -> bool:
-    """Wait until the hub is there; False at time-out."""
-    deadline = time.monotonic() + seconds
-    while not feed.connected:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True

@@ -14,7 +14,7 @@ from proto.mevflow.v1.decision_pb2 import Decision, Opportunity
 from proto.mevflow.v1.market_pb2 import Swap
 from proto.mevflow.v1.realtime_pb2 import RealtimeBatch, RealtimeMessage
 from sinks.hub import hub_status, start_hub, stop_hub
-from sinks.hub.feed import Feed, wait_connected
+from sinks.hub.feed import Feed
 from sinks.hub.wire import SCHEMA
 from sinks.websocket import WebSocketSettings, WebSocketSink, pools_of
 from tests.sinks.hub.live import subscribed, swaps, take
@@ -30,6 +30,16 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _wait_connected(feed: Feed, seconds: float) -> bool:
+    """Wait until the hub is there; False at time-out."""
+    deadline = time.monotonic() + seconds
+    while not feed.connected:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def test_pools_come_from_the_column_or_the_legs() -> None:
@@ -98,7 +108,7 @@ async def test_the_stream_goes_on_without_a_hub_and_the_loss_is_told(tmp_path: P
         lost = sink.dropped
         start_hub("127.0.0.1", port, tmp_path, path=path)
         try:
-            assert wait_connected(sink._feed, 5)
+            assert _wait_connected(sink._feed, 5)
             async with subscribed(f"ws://127.0.0.1:{port}/ws") as client:
                 sink.write(swaps(10, first=100))
                 taken = await take(client, 20)
