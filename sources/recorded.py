@@ -20,10 +20,11 @@ import pyarrow as pa
 
 from operators.errors import UsageError
 from operators.parse.errors import OnError, ParseError
+from operators.parse.output import CHUNK_ROWS
 from operators.parse.uniswap_logs import HEADER, read_log
 from operators.parse.uniswap_pools import pool_named_in
 from operators.parse.uniswap_v3 import Row, UniswapDay
-from operators.parse.whirlpool import CHUNK_ROWS, WhirlpoolDay
+from operators.parse.whirlpool import WhirlpoolDay
 from operators.parse.whirlpool_state import read_start_state
 
 _GZIP = b"\x1f\x8b"

@@ -16,14 +16,14 @@ import pyarrow as pa
 
 from operators.amm import uniswap_v3
 from operators.amm.concentrated import ConcentratedState
-from operators.parse.errors import OnError, ParseError, dead_letters
+from operators.parse.errors import OnError, ParseError
 from operators.parse.numbers import MAX_U128
-from operators.parse.rows import Rows, i128, u128, u160
+from operators.parse.output import CHUNK_ROWS, Figures, Output
+from operators.parse.rows import i128, u128, u160
 from operators.parse.segments import Segments
 from operators.parse.uniswap_explain import Outcome, explain
 from operators.parse.uniswap_logs import Coordinates, LiquidityLog, SwapLog, read_log
 from operators.parse.uniswap_pools import UniswapPool
-from operators.parse.whirlpool import CHUNK_ROWS, Figures
 from proto.mevflow.v1 import market_pb2 as market
 
 
@@ -58,10 +58,7 @@ class UniswapDay:
     def __init__(self, on_error: OnError | None = None) -> None:
         """Without ``on_error`` the first bad line raises ParseError."""
         self.pools: dict[bytes, PoolState] = {}
-        self._on_error = on_error
-        self._swaps = Rows("mevflow.v1.Swap")
-        self._updates = Rows("mevflow.v1.PoolUpdate")
-        self._rejected: list[ParseError] = []
+        self._output = Output(on_error)
         self._last = (-1, 0, 0)
         self._timestamp_us = 0
 
@@ -75,28 +72,11 @@ class UniswapDay:
             try:
                 self._row(row)
             except ParseError as error:
-                self._reject(error, row)
-            if max(len(self._swaps), len(self._updates), len(self._rejected)) >= chunk_rows:
-                yield from self._flush()
-        yield from self._flush()
-
-    def _flush(self) -> Iterator[pa.RecordBatch]:
-        if self._updates:
-            yield self._updates.take()
-        if self._swaps:
-            yield self._swaps.take()
-        if self._rejected:
-            rejected, self._rejected = self._rejected, []
-            yield dead_letters(rejected)
-
-    def _reject(self, error: ParseError, row: Row) -> None:
-        error.file, error.line = row.file, row.number
-        error.payload = error.payload or row.text.encode("utf-8", "replace")
-        error.timestamp_us = error.timestamp_us or self._timestamp_us
-        if self._on_error is None:
-            raise error
-        self._on_error(error)
-        self._rejected.append(error)
+                error.payload = error.payload or row.text.encode("utf-8", "replace")
+                self._output.reject(error, row.file, row.number, self._timestamp_us)
+            if self._output.full(chunk_rows):
+                yield from self._output.flush()
+        yield from self._output.flush()
 
     def _row(self, row: Row) -> None:
         log, pool = read_log(row.text), row.pool
@@ -126,7 +106,7 @@ class UniswapDay:
         state.figures.reanchored += not exact
         self._publish(state, log.at, log.sender)
         pool = state.pool
-        self._swaps.add(
+        self._output.swaps.add(
             **_where(log.at, log.sender),
             pool=pool.address,
             mint_in=pool.token0 if a_to_b else pool.token1,
@@ -159,7 +139,7 @@ class UniswapDay:
         state.figures.exact_changes += exact
         if state.published is not None:
             state.published = _changed(state.published, log.lower, log.upper, log.delta)
-        self._updates.add(
+        self._output.updates.add(
             **_where(log.at, log.owner),
             **_columns(state),
             kind=market.PoolUpdate.KIND_LIQUIDITY,
@@ -177,7 +157,7 @@ class UniswapDay:
         if state.published == known:
             return
         state.published = known
-        self._updates.add(
+        self._output.updates.add(
             **_where(at, signer),
             **_columns(state),
             kind=market.PoolUpdate.KIND_SNAPSHOT,

@@ -8,18 +8,17 @@ row says so. Amounts in the messages are always the recorded ones.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pyarrow as pa
 
 from operators.amm import tick_math_x64 as tick_math
-from operators.amm import whirlpool
-from operators.amm.concentrated import AmmError, ConcentratedState, Quote
-from operators.amm.inverse import Pricing, price_explaining, prices_moving
+from operators.amm.concentrated import AmmError
 from operators.amm.tick_map import TickMap
-from operators.parse.errors import OnError, ParseError, dead_letters
+from operators.parse.errors import OnError, ParseError
 from operators.parse.numbers import MAX_U128, amount, net_liquidity, public_key, signature
-from operators.parse.rows import Rows, i128, u128
+from operators.parse.output import CHUNK_ROWS, Output
+from operators.parse.rows import i128, u128
 from operators.parse.whirlpool_lines import (
     ClosePayload,
     Instruction,
@@ -33,64 +32,11 @@ from operators.parse.whirlpool_lines import (
     read_payload,
     read_slot,
 )
+from operators.parse.whirlpool_pool import Pool
 from operators.parse.whirlpool_state import Mint, PoolStart, StartState
 from proto.mevflow.v1 import market_pb2 as market
 
-#: Rows of one message that a batch holds, about.
-CHUNK_ROWS = 4096
-#: How far a re-anchored price may be from the carried one: 1 / REACH of it.
-_REACH = 100
 _US = 1_000_000
-
-
-@dataclass(slots=True)
-class Figures:
-    """How well the arithmetic met the record, for one pool."""
-
-    swaps: int = 0
-    exact: int = 0
-    reanchored: int = 0
-    changes: int = 0
-    exact_changes: int = 0
-
-
-@dataclass(slots=True)
-class Pool:
-    """One pool as it stands."""
-
-    mint_a: bytes
-    mint_b: bytes
-    symbols: tuple[str, str]
-    decimals: tuple[int, int]
-    tick_spacing: int
-    fee_pips: int
-    protocol_fee_bps: int
-    sqrt_price: int
-    liquidity: int
-    tick: int
-    ticks: TickMap
-    figures: Figures = field(default_factory=Figures)
-
-    def state(self) -> ConcentratedState:
-        """What a swap needs to know."""
-        ticks, nets = self.ticks.arrays()
-        return ConcentratedState(
-            sqrt_price=self.sqrt_price,
-            liquidity=self.liquidity,
-            tick=self.tick,
-            fee_pips=self.fee_pips,
-            tick_spacing=self.tick_spacing,
-            ticks=ticks,
-            liquidity_net=nets,
-            known_tick_lower=tick_math.MIN_TICK,
-            known_tick_upper=tick_math.MAX_TICK,
-            protocol_fee_bps=self.protocol_fee_bps,
-        )
-
-    def take(self, quote: Quote) -> None:
-        """Stand where a swap ended."""
-        self.sqrt_price, self.liquidity = quote.sqrt_price_after, quote.liquidity_after
-        self.tick = quote.tick_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +71,8 @@ class WhirlpoolDay:
         self.pools: dict[str, Pool] = {}
         self._start = start
         self._file = file
-        self._on_error = on_error
         self._positions = {p.position: (p.pool, p.lower, p.upper) for p in start.positions}
-        self._swaps = Rows("mevflow.v1.Swap")
-        self._updates = Rows("mevflow.v1.PoolUpdate")
-        self._rejected: list[ParseError] = []
+        self._output = Output(on_error)
         self._slot = start.slot
         self._block_time = start.block_time
         for index, pool in enumerate(sorted(start.pools, key=lambda each: each.pool)):
@@ -148,27 +91,10 @@ class WhirlpoolDay:
             try:
                 self._line(read_slot(line), number)
             except ParseError as error:
-                self._reject(error, number)
-            if max(len(self._swaps), len(self._updates), len(self._rejected)) >= chunk_rows:
-                yield from self._flush()
-        yield from self._flush()
-
-    def _flush(self) -> Iterator[pa.RecordBatch]:
-        if self._updates:
-            yield self._updates.take()
-        if self._swaps:
-            yield self._swaps.take()
-        if self._rejected:
-            rejected, self._rejected = self._rejected, []
-            yield dead_letters(rejected)
-
-    def _reject(self, error: ParseError, line: int) -> None:
-        error.file, error.line = self._file, line
-        error.timestamp_us = error.timestamp_us or self._block_time * _US
-        if self._on_error is None:
-            raise error
-        self._on_error(error)
-        self._rejected.append(error)
+                self._output.reject(error, self._file, number, self._block_time * _US)
+            if self._output.full(chunk_rows):
+                yield from self._output.flush()
+        yield from self._output.flush()
 
     def _line(self, slot: Slot, line: int) -> None:
         if slot.slot <= self._slot:
@@ -180,7 +106,7 @@ class WhirlpoolDay:
                     self._instruction(slot, transaction, index, instruction)
                 except ParseError as error:
                     error.payload = error.payload or bytes(instruction.payload)
-                    self._reject(error, line)
+                    self._output.reject(error, self._file, line, self._block_time * _US)
 
     def _instruction(self, slot: Slot, transaction: Transaction, index: int, instruction: Instruction) -> None:
         payload = read_payload(instruction)
@@ -218,16 +144,8 @@ class WhirlpoolDay:
         if payload.a_to_b not in (0, 1) or payload.exact_in not in (0, 1):
             raise ParseError("a swap's direction and kind are 0 or 1")
         a_to_b = bool(payload.a_to_b)
-        quote = _quote(pool.state(), a_to_b, asked, bool(payload.exact_in), limit or None)
-        exact = quote is not None and (quote.amount_in, quote.amount_out) == moved
-        if not exact:
-            quote = _anchored(pool, a_to_b, *moved)
-        if quote is not None:
-            pool.take(quote)
-        pool.figures.swaps += 1
-        pool.figures.exact += exact
-        pool.figures.reanchored += not exact
-        self._swaps.add(
+        exact = pool.swap(a_to_b, asked, bool(payload.exact_in), limit or None, moved)
+        self._output.swaps.add(
             **where.columns(),
             pool=public_key(payload.pool),
             mint_in=pool.mint_a if a_to_b else pool.mint_b,
@@ -251,20 +169,11 @@ class WhirlpoolDay:
             raise ParseError(f"position {payload.position} belongs to {owner}", reason="unknown_position")
         size = amount(payload.liquidity, MAX_U128)
         moved = amount(payload.moved_a), amount(payload.moved_b)
-        active = pool.liquidity + (sign * size if lower <= pool.tick < upper else 0)
-        if not 0 <= active <= MAX_U128:
-            raise ParseError(f"liquidity {pool.liquidity} cannot become {active}", reason="impossible_amount")
-        exact = whirlpool.position_amounts(pool.sqrt_price, pool.tick, lower, upper, size, sign > 0) == moved
         try:
-            pool.ticks.change(lower, upper, sign * size)
+            exact = pool.change(lower, upper, sign * size, moved)
         except AmmError as wrong:
             raise ParseError(wrong.message, reason="impossible_amount") from wrong
-        if not exact:
-            _anchor_on_position(pool, lower, upper, size, sign > 0, moved)
-        pool.liquidity = active
-        pool.figures.changes += 1
-        pool.figures.exact_changes += exact
-        self._updates.add(
+        self._output.updates.add(
             **where.columns(),
             **self._columns(payload.pool, pool),
             kind=market.PoolUpdate.KIND_LIQUIDITY,
@@ -310,7 +219,7 @@ class WhirlpoolDay:
         )
         columns = self._columns(payload.pool, pool)
         self.pools[payload.pool] = pool
-        self._updates.add(**where.columns(), **columns, kind=market.PoolUpdate.KIND_CREATE)
+        self._output.updates.add(**where.columns(), **columns, kind=market.PoolUpdate.KIND_CREATE)
 
     def _mint(self, address: str) -> Mint:
         if address not in self._start.mints:
@@ -356,7 +265,7 @@ class WhirlpoolDay:
     def _snapshot(self, address: str, index: int) -> None:
         pool = self.pools[address]
         where = _Where(self._start.slot, 0, index, self._start.block_time * _US, b"", b"")
-        self._updates.add(
+        self._output.updates.add(
             **where.columns(),
             **self._columns(address, pool),
             kind=market.PoolUpdate.KIND_SNAPSHOT,
@@ -376,35 +285,3 @@ def parse_whirlpool_day(
 ) -> Iterator[pa.RecordBatch]:
     """Recorded lines -> batches; see :meth:`WhirlpoolDay.parse`. Raises ParseError unless ``on_error`` takes it."""
     return WhirlpoolDay(start, file, on_error).parse(lines, chunk_rows)
-
-
-def _quote(state: ConcentratedState, a_to_b: bool, asked: int, exact_in: bool, limit: int | None) -> Quote | None:
-    try:
-        return whirlpool.swap(state, a_to_b, asked, exact_in, limit)
-    except AmmError:
-        return None
-
-
-def _anchored(pool: Pool, a_to_b: bool, moved_in: int, moved_out: int) -> Quote | None:
-    """Where a swap of the recorded amounts ends: from a nearby price that explains both, else by its output alone."""
-    surplus = pool.liquidity - pool.ticks.active_at(pool.tick)
-    pricing = Pricing(pool.ticks, pool.fee_pips, pool.tick_spacing, surplus)
-    try:
-        begin = price_explaining(pricing, pool.sqrt_price, a_to_b, moved_in, moved_out, pool.sqrt_price // _REACH)
-        if begin is not None:
-            return pricing.swap_from(begin, a_to_b, moved_in)
-        return whirlpool.swap(pool.state(), a_to_b, moved_out, exact_in=False)
-    except AmmError:
-        return None
-
-
-def _anchor_on_position(pool: Pool, lower: int, upper: int, size: int, round_up: bool, moved: tuple[int, int]) -> None:
-    """Move the price to where the position is worth what moved, if such a price is near and in the same interval."""
-    reach = pool.sqrt_price // _REACH
-    low = max(pool.sqrt_price - reach, tick_math.price_at(lower), tick_math.MIN_SQRT_PRICE)
-    high = min(pool.sqrt_price + reach, tick_math.price_at(upper) - 1)
-    if not lower <= pool.tick < upper or low > high:
-        return
-    found = prices_moving((low, high), lower, upper, size, round_up, moved)
-    if found is not None and tick_math.tick_at(sum(found) // 2) == pool.tick:
-        pool.sqrt_price = sum(found) // 2
