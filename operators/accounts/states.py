@@ -6,10 +6,13 @@ from collections.abc import Iterable
 
 from operators.accounts.dlmm import BINS_PER_ARRAY, BinArrayAccount, LbPairAccount
 from operators.accounts.errors import AccountError
+from operators.accounts.raydium_amm import AmmV4Account, CpmmConfigAccount, CpmmPoolAccount
 from operators.accounts.raydium_clmm import ClmmConfigAccount, ClmmPoolAccount, ClmmTickArrayAccount
 from operators.accounts.whirlpool import TickArrayAccount, WhirlpoolAccount
 from operators.amm.concentrated import ConcentratedState
 from operators.amm.dlmm import DlmmState, FeeRule, Volatility, state_of
+from operators.amm.raydium_cpmm import CpmmState
+from operators.amm.raydium_v4 import AmmV4State
 
 #: ``function_type`` of a pair: decided by whether it pays rewards, rewards only, limit orders only.
 _UNDETERMINED, _LIMIT_ORDERS = 0, 2
@@ -33,7 +36,12 @@ def whirlpool_state(pool: WhirlpoolAccount, arrays: Iterable[TickArrayAccount]) 
 def raydium_clmm_state(
     pool: ClmmPoolAccount, config: ClmmConfigAccount, arrays: Iterable[ClmmTickArrayAccount]
 ) -> ConcentratedState:
-    """A Raydium CLMM pool with all ticks of ``arrays``."""
+    """A Raydium CLMM pool with all ticks of ``arrays``.
+
+    Raises AccountError (value) for a pool that takes its fees in one token only: its rule is another.
+    """
+    if pool.fee_on:
+        raise AccountError("a Raydium CLMM pool that takes fees in one token only is not covered", reason="value")
     ticks = sorted(tick for array in arrays for tick in array.ticks)
     return ConcentratedState(
         sqrt_price=pool.sqrt_price,
@@ -44,6 +52,32 @@ def raydium_clmm_state(
         ticks=tuple(tick for tick, _, _ in ticks),
         liquidity_net=tuple(net for _, net, _ in ticks),
         protocol_fee_bps=(config.protocol_fee_pips + config.fund_fee_pips) // 100,
+    )
+
+
+def raydium_amm_state(pool: AmmV4Account, vault_a_raw: int, vault_b_raw: int) -> AmmV4State:
+    """A Raydium AMM v4 pool with its vaults' balances. Raises AccountError (value) if more is owed than they hold."""
+    if vault_a_raw < pool.owed_a or vault_b_raw < pool.owed_b:
+        raise AccountError("a Raydium AMM v4 pool owes more than its vaults hold", reason="value")
+    return AmmV4State(
+        vault_a_raw - pool.owed_a, vault_b_raw - pool.owed_b, pool.swap_fee_numerator, pool.swap_fee_denominator
+    )
+
+
+def raydium_cpmm_state(
+    pool: CpmmPoolAccount, config: CpmmConfigAccount, vault_a_raw: int, vault_b_raw: int
+) -> CpmmState:
+    """A Raydium CPMM pool with its vaults' balances. Raises AccountError (value) if more is owed than they hold."""
+    if vault_a_raw < pool.owed_a or vault_b_raw < pool.owed_b:
+        raise AccountError("a Raydium CPMM pool owes more than its vaults hold", reason="value")
+    return CpmmState(
+        reserve_a=vault_a_raw - pool.owed_a,
+        reserve_b=vault_b_raw - pool.owed_b,
+        fee_pips=config.fee_pips,
+        protocol_fee_pips=config.protocol_fee_pips,
+        fund_fee_pips=config.fund_fee_pips,
+        creator_fee_pips=config.creator_fee_pips if pool.creator_fee_enabled else 0,
+        creator_fee_on=pool.creator_fee_on,
     )
 
 

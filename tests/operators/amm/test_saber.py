@@ -27,16 +27,17 @@ pools = st.integers(10**6, 10**15).flatmap(
 
 @given(pools, st.booleans(), st.integers(1, 10**6))
 def test_it_is_curves_pool_in_raw_units(state: SaberState, a_to_b: bool, share: int) -> None:
-    i, j = (0, 1) if a_to_b else (1, 0)
-    amount = max((state.reserve_a, state.reserve_b)[i] * share // 10**6, 1)
-    curve = StableState((state.reserve_a, state.reserve_b), (10**18,) * 2, state.amp, 1, state.fee_numerator * 10**6, 0)
+    # The program lists the input's side first whichever it is, and the order of divisions shows in the last unit.
+    balances = (state.reserve_a, state.reserve_b) if a_to_b else (state.reserve_b, state.reserve_a)
+    amount = max(balances[0] * share // 10**6, 1)
+    curve = StableState(balances, (10**18,) * 2, state.amp, 1, state.fee_numerator * 10**6, 0)
     try:
         quote = saber.quote_exact_in(state, a_to_b, amount)
     except AmmError:
         with pytest.raises(AmmError):
-            stable_swap.quote_exact_in(curve, i, j, amount)
+            stable_swap.quote_exact_in(curve, 0, 1, amount)
         return
-    assert quote.amount_out == stable_swap.quote_exact_in(curve, i, j, amount).amount_out
+    assert quote.amount_out == stable_swap.quote_exact_in(curve, 0, 1, amount).amount_out
     after = saber.after_swap(state, a_to_b, amount, quote.amount_out)
     assert (after.reserve_a, after.reserve_b) == (quote.reserve_a_after, quote.reserve_b_after)
 

@@ -1,0 +1,144 @@
+"""Decoded accounts as ``PoolUpdate`` rows (KIND_SNAPSHOT): what a registry learns pools from.
+
+A Whirlpool or CLMM row carries the ticks that its arrays hold. A pool of two reserves carries them net of what is
+owed; a pool whose price is in its bins (DLMM) carries mints and fee, since the message has no bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from operators.accounts.dlmm import LbPairAccount
+from operators.accounts.raydium_amm import AmmV4Account, CpmmConfigAccount, CpmmPoolAccount
+from operators.accounts.raydium_clmm import ClmmConfigAccount, ClmmPoolAccount, ClmmTickArrayAccount
+from operators.accounts.snapshot import WhirlpoolSnapshot
+from operators.accounts.states import raydium_amm_state, raydium_clmm_state, raydium_cpmm_state
+from operators.amm.concentrated import PIPS, ConcentratedState
+from operators.amm.dlmm_math import FEE_PRECISION, fee_rate
+from operators.parse.rows import Rows, i128, u128
+from proto.mevflow.v1 import market_pb2 as market
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """When accounts were read: chain time in microseconds, and the slot."""
+
+    slot: int
+    timestamp_us: int = 0
+
+
+class PoolUpdates:
+    """Gathers rows; :meth:`take` gives them as one batch of ``mevflow.v1.PoolUpdate`` columns."""
+
+    def __init__(self, seen: Seen) -> None:
+        self._seen = seen
+        self._rows = Rows("mevflow.v1.PoolUpdate")
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def take(self) -> pa.RecordBatch:
+        return self._rows.take()
+
+    def whirlpools(self, pools: Iterable[WhirlpoolSnapshot]) -> None:
+        """Whole Whirlpools. Mints' decimals are not in their accounts and stay unset."""
+        for found in pools:
+            account = found.account
+            self._concentrated(
+                found.pool, market.VENUE_ORCA_WHIRLPOOL, found.state, mint_a=account.mint_a, mint_b=account.mint_b
+            )
+
+    def raydium_clmm(
+        self, pool: bytes, account: ClmmPoolAccount, config: ClmmConfigAccount, arrays: Iterable[ClmmTickArrayAccount]
+    ) -> None:
+        self._concentrated(
+            pool,
+            market.VENUE_RAYDIUM_CLMM,
+            raydium_clmm_state(account, config, arrays),
+            mint_a=account.mint_a,
+            mint_b=account.mint_b,
+            decimals_a=account.decimals_a,
+            decimals_b=account.decimals_b,
+        )
+
+    def raydium_v4(self, pool: bytes, account: AmmV4Account, vault_a_raw: int, vault_b_raw: int) -> None:
+        """``vault_a_raw`` and ``vault_b_raw`` are the vaults' balances."""
+        state = raydium_amm_state(account, vault_a_raw, vault_b_raw)
+        self._add(
+            pool,
+            market.VENUE_RAYDIUM_V4,
+            mint_a=account.mint_a,
+            mint_b=account.mint_b,
+            decimals_a=account.decimals_a,
+            decimals_b=account.decimals_b,
+            fee_pips=account.swap_fee_numerator * PIPS // account.swap_fee_denominator,
+            reserve_a=u128(state.reserve_a),
+            reserve_b=u128(state.reserve_b),
+        )
+
+    def raydium_cpmm(
+        self, pool: bytes, account: CpmmPoolAccount, config: CpmmConfigAccount, vault_a_raw: int, vault_b_raw: int
+    ) -> None:
+        """``vault_a_raw`` and ``vault_b_raw`` are the vaults' balances."""
+        state = raydium_cpmm_state(account, config, vault_a_raw, vault_b_raw)
+        self._add(
+            pool,
+            market.VENUE_RAYDIUM_CPMM,
+            mint_a=account.mint_a,
+            mint_b=account.mint_b,
+            decimals_a=account.decimals_a,
+            decimals_b=account.decimals_b,
+            fee_pips=state.fee_pips,
+            reserve_a=u128(state.reserve_a),
+            reserve_b=u128(state.reserve_b),
+        )
+
+    def dlmm(self, pool: bytes, account: LbPairAccount) -> None:
+        """The fee is that of the account's present volatility, rounded up to a hundredth of a basis point."""
+        rate = fee_rate(
+            account.bin_step_bps,
+            account.base_factor,
+            account.base_fee_power_factor,
+            account.variable_fee_control,
+            account.volatility_accumulator,
+        )
+        self._add(
+            pool,
+            market.VENUE_METEORA_DLMM,
+            mint_a=account.mint_a,
+            mint_b=account.mint_b,
+            fee_pips=-(-rate * PIPS // FEE_PRECISION),
+            tick_spacing=account.bin_step_bps,
+            tick=account.active_id,
+        )
+
+    def _concentrated(self, pool: bytes, venue: int, state: ConcentratedState, **fields: Any) -> None:
+        self._add(
+            pool,
+            venue,
+            fee_pips=state.fee_pips,
+            tick_spacing=state.tick_spacing,
+            sqrt_price_x64=u128(state.sqrt_price),
+            liquidity=u128(state.liquidity),
+            tick=state.tick,
+            ticks=[
+                {"tick": tick, "liquidity_net": i128(net)}
+                for tick, net in zip(state.ticks, state.liquidity_net, strict=True)
+            ],
+            **fields,
+        )
+
+    def _add(self, pool: bytes, venue: int, **fields: Any) -> None:
+        self._rows.add(
+            chain=market.CHAIN_SOLANA,
+            slot=self._seen.slot,
+            timestamp_us=self._seen.timestamp_us,
+            venue=venue,
+            pool=pool,
+            kind=market.PoolUpdate.KIND_SNAPSHOT,
+            **fields,
+        )
