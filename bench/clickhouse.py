@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from clickhouse.client import connect
 from clickhouse.daemon import free_port, start, stop
@@ -32,11 +33,11 @@ BATCH_ROWS = 20_000
 _START_US = 1_649_203_200_000_000
 
 
-def run(rows: int = 6_000_000, wide_rows: int = 1_500_000, seed: int = 7) -> dict[str, Any]:
-    """Measure; about half a minute on two cores."""
+def run(rows: int = 4_000_000, wide_rows: int = 1_000_000, seed: int = 7) -> dict[str, Any]:
+    """Measure, each the best of three turns; about half a minute on two cores."""
     rng = np.random.default_rng(seed)
-    ticks = [_ticks(rng, BATCH_ROWS) for _ in range(10)]
-    swaps = [_swaps(rng, BATCH_ROWS) for _ in range(10)]
+    ticks = [_moved(_ticks(rng, BATCH_ROWS), index / 100) for index in range(10)]
+    swaps = [_moved(_swaps(rng, BATCH_ROWS), index / 100) for index in range(10)]
     with tempfile.TemporaryDirectory(prefix="mevflow-bench-") as folder:
         var, port = Path(folder), free_port()
         start(var, port=port)
@@ -44,9 +45,12 @@ def run(rows: int = 6_000_000, wide_rows: int = 1_500_000, seed: int = 7) -> dic
             client = connect(port=port)
             migrate(client)
             _through_sink(port, "warm-up", ticks, BATCH_ROWS * 10)
-            narrow = _through_sink(port, "prices", ticks, rows)
-            _settle(client)
-            wide = _through_sink(port, "swaps", swaps, wide_rows)
+            narrow, wide = 0.0, 0.0
+            for turn in range(3):
+                _settle(client)
+                narrow = max(narrow, _through_sink(port, f"prices-{turn}", ticks, rows))
+                _settle(client)
+                wide = max(wide, _through_sink(port, f"swaps-{turn}", swaps, wide_rows))
             _settle(client)
             tuples = _row_tuples(client, ticks[0])
         finally:
@@ -57,10 +61,10 @@ def run(rows: int = 6_000_000, wide_rows: int = 1_500_000, seed: int = 7) -> dic
         _figure("10-column rows through the sink", narrow, "floor of 1,000,000", narrow / FLOOR_ROWS_S),
         _figure("10-column rows through the sink", narrow, "row tuples, clickhouse-connect insert", narrow / tuples),
         _figure("10-column rows through the sink", narrow, "the engine alone, no HTTP", narrow / local_narrow),
-        _figure("swaps (32 columns) through the sink", wide, "the engine alone, no HTTP", wide / local_wide),
+        _figure("swaps, all columns, through the sink", wide, "the engine alone, no HTTP", wide / local_wide),
         _figure("row tuples, clickhouse-connect insert", tuples, None, None),
         _figure("10-column rows, the engine alone", local_narrow, None, None),
-        _figure("swaps, the engine alone", local_wide, None, None),
+        _figure("swaps, all columns, the engine alone", local_wide, None, None),
     ]
     return {"bench": "clickhouse", "figures": figures}
 
@@ -83,12 +87,21 @@ def _through_sink(port: int, node: str, batches: list[pa.RecordBatch], rows: int
     begun = time.perf_counter()
     while written < rows:
         batch = batches[written // BATCH_ROWS % len(batches)]
-        sink.write(batch)
+        sink.write(_moved(batch, written // (BATCH_ROWS * len(batches))))
         written += batch.num_rows
     sink.snapshot()
     elapsed = time.perf_counter() - begun
     sink.close()
     return written / elapsed
+
+
+def _moved(batch: pa.RecordBatch, cycle: float) -> pa.RecordBatch:
+    """The batch as it would be ``cycle`` rounds later: time goes on, so that no row comes twice."""
+    for name, step in (("slot", 10_000), ("timestamp_us", 4_000_000_000)):
+        at = batch.schema.get_field_index(name)
+        moved = pc.add(batch.column(at), pa.scalar(round(cycle * step), batch.column(at).type))
+        batch = batch.set_column(at, batch.schema.field(at), moved)
+    return batch
 
 
 def _row_tuples(client: Any, batch: pa.RecordBatch) -> float:
@@ -115,17 +128,17 @@ def _settle(client: Any) -> None:
 
 def _local(path: Path, message: str, batches: list[pa.RecordBatch]) -> float:
     """The engine in a process of its own, two connections, the same blocks from memory."""
-    columns, data = encode_rows(TABLES[message], batches[:5], StageContext("bench", "local"), "bench/local", 1)
+    columns, data = encode_rows(TABLES[message], batches, StageContext("bench", "local"), "bench/local", 1)
     path.mkdir(parents=True)
     (path / "block.native").write_bytes(b"".join(data))
     (path / "job.json").write_text(json.dumps({"table": TABLES[message].name, "columns": columns}))
     done = subprocess.run(
         [sys.executable, "-m", "bench.clickhouse", str(path)], check=True, capture_output=True, text=True
     )
-    return float(done.stdout) * BATCH_ROWS * 5
+    return float(done.stdout) * BATCH_ROWS * len(batches)
 
 
-def _feed_engine(path: Path, times: int = 20) -> float:
+def _feed_engine(path: Path, times: int = 10) -> float:
     """Blocks a second into an engine in this process."""
     import threading
 
@@ -150,11 +163,14 @@ def _feed_engine(path: Path, times: int = 20) -> float:
             connection.insert(head, "Native", iter([data]))
         connection.close()
 
-    threads = [threading.Thread(target=feed) for _ in range(2)]
-    begun = time.perf_counter()
-    _all(threads, lambda thread: thread.start())
-    _all(threads, lambda thread: thread.join())
-    return times / (time.perf_counter() - begun)
+    best = 0.0
+    for _ in range(3):
+        threads = [threading.Thread(target=feed) for _ in range(2)]
+        begun = time.perf_counter()
+        _all(threads, lambda thread: thread.start())
+        _all(threads, lambda thread: thread.join())
+        best = max(best, times / (time.perf_counter() - begun))
+    return best
 
 
 def _all(threads: list[Any], act: Callable[[Any], None]) -> None:

@@ -48,7 +48,8 @@ _IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_]*$"
 class ClickHouseSettings(Settings):
     """Where ClickHouse is, and how rows are gathered into blocks.
 
-    ``flush_rows`` and ``flush_ms``: a block is cut at so many rows, or when its first row is so old.
+    ``flush_rows`` and ``flush_ms``: a block is cut at so many rows, or when its first row is so old and a writer is
+    free. Under load blocks grow by themselves: fewer and larger ones cost the engine fewer merges.
     ``writers`` INSERTs run at once; up to ``queue_blocks`` more wait before ``write`` blocks.
     """
 
@@ -57,10 +58,10 @@ class ClickHouseSettings(Settings):
     user: str = "default"
     password: SecretStr = SecretStr("")
     database: str = Field(default="mevflow", pattern=_IDENTIFIER)
-    flush_rows: int = Field(default=100_000, ge=1, le=1_000_000)
+    flush_rows: int = Field(default=200_000, ge=1, le=1_000_000)
     flush_ms: int = Field(default=200, ge=1)
     writers: int = Field(default=2, ge=1, le=8)
-    queue_blocks: int = Field(default=4, ge=1, le=64)
+    queue_blocks: int = Field(default=2, ge=1, le=64)
 
 
 @dataclass
@@ -148,15 +149,18 @@ class ClickHouseSink(Sink):
             buffer.since = now
         buffer.batches.append(batch)
         buffer.rows += batch.num_rows
-        if buffer.rows >= self.settings.flush_rows or now - buffer.since > self.settings.flush_ms / 1000:
+        if buffer.rows >= self.settings.flush_rows or self._lingers(buffer, now):
             self._cut(buffer)
 
     def on_watermark(self, watermark: Watermark) -> None:
         """Send what has waited long enough."""
         now = time.monotonic()
         for buffer in self._buffers.values():
-            if buffer.rows and now - buffer.since > self.settings.flush_ms / 1000:
+            if buffer.rows and self._lingers(buffer, now):
                 self._cut(buffer)
+
+    def _lingers(self, buffer: _Buffer, now: float) -> bool:
+        return now - buffer.since > self.settings.flush_ms / 1000 and self._writers.has_room
 
     def snapshot(self) -> bytes:
         """Everything written is in ClickHouse when this returns. Raises what ClickHouse refused."""

@@ -143,6 +143,11 @@ class Writers:
                 self._idle.wait(0.2)
         self.check()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a writer has nothing to do."""
+        return self._open_blocks < len(self._threads)
+
     def check(self) -> None:
         """Raise what made a writer stop, if anything did."""
         if self._failure is not None:
