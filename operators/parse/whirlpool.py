@@ -64,7 +64,7 @@ class _Where:
 
 
 class WhirlpoolDay:
-    """Replays recorded lines from a start state. ``pools`` and ``figures`` may be read at any time."""
+    """Replays recorded lines from a start state. ``pools`` (with their figures) may be read at any time."""
 
     def __init__(self, start: StartState, file: str = "", on_error: OnError | None = None) -> None:
         """``file`` names the lines in errors; without ``on_error`` the first bad line raises ParseError."""
