@@ -1,4 +1,4 @@
-"""Raydium AMM v4 by properties; recorded swaps are compared in tests/operators/parse."""
+"""Raydium AMM v4 by properties, and one swap by hand: no recorded result of it is at hand."""
 
 from __future__ import annotations
 
