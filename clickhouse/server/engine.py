@@ -107,7 +107,7 @@ class Engine:
     """
 
     def __init__(self, path: Path) -> None:
-        # Its connections are used without the Python wrapper, which copies every chunk and hides parallel use.
+        # The engine itself: its Python wrapper adds result types and progress bars that nobody here wants.
         _chdb: Any = import_module("chdb._chdb")
 
         path.mkdir(parents=True, exist_ok=True)

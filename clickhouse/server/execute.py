@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -153,11 +154,31 @@ def _execute(
 
 
 def _insert(connection: Connection, request: Request, insert: Insert, data: Iterator[bytes]) -> Counts:
-    head = insert.head.encode("latin-1").decode("utf-8", "surrogateescape")
     if request.params:
         pairs = ", ".join(f"param_{name} = {literal(value)}" for name, value in request.params.items())
         connection.query(f"SET {pairs}", "TSV")
-    return connection.insert(head, insert.format, (piece for piece in data if piece))
+    chunks = (piece for piece in data if piece)
+    if insert.structure:
+        return _insert_through(connection, insert, chunks)
+    return connection.insert(_utf8(insert.head), insert.format, chunks)
+
+
+def _insert_through(connection: Connection, insert: Insert, chunks: Iterator[bytes]) -> Counts:
+    """INSERT … SELECT … FROM input(…): the engine cannot feed it, so the data waits in a temporary table."""
+    name = f"_input_{uuid.uuid4().hex}"
+    connection.query(f"CREATE TEMPORARY TABLE {name} ({_utf8(insert.structure)}) ENGINE = Memory", "TSV")
+    try:
+        connection.insert(f"INSERT INTO {name}", insert.format, chunks)
+        start, end = insert.input_at
+        head = _utf8(f"{insert.head[:start]}{name}{insert.head[end:]}")
+        return connection.query(head, "TSV")[1]
+    finally:
+        connection.query(f"DROP TEMPORARY TABLE {name}", "TSV")
+
+
+def _utf8(text: str) -> str:
+    """Statements are cut as bytes read as Latin-1, so that positions in text and bytes are the same."""
+    return text.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 def _upload(connection: Connection, table: ExternalTable) -> None:

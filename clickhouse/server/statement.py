@@ -16,6 +16,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_INPUT = re.compile(r"\binput\s*\(\s*'((?:[^'\\]|\\.)*)'\s*\)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,9 @@ class Insert:
     head: str
     format: str
     data_at: int
+    #: Of ``INSERT … SELECT … FROM input('a Int8')``: the structure, and where in ``head`` the call stands.
+    structure: str = ""
+    input_at: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +81,35 @@ def parse(text: str) -> Statement:
 
 
 def _parse_insert(text: str, found: Iterator[tuple[str, int, int]]) -> Statement:
-    previous = ""
-    end = 0
+    previous, clause = "", 0
     table_named = False
     for word, start, end in found:
         if previous == "FORMAT":
-            head = text[: start - (len(text[:start]) - text[:start].upper().rindex("FORMAT"))]
+            head = text[:clause]
             return Statement("INSERT", insert=Insert(head, text[start:end], _skip_to_data(text, end)))
         if word == "VALUES":
             return Statement("INSERT", insert=Insert(text[:start], "Values", end))
         if table_named and word in ("SELECT", "WITH"):
-            return Statement("INSERT")
+            return _parse_input(text, found)
         if word == "INFILE":
             return Statement("INSERT", names_file=True)
         table_named = table_named or previous in ("INTO", "TABLE", "FUNCTION")
-        previous = word
+        previous, clause = word, start
     return Statement("INSERT", insert=Insert(text, "Values", len(text)))
+
+
+def _parse_input(text: str, found: Iterator[tuple[str, int, int]]) -> Statement:
+    """An INSERT … SELECT: with data when it reads ``input(structure)``."""
+    call = _INPUT.search(text)
+    previous = (" ", 0, 0)
+    for word in found:
+        if previous[0] == "FORMAT" and call is not None and call.end() <= previous[1]:
+            head = text[: previous[1]]
+            structure = re.sub(r"\\(.)", r"\1", call[1])
+            insert = Insert(head, text[word[1] : word[2]], _skip_to_data(text, word[2]), structure, call.span())
+            return Statement("INSERT", insert=insert)
+        previous = word
+    return Statement("INSERT")
 
 
 def _skip_to_data(text: str, at: int) -> int:

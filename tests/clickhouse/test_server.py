@@ -206,6 +206,14 @@ def test_data_may_follow_the_statement_or_stand_alone(http_call, table):
     assert headers["X-ClickHouse-Format"] == "CSV"
 
 
+def test_an_insert_may_select_from_its_data(http_call, table):
+    insert = f"INSERT INTO {table} (a, b) SELECT x + 1, upper(y) FROM input('x UInt8, y String') FORMAT CSV"
+    assert http_call("POST", f"/?query={urllib.parse.quote(insert)}", "1,one\n2,two\n")[0] == 200
+    assert http_call("POST", "/", insert + "\n3,three\n")[0] == 200
+    body = http_call("POST", "/", f"SELECT a, b FROM {table} ORDER BY a FORMAT CSV")[1]
+    assert body == b'2,"ONE"\n3,"TWO"\n4,"THREE"\n'
+
+
 def test_formats_with_headers_are_whole(http_call):
     for form, start in (("JSON", b"{"), ("CSVWithNames", b'"number"'), ("Parquet", b"PAR1")):
         body = http_call("POST", "/", f"SELECT number FROM numbers(300000) FORMAT {form}")[1]

@@ -36,6 +36,14 @@ def test_an_insert_from_a_select_has_no_data(text):
     assert statement.insert is None
 
 
+def test_an_insert_from_input_has_data():
+    text = "INSERT INTO t SELECT a + 1 FROM input('a Int8, b Enum(\\'x\\')') WHERE a FORMAT CSV\n1\n"
+    insert = parse(text).insert
+    assert (insert.structure, insert.format) == ("a Int8, b Enum('x')", "CSV")
+    assert text[slice(*insert.input_at)].startswith("input(")
+    assert text[insert.data_at :] == "1\n"
+
+
 @pytest.mark.parametrize(
     ("text", "verb", "form"),
     [
