@@ -11,7 +11,7 @@ from flows.topics import listing
 from operators.codec import ERRORS, codec
 from operators.errors import MevflowError, UnreachableError, UsageError
 from operators.stage import StageContext
-from sinks import kafka
+from sinks import kafka, kafka_producer
 from sinks.dlq import DeadLetterSettings, DeadLetterSink
 from sinks.kafka import KafkaSettings, KafkaSink
 from sources.kafka import KafkaSettings as SourceSettings
@@ -19,6 +19,14 @@ from sources.kafka import KafkaSource
 from tests.plugins.kafka import free_port
 
 CONTEXT = StageContext("test", "out")
+
+
+@pytest.fixture(params=["native", "plain"])
+def producer(request, monkeypatch):
+    """Both producers: librdkafka driven directly, and the fallback."""
+    if request.param == "plain":
+        monkeypatch.setattr(kafka_producer._librdkafka, "library", lambda: None)
+    return request.param
 
 
 def read_all(bootstrap, topic):
@@ -49,7 +57,7 @@ def write(sink, *batches):
     sink.close()
 
 
-def test_round_trip_of_100_000_swaps(kafka_broker, make_topic):
+def test_round_trip_of_100_000_swaps(kafka_broker, make_topic, producer):
     topic = make_topic(8)
     swaps = synthetic_swaps(100_000)
     write(KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic, key="pool"), CONTEXT), swaps)
@@ -69,7 +77,24 @@ def test_round_trip_of_100_000_swaps(kafka_broker, make_topic):
         assert slots == sorted(slots)
 
 
-def test_without_a_key_rows_are_spread(kafka_broker, make_topic):
+def test_a_full_queue_waits(kafka_broker, make_topic, producer, monkeypatch):
+    """Backpressure: more rows than the send buffer holds are all sent, in slices of any column layout."""
+    topic = make_topic(1)
+    opened = kafka.open_producer
+    small = {"queue.buffering.max.messages": 100}
+    monkeypatch.setattr(kafka, "open_producer", lambda name, settings: opened(name, {**settings, **small}))
+    swaps = synthetic_swaps(3000)
+    write(
+        KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic, key="pool"), CONTEXT),
+        swaps.slice(0, 1),
+        swaps.slice(1, 2499),
+        swaps.slice(2500),
+    )
+    rows = read_all(kafka_broker, topic)
+    assert codec("mevflow.v1.Swap").decode(rows.column("value").combine_chunks()).to_pylist() == swaps.to_pylist()
+
+
+def test_without_a_key_rows_are_spread(kafka_broker, make_topic, producer):
     topic = make_topic(2)
     sink = KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic), CONTEXT)
     write(sink, synthetic_swaps(10))
@@ -92,7 +117,7 @@ def test_no_broker_is_unreachable(monkeypatch):
         KafkaSink(KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", topic="t"), CONTEXT).open(None)
 
 
-def test_a_refused_message_stops_the_stream(kafka_broker, make_topic):
+def test_a_refused_message_stops_the_stream(kafka_broker, make_topic, producer):
     topic = make_topic(1, max_message_bytes=200)
     sink = KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic), CONTEXT)
     sink.open(None)
