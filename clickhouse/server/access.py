@@ -48,6 +48,8 @@ class Access:
 
     def _refuse_web_pages(self, headers: Message) -> None:
         """A page from elsewhere can send requests to loopback; without a password nothing else would stop it."""
+        if headers.get("Sec-Fetch-Site", "") == "cross-site":
+            raise refuse(ACCESS_DENIED, "requests from other sites' web pages are not allowed")
         origin = headers.get("Origin", "")
         if origin and not is_loopback(urlsplit(origin).hostname or ""):
             raise refuse(ACCESS_DENIED, f"requests from web pages of {origin} are not allowed")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -46,7 +46,9 @@ class Connection:
             raise from_engine(error) from None
         return result.bytes(), _counts(result)
 
-    def stream(self, sql: str | bytes, form: str, params: Mapping[str, str]) -> Iterator[tuple[bytes, int]]:
+    def stream(
+        self, sql: str | bytes, form: str, params: Mapping[str, str]
+    ) -> Generator[tuple[bytes, int], None, None]:
         """Run a SELECT; give its blocks as (bytes, rows). Closing the iterator cancels the query."""
         try:
             stream = self._raw.send_query(sql, form, params=dict(params))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -56,6 +56,8 @@ class Answer:
     format: str
     pieces: Iterator[bytes]
     counts: Counts = field(default_factory=Counts)
+    #: Ends a query whose pieces were not all taken; the engine must hear of it before its connection is used again.
+    close: Callable[[], None] = lambda: None
 
 
 class Executor:
@@ -80,14 +82,21 @@ class Executor:
         with self._connection(request, user) as connection:
             for table in tables:
                 _upload(connection, table)
-            yield _execute(connection, request, text, statement, data)
+            answer = _execute(connection, request, text, statement, data)
+            try:
+                yield answer
+            finally:
+                answer.close()
             if statement.verb == "USE":
                 connection.refresh_database()
 
     @contextmanager
     def _connection(self, request: Request, user: str) -> Iterator[Connection]:
         """The session's connection with the request's settings for this one statement, or a fresh one."""
-        read_only = request.settings.get("readonly", "0") not in ("", "0")
+        level = request.settings.get("readonly", "0") or "0"
+        if level == "0" and request.method != "POST" and not request.session_id:
+            level = "2"  # reads, and settings of its own
+        read_only = level != "0"
         # A read-only connection cannot be given its rights back, so it is never a session's.
         if request.session_id and not read_only:
             with self._sessions.use(
@@ -104,7 +113,7 @@ class Executor:
             others = {name: value for name, value in request.settings.items() if name != "readonly"}
             _set(connection, others)
             if read_only:
-                _set(connection, {"readonly": request.settings["readonly"]})
+                _set(connection, {"readonly": level})
             yield connection
 
 
@@ -148,7 +157,8 @@ def _execute(
         blocks = connection.stream(text, form, request.params)
         first = next(blocks, None)
         if first is not None:
-            return Answer(form, itertools.chain([first[0]], (block for block, _ in blocks)))
+            rest = (block for block, _ in blocks)
+            return Answer(form, itertools.chain([first[0]], rest), close=blocks.close)
     answer, counts = connection.query(text, form, request.params)
     return Answer(form, iter((answer,)), counts)
 

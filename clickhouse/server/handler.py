@@ -66,7 +66,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         path = self.path.partition("?")[0]
-        if path in _HEALTH or (path == "/" and "?" not in self.path and self.command != "POST"):
+        if path in _HEALTH or (
+            path == "/" and ("?" not in self.path or self.command == "HEAD") and self.command != "POST"
+        ):
             self._whole(200, b"Ok.\n", {"Content-Type": "text/html; charset=UTF-8"})
             return
         if path not in ("/", "/query"):

@@ -173,6 +173,8 @@ def test_get_only_reads(http_call, table):
     _, body, headers = http_call(target=f"/?query=DROP%20TABLE%20{table}")
     assert headers["X-ClickHouse-Exception-Code"] == "164"
     assert b"method GET implies readonly" in body
+    hidden = urllib.parse.quote(f"WITH 1 AS x INSERT INTO {table} (a) SELECT x")
+    assert http_call(target=f"/?query={hidden}")[0] != 200
 
 
 def test_an_error_in_the_middle_of_a_stream_reaches_the_client(client):
@@ -180,6 +182,20 @@ def test_an_error_in_the_middle_of_a_stream_reaches_the_client(client):
     with pytest.raises(StreamFailureError, match="395"), client.query_rows_stream(query) as stream:
         for _ in stream:
             pass
+
+
+def test_a_reader_that_goes_away_leaves_its_session_usable(clickhouse_server, http_call):
+    name = uuid.uuid4().hex
+    connection = http.client.HTTPConnection("127.0.0.1", clickhouse_server.port)
+    connection.request("POST", f"/?session_id={name}", "SELECT number FROM numbers(100000000) FORMAT CSV")
+    connection.getresponse().read(100_000)
+    connection.close()
+    deadline = time.monotonic() + 20
+    while http_call("POST", f"/?session_id={name}", "SELECT 1")[1] != b"1\n":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    running = http_call("POST", "/", "SELECT count() FROM system.processes WHERE query LIKE '%100000000%'")[1]
+    assert running == b"1\n", "only the question itself"
 
 
 def test_an_error_in_the_middle_of_a_stream_breaks_plain_http(http_call):
@@ -265,6 +281,7 @@ def test_readers_see_whole_blocks_while_writers_write(clickhouse_server, table):
 def test_web_pages_from_elsewhere_are_refused(http_call):
     assert http_call("POST", "/", "SELECT 1", Origin="https://evil.example")[0] == 403
     assert http_call("POST", "/", "SELECT 1", Host="evil.example")[0] == 403
+    assert http_call("GET", "/?query=SELECT%201", Sec_Fetch_Site="cross-site")[0] == 403
     assert http_call("POST", "/", "SELECT 1", Origin="http://localhost:3000")[0] == 200
 
 
