@@ -83,14 +83,16 @@ def run(messages: int = 2_000_000) -> dict[str, Any]:
 
 def fill(place: Stand, messages: int) -> None:
     """Publish the market's pools and ``messages`` swaps."""
-    from sinks.kafka import KafkaSink
-
     from operators.stage import StageContext
+    from sinks.kafka import KafkaSink
 
     market = Market()
     context = StageContext("bench", "fill")
     for topic, batches in (("pool-updates-proto", [market.updates()]), (TOPIC, market.swaps(messages))):
-        sink = KafkaSink(KafkaSink.settings_type(bootstrap=place.bootstrap, topic=topic, key="pool"), context)
+        sink = KafkaSink(
+            KafkaSink.settings_type.model_validate({"bootstrap": place.bootstrap, "topic": topic, "key": "pool"}),
+            context,
+        )
         sink.open(None)
         for batch in batches:
             sink.write(batch)

@@ -61,6 +61,8 @@ def settings_of(kind: Part, given: dict[str, Any], defaults: dict[str, dict[str,
 
     A default is used only where the part has a setting of that name. Raises pydantic.ValidationError.
     """
-    group = defaults.get(kind.use.partition(".")[0], {})
+    group = {**defaults.get(kind.use.partition(".")[0], {})}
+    if "bootstrap" in kind.settings_type.model_fields:  # whatever it is called, it speaks to Kafka
+        group = {**defaults.get("kafka", {}), **group}
     usable = {name: value for name, value in group.items() if name in kind.settings_type.model_fields}
     return kind.settings_type(**{**usable, **given})

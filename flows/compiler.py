@@ -36,7 +36,15 @@ def compile_topology(
     flow = Dataflow(topology.name.replace("-", "_"))
     streams: dict[str, Stream[Envelope]] = {}
     for node in topology.nodes:
-        context = StageContext(topology.name, node.name, run_id, shard, shards)
+        context = StageContext(
+            topology.name,
+            node.name,
+            run_id,
+            shard,
+            shards,
+            inputs=frozenset(wire.port for wire in node.wires),
+            outputs=frozenset(w.source_port for n in topology.nodes for w in n.wires if w.source == node.name),
+        )
         if issubclass(node.kind, Source):
             source = SourceAdapter(partial(node.kind, node.settings, context), drain, meter, node.name)
             streams[node.name] = op.input(node.name, flow, source)

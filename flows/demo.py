@@ -102,17 +102,13 @@ def _services(config: Config, down: ExitStack, keep: bool, say: Say) -> None:
 def _feed(config: Config, say: Say, bar: Callable[..., Any]) -> int:
     from flows.feed import feed
 
-    published = 0
     for path in RECORDINGS:
         if not path.exists():
             raise MevflowError("a recorded day is missing from this clone", file=str(path))
-    for path in RECORDINGS:
-        total = path.stat().st_size
-        with bar(total, f"feed {path.name[:28]}") as progress:
-            outcome = feed([path], config=config, progress=progress)
-        published += outcome.published
-        say(f"{path.name}: {outcome.published:,} messages published, {outcome.skipped:,} were there before")
-    return published
+    with bar(sum(path.stat().st_size for path in RECORDINGS), "feed") as progress:
+        outcome = feed(list(RECORDINGS), config=config, progress=progress)
+    say(f"{outcome.published:,} messages published, {outcome.skipped:,} were there before")
+    return outcome.published
 
 
 def _detect(config: Config, file: Path, down: ExitStack, keep: bool, say: Say, bar: Callable[..., Any]) -> int:

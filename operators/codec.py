@@ -16,9 +16,7 @@ from google.protobuf.message import Message
 from operators.errors import UsageError
 from proto.mevflow.v1 import control_pb2, dead_letter_pb2, decision_pb2, market_pb2, realtime_pb2
 
-FILES = [
-    module.DESCRIPTOR for module in (market_pb2, decision_pb2, control_pb2, realtime_pb2, dead_letter_pb2)
-]
+FILES = [module.DESCRIPTOR for module in (market_pb2, decision_pb2, control_pb2, realtime_pb2, dead_letter_pb2)]
 
 #: Where a row comes from. Constant columns, so the topic is dictionary-encoded.
 COORDINATES = pa.schema(

@@ -35,7 +35,8 @@ class StageContext:
     """What a stage may know of its surroundings.
 
     ``run_id`` is empty for the live run and names a replay otherwise; it is never part of a
-    deterministic id, so that a replay gives the ids of the live run.
+    deterministic id, so that a replay gives the ids of the live run. ``inputs`` are the input ports that
+    something feeds (empty: all of them), ``outputs`` the output ports that something takes (None: all).
     """
 
     topology: str
@@ -43,6 +44,12 @@ class StageContext:
     run_id: str = ""
     shard: int = 0
     shards: int = 1
+    inputs: frozenset[str] = frozenset()
+    outputs: frozenset[str] | None = None
+
+    def wants(self, port: str) -> bool:
+        """Whether anything takes what the stage would emit on ``port``."""
+        return self.outputs is None or port in self.outputs
 
 
 @dataclass(frozen=True, slots=True)

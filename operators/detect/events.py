@@ -1,0 +1,167 @@
+"""A stretch of merged rows as the kernel reads it: one array a column, an order, and what was wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from operators.codec import ERRORS, codec
+from operators.detect.columns import Words, words
+from operators.detect.rows import Columns
+from operators.merge import Stretch
+from operators.stage import StageContext
+
+if TYPE_CHECKING:
+    from operators.detect.market import Market
+
+#: Inputs in the order that breaks ties: an update goes before a swap with the same coordinates.
+PORTS = ("updates", "swaps")
+UPDATES, SWAPS = 0, 1
+_AMOUNTS = {"sqrt_price_x64": 16, "sqrt_price_x96": 20, "liquidity": 16, "reserve_a": 16, "reserve_b": 16}
+_CHECKED = ("amount_in", "amount_out")
+
+
+class Events:
+    """``source[i]`` and ``row[i]`` say which input row event ``i`` is; swap columns are indexed by row."""
+
+    def __init__(self, stretch: Stretch) -> None:
+        self.updates, self.swaps = stretch.batches
+        self.source, self.row, self.late = stretch.source, stretch.row, stretch.late
+        self.errors = Columns(ERRORS)
+        rows = self.swaps.num_rows
+        #: The number of each swap's pool; -2: the row is in ``errors``.
+        self.pool: NDArray[np.int32] = np.full(rows, -1, np.int32)
+        #: The same of each update, by event, once it has been applied.
+        self.update_pool: dict[int, int] = {}
+        self.time_us = self.swaps.column("timestamp_us").to_numpy()
+        self.tick = self.swaps.column("tick").to_numpy()
+        self.fee = self.swaps.column("fee_pips").to_numpy()
+        self.amounts: dict[str, Words] = {}
+        self.price: Words = np.zeros((rows, 3), np.uint64)
+        self.price_width: NDArray[np.int32] = np.zeros(rows, np.int32)
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def is_update(self, event: int) -> bool:
+        return bool(self.source[event] == UPDATES)
+
+    def runs(self) -> Iterator[tuple[int, int]]:
+        """(begin, end) of each update, and of the swaps between two updates."""
+        at = 0
+        for update in [*np.flatnonzero(self.source == UPDATES).tolist(), len(self)]:
+            if update > at:
+                yield at, update
+            if update < len(self):
+                yield update, update + 1
+            at = update + 1
+
+    def ordered(self, port: str) -> pa.RecordBatch:
+        """One input's rows in chain order, without those in ``errors``."""
+        source = PORTS.index(port)
+        batch = self.swaps if source == SWAPS else self.updates
+        rows = self.row[self.source == source]
+        if source == SWAPS:
+            rows = rows[self.pool[rows] >= 0]
+        elif len(rows):
+            rows = self.row[sorted(self.update_pool)]
+        if len(rows) == batch.num_rows and (rows[1:] > rows[:-1]).all():
+            return batch
+        return batch.take(pa.array(rows))
+
+    def batch_of(self, event: int) -> tuple[pa.RecordBatch, int]:
+        """The input batch and the row of an event."""
+        return (self.updates if self.is_update(event) else self.swaps), int(self.row[event])
+
+    def reject(self, batch: pa.RecordBatch, row: int, reason: str, detail: str, context: StageContext) -> None:
+        """Make a dead letter of an input row."""
+        one = batch.slice(row, 1)
+        name = batch.schema.metadata[b"message"].decode()
+        self.errors.add(
+            topic=one.column("source_topic")[0].as_py() or "",
+            partition=one.column("source_partition")[0].as_py() or 0,
+            offset=one.column("source_offset")[0].as_py() or 0,
+            timestamp_us=one.column("timestamp_us")[0].as_py(),
+            topology=context.topology,
+            run_id=context.run_id,
+            stage=context.node,
+            reason=reason,
+            detail=detail,
+            payload=codec(name).encode(one)[0].as_py(),
+        )
+
+
+def read(stretch: Stretch, market: Market, context: StageContext) -> Events:
+    """Read a stretch: words of every amount, the pool of every swap; rows that make no sense become dead letters."""
+    events = Events(stretch)
+    swaps = events.swaps
+    rows = swaps.num_rows
+    if not rows:
+        return events
+    wrong = np.zeros(rows, np.bool_)
+    lengths: dict[str, Any] = {}
+    for name, width in _AMOUNTS.items():
+        events.amounts[name], lengths[name] = words(swaps.column(name), width, wrong)
+    for name in _CHECKED:
+        size = pc.binary_length(swaps.column(name)).to_numpy()
+        wrong |= (size != 0) & (size != 16)
+    x64 = lengths["sqrt_price_x64"] > 0
+    events.price[:, :2] = np.where(
+        x64[:, None], events.amounts["sqrt_price_x64"], events.amounts["sqrt_price_x96"][:, :2]
+    )
+    events.price[:, 2] = events.amounts["sqrt_price_x96"][:, 2]
+    events.price_width = np.where(x64, 16, lengths["sqrt_price_x96"]).astype(np.int32)
+    stateless = (events.price_width == 0) & ((lengths["reserve_a"] == 0) | (lengths["reserve_b"] == 0))
+    both = x64 & (lengths["sqrt_price_x96"] > 0)
+    chain = swaps.column("chain").to_numpy()
+    fee = events.fee >= 1_000_000
+    nameless = pc.equal(pc.binary_length(swaps.column("pool")), 0).to_numpy(zero_copy_only=False)
+    for mask, reason, detail in (
+        (wrong, "bad_amount", "an amount is not as many bytes as its kind has"),
+        (chain <= 0, "no_chain", "the chain is not set"),
+        (nameless, "no_pool", "the pool is not set"),
+        (stateless, "no_state", "neither a price nor both reserves after the swap"),
+        (both, "two_prices", "a Q64.64 and a Q64.96 price"),
+        (fee, "bad_fee", "a fee of 100 % or more"),
+    ):
+        for row in np.flatnonzero(mask & (events.pool == -1)).tolist():
+            events.reject(swaps, row, reason, detail, context)
+            events.pool[row] = -2
+    _find_pools(events, market, context)
+    return events
+
+
+def _find_pools(events: Events, market: Market, context: StageContext) -> None:
+    """Number every swap's pool; a pool that is not known yet is made from its first swap in chain order."""
+    swaps = events.swaps
+    encoded = swaps.column("pool").dictionary_encode()
+    chain = swaps.column("chain").to_numpy()
+    codes = encoded.indices.to_numpy()
+    keys = encoded.dictionary.to_pylist()
+    good = events.pool == -1
+    for one in np.unique(chain[good]).tolist():
+        here = good & (chain == one)
+        table = np.full(len(keys), -1, np.int32)
+        unknown = []
+        for code in np.unique(codes[here]).tolist():
+            number = market.book.index.get((one, keys[code]))
+            if number is None:
+                unknown.append(code)
+            else:
+                table[code] = number
+        if unknown:
+            in_order = events.row[events.source == SWAPS]
+            in_order = in_order[here[in_order]]
+            order_codes = codes[in_order]
+            first = sorted((int(np.flatnonzero(order_codes == code)[0]), code) for code in unknown)
+            for at, code in first:
+                table[code] = market.pool_of_swap(swaps, int(in_order[at]))
+        events.pool[here] = table[codes[here]]
+    for row in np.flatnonzero(events.pool == -1).tolist():
+        events.reject(swaps, row, "unknown_pool", "the first swap of a pool must name both mints", context)
+        events.pool[row] = -2

@@ -1,0 +1,347 @@
+"""The state of every pool, and what an event does to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from operators.amm.concentrated import AmmError
+from operators.amm.tick_map import TickMap
+from operators.detect import kernel
+from operators.detect.book import (
+    KIND_CONCENTRATED_X64,
+    KIND_CONCENTRATED_X96,
+    KIND_CONSTANT_PRODUCT,
+    POOL_DTYPE,
+    Book,
+    CycleIndex,
+    PoolInfo,
+)
+from operators.detect.control import Policy
+from operators.detect.events import Events
+from operators.detect.settings import DetectSettings, Registry, address
+from proto.mevflow.v1 import market_pb2 as market
+
+_NEVER_US = -(1 << 62)
+#: A known range this wide is the whole of any venue's ticks.
+_WHOLE_TICKS = 887_000
+_CREATE, _LIQUIDITY, _FEE, _SNAPSHOT, _REMOVE = (
+    market.PoolUpdate.KIND_CREATE,
+    market.PoolUpdate.KIND_LIQUIDITY,
+    market.PoolUpdate.KIND_FEE,
+    market.PoolUpdate.KIND_SNAPSHOT,
+    market.PoolUpdate.KIND_REMOVE,
+)
+Hits = NDArray[np.void]
+
+
+class MarketState(msgspec.Struct):
+    """Pools by number: key and two mints; arrays as bytes; ticks as (tick, net, gross)."""
+
+    pools: list[tuple[int, bytes, int, int, bytes, bytes]]
+    symbols: list[tuple[str, str, int, int]]
+    ticks: list[list[tuple[int, bytes, bytes]] | None]
+    table: bytes
+    mints: bytes
+
+
+class Market:
+    """The book with the kernel's arrays around it."""
+
+    def __init__(self, settings: DetectSettings, registry: Registry, policy: Policy) -> None:
+        self._settings, self._registry, self._policy = settings, registry, policy
+        self._tokens = {token.key: token for token in registry.tokens}
+        self._clear()
+
+    def _clear(self) -> None:
+        self.book = Book()
+        self.mints: NDArray[np.void] = np.zeros(0, kernel.MINT_DTYPE)
+        self._best = np.zeros(0)
+        self._index: CycleIndex = self.book.flat()
+        self._hits = np.zeros(256, kernel.HIT_DTYPE)
+        self._states = np.zeros((256, 3), POOL_DTYPE)
+        self._prices = np.zeros(0, kernel.PRICE_DTYPE)
+        self._priced = 0
+        for key, token in self._tokens.items():
+            number = self.book.mint(*key)
+            if token.role != "token":
+                self.book.hubs.add(number)
+        self._grow_mints()
+
+    def _grow_mints(self) -> None:
+        """Give mints that appeared their place in the array."""
+        known = len(self.mints)
+        if len(self.book.mints) == known:
+            return
+        grown = np.zeros(len(self.book.mints), kernel.MINT_DTYPE)
+        grown[:known] = self.mints
+        self.mints = grown
+        for number in range(known, len(grown)):
+            token = self._tokens.get(self.book.mints[number])
+            role = token.role if token else "token"
+            grown[number]["level"] = {"numeraire": 0, "hub": 1}.get(role, 2)
+            grown[number]["usd"] = 10.0**-token.decimals if token and role == "numeraire" else 0.0
+            grown[number]["pool"], grown[number]["said_us"] = -1, _NEVER_US
+
+    def _refresh_index(self) -> None:
+        if not self.book.changed:
+            return
+        self.book.changed = False
+        self._grow_mints()
+        self._index = self.book.flat()
+        best = np.full(2 * len(self.book.pairs), -np.inf)
+        best[: len(self._best)] = self._best
+        self._best = best
+
+    # -- events ---------------------------------------------------------------------------------------------
+
+    def pool_of_swap(self, swaps: pa.RecordBatch, row: int) -> int:
+        """The number of a new pool, made from its first swap; -1 when the swap does not tell enough."""
+        one = {name: swaps.column(name)[row].as_py() for name in _SWAP_FIELDS}
+        mints = (one["mint_in"], one["mint_out"]) if one["a_to_b"] else (one["mint_out"], one["mint_in"])
+        if not all(mints) or mints[0] == mints[1]:
+            return -1
+        kind = (
+            KIND_CONCENTRATED_X64
+            if one["sqrt_price_x64"]
+            else KIND_CONCENTRATED_X96
+            if one["sqrt_price_x96"]
+            else KIND_CONSTANT_PRODUCT
+        )
+        return self._add(one["chain"], one["pool"], one["venue"], kind, *mints)
+
+    def _add(self, chain: int, key: bytes, venue: int, kind: int, mint_a: bytes, mint_b: bytes) -> int:
+        number = self.book.add(chain, key, venue, kind, mint_a, mint_b, self._settings.max_hops >= 3)
+        self.book.pools[number]["denied"] = self._policy.denies(chain, key, mint_a, mint_b)
+        return number
+
+    def update(self, events: Events, event: int) -> tuple[Hits, Hits]:
+        """Apply a pool update; give the cycles that screen above zero after it, with their legs' states."""
+        row = int(events.row[event])
+        one = {
+            name: column[row].as_py() for name, column in zip(events.updates.schema.names, events.updates, strict=True)
+        }
+        try:
+            number = self._apply(one)
+        except AmmError as error:
+            events.reject(events.updates, row, "impossible", error.message, self._policy.context)
+            return self._hits[:0], self._states[:0]
+        if number < 0:
+            events.reject(events.updates, row, "unknown_pool", "its first update must name mints", self._policy.context)
+            return self._hits[:0], self._states[:0]
+        self._refresh_index()
+        events.update_pool[event] = number
+        while True:
+            found = kernel.run_update(
+                self.book.pools, self._best, number, event, one["timestamp_us"], self.mints,
+                self._settings.price_every_ms * 1000, self._room(events), self._priced, self._hits, self._states,
+                *self._arrays(),
+            )  # fmt: skip
+            if found[0] <= len(self._hits):
+                self._priced = found[1]
+                return self._hits[: found[0]], self._states[: found[0]]
+            self._double()
+
+    def _apply(self, one: dict[str, Any]) -> int:
+        """Change the pool; gives its number, -1 for a pool that is unknown and cannot be made. Raises AmmError."""
+        book = self.book
+        number = book.index.get((one["chain"], one["pool"]), -1)
+        if number < 0:
+            if not one["mint_a"] or not one["mint_b"] or one["mint_a"] == one["mint_b"]:
+                return -1
+            kind = (
+                KIND_CONCENTRATED_X96
+                if one["sqrt_price_x96"]
+                else KIND_CONCENTRATED_X64
+                if one["sqrt_price_x64"] or one["tick_spacing"]
+                else KIND_CONSTANT_PRODUCT
+            )
+            number = self._add(one["chain"], one["pool"], one["venue"], kind, one["mint_a"], one["mint_b"])
+        info, pool = book.info[number], book.pools[number]
+        if one["symbol_a"] or one["symbol_b"]:
+            info.symbols = (one["symbol_a"], one["symbol_b"])
+        if one["decimals_a"] or one["decimals_b"]:
+            info.decimals = (one["decimals_a"], one["decimals_b"])
+        if one["kind"] in (_CREATE, _SNAPSHOT):
+            info.ticks = TickMap((t["tick"], _signed(t["liquidity_net"]), _gross(t)) for t in one["ticks"])
+        elif one["kind"] == _LIQUIDITY and info.ticks is not None:
+            delta = _signed(one["liquidity_delta"])
+            whole = int(pool["known_upper"]) - int(pool["known_lower"]) >= _WHOLE_TICKS
+            _change(info, one["tick_lower"], one["tick_upper"], delta, whole)
+        for name in ("fee_pips", "tick_spacing"):
+            if one[name]:
+                pool[name] = one[name]
+        if one["sqrt_price_x64"] or one["sqrt_price_x96"]:
+            _set(pool["price"], one["sqrt_price_x64"] or one["sqrt_price_x96"])
+            _set(pool["liquidity"], one["liquidity"])
+            pool["tick"] = one["tick"]
+        if one["reserve_a"] and one["reserve_b"]:
+            _set(pool["reserve_a"], one["reserve_a"])
+            _set(pool["reserve_b"], one["reserve_b"])
+        if one["kind"] == _REMOVE:
+            pool["liquidity"], pool["reserve_a"], pool["reserve_b"] = 0, 0, 0
+        if one["known_range_set"]:
+            pool["known_lower"], pool["known_upper"] = one["known_tick_lower"], one["known_tick_upper"]
+        elif one["kind"] == _SNAPSHOT:
+            pool["known_lower"], pool["known_upper"] = -887_272, 887_272
+        return number
+
+    def swaps(self, events: Events, begin: int, end: int) -> tuple[int, Hits, Hits, NDArray[np.bool_]]:
+        """Apply the swaps from ``begin`` on: (where it stopped, hits, their states, events on warm pools)."""
+        self._refresh_index()
+        touched = np.zeros(end, np.bool_)
+        amounts = events.amounts
+        while True:
+            done, found, self._priced = kernel.run_swaps(
+                self.book.pools, self._best, begin, end, events.row, events.pool, events.price, events.price_width,
+                amounts["liquidity"], amounts["reserve_a"], amounts["reserve_b"], events.tick, events.fee,
+                events.time_us, self.mints, self._settings.price_every_ms * 1000, self._room(events), self._priced,
+                self._hits, self._states, touched, *self._arrays(),
+            )  # fmt: skip
+            if done > begin:
+                return done, self._hits[:found].copy(), self._states[:found].copy(), touched
+            self._double()
+
+    def _arrays(self) -> tuple[Any, ...]:
+        index = self._index
+        return (
+            index.pool_start, index.pool_of, index.triangle_start, index.triangle_of, index.triangle_edges,
+            self._settings.max_hops >= 3,
+        )  # fmt: skip
+
+    def _double(self) -> None:
+        """More cycles pay at one event than there is room for."""
+        self._hits = np.zeros(2 * len(self._hits), kernel.HIT_DTYPE)
+        self._states = np.zeros((2 * len(self._states), 3), POOL_DTYPE)
+
+    def _room(self, events: Events) -> NDArray[np.void]:
+        """Space for two prices an event."""
+        if len(self._prices) < 2 * len(events) + self._priced:
+            grown = np.zeros(2 * len(events) + self._priced, kernel.PRICE_DTYPE)
+            grown[: self._priced] = self._prices[: self._priced]
+            self._prices = grown
+        return self._prices
+
+    def take_prices(self) -> NDArray[np.void]:
+        """The prices recorded since the last call."""
+        taken = self._prices[: self._priced].copy()
+        self._priced = 0
+        return taken
+
+    # -- names and worth ---------------------------------------------------------------------------------------
+
+    def usd(self, mint: int) -> float:
+        """Dollars per raw unit; 0 when unknown."""
+        return float(self.mints["usd"][mint])
+
+    def usd_native(self, chain: int) -> float:
+        """Dollars per raw unit of what fees are paid in; 0 when unknown."""
+        number = self.book.mint_index.get((chain, _NATIVE.get(chain, b"")))
+        return 0.0 if number is None else self.usd(number)
+
+    def decimals(self, mint: int) -> int:
+        """Decimals of a mint: as the registry or a pool says; 0 when unknown."""
+        token = self._tokens.get(self.book.mints[mint])
+        if token:
+            return token.decimals
+        pool = int(self.mints["pool"][mint])
+        if pool < 0:
+            return 0
+        return self.book.info[pool].decimals[0 if int(self.book.pools[pool]["mint_a"]) == mint else 1]
+
+    def symbol(self, mint: int, pool: int) -> str:
+        """A name for people: the registry's, the pool's, or the address's first characters."""
+        token = self._tokens.get(self.book.mints[mint])
+        if token:
+            return token.symbol
+        info = self.book.info[pool]
+        return (
+            info.symbols[0 if int(self.book.pools[pool]["mint_a"]) == mint else 1] or self.book.mints[mint][1].hex()[:8]
+        )
+
+    def apply_denials(self) -> None:
+        """The deny lists changed: mark the pools anew."""
+        self._refresh_index()
+        for number in range(self.book.count):
+            pool, (chain, key) = (
+                self.book.pools[number],
+                (int(self.book.pools[number]["chain"]), self.book.info[number].key),
+            )
+            mints = [self.book.mints[int(pool[side])][1] for side in ("mint_a", "mint_b")]
+            pool["denied"] = self._policy.denies(chain, key, *mints)
+            kernel.rerate(self.book.pools, self._best, number, self._index.pool_start, self._index.pool_of)
+
+    # -- state -----------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> MarketState:
+        """All state, with pools in their order."""
+        book = self.book
+        pools, symbols, ticks = [], [], []
+        for number, info in enumerate(book.info):
+            pool = book.pools[number]
+            mints = [book.mints[int(pool[side])][1] for side in ("mint_a", "mint_b")]
+            pools.append((int(pool["chain"]), info.key, int(pool["venue"]), int(pool["kind"]), *mints))
+            symbols.append((*info.symbols, *info.decimals))
+            ticks.append(None if info.ticks is None else [(t, _bytes(n), _bytes(g)) for t, n, g in info.ticks])
+        return MarketState(pools, symbols, ticks, book.pools[: book.count].tobytes(), self.mints.tobytes())  # type: ignore[arg-type]
+
+    def restore(self, saved: MarketState) -> None:
+        """Make the pools in their order, then put their state back."""
+        self._clear()
+        for chain, key, venue, kind, mint_a, mint_b in saved.pools:
+            self._add(chain, key, venue, kind, mint_a, mint_b)
+        book = self.book
+        book.pools[: book.count] = np.frombuffer(saved.table, POOL_DTYPE)
+        for info, (symbol_a, symbol_b, decimals_a, decimals_b), ticks in zip(
+            book.info, saved.symbols, saved.ticks, strict=True
+        ):
+            info.symbols, info.decimals = (symbol_a, symbol_b), (decimals_a, decimals_b)
+            info.ticks = None if ticks is None else TickMap((t, _signed(n), _signed(g)) for t, n, g in ticks)
+        self._refresh_index()
+        self.mints = np.frombuffer(saved.mints, kernel.MINT_DTYPE).copy()
+        for pair in range(len(book.pairs)):
+            kernel.refresh_best(book.pools, self._best, pair, self._index.pool_start, self._index.pool_of)
+
+
+_NATIVE: dict[int, bytes] = {
+    market.CHAIN_SOLANA: address("So11111111111111111111111111111111111111112"),
+    market.CHAIN_ETHEREUM: address("0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2"),
+}
+_SWAP_FIELDS = ("chain", "pool", "venue", "mint_in", "mint_out", "a_to_b", "sqrt_price_x64", "sqrt_price_x96")
+
+
+def _signed(raw: bytes) -> int:
+    return int.from_bytes(raw, "little", signed=True)
+
+
+def _bytes(number: int) -> bytes:
+    return number.to_bytes(17, "little", signed=True)
+
+
+def _gross(tick: dict[str, Any]) -> int:
+    """Gross liquidity, or the least that the net implies where it is not stated."""
+    raw = tick.get("liquidity_gross") or b""
+    return int.from_bytes(raw, "little") if raw else abs(_signed(tick["liquidity_net"]))
+
+
+def _change(info: PoolInfo, lower: int, upper: int, delta: int, whole: bool) -> None:
+    """A position's liquidity changes. Raises AmmError when a map that is known whole would go below zero."""
+    if info.ticks is None or not delta:
+        return
+    if whole:
+        info.ticks.change(lower, upper, delta)
+        return
+    # A part of the map is known: a tick that it does not hold may be initialized all the same.
+    ticks = {tick: (net, gross) for tick, net, gross in info.ticks}
+    for tick, change in ((lower, delta), (upper, -delta)):
+        net, gross = ticks.get(tick, (0, 0))
+        ticks[tick] = (net + change, max(gross + delta, abs(net + change)))
+    info.ticks = TickMap((tick, net, gross) for tick, (net, gross) in ticks.items() if gross)
+
+
+def _set(words: NDArray[np.uint64], raw: bytes) -> None:
+    words[:] = np.frombuffer(raw.ljust(8 * len(words), b"\0"), "<u8")

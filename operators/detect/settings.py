@@ -1,0 +1,96 @@
+"""What ``arbitrage.detect`` can be told, and the registry file that it reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import base58
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from operators.errors import UsageError
+from operators.stage import Settings
+from proto.mevflow.v1 import market_pb2 as market
+
+CHAINS = {"solana": market.CHAIN_SOLANA, "ethereum": market.CHAIN_ETHEREUM}
+
+
+class Token(BaseModel):
+    """A token that the registry names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    chain: str
+    mint: str
+    symbol: str
+    decimals: int = Field(ge=0, le=36)
+    role: str = "token"  # numeraire | hub | token
+
+    @field_validator("chain")
+    @classmethod
+    def _chain(cls, value: str) -> str:
+        if value not in CHAINS:
+            raise ValueError(f"one of {', '.join(CHAINS)}")
+        return value
+
+    @field_validator("role")
+    @classmethod
+    def _role(cls, value: str) -> str:
+        if value not in ("numeraire", "hub", "token"):
+            raise ValueError("numeraire, hub or token")
+        return value
+
+    @property
+    def key(self) -> tuple[int, bytes]:
+        """Chain number and the mint's bytes."""
+        return CHAINS[self.chain], address(self.mint)
+
+
+class Registry(BaseModel):
+    """Tokens with their roles, and the pools and mints that are left out. Addresses are base58 or 0x-hex."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    tokens: tuple[Token, ...] = ()
+    deny_pools: tuple[str, ...] = ()
+    deny_mints: tuple[str, ...] = ()
+
+
+def address(text: str) -> bytes:
+    """The bytes of a base58 or 0x-hex address. Raises ValueError."""
+    return bytes.fromhex(text[2:]) if text.startswith("0x") else base58.b58decode(text)
+
+
+def load_registry(path: str) -> Registry:
+    """Read the registry file. Raises UsageError that names the file and what is wrong in it."""
+    try:
+        tree: Any = YAML(typ="safe").load(Path(path).read_text())
+    except OSError as error:
+        raise UsageError(f"cannot read the registry: {error.strerror}", file=path, key="registry") from error
+    except YAMLError as error:
+        raise UsageError(f"the registry is not YAML: {error}", file=path, key="registry") from error
+    try:
+        registry = Registry(**(tree or {}))
+        for text in (*registry.deny_pools, *registry.deny_mints, *(token.mint for token in registry.tokens)):
+            address(text)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"the registry is wrong: {error}", file=path, key="registry") from error
+    return registry
+
+
+class DetectSettings(Settings):
+    """Settings of ``arbitrage.detect``.
+
+    ``min_profit_usd`` is asked of the gross profit (pool fees paid) at the best input; a cycle whose start token has
+    no price is reported when ``min_profit_usd`` is 0. ``cost_lamports`` and ``cost_wei`` are what one attempt costs
+    (base and priority fee, tip; gas), taken off to give the net profit. ``lateness_ms`` holds events back in chain
+    time.
+    """
+
+    registry: str
+    max_hops: int = Field(3, ge=2, le=3)
+    min_profit_usd: float = Field(0.05, ge=0, allow_inf_nan=False)
+    lateness_ms: int = Field(0, ge=0, le=600_000)
+    cost_lamports: int = Field(0, ge=0)
+    cost_wei: int = Field(0, ge=0)
+    price_every_ms: int = Field(1_000, ge=0)

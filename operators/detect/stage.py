@@ -1,0 +1,140 @@
+"""``arbitrage.detect``: swaps and pool updates in, opportunities, prices and pools out, in event order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from operators.codec import ERRORS, codec
+from operators.detect.control import Policy
+from operators.detect.cycles import canonical
+from operators.detect.events import PORTS, read
+from operators.detect.market import Market, MarketState
+from operators.detect.reporter import Reporter
+from operators.detect.rows import OPPORTUNITY, PRICE
+from operators.detect.settings import DetectSettings, load_registry
+from operators.errors import StateError
+from operators.merge import ChainMerge, Stretch
+from operators.stage import Ack, Command, Output, Settings, Stage, StageContext, Watermark
+
+SWAP = codec("mevflow.v1.Swap").located
+UPDATE = codec("mevflow.v1.PoolUpdate").located
+SNAPSHOT_VERSION = 1
+
+
+class DetectState(msgspec.Struct):
+    """The stage's snapshot."""
+
+    version: int
+    merge: bytes
+    market: MarketState
+    episodes: list[Any]
+    policy: bytes
+
+
+class ArbitrageDetect(Stage):
+    """Merge by chain order, keep every pool's state, screen every cycle after every event, size what passes.
+
+    Ports
+    -----
+    swaps, updates : located Swap and PoolUpdate rows, in any interleaving; watermarks release them.
+    opportunities : a row when a cycle begins to pay, when an event changes what it pays, and (``closed``) when it
+        stops. prices : PriceTick rows. pools : the updates, in order. swaps : the swaps, in order.
+    errors : rows that cannot be what they say (no pool, wrong widths, an unknown pool that tells too little).
+
+    An event is a swap or an update. Rows of one stretch come out as pools, swaps, opportunities, prices.
+    """
+
+    use = "arbitrage.detect"
+    summary = "Cyclic arbitrage after every event, in chain order, re-quoted in the venues' integers"
+    settings_type = DetectSettings
+    settings: DetectSettings
+
+    def __init__(self, settings: DetectSettings, context: StageContext) -> None:
+        super().__init__(settings, context)
+        self._registry = load_registry(settings.registry)
+        self._merge = ChainMerge({"updates": UPDATE, "swaps": SWAP}, settings.lateness_ms * 1000)
+        self._policy = Policy.of(settings, self._registry, context)
+        self._market = Market(settings, self._registry, self._policy)
+        self._reporter = Reporter(settings, context, self._market, self._policy)
+
+    @classmethod
+    def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
+        assert isinstance(settings, DetectSettings)
+        load_registry(settings.registry)  # a registry that cannot be read is a fault of the topology file
+        return {"swaps": SWAP, "updates": UPDATE}
+
+    @classmethod
+    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
+        return {"opportunities": OPPORTUNITY, "prices": PRICE, "pools": UPDATE, "swaps": SWAP, "errors": ERRORS}
+
+    def process(self, port: str, batch: pa.RecordBatch) -> Output:
+        self._merge.add(port, batch)
+        return ()
+
+    def on_watermark(self, port: str, watermark: Watermark) -> Output:
+        stretch = self._merge.advance(port, watermark, self.context.inputs or frozenset(PORTS))
+        return () if stretch is None else self._detect(stretch)
+
+    def _detect(self, stretch: Stretch) -> Iterator[tuple[str, pa.RecordBatch]]:
+        events = read(stretch, self._market, self.context)
+        for port in ("updates", "swaps"):
+            name = "pools" if port == "updates" else port
+            if self.context.wants(name) and (ordered := events.ordered(port)).num_rows:
+                yield name, ordered
+        found = self._reporter.begin(events)
+        for begin, end in events.runs():
+            if events.is_update(begin):
+                hits, states = self._market.update(events, begin)
+                found.take(begin, end, _canonical(self._market, hits, states))
+                continue
+            while begin < end:
+                done, hits, states, touched = self._market.swaps(events, begin, end)
+                found.touched(touched)
+                found.take(begin, done, _canonical(self._market, hits, states))
+                begin = done
+        if found.opportunities.rows:
+            yield "opportunities", found.opportunities.batch()
+        prices = self._market.take_prices()
+        if len(prices) and self.context.wants("prices"):
+            yield "prices", self._reporter.prices(events, prices)
+        if events.errors.rows:
+            yield "errors", events.errors.batch()
+
+    def on_control(self, command: Command) -> Ack | None:
+        ack = self._policy.on_control(command)
+        if ack is not None and ack.status == "APPLIED":
+            self._market.apply_denials()
+        return ack
+
+    def snapshot(self) -> bytes:
+        return msgspec.msgpack.encode(
+            DetectState(
+                SNAPSHOT_VERSION,
+                self._merge.snapshot(),
+                self._market.snapshot(),
+                self._reporter.episodes.snapshot(),
+                self._policy.snapshot(),
+            )
+        )
+
+    def restore(self, state: bytes) -> None:
+        saved = msgspec.msgpack.decode(state, type=DetectState)
+        if saved.version != SNAPSHOT_VERSION:
+            raise StateError(
+                f"a snapshot of arbitrage.detect has version {saved.version}, not {SNAPSHOT_VERSION}",
+                hint="deploy with --fresh",
+            )
+        self._policy.restore(saved.policy)
+        self._merge.restore(saved.merge)
+        self._market.restore(saved.market)
+        self._reporter.episodes.restore(saved.episodes)
+
+
+def _canonical(market: Market, hits: NDArray[np.void], states: NDArray[np.void]) -> Iterator[Any]:
+    return (canonical(market.book, market.mints, hit, state) for hit, state in zip(hits, states, strict=True))

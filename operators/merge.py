@@ -1,0 +1,156 @@
+"""Batches of several inputs and partitions -> one stretch of chain order.
+
+A topic is keyed by pool, so order holds a pool only. :class:`ChainMerge` keeps rows until watermarks say that nothing
+older is outstanding, then gives them in the order (chain, slot, tx_index, ix_index); where two inputs have the same
+coordinates, the input that was named first comes first. A row that is older than what was given before is *late*:
+it is given with the next stretch, first, and marked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from operators.errors import StateError
+from operators.stage import Watermark
+
+ORDER = ("chain", "slot", "tx_index", "ix_index")
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Rows that may be processed now.
+
+    ``batches`` has one batch an input (rows in no particular order). Row ``i`` of the stretch is row ``row[i]`` of
+    input ``source[i]``; ``late[i]`` says that it came after its place.
+    """
+
+    batches: list[pa.RecordBatch]
+    source: NDArray[np.int8]
+    row: NDArray[np.int64]
+    late: NDArray[np.bool_]
+
+
+class _State(msgspec.Struct):
+    version: int
+    last: dict[int, tuple[int, int, int]]
+    late_rows: int
+    pending: list[bytes]
+
+
+class ChainMerge:
+    """Holds what waits, by input; ``schemas`` names the inputs in the order that breaks ties."""
+
+    def __init__(self, schemas: dict[str, pa.Schema], lateness_us: int = 0) -> None:
+        self._ports = list(schemas)
+        self._schemas = schemas
+        self._pending: dict[str, list[pa.RecordBatch]] = {port: [] for port in schemas}
+        self._holds: dict[str, int] = {}
+        self._lateness_us = lateness_us
+        self._last: dict[int, tuple[int, int, int]] = {}
+        self.late_rows = 0
+
+    def add(self, port: str, batch: pa.RecordBatch) -> None:
+        """Keep a batch of an input until its time has come."""
+        if batch.num_rows:
+            self._pending[port].append(batch)
+
+    @property
+    def waiting(self) -> int:
+        """Rows that wait."""
+        return sum(batch.num_rows for batches in self._pending.values() for batch in batches)
+
+    def advance(self, port: str, watermark: Watermark, inputs: frozenset[str]) -> Stretch | None:
+        """Take an input's watermark; give what may be processed, or None. ``inputs`` are the ports in use."""
+        self._holds[port] = watermark.hold_us
+        hold = min(self._holds.get(each, 0) for each in inputs | {port})
+        if hold < (1 << 62):
+            hold -= self._lateness_us
+        return self._release(hold)
+
+    def _release(self, hold_us: int) -> Stretch | None:
+        ready: list[pa.RecordBatch] = []
+        for port in self._ports:
+            batches = self._pending[port]
+            whole = pa.concat_batches(batches) if len(batches) > 1 else batches[0] if batches else None
+            if whole is None:
+                ready.append(_empty(self._schemas[port]))
+                continue
+            time_us = whole.column("timestamp_us").to_numpy()
+            now = time_us < hold_us
+            if now.all():
+                self._pending[port] = []
+                ready.append(whole)
+            elif not now.any():
+                self._pending[port] = [whole]
+                ready.append(_empty(self._schemas[port]))
+            else:
+                mask = pa.array(now)
+                self._pending[port] = [whole.filter(pa.array(~now))]
+                ready.append(whole.filter(mask))
+        rows = sum(batch.num_rows for batch in ready)
+        return self._order(ready) if rows else None
+
+    def _order(self, ready: list[pa.RecordBatch]) -> Stretch:
+        source = np.repeat(np.arange(len(ready), dtype=np.int8), [batch.num_rows for batch in ready])
+        row = np.concatenate([np.arange(batch.num_rows) for batch in ready])
+        keys = [np.concatenate([batch.column(name).to_numpy() for batch in ready]).astype(np.uint64) for name in ORDER]
+        # Ties go to the input named first: the rows are in that order already, and the sort is stable.
+        order = _stable_order(keys)
+        chain, slot, tx, ix = (key[order] for key in keys)
+        late = np.zeros(len(order), np.bool_)
+        for one in np.unique(chain):
+            here = chain == one
+            last = self._last.get(int(one))
+            if last is not None:
+                s, t, i = (key[here] for key in (slot, tx, ix))
+                late[here] = (s < last[0]) | ((s == last[0]) & ((t < last[1]) | ((t == last[1]) & (i < last[2]))))
+            end = np.flatnonzero(here)[-1]
+            newest = (int(slot[end]), int(tx[end]), int(ix[end]))
+            self._last[int(one)] = newest if last is None else max(last, newest)
+        self.late_rows += int(late.sum())
+        return Stretch(ready, source[order], row[order], late)
+
+    def snapshot(self) -> bytes:
+        """What waits and where the order stands. Watermarks are not kept: the sources say them anew."""
+        pending = []
+        for port in self._ports:
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, self._schemas[port]) as writer:
+                for batch in self._pending[port]:
+                    writer.write_batch(batch.cast(self._schemas[port]))
+            pending.append(sink.getvalue().to_pybytes())
+        return msgspec.msgpack.encode(_State(_VERSION, self._last, self.late_rows, pending))
+
+    def restore(self, state: bytes) -> None:
+        """Raises StateError for a state of another version or other inputs."""
+        saved = msgspec.msgpack.decode(state, type=_State)
+        if saved.version != _VERSION or len(saved.pending) != len(self._ports):
+            raise StateError("the merge's state is of another version", hint="deploy with --fresh")
+        self._last, self.late_rows = saved.last, saved.late_rows
+        for port, data in zip(self._ports, saved.pending, strict=True):
+            with pa.ipc.open_stream(data) as reader:
+                self._pending[port] = list(reader)
+
+
+def _empty(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
+
+
+def _stable_order(keys: list[NDArray[np.uint64]]) -> NDArray[np.int64]:
+    """Indices that sort by the keys, the first most significant; one pass where they fit into 64 bits."""
+    spans = [int(key.max() - key.min()) for key in keys]
+    widths = [span.bit_length() for span in spans]
+    if sum(widths) > 63:
+        return np.lexsort(keys[::-1])
+    packed = np.zeros(len(keys[0]), np.int64)
+    for key, width in zip(keys, widths, strict=True):
+        packed = (packed << width) | (key - key.min()).astype(np.int64)
+    if (packed[1:] >= packed[:-1]).all():
+        return np.arange(len(packed))
+    return np.argsort(packed, kind="stable")
