@@ -19,15 +19,15 @@ _SWAPS: dict[bytes, str] = {
 
 _OTHERS: dict[bytes, str] = {
     WHIRLPOOL: """close_bundled_position close_position close_position_with_token_extensions collect_fees
-        collect_fees_v2 collect_protocol_fees collect_protocol_fees_v2 collect_reward collect_reward_v2
-        decrease_liquidity decrease_liquidity_v2 delete_position_bundle increase_liquidity increase_liquidity_v2
-        initialize_config initialize_config_extension initialize_dynamic_tick_array initialize_fee_tier
-        initialize_pool initialize_pool_v2 initialize_position_bundle initialize_position_bundle_with_metadata
-        initialize_reward initialize_reward_v2 initialize_tick_array initialize_token_badge lock_position
-        open_bundled_position open_position open_position_with_metadata open_position_with_token_extensions
-        reset_position_range set_collect_protocol_fees_authority set_default_fee_rate set_fee_rate
-        set_protocol_fee_rate set_reward_authority set_reward_emissions set_reward_emissions_v2
-        transfer_locked_position update_fees_and_rewards""",
+        collect_fees_v2 collect_protocol_fees collect_protocol_fees_v2 collect_reward collect_reward_v2 decrease_liquidity
+        decrease_liquidity_v2 delete_position_bundle increase_liquidity increase_liquidity_v2 initialize_config
+        initialize_config_extension initialize_dynamic_tick_array initialize_fee_tier initialize_pool
+        initialize_pool_v2 initialize_position_bundle initialize_position_bundle_with_metadata initialize_reward
+        initialize_reward_v2 initialize_tick_array initialize_token_badge lock_position open_bundled_position
+        open_position open_position_with_metadata open_position_with_token_extensions reset_position_range
+        set_collect_protocol_fees_authority set_default_fee_rate set_fee_rate set_protocol_fee_rate
+        set_reward_authority set_reward_emissions set_reward_emissions_v2 transfer_locked_position
+        update_fees_and_rewards""",
     RAYDIUM_CLMM: """close_position collect_fund_fee collect_protocol_fee collect_remaining_rewards create_amm_config
         create_operation_account create_pool decrease_liquidity decrease_liquidity_v2 increase_liquidity
         increase_liquidity_v2 initialize_reward open_position open_position_v2 open_position_with_token22_nft
@@ -41,17 +41,18 @@ _OTHERS: dict[bytes, str] = {
         add_liquidity_one_side_precise add_liquidity_one_side_precise2 cancel_limit_order claim_fee claim_fee2
         claim_reward claim_reward2 close_bin_array close_limit_order_if_empty close_position close_position2
         close_position_if_empty close_preset_parameter close_preset_parameter2 close_token_badge
-        close_claim_fee_operator_account close_operator_account create_operator_account decrease_position_length fund_reward go_to_a_bin increase_oracle_length
-        increase_position_length increase_position_length2 initialize_bin_array initialize_bin_array_bitmap_extension
-        initialize_customizable_permissionless_lb_pair initialize_customizable_permissionless_lb_pair2
-        initialize_lb_pair initialize_lb_pair2 initialize_permission_lb_pair initialize_position initialize_position2
-        initialize_position_by_operator initialize_position_pda initialize_preset_parameter initialize_reward
-        initialize_token_badge migrate_bin_array migrate_position place_limit_order rebalance_liquidity remove_all_liquidity remove_liquidity
-        remove_liquidity2 remove_liquidity_by_range remove_liquidity_by_range2 set_activation_point set_pair_status
-        set_pair_status_permissionless set_permissionless_operation_bits set_pre_activation_duration set_pre_activation_swap_address
-        update_base_fee_parameters update_dynamic_fee_parameters update_fees_and_reward2 update_fees_and_rewards
-        update_position_operator update_reward_duration update_reward_funder withdraw_ineligible_reward
-        withdraw_protocol_fee zap_protocol_fee""",
+        close_claim_fee_operator_account close_operator_account create_operator_account decrease_position_length
+        fund_reward go_to_a_bin increase_oracle_length increase_position_length increase_position_length2
+        initialize_bin_array initialize_bin_array_bitmap_extension initialize_customizable_permissionless_lb_pair
+        initialize_customizable_permissionless_lb_pair2 initialize_lb_pair initialize_lb_pair2
+        initialize_permission_lb_pair initialize_position initialize_position2 initialize_position_by_operator
+        initialize_position_pda initialize_preset_parameter initialize_reward initialize_token_badge
+        migrate_bin_array migrate_position place_limit_order rebalance_liquidity remove_all_liquidity
+        remove_liquidity remove_liquidity2 remove_liquidity_by_range remove_liquidity_by_range2 set_activation_point
+        set_pair_status set_pair_status_permissionless set_permissionless_operation_bits set_pre_activation_duration
+        set_pre_activation_swap_address update_base_fee_parameters update_dynamic_fee_parameters
+        update_fees_and_reward2 update_fees_and_rewards update_position_operator update_reward_duration
+        update_reward_funder withdraw_ineligible_reward withdraw_protocol_fee zap_protocol_fee""",
 }
 
 #: swapBaseIn, swapBaseOut and their second versions, of the seventeen and more of AMM v4.
