@@ -19,7 +19,8 @@ _SWAPS: dict[bytes, str] = {
 
 _OTHERS: dict[bytes, str] = {
     WHIRLPOOL: """close_bundled_position close_position close_position_with_token_extensions collect_fees
-        collect_fees_v2 collect_protocol_fees collect_protocol_fees_v2 collect_reward collect_reward_v2 decrease_liquidity
+        collect_fees_v2 collect_protocol_fees collect_protocol_fees_v2 collect_reward collect_reward_v2
+        decrease_liquidity
         decrease_liquidity_v2 delete_position_bundle increase_liquidity increase_liquidity_v2 initialize_config
         initialize_config_extension initialize_dynamic_tick_array initialize_fee_tier initialize_pool
         initialize_pool_v2 initialize_position_bundle initialize_position_bundle_with_metadata initialize_reward
