@@ -47,7 +47,15 @@ class LbPairAccount:
     vault_a: bytes
     vault_b: bytes
     has_rewards: bool
+    liquid_arrays: int
     activation_point: int
+
+    def array_is_empty(self, index: int) -> bool:
+        """True if the pair's own bitmap says that the bin array ``index`` holds nothing.
+
+        The bitmap covers arrays -512 to 511 (bit ``index + 512`` of ``liquid_arrays``); of others it says nothing.
+        """
+        return -512 <= index < 512 and not self.liquid_arrays >> (index + 512) & 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +87,10 @@ def decode_pair(data: bytes) -> LbPairAccount:
     for _ in range(2):
         rewards.append(read.key())
         read.skip(32 * 2 + 8 * 2 + 16 + 8 * 2)
-    # Oracle, bitmap, update time, padding, pre-activation address, base key.
-    read.skip(32 + 8 * 16 + 8 + 32 + 32 * 2)
+    read.skip(32)
+    bitmap = read.uint(128)
+    # Update time, padding, pre-activation address, base key.
+    read.skip(8 + 32 + 32 * 2)
     point = read.u64()
     read.require(0 < step <= 10_000, f"bin step is {step}")
     read.require(power <= 9, f"base fee power is {power}")
@@ -104,6 +114,7 @@ def decode_pair(data: bytes) -> LbPairAccount:
         vault_a=vault_a,
         vault_b=vault_b,
         has_rewards=any(any(mint) for mint in rewards),
+        liquid_arrays=bitmap,
         activation_point=point,
     )
 

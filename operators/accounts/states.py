@@ -82,22 +82,28 @@ def raydium_cpmm_state(
 
 
 def dlmm_state(pair: LbPairAccount, arrays: Iterable[BinArrayAccount]) -> DlmmState:
-    """A DLMM pair with all bins of ``arrays``; nothing is known beyond the unbroken run of arrays around the price.
+    """A DLMM pair with all bins of ``arrays``.
 
-    Raises AccountError (value) if the array of the active bin is not among them.
+    Known is the unbroken run around the price of arrays that are given or that the pair's bitmap says are empty.
+    Raises AccountError (value) if the array of the active bin is neither.
     """
     held = {array.index: array for array in arrays}
+
+    def known(index: int) -> bool:
+        return index in held or pair.array_is_empty(index)
+
     low = high = pair.active_id // BINS_PER_ARRAY
-    if low not in held:
+    if not known(low):
         raise AccountError(f"the bin array {low} of the active bin {pair.active_id} is missing", reason="value")
-    while low - 1 in held:
+    while known(low - 1):
         low -= 1
-    while high + 1 in held:
+    while known(high + 1):
         high += 1
     bins = {
         index * BINS_PER_ARRAY + place: found
-        for index in range(low, high + 1)
-        for place, found in enumerate(held[index].bins)
+        for index, array in held.items()
+        if low <= index <= high
+        for place, found in enumerate(array.bins)
         if found.amount_a or found.amount_b or found.open_order or found.processed_order
     }
     return state_of(
