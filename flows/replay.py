@@ -46,6 +46,8 @@ _ORDER = (
 )
 #: What differs between two runs of one window.
 _RUN_COLUMNS = ("run_id",)
+#: The input, and envelopes around other results (which name the run inside).
+_NOT_RESULTS = ("mevflow.v1.Swap", "mevflow.v1.RealtimeMessage")
 
 
 class WindowSettings(Settings):
@@ -93,7 +95,7 @@ class WindowSink(Sink):
         if self._inner is not None:
             self._inner.write(kept)
         message = batch.schema.metadata[b"message"].decode()
-        if message != "mevflow.v1.Swap":  # the input, not a result
+        if message not in _NOT_RESULTS:
             self._rows.setdefault(message, []).append(kept)
 
     def snapshot(self) -> bytes:

@@ -77,6 +77,7 @@ def decisions(
         "arm_scores": _lists(starts, pa.array(scores.T[eligible]), "arm_scores"),
         "logic_version": np.full(count, LOGIC_VERSION, np.uint64),
         "expected_profit_usd": opportunities.column("net_profit_usd"),
+        "pools": _pools(opportunities.column("legs")),
     }
     for name in DECISION.names:
         if name not in columns:
@@ -212,6 +213,13 @@ def _batch(columns: Mapping[str, Any], schema: pa.Schema) -> pa.RecordBatch:
         for field, value in ((field, columns[field.name]) for field in schema)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _pools(legs: pa.ListArray) -> pa.ListArray:
+    """The pools of each row's legs."""
+    lengths = legs.value_lengths().to_numpy()
+    starts = np.concatenate(([0], lengths.cumsum())).astype(np.int32)
+    return _lists(starts, legs.flatten().field("pool"), "pools")
 
 
 def _lists(starts: np.ndarray, values: pa.Array, name: str) -> pa.ListArray:

@@ -47,7 +47,7 @@ class ArbitrageDetect(Stage):
         stops. prices : PriceTick rows. pools : the updates, in order. swaps : the swaps, in order.
     errors : rows that cannot be what they say (no pool, wrong widths, an unknown pool that tells too little).
 
-    An event is a swap or an update. Rows of one stretch come out as pools, swaps, opportunities, prices.
+    An event is a swap or an update. Rows of one stretch come out as swaps, pools, opportunities, prices.
     """
 
     use = "arbitrage.detect"
@@ -83,10 +83,8 @@ class ArbitrageDetect(Stage):
 
     def _detect(self, stretch: Stretch) -> Iterator[tuple[str, pa.RecordBatch]]:
         events = read(stretch, self._market, self.context)
-        for port in ("updates", "swaps"):
-            name = "pools" if port == "updates" else port
-            if self.context.wants(name) and (ordered := events.ordered(port)).num_rows:
-                yield name, ordered
+        if self.context.wants("swaps") and (swaps := events.ordered("swaps")).num_rows:
+            yield "swaps", swaps
         found = self._reporter.begin(events)
         for begin, end in events.runs():
             if events.is_update(begin):
@@ -98,6 +96,8 @@ class ArbitrageDetect(Stage):
                 found.touched(touched)
                 found.take(begin, done, _canonical(self._market, hits, states))
                 begin = done
+        if self.context.wants("pools") and (updates := events.ordered("updates")).num_rows:
+            yield "pools", updates
         if found.opportunities.rows:
             yield "opportunities", found.opportunities.batch()
         prices = self._market.take_prices()

@@ -80,7 +80,7 @@ class Opportunity(_message.Message):
     def __init__(self, opportunity_id: _Optional[bytes] = ..., topology: _Optional[str] = ..., run_id: _Optional[str] = ..., chain: _Optional[_Union[_market_pb2.Chain, str]] = ..., slot: _Optional[int] = ..., tx_index: _Optional[int] = ..., ix_index: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., legs: _Optional[_Iterable[_Union[Leg, _Mapping]]] = ..., mint: _Optional[bytes] = ..., amount_in: _Optional[bytes] = ..., amount_out: _Optional[bytes] = ..., gross_profit: _Optional[bytes] = ..., net_profit: _Optional[bytes] = ..., cost: _Optional[bytes] = ..., gross_profit_usd: _Optional[float] = ..., net_profit_usd: _Optional[float] = ..., log_rate: _Optional[float] = ..., late: _Optional[bool] = ..., new_episode: _Optional[bool] = ..., opened_slot: _Optional[int] = ..., ordinal: _Optional[int] = ..., opened_us: _Optional[int] = ..., path: _Optional[str] = ..., logic_version: _Optional[int] = ..., closed: _Optional[bool] = ...) -> None: ...
 
 class Decision(_message.Message):
-    __slots__ = ("decision_id", "opportunity_id", "topology", "run_id", "chain", "slot", "timestamp_us", "features", "arms", "arm", "propensity", "policy", "policy_version", "model_version", "seed", "tip_share", "tip", "score", "arm_propensities", "arm_scores", "logic_version", "tx_index", "ix_index", "mint", "expected_profit_usd")
+    __slots__ = ("decision_id", "opportunity_id", "topology", "run_id", "chain", "slot", "timestamp_us", "features", "arms", "arm", "propensity", "policy", "policy_version", "model_version", "seed", "tip_share", "tip", "score", "arm_propensities", "arm_scores", "logic_version", "tx_index", "ix_index", "mint", "expected_profit_usd", "pools")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     OPPORTUNITY_ID_FIELD_NUMBER: _ClassVar[int]
     TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
@@ -106,6 +106,7 @@ class Decision(_message.Message):
     IX_INDEX_FIELD_NUMBER: _ClassVar[int]
     MINT_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_PROFIT_USD_FIELD_NUMBER: _ClassVar[int]
+    POOLS_FIELD_NUMBER: _ClassVar[int]
     decision_id: bytes
     opportunity_id: bytes
     topology: str
@@ -131,7 +132,8 @@ class Decision(_message.Message):
     ix_index: int
     mint: bytes
     expected_profit_usd: float
-    def __init__(self, decision_id: _Optional[bytes] = ..., opportunity_id: _Optional[bytes] = ..., topology: _Optional[str] = ..., run_id: _Optional[str] = ..., chain: _Optional[_Union[_market_pb2.Chain, str]] = ..., slot: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., features: _Optional[_Iterable[float]] = ..., arms: _Optional[_Iterable[str]] = ..., arm: _Optional[str] = ..., propensity: _Optional[float] = ..., policy: _Optional[str] = ..., policy_version: _Optional[int] = ..., model_version: _Optional[int] = ..., seed: _Optional[int] = ..., tip_share: _Optional[float] = ..., tip: _Optional[bytes] = ..., score: _Optional[float] = ..., arm_propensities: _Optional[_Iterable[float]] = ..., arm_scores: _Optional[_Iterable[float]] = ..., logic_version: _Optional[int] = ..., tx_index: _Optional[int] = ..., ix_index: _Optional[int] = ..., mint: _Optional[bytes] = ..., expected_profit_usd: _Optional[float] = ...) -> None: ...
+    pools: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, decision_id: _Optional[bytes] = ..., opportunity_id: _Optional[bytes] = ..., topology: _Optional[str] = ..., run_id: _Optional[str] = ..., chain: _Optional[_Union[_market_pb2.Chain, str]] = ..., slot: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., features: _Optional[_Iterable[float]] = ..., arms: _Optional[_Iterable[str]] = ..., arm: _Optional[str] = ..., propensity: _Optional[float] = ..., policy: _Optional[str] = ..., policy_version: _Optional[int] = ..., model_version: _Optional[int] = ..., seed: _Optional[int] = ..., tip_share: _Optional[float] = ..., tip: _Optional[bytes] = ..., score: _Optional[float] = ..., arm_propensities: _Optional[_Iterable[float]] = ..., arm_scores: _Optional[_Iterable[float]] = ..., logic_version: _Optional[int] = ..., tx_index: _Optional[int] = ..., ix_index: _Optional[int] = ..., mint: _Optional[bytes] = ..., expected_profit_usd: _Optional[float] = ..., pools: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class Outcome(_message.Message):
     __slots__ = ("decision_id", "opportunity_id", "chain", "slot", "timestamp_us", "kind", "reward_usd", "realized_profit", "evidence", "topology", "run_id", "arm", "propensity")
