@@ -28,6 +28,20 @@ def test_recorded_camelot() -> None:
     assert uniswap_v2.quote_exact_in(state, False, int(amount)).amount_out == value
 
 
+@pytest.mark.parametrize(
+    ("venue", "calls"), [("pancakeswap_v2", "get_amounts_out"), ("aerodrome_v2", "get_amount_out")]
+)
+def test_recorded_forks(venue: str, calls: str) -> None:
+    pool = degenbot(f"{venue}_state")
+    fee, split = (pool["fee_raw"], True) if "fee_raw" in pool else (pool["fee_numer"], False)
+    state = PairState(pool["reserves_token0"], pool["reserves_token1"], fee, fee, 10_000, split)
+    recorded = results(f"{venue}_{calls}")
+    assert len(recorded) >= 24
+    for (_, _, pair, amount), value in recorded:
+        a_to_b = pair.startswith(pool["token0"]["symbol"])
+        assert uniswap_v2.quote_exact_in(state, a_to_b, int(amount)).amount_out == value
+
+
 def keeps_product(state: PairState, a_to_b: bool, amount_in: int, amount_out: int) -> bool:
     """The check of ``UniswapV2Pair.swap``: balances less the fee hold at least the product."""
     x, y = (state.reserve_a, state.reserve_b) if a_to_b else (state.reserve_b, state.reserve_a)

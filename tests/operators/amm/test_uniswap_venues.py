@@ -56,6 +56,15 @@ def test_recorded_v4_quotes() -> None:
     assert reverted == 16
 
 
+def test_recorded_aerodrome_v3_quotes() -> None:
+    """A fork with v3's arithmetic and another fee; one recorded call timed out and has no value."""
+    state = pool("aerodrome_v3_state")
+    recorded = [call for call in results("aerodrome_v3_quotes") if call[1] is not None]
+    assert len(recorded) == 25
+    for (_, _, pair, amount), value in recorded:
+        assert uniswap_v3_venue.quote_exact_in(state, pair == "cbETH->WETH", int(amount)).amount_out == value
+
+
 def test_v4_fees_add_up() -> None:
     assert uniswap_v4.swap_fee(500, 0) == 500
     assert uniswap_v4.swap_fee(3_000, 1_000) == 3_997
