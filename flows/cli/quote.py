@@ -26,8 +26,9 @@ def command() -> None:
 def check(snapshot: Path, quotes: Path, as_json: bool) -> None:
     """Quote every case of QUOTES on the pools of SNAPSHOT (pubkey,base64 lines) and compare.
 
-    A case with "amountIn" and "amountOut" is exact-in unless it says "exactOut" or "amountIsInput": false. It is
-    equal when both the amount and, where recorded, the fee are; it is skipped when the file records an error.
+    A case with "amountIn" and "amountOut" is exact-in unless it says "exactOut": true, "exactIn": false or
+    "amountIsInput": false. It is equal when both the amount and, where recorded, the fee are; it is skipped when
+    the file records an error.
     """
     import base58
 
@@ -84,7 +85,7 @@ def _difference(state: Any, case: dict[str, Any]) -> str:
     from operators.amm import whirlpool_quoter
     from operators.amm.concentrated import AmmError
 
-    exact_in = not case.get("exactOut", False) and case.get("amountIsInput", True)
+    exact_in = not case.get("exactOut", False) and case.get("exactIn", True) and case.get("amountIsInput", True)
     try:
         if exact_in:
             quote = whirlpool_quoter.quote_exact_in(state, case["aToB"], int(case["amountIn"]))
