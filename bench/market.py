@@ -1,7 +1,7 @@
 """A synthetic market: concentrated pools over pairs of a power law, swaps with Zipf activity. Synthetic, and called so.
 
 Prices of a pair's pools stay within the fees of each other, but for a share of the swaps (``shock_rate``) that leave
-a gap: those are the opportunities.
+a gap above them: those are the opportunities. The next swap is on the same pool and closes the gap, as on chain.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Market:
 
     pools: int = 500
     seed: int = 7
-    shock_rate: float = 0.01
+    shock_rate: float = 0.0005
     zipf: float = 1.1
     fee_pips: int = 2500
 
     def _layout(self) -> tuple[NDArray[np.int64], list[bytes], list[tuple[bytes, bytes]], NDArray[np.float64]]:
         """Pair of each pool, pool keys, mints of each pair, log price of each pair (raw B per raw A)."""
         rng = np.random.default_rng(self.seed)
-        tokens = max(2, self.pools // 6)
+        tokens = max(2, self.pools // 3)
         mints = [_key("mint", i) for i in range(tokens)]
         usd = rng.uniform(-3, 3, tokens)
         pairs = [(SOL, USDC)] + [(m, USDC) for m in mints] + [(m, SOL) for m in mints]
@@ -91,10 +91,10 @@ class Market:
             index = np.arange(start, start + rows)
             pool = rng.choice(self.pools, rows, p=weight)
             noise = rng.uniform(-0.4 * fee, 0.4 * fee, rows)
-            shocked = rng.random(rows) < self.shock_rate
-            noise[shocked] = rng.choice([-1.0, 1.0], int(shocked.sum())) * rng.uniform(
-                3 * fee, 5 * fee, int(shocked.sum())
-            )
+            shocked = np.flatnonzero(rng.random(rows - 1) < self.shock_rate)
+            shocked = shocked[np.diff(shocked, prepend=-2) > 1]  # a gap is closed before the next one opens
+            noise[shocked] = rng.choice([-1.0, 1.0], len(shocked)) * rng.uniform(2.5 * fee, 3 * fee, len(shocked))
+            pool[shocked + 1] = pool[shocked]
             state = _prices(log_price[pair[pool]] + noise)
             a_to_b = rng.random(rows) < 0.5
             take = pa.array(pool)

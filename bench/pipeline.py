@@ -1,6 +1,6 @@
 """Kafka -> decode -> detect -> ClickHouse, beside a raw consume loop, the same job on Faust and on plain Bytewax.
 
-Everything reads the same topic (8 partitions, synthetic swaps of about 310 bytes, one per cent of them leaving a gap)
+Everything reads the same topic (8 partitions, synthetic swaps of about 310 bytes; about one opportunity row in a hundred swaps)
 with the broker on the same machine. Each contender runs in a process of its own, one after the other.
 """
 
@@ -134,6 +134,11 @@ def _topology(
     done = sum(stop.values()) - sum(a for a, _ in swaps.values())
     rate = done / (status["updated_s"] - status["first_row_s"])
     if figures is not None:
+        found = status["nodes"].get("found")
+        if found is not None:
+            rows = status["nodes"]["history"]["rows_in"] if variant == "detect" else 0
+            if rows:
+                figures.append(_figure("opportunity rows", rows / done, None, None, "a message"))
         figures.append(_figure(f"{variant}: messages", rate, "raw consume()+value() loop", raw))
         for node, counts in status["nodes"].items():
             if counts["busy_s"] > 0.02:

@@ -38,8 +38,3 @@ def words(column: pa.BinaryArray, width: int, wrong: NDArray[np.bool_]) -> tuple
         data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.zeros(0, np.uint8)
         _spread(offsets, data, width, out, length, wrong)
     return out, length
-
-
-def integer(words: Words) -> int:
-    """The unsigned integer of little-endian words."""
-    return int.from_bytes(words.astype("<u8").tobytes(), "little")

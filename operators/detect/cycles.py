@@ -1,7 +1,8 @@
-"""From a hit of the kernel to a sized cycle: canonical start, legs with their exact states, amounts in integers."""
+"""From hits of the kernel to sized cycles: canonical start, legs with their exact states."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,7 @@ from numpy.typing import NDArray
 
 from operators.amm.concentrated import ConcentratedState
 from operators.amm.uniswap_v2 import PairState
-from operators.detect.book import KIND_CONCENTRATED_X64, KIND_CONSTANT_PRODUCT, Book, PoolInfo
-from operators.detect.columns import integer
+from operators.detect.book import KIND_CONCENTRATED_X64, KIND_CONSTANT_PRODUCT, Book
 from operators.detect.sizing import ConcentratedLeg, Leg, ReservesLeg, known_stretch
 
 #: A directed cycle: (pool, goes from token A to token B) a leg, in canonical rotation.
@@ -19,68 +19,116 @@ Cycle = tuple[tuple[int, bool], ...]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A cycle that screens above zero after an event, and its legs' states at that moment, in the cycle's rotation."""
+    """A cycle that screens above zero after an event. ``turn`` says which of the hit's legs each of its legs is."""
 
     event: int
     cycle: Cycle
     rate: float
-    states: list[np.void]
+    hit: int
+    turn: tuple[int, ...]
 
 
-def canonical(book: Book, mints: NDArray[np.void], hit: np.void, states: NDArray[np.void]) -> Found:
-    """Rotate a hit so that it starts with a numeraire, else a hub; ties go to the smaller address.
+class Rotations:
+    """Canonical forms of the kernel's cycles: each is worked out once.
 
-    One cycle thus has one form, whichever of its pools the event was on.
+    A cycle starts with a numeraire, else a hub; ties go to the smaller address. It thus has one form, whichever of its
+    pools the event was on.
     """
-    count = int(hit["legs"])
-    numbers, along = hit["pool"][:count].tolist(), hit["along"][:count].tolist()
-    legs = []
-    for leg in range(count):
-        pool = book.pools[numbers[leg]]
-        a_to_b = bool(along[leg]) != bool(pool["flipped"])
-        start = int(pool["mint_a"] if a_to_b else pool["mint_b"])
-        legs.append((numbers[leg], a_to_b, start))
-    first = min(range(count), key=lambda leg: (int(mints["level"][legs[leg][2]]), book.mints[legs[leg][2]]))
-    turned = [(first + step) % count for step in range(count)]
-    return Found(
-        int(hit["event"]),
-        tuple((legs[leg][0], legs[leg][1]) for leg in turned),
-        float(hit["rate"]),
-        [states[leg] for leg in turned],
-    )
+
+    def __init__(self, book: Book, mints: NDArray[np.void]) -> None:
+        self._book, self._mints = book, mints
+        self._levels: list[int] = mints["level"].tolist()
+        self._known: dict[tuple[int, ...], tuple[Cycle, tuple[int, ...]]] = {}
+
+    def stale(self, book: Book, mints: NDArray[np.void]) -> bool:
+        """Whether the market was replaced, or mints appeared, since."""
+        return book is not self._book or mints is not self._mints
+
+    def found(self, hits: NDArray[np.void]) -> Iterator[Found]:
+        """The hits in canonical form, in the kernel's order."""
+        columns = (hits["event"], hits["legs"], hits["pool"], hits["along"], hits["rate"])
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        for number, (event, legs, pools, along, rate) in enumerate(rows):
+            name = (*pools[:legs], *along[:legs])
+            form = self._known.get(name)
+            if form is None:
+                form = self._known[name] = self._canonical(pools[:legs], along[:legs])
+            yield Found(event, form[0], rate, number, form[1])
+
+    def _canonical(self, pools: list[int], along: list[int]) -> tuple[Cycle, tuple[int, ...]]:
+        book, count = self._book, len(pools)
+        legs, starts = [], []
+        for number, with_pair in zip(pools, along, strict=True):
+            pool = book.pools[number]
+            a_to_b = bool(with_pair) != bool(pool["flipped"])
+            legs.append((number, a_to_b))
+            starts.append(int(pool["mint_a"] if a_to_b else pool["mint_b"]))
+        first = min(range(count), key=lambda leg: (self._levels[starts[leg]], book.mints[starts[leg]]))
+        turn = tuple((first + step) % count for step in range(count))
+        return tuple(legs[leg] for leg in turn), turn
 
 
-def legs_of(book: Book, found: Found) -> list[Leg]:
-    """The legs as the exact venues quote them."""
-    return [
-        _leg(book.info[number], state, a_to_b)
-        for (number, a_to_b), state in zip(found.cycle, found.states, strict=True)
-    ]
+class States:
+    """The legs' states at the moment of each hit, as Python integers; columns are read once a stretch."""
+
+    def __init__(self, book: Book, states: NDArray[np.void]) -> None:
+        self._book = book
+        for name in ("kind", "fee_pips", "tick", "tick_spacing", "known_lower", "known_upper"):
+            setattr(self, f"_{name}", states[name].tolist())
+        for name in ("price", "liquidity", "reserve_a", "reserve_b"):
+            setattr(self, f"_{name}", states[name].tolist())
+
+    _kind: list[list[int]]
+    _fee_pips: list[list[int]]
+    _tick: list[list[int]]
+    _tick_spacing: list[list[int]]
+    _known_lower: list[list[int]]
+    _known_upper: list[list[int]]
+    _price: list[list[list[int]]]
+    _liquidity: list[list[list[int]]]
+    _reserve_a: list[list[list[int]]]
+    _reserve_b: list[list[list[int]]]
+
+    def legs(self, found: Found) -> list[Leg]:
+        """The legs as the exact venues quote them."""
+        hit = found.hit
+        return [
+            self._leg(hit, leg, number, a_to_b) for leg, (number, a_to_b) in zip(found.turn, found.cycle, strict=True)
+        ]
+
+    def _leg(self, hit: int, leg: int, number: int, a_to_b: bool) -> Leg:
+        fee_pips = self._fee_pips[hit][leg]
+        kind = self._kind[hit][leg]
+        if kind == KIND_CONSTANT_PRODUCT:
+            # The fee of a pair is one fraction, whatever its denominator.
+            reserves = _integer(self._reserve_a[hit][leg]), _integer(self._reserve_b[hit][leg])
+            return ReservesLeg(PairState(*reserves, fee_a=fee_pips, fee_b=fee_pips, fee_denominator=1_000_000), a_to_b)
+        tick, spacing = self._tick[hit][leg], self._tick_spacing[hit][leg]
+        low, high = self._known_lower[hit][leg], self._known_upper[hit][leg]
+        near_low, near_high = known_stretch(tick, spacing)
+        if low <= near_high and near_low <= high:  # the known range holds the price: both together are known
+            low, high = min(low, near_low), max(high, near_high)
+        else:
+            low, high = near_low, near_high
+        info = self._book.info[number]
+        ticks, nets = info.ticks.arrays() if info.ticks is not None else ((), ())
+        state = ConcentratedState(
+            sqrt_price=_integer(self._price[hit][leg]),
+            liquidity=_integer(self._liquidity[hit][leg]),
+            tick=tick,
+            fee_pips=fee_pips,
+            tick_spacing=spacing,
+            ticks=ticks,
+            liquidity_net=nets,
+            known_tick_lower=low,
+            known_tick_upper=high,
+        )
+        return ConcentratedLeg(state, a_to_b, 1 << (64 if kind == KIND_CONCENTRATED_X64 else 96))
 
 
-def _leg(info: PoolInfo, pool: np.void, a_to_b: bool) -> Leg:
-    fee_pips = int(pool["fee_pips"])
-    if pool["kind"] == KIND_CONSTANT_PRODUCT:
-        # The fee of a pair is one fraction, whatever its denominator.
-        reserves = integer(pool["reserve_a"]), integer(pool["reserve_b"])
-        return ReservesLeg(PairState(*reserves, fee_a=fee_pips, fee_b=fee_pips, fee_denominator=1_000_000), a_to_b)
-    tick, spacing = int(pool["tick"]), int(pool["tick_spacing"])
-    low, high = int(pool["known_lower"]), int(pool["known_upper"])
-    near_low, near_high = known_stretch(tick, spacing)
-    if low <= near_high and near_low <= high:  # the known range holds the price: both together are known
-        low, high = min(low, near_low), max(high, near_high)
-    else:
-        low, high = near_low, near_high
-    ticks, nets = info.ticks.arrays() if info.ticks is not None else ((), ())
-    state = ConcentratedState(
-        sqrt_price=integer(pool["price"]),
-        liquidity=integer(pool["liquidity"]),
-        tick=tick,
-        fee_pips=fee_pips,
-        tick_spacing=spacing,
-        ticks=ticks,
-        liquidity_net=nets,
-        known_tick_lower=low,
-        known_tick_upper=high,
-    )
-    return ConcentratedLeg(state, a_to_b, 1 << (64 if pool["kind"] == KIND_CONCENTRATED_X64 else 96))
+def _integer(words: list[int]) -> int:
+    """The unsigned integer of little-endian 64-bit words."""
+    value = 0
+    for word in reversed(words):
+        value = value << 64 | word
+    return value

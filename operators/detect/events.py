@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from operators.codec import ERRORS, codec
+from operators.codec import COORDINATES, ERRORS, codec
 from operators.detect.columns import Words, words
-from operators.detect.rows import Columns
 from operators.merge import Stretch
 from operators.stage import StageContext
 
@@ -24,6 +24,38 @@ PORTS = ("updates", "swaps")
 UPDATES, SWAPS = 0, 1
 _AMOUNTS = {"sqrt_price_x64": 16, "sqrt_price_x96": 20, "liquidity": 16, "reserve_a": 16, "reserve_b": 16}
 _CHECKED = ("amount_in", "amount_out")
+#: What an event says of itself.
+EVENT_FIELDS = ("chain", "slot", "tx_index", "ix_index", "timestamp_us")
+
+
+class DeadLetters:
+    """Rows for the ``errors`` port."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, Any]] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, **values: Any) -> None:
+        """One row, every column named."""
+        self._rows.append(values)
+
+    def batch(self) -> pa.RecordBatch:
+        """All rows, in order."""
+        return pa.RecordBatch.from_pylist(self._rows, schema=ERRORS)
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where an event stands in chain order, and its pool's number (-1: rejected)."""
+
+    chain: int
+    slot: int
+    tx_index: int
+    ix_index: int
+    timestamp_us: int
+    pool: int
 
 
 class Events:
@@ -31,8 +63,9 @@ class Events:
 
     def __init__(self, stretch: Stretch) -> None:
         self.updates, self.swaps = stretch.batches
+        self._places = [[batch.column(name).to_numpy() for name in EVENT_FIELDS] for batch in stretch.batches]
         self.source, self.row, self.late = stretch.source, stretch.row, stretch.late
-        self.errors = Columns(ERRORS)
+        self.errors = DeadLetters()
         rows = self.swaps.num_rows
         #: The number of each swap's pool; -2: the row is in ``errors``.
         self.pool: NDArray[np.int32] = np.full(rows, -1, np.int32)
@@ -73,6 +106,31 @@ class Events:
         if len(rows) == batch.num_rows and (rows[1:] > rows[:-1]).all():
             return batch
         return batch.take(pa.array(rows))
+
+    def at(self, event: int) -> At:
+        """Where an event stands."""
+        source, row = int(self.source[event]), int(self.row[event])
+        pool = self.update_pool.get(event, -1) if source == UPDATES else int(self.pool[row])
+        chain, slot, tx_index, ix_index, time_us = (int(column[row]) for column in self._places[source])
+        return At(chain, slot, tx_index, ix_index, time_us, pool)
+
+    def columns(self, events: list[int]) -> dict[str, pa.Array]:
+        """EVENT_FIELDS and coordinates of ``events``, as columns."""
+        source, row = self.source[events], self.row[events]
+        names = [*EVENT_FIELDS, *COORDINATES.names]
+        parts = [
+            batch.select(names).take(pa.array(row[source == at])) for at, batch in enumerate((self.updates, self.swaps))
+        ]
+        if all(part.num_rows for part in parts):
+            whole = pa.Table.from_batches(parts).unify_dictionaries().combine_chunks()
+            back = np.empty(len(events), np.int64)
+            back[np.concatenate([np.flatnonzero(source == UPDATES), np.flatnonzero(source == SWAPS)])] = np.arange(
+                len(events)
+            )
+            taken = whole.take(pa.array(back))
+            return {name: taken.column(name).combine_chunks() for name in names}
+        part = parts[SWAPS] if parts[SWAPS].num_rows else parts[UPDATES]
+        return {name: part.column(name) for name in names}
 
     def batch_of(self, event: int) -> tuple[pa.RecordBatch, int]:
         """The input batch and the row of an event."""

@@ -2,74 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import xxhash
 from numpy.typing import NDArray
 
-from operators.codec import COORDINATES
 from operators.detect.control import Policy
-from operators.detect.cycles import Cycle, Found, legs_of
+from operators.detect.cycles import Cycle, Found, Rotations, States
 from operators.detect.episodes import Episodes, Open
 from operators.detect.events import Events
 from operators.detect.market import Market
-from operators.detect.rows import OPPORTUNITY, PRICE, Columns, i128, u128
+from operators.detect.rows import OpportunityRows, i128, price_batch, u128
 from operators.detect.settings import DetectSettings
 from operators.detect.sizing import size
-from operators.ids import stable_id
+from operators.ids import canonical, stable_id
 from operators.stage import StageContext
 from proto.mevflow.v1 import market_pb2 as market
 
 LOGIC_VERSION = 1
-_EVENT_FIELDS = ("chain", "slot", "tx_index", "ix_index", "timestamp_us")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What stays the same of a cycle. ``key`` is its part of an opportunity's id: pool keys and directions."""
+
+    key: bytes
+    mine: bool  # it belongs to this shard
+    mints: tuple[int, ...]  # that the legs start with
+    legs: dict[str, list[Any]]  # constant columns of the legs
+    no_amounts: dict[str, list[Any]]
 
 
 class Reporter:
-    """Keeps the episodes; makes the rows of one stretch at a time."""
+    """Keeps the episodes and the facts of cycles; makes the rows of one stretch at a time."""
 
     def __init__(self, settings: DetectSettings, context: StageContext, market: Market, policy: Policy) -> None:
         self.settings, self.context, self.market, self.policy = settings, context, market, policy
         self.episodes = Episodes()
+        self._facts: dict[Cycle, Facts] = {}
+        self.rotations = Rotations(market.book, market.mints)
+        self.head = canonical("opportunity", context.topology)
 
     def begin(self, events: Events) -> Report:
         """Start the rows of a stretch."""
+        if self.rotations.stale(self.market.book, self.market.mints):
+            self.rotations = Rotations(self.market.book, self.market.mints)
+            self._facts.clear()
         return Report(self, events)
 
-    def mine(self, cycle: Cycle) -> bool:
-        """Whether the cycle belongs to this shard."""
-        if self.context.shards == 1:
-            return True
-        return stable_id(*self.names(cycle))[0] % self.context.shards == self.context.shard
-
-    def names(self, cycle: Cycle) -> list[bytes | int]:
-        """What a cycle is called in ids: pool keys and directions."""
-        info = self.market.book.info
-        return [part for number, a_to_b in cycle for part in (info[number].key, int(a_to_b))]
+    def facts(self, cycle: Cycle) -> Facts:
+        """The facts of a cycle, worked out once."""
+        known = self._facts.get(cycle)
+        if known is not None:
+            return known
+        book = self.market.book
+        names: list[bytes | int] = []
+        starts, keys, ins, outs, venues = [], [], [], [], []
+        for number, a_to_b in cycle:
+            pool, key = book.pools[number], book.info[number].key
+            source, target = int(pool["mint_a"]), int(pool["mint_b"])
+            if not a_to_b:
+                source, target = target, source
+            names += [key, int(a_to_b)]
+            keys.append(key)
+            starts.append(source)
+            ins.append(book.mints[source][1])
+            outs.append(book.mints[target][1])
+            venues.append(int(pool["venue"]))
+        mine = self.context.shards == 1 or stable_id(*names)[0] % self.context.shards == self.context.shard
+        none = [u128(0)] * len(cycle)
+        facts = self._facts[cycle] = Facts(
+            key=canonical(*names),
+            mine=mine,
+            mints=tuple(starts),
+            legs={"pool": keys, "mint_in": ins, "mint_out": outs, "venue": venues},
+            no_amounts={"amount_in": none, "amount_out": none},
+        )
+        return facts
 
     def prices(self, events: Events, prices: NDArray[np.void]) -> pa.RecordBatch:
         """PriceTick rows of what the kernel recorded."""
-        book, rows = self.market.book, Columns(PRICE)
+        book, mints, pools = self.market.book, prices["mint"].tolist(), prices["pool"].tolist()
         numeraire = {
             book.mints[number][0]: book.mints[number][1]
             for number in np.flatnonzero(self.market.mints["level"] == 0).tolist()
         }
-        for price in prices:
-            batch, row = events.batch_of(int(price["event"]))
-            at = {name: batch.column(name)[row].as_py() for name in _EVENT_FIELDS}
-            mint, pool = int(price["mint"]), int(price["pool"])
-            rows.add(
-                **at,
-                **_coordinates(batch, row),
-                mint=book.mints[mint][1],
-                numeraire=numeraire.get(at["chain"], b""),
-                price=float(price["usd"]) * 10.0 ** self.market.decimals(mint),
-                pool=book.info[pool].key,
-                source="pool",
-            )
-        return rows.batch()
+        scale = {mint: 10.0 ** self.market.decimals(mint) for mint in set(mints)}
+        return price_batch(
+            events,
+            prices["event"],
+            {
+                "mint": [book.mints[mint][1] for mint in mints],
+                "numeraire": [numeraire.get(book.mints[mint][0], b"") for mint in mints],
+                "price": [usd * scale[mint] for usd, mint in zip(prices["usd"].tolist(), mints, strict=True)],
+                "pool": [book.info[pool].key for pool in pools],
+                "source": ["pool"] * len(mints),
+            },
+        )
 
 
 class Report:
@@ -78,122 +111,106 @@ class Report:
     def __init__(self, of: Reporter, events: Events) -> None:
         self._of, self._events = of, events
         self._touched: NDArray[np.bool_] = np.zeros(0, np.bool_)
-        self.opportunities = Columns(OPPORTUNITY)
+        self.opportunities = OpportunityRows()
+
+    def batch(self) -> pa.RecordBatch:
+        """All rows, in order."""
+        context = self._of.context
+        return self.opportunities.batch(self._events, context.topology, context.run_id, LOGIC_VERSION)
 
     def touched(self, touched: NDArray[np.bool_]) -> None:
         """Events of the present run whose pool was part of a paying cycle before."""
         self._touched = touched
 
-    def take(self, begin: int, end: int, hits: Iterable[Found]) -> None:
-        """Events ``begin`` to ``end`` with their hits, which come in event order."""
-        events = self._events
-        by_event = {event: list(group) for event, group in groupby(hits, key=lambda hit: hit.event)}
-        if events.is_update(begin):
+    def take(self, begin: int, end: int, hits: NDArray[np.void], states: NDArray[np.void]) -> None:
+        """Events ``begin`` to ``end`` with the kernel's hits, which come in event order."""
+        by_event = {
+            event: list(group) for event, group in groupby(self._of.rotations.found(hits), key=lambda hit: hit.event)
+        }
+        if self._events.is_update(begin):
             touched = {begin}
         else:
             touched = set((begin + np.flatnonzero(self._touched[begin:end])).tolist())
+        exact = States(self._of.market.book, states)
         for event in sorted(touched | by_event.keys()):
-            self._event(event, by_event.get(event, []))
+            self._event(event, by_event.get(event, []), exact)
 
-    def _event(self, event: int, hits: list[Found]) -> None:
-        of, events = self._of, self._events
+    def _event(self, event: int, hits: list[Found], states: States) -> None:
+        of = self._of
+        at = self._events.at(event)
         paying: set[Cycle] = set()
-        batch, row = events.batch_of(event)
-        at = {name: batch.column(name)[row].as_py() for name in _EVENT_FIELDS}
-        rows: list[tuple[list[bytes | int], dict[str, Any]]] = []
+        rows: list[tuple[Facts, Open, bool, list[int] | None, float]] = []
         for hit in hits:
-            if not of.mine(hit.cycle):
+            facts = of.facts(hit.cycle)
+            if not facts.mine:
                 continue
-            amounts = size(legs_of(of.market.book, hit))
-            if amounts is None or not self._pays(hit.cycle, amounts):
+            amounts = size(states.legs(hit))
+            if amounts is None or not self._pays(facts, amounts):
                 continue
             paying.add(hit.cycle)
-            report = of.episodes.report(hit.cycle, at["slot"], at["timestamp_us"], amounts)
+            report = of.episodes.report(hit.cycle, at.slot, at.timestamp_us, amounts)
             if report is not None:
-                episode, new = report
-                rows.append((of.names(hit.cycle), self._row(episode, new, at, amounts, hit.rate)))
-        pool = events.update_pool.get(event, -1) if events.is_update(event) else int(events.pool[row])
-        for episode in of.episodes.ended(pool, paying):
-            rows.append((of.names(episode.cycle), self._row(episode, False, at, None, 0.0)))
+                rows.append((facts, *report, amounts, hit.rate))
+        rows += [(of.facts(episode.cycle), episode, False, None, 0.0) for episode in of.episodes.ended(at.pool, paying)]
         if not rows:
             return
-        where = _coordinates(batch, row)
-        late = bool(events.late[event])
-        for names, values in sorted(
-            rows, key=lambda each: [part if isinstance(part, bytes) else b"%d" % part for part in each[0]]
-        ):
-            identity = stable_id(
-                "opportunity", of.context.topology, at["chain"], at["slot"], at["tx_index"], at["ix_index"],
-                values["ordinal"], int(values["closed"]), *names,
-            )  # fmt: skip
-            self.opportunities.add(**at, **values, **where, opportunity_id=identity, late=late)
+        head = of.head + canonical(at.chain, at.slot, at.tx_index, at.ix_index)
+        for facts, episode, new, amounts, rate in sorted(rows, key=lambda row: row[0].key):
+            ordinal = episode.rows + (amounts is None)
+            identity = xxhash.xxh3_128_digest(head + canonical(ordinal, int(amounts is None)) + facts.key)
+            self._add(event, identity, facts, episode, ordinal, new, amounts, rate, at.chain)
 
-    def _start_mint(self, cycle: Cycle) -> int:
-        number, a_to_b = cycle[0]
-        return int(self._of.market.book.pools[number]["mint_a" if a_to_b else "mint_b"])
-
-    def _pays(self, cycle: Cycle, amounts: list[int]) -> bool:
+    def _pays(self, facts: Facts, amounts: list[int]) -> bool:
         least = self._of.policy.min_profit_usd
-        usd = self._of.market.usd(self._start_mint(cycle))
-        return least == 0 or (amounts[-1] - amounts[0]) * usd >= least
+        return least == 0 or (amounts[-1] - amounts[0]) * self._of.market.usd(facts.mints[0]) >= least
 
-    def _cost(self, chain: int, mint: int) -> int:
+    def _cost(self, chain: int, usd: float) -> int:
         """What an attempt costs in raw units of the cycle's mint; 0 where the native token has no price."""
         settings, of = self._of.settings, self._of
         native_raw = settings.cost_lamports if chain == market.CHAIN_SOLANA else settings.cost_wei
-        usd = of.market.usd(mint)
-        if not native_raw or not usd:
-            return 0
-        return int(native_raw * of.market.usd_native(chain) / usd)
+        return int(native_raw * of.market.usd_native(chain) / usd) if native_raw and usd else 0
 
-    def _row(
-        self, episode: Open, new: bool, at: dict[str, Any], amounts: list[int] | None, rate: float
-    ) -> dict[str, Any]:
-        of, cycle = self._of, episode.cycle
-        book = of.market.book
-        mints = []
-        for number, a_to_b in cycle:
-            pool = book.pools[number]
-            pair = (int(pool["mint_a"]), int(pool["mint_b"]))
-            mints.append(pair if a_to_b else pair[::-1])
-        start = mints[0][0]
-        symbols = [of.market.symbol(source, number) for (source, _), (number, _) in zip(mints, cycle, strict=True)]
-        flows = amounts or [0] * (len(cycle) + 1)
-        gross = flows[-1] - flows[0]
-        cost = self._cost(at["chain"], start) if amounts else 0
-        usd = of.market.usd(start)
-        return {
-            "topology": of.context.topology,
-            "run_id": of.context.run_id,
-            "legs": [
-                {
-                    "pool": book.info[number].key,
-                    "mint_in": book.mints[source][1],
-                    "mint_out": book.mints[target][1],
-                    "amount_in": u128(flows[leg]),
-                    "amount_out": u128(flows[leg + 1]),
-                    "venue": int(book.pools[number]["venue"]),
-                }
-                for leg, ((number, _), (source, target)) in enumerate(zip(cycle, mints, strict=True))
-            ],
-            "mint": book.mints[start][1],
-            "amount_in": u128(flows[0]),
-            "amount_out": u128(flows[-1]),
-            "gross_profit": i128(gross),
-            "net_profit": i128(gross - cost),
-            "cost": u128(cost),
-            "gross_profit_usd": gross * usd,
-            "net_profit_usd": (gross - cost) * usd,
-            "log_rate": rate,
-            "new_episode": new,
-            "opened_slot": episode.opened_slot,
-            "opened_us": episode.opened_us,
-            "ordinal": episode.rows if amounts else episode.rows + 1,
-            "path": " > ".join([*symbols, symbols[0]]),
-            "logic_version": LOGIC_VERSION,
-            "closed": amounts is None,
-        }
-
-
-def _coordinates(batch: pa.RecordBatch, row: int) -> dict[str, Any]:
-    return {name: batch.column(name)[row].as_py() for name in COORDINATES.names}
+    def _add(
+        self,
+        event: int,
+        identity: bytes,
+        facts: Facts,
+        episode: Open,
+        ordinal: int,
+        new: bool,
+        amounts: list[int] | None,
+        rate: float,
+        chain: int,
+    ) -> None:
+        known = self._of.market
+        usd = known.usd(facts.mints[0])
+        symbols = [known.symbol(mint, leg[0]) for mint, leg in zip(facts.mints, episode.cycle, strict=True)]
+        if amounts is None:
+            first, last, cost, flows = 0, 0, 0, facts.no_amounts
+        else:
+            raw = [u128(amount) for amount in amounts]
+            first, last, cost = amounts[0], amounts[-1], self._cost(chain, usd)
+            flows = {"amount_in": raw[:-1], "amount_out": raw[1:]}
+        gross = last - first
+        self.opportunities.add(
+            event,
+            {
+                "opportunity_id": identity,
+                "mint": facts.legs["mint_in"][0],
+                "amount_in": u128(first),
+                "amount_out": u128(last),
+                "gross_profit": i128(gross),
+                "net_profit": i128(gross - cost),
+                "cost": u128(cost),
+                "gross_profit_usd": gross * usd,
+                "net_profit_usd": (gross - cost) * usd,
+                "log_rate": rate,
+                "new_episode": new,
+                "opened_slot": episode.opened_slot,
+                "ordinal": ordinal,
+                "opened_us": episode.opened_us,
+                "path": " > ".join([*symbols, symbols[0]]),
+                "closed": amounts is None,
+            },
+            {**facts.legs, **flows},
+        )

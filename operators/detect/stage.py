@@ -6,13 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from operators.codec import ERRORS, codec
 from operators.detect.control import Policy
-from operators.detect.cycles import canonical
 from operators.detect.events import PORTS, read
 from operators.detect.market import Market, MarketState
 from operators.detect.reporter import Reporter
@@ -89,21 +86,21 @@ class ArbitrageDetect(Stage):
         for begin, end in events.runs():
             if events.is_update(begin):
                 hits, states = self._market.update(events, begin)
-                found.take(begin, end, _canonical(self._market, hits, states))
+                found.take(begin, end, hits, states)
                 continue
             while begin < end:
                 done, hits, states, touched = self._market.swaps(events, begin, end)
                 found.touched(touched)
-                found.take(begin, done, _canonical(self._market, hits, states))
+                found.take(begin, done, hits, states)
                 begin = done
         if self.context.wants("pools") and (updates := events.ordered("updates")).num_rows:
             yield "pools", updates
-        if found.opportunities.rows:
-            yield "opportunities", found.opportunities.batch()
+        if len(found.opportunities):
+            yield "opportunities", found.batch()
         prices = self._market.take_prices()
         if len(prices) and self.context.wants("prices"):
             yield "prices", self._reporter.prices(events, prices)
-        if events.errors.rows:
+        if len(events.errors):
             yield "errors", events.errors.batch()
 
     def on_control(self, command: Command) -> Ack | None:
@@ -134,7 +131,3 @@ class ArbitrageDetect(Stage):
         self._merge.restore(saved.merge)
         self._market.restore(saved.market)
         self._reporter.episodes.restore(saved.episodes)
-
-
-def _canonical(market: Market, hits: NDArray[np.void], states: NDArray[np.void]) -> Iterator[Any]:
-    return (canonical(market.book, market.mints, hit, state) for hit, state in zip(hits, states, strict=True))
