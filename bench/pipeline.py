@@ -1,7 +1,7 @@
 """Kafka -> decode -> detect -> ClickHouse, beside a raw consume loop, the same job on Faust and on plain Bytewax.
 
-Everything reads the same topic (8 partitions, synthetic swaps of about 310 bytes; about one opportunity row in a hundred swaps)
-with the broker on the same machine. Each contender runs in a process of its own, one after the other.
+Everything reads the same topic (8 partitions, synthetic swaps of about 310 bytes; about one opportunity row in a
+hundred swaps) with the broker on the same machine. Each contender runs in a process of its own, one after the other.
 """
 
 from __future__ import annotations

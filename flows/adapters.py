@@ -51,16 +51,18 @@ class SourceAdapter(FixedPartitionedSource[Envelope, bytes]):
         return [_KEY]
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _SourcePart:
-        source = self._make()
-        source.open(resume_state)
-        self._meter.opened(self._node)
-        return _SourcePart(source, self._drain, self._meter, self._node)
+        return _SourcePart(self._make(), resume_state, self._drain, self._meter, self._node)
 
 
 class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
-    def __init__(self, source: Source, drain: threading.Event, meter: Meter, node: str) -> None:
-        self._source, self._drain, self._meter, self._node = source, drain, meter, node
-        self._ended = False
+    """Opens its source at the first poll, not when it is built: Bytewax times each source's epochs from there.
+
+    Two sources whose epochs begin apart wait for each other at the end of every epoch, for as long as they are apart.
+    """
+
+    def __init__(self, source: Source, state: bytes | None, drain: threading.Event, meter: Meter, node: str) -> None:
+        self._source, self._state, self._drain, self._meter, self._node = source, state, drain, meter, node
+        self._open = self._ended = False
         self._wake: datetime | None = None
         self._last_snapshot: bytes | None = None
 
@@ -68,6 +70,10 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
         self._meter.tick()
         if self._drain.is_set() or self._ended:
             raise StopIteration
+        if not self._open:
+            self._source.open(self._state)
+            self._open = True
+            self._meter.opened(self._node)
         with self._meter.busy(self._node):
             poll = self._source.poll()
         self._ended = poll.ended
@@ -86,7 +92,9 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
     def next_awake(self) -> datetime | None:
         return self._wake
 
-    def snapshot(self) -> bytes:
+    def snapshot(self) -> bytes | None:  # type: ignore[override]
+        if not self._open:
+            return self._state
         # The snapshot before this one is durable by now: only that is told to the consumer group.
         if self._last_snapshot is not None:
             self._source.committed(self._last_snapshot)
@@ -94,7 +102,8 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
         return self._last_snapshot
 
     def close(self) -> None:
-        self._source.close()
+        if self._open:
+            self._source.close()
 
 
 class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):

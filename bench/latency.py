@@ -1,0 +1,175 @@
+"""From an event's send to its decision's arrival, through Kafka twice, at a steady rate.
+
+A producer in its own process sends synthetic swaps at the rate and notes when each chunk was handed to Kafka; a
+consumer in its own process reads ``mev-decisions`` and notes when each arrived. Both use the machine's one clock. What
+lies between is Kafka, source, decode, detection, decision and Kafka again; with broker and clients on the same two
+cores.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from bench.market import FIRST_SLOT, SWAPS_A_SLOT, Market
+from bench.stand import ROOT, Stand, stand
+from flows.runtime.deploy import environment
+
+RATE = 50_000
+SECONDS = 15
+WARM_SECONDS = 5
+CHUNK_MS = 5
+AIM_P99_MS = 20.0
+
+TOPOLOGY = """\
+version: 1
+defaults:
+  kafka: {{bootstrap: "{bootstrap}"}}
+topologies:
+  latency:
+    nodes:
+      swaps: {{use: kafka.source, with: {{topic: dex-swaps-proto, start: earliest}}}}
+      updates: {{use: kafka.source, with: {{topic: pool-updates-proto, start: earliest}}}}
+      decoded: {{use: decode, from: swaps, with: {{message: mevflow.v1.Swap}}}}
+      pools: {{use: decode, from: updates, with: {{message: mevflow.v1.PoolUpdate}}}}
+      found:
+        use: arbitrage.detect
+        from: {{swaps: decoded, updates: pools}}
+        with: {{registry: {root}/examples/pools.yaml, max_hops: 3, min_profit_usd: 0.05}}
+      decided: {{use: bandit.decide, from: {{in: found.opportunities, swaps: found.swaps}}}}
+      decisions:
+        use: kafka.sink
+        from: decided.decisions
+        with: {{topic: mev-decisions, key: opportunity_id, linger_ms: 0}}
+      rejects: {{use: discard.sink, from: [decoded.errors, pools.errors, found.errors, decided.errors]}}
+"""
+
+
+def run(rate: int = RATE) -> dict[str, Any]:
+    """Deploy, send at ``rate`` for 20 s, and give the percentiles of what came back after the first 5."""
+    from flows.runtime import deploy
+
+    with stand(clickhouse=False) as place:
+        file = place.folder / "latency.yaml"
+        file.write_text(TOPOLOGY.format(bootstrap=place.bootstrap, root=ROOT))
+        var = place.folder / "var"
+        _send_pools(place)
+        deploy.start(deploy.prepare(file, "latency", var, shards=None, fresh=False))
+        try:
+            total = rate * (SECONDS + WARM_SECONDS)
+            reader = _process("read", place.bootstrap, str(total))
+            time.sleep(2)
+            sender = _process("send", place.bootstrap, str(rate), str(total))
+            sent = json.loads(sender.communicate(timeout=120)[0])
+            arrived = json.loads(reader.communicate(timeout=60)[0])
+        finally:
+            deploy.stop("latency", var)
+    return {"bench": "latency", "figures": _figures(sent, arrived, rate, total)}
+
+
+def _figures(sent: dict[str, Any], arrived: dict[str, Any], rate: int, total: int) -> list[dict[str, Any]]:
+    sent_s = np.array(sent["sent_s"])
+    sequence = np.array(arrived["sequence"], np.int64)
+    waited_ms = 1000 * (np.array(arrived["arrived_s"]) - sent_s[sequence // sent["chunk"]])
+    kept = waited_ms[sequence >= rate * WARM_SECONDS]
+    if not len(kept):
+        raise RuntimeError("no decision arrived")
+    real = total / sent["seconds"]
+    figures = [_figure("messages sent a second", real, "messages/s", f"asked: {rate}", real / rate)]
+    figures.append(_figure("decisions measured", len(kept), "decisions", None, None))
+    for name, share in (("P50", 50), ("P90", 90), ("P99", 99), ("max", 100)):
+        value = float(np.percentile(kept, share))
+        against = f"aim: {AIM_P99_MS:g} ms" if name == "P99" else None
+        figures.append(
+            _figure(f"send to decision, {name}", value, "ms", against, value / AIM_P99_MS if against else None)
+        )
+    return figures
+
+
+def _figure(name: str, value: float, unit: str, against: str | None, ratio: float | None) -> dict[str, Any]:
+    return {"name": name, "value": value, "unit": unit, "against": against, "ratio": ratio}
+
+
+def _send_pools(place: Stand) -> None:
+    from operators.stage import StageContext
+    from sinks.kafka import KafkaSink
+
+    settings = KafkaSink.settings_type.model_validate(
+        {"bootstrap": place.bootstrap, "topic": "pool-updates-proto", "key": "pool"}
+    )
+    sink = KafkaSink(settings, StageContext("bench", "pools"))
+    sink.open(None)
+    sink.write(Market().updates())
+    sink.snapshot()
+    sink.close()
+
+
+def _process(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "bench.latency", *arguments]
+    return subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
+
+
+def send(bootstrap: str, rate: int, total: int) -> None:
+    """Send ``total`` swaps in chunks of 5 ms, each at its time; print when each chunk was handed over."""
+    from operators.stage import StageContext
+    from sinks.kafka import KafkaSink
+
+    chunk = rate * CHUNK_MS // 1000
+    settings = KafkaSink.settings_type.model_validate(
+        {"bootstrap": bootstrap, "topic": "dex-swaps-proto", "key": "pool", "linger_ms": 0}
+    )
+    sink = KafkaSink(settings, StageContext("bench", "send"))
+    sink.open(None)
+    chunks = [batch.slice(at, chunk) for batch in Market().swaps(total) for at in range(0, batch.num_rows, chunk)]
+    began = time.time() + 0.5
+    sent = []
+    for number, batch in enumerate(chunks):
+        time.sleep(max(0.0, began + number * CHUNK_MS / 1000 - time.time()))
+        sent.append(time.time())
+        sink.write(batch)
+    seconds = time.time() - began
+    sink.snapshot()
+    sink.close()
+    print(json.dumps({"chunk": chunk, "sent_s": sent, "seconds": seconds}), flush=True)
+
+
+def read(bootstrap: str, total: int) -> None:
+    """Read decisions until none comes for 5 s after the first; print which swap each answers and when it came."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    from proto.mevflow.v1.decision_pb2 import Decision
+
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "bench-latency",
+            "fetch.wait.max.ms": 5,
+            "fetch.queue.backoff.ms": 2,
+        }
+    )
+    consumer.assign([TopicPartition("mev-decisions", number, 0) for number in range(8)])
+    sequence: list[int] = []
+    arrived: list[float] = []
+    patience = 40.0
+    last = time.time()
+    while time.time() - last < patience:
+        for message in consumer.consume(1000, 0.005):
+            now = time.time()
+            decision = Decision.FromString(message.value() or b"")
+            sequence.append((decision.slot - FIRST_SLOT) * SWAPS_A_SLOT + decision.tx_index)
+            arrived.append(now)
+            last, patience = now, 5.0
+    consumer.close()
+    print(json.dumps({"sequence": sequence, "arrived_s": arrived}), flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "send":
+        send(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    else:
+        read(sys.argv[2], int(sys.argv[3]))
