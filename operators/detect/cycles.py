@@ -19,13 +19,19 @@ Cycle = tuple[tuple[int, bool], ...]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A cycle that screens above zero after an event. ``turn`` says which of the hit's legs each of its legs is."""
+    """A cycle that screens above zero after an event. ``turn`` says which of the hit's legs each of its legs is.
+
+    ``usd`` and ``native_usd`` are what a raw unit of its start token, and of the chain's fee token, was worth after
+    that event; 0 when that was not known.
+    """
 
     event: int
     cycle: Cycle
     rate: float
     hit: int
     turn: tuple[int, ...]
+    usd: float
+    native_usd: float
 
 
 class Rotations:
@@ -46,14 +52,14 @@ class Rotations:
 
     def found(self, hits: NDArray[np.void]) -> Iterator[Found]:
         """The hits in canonical form, in the kernel's order."""
-        columns = (hits["event"], hits["legs"], hits["pool"], hits["along"], hits["rate"])
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        for number, (event, legs, pools, along, rate) in enumerate(rows):
+        names = ("event", "legs", "pool", "along", "rate", "usd", "native_usd")
+        rows = zip(*(hits[name].tolist() for name in names), strict=True)
+        for number, (event, legs, pools, along, rate, usd, native_usd) in enumerate(rows):
             name = (*pools[:legs], *along[:legs])
             form = self._known.get(name)
             if form is None:
                 form = self._known[name] = self._canonical(pools[:legs], along[:legs])
-            yield Found(event, form[0], rate, number, form[1])
+            yield Found(event, form[0], rate, number, form[1], usd[form[1][0]], native_usd)
 
     def _canonical(self, pools: list[int], along: list[int]) -> tuple[Cycle, tuple[int, ...]]:
         book, count = self._book, len(pools)

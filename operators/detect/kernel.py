@@ -23,6 +23,8 @@ HIT_DTYPE = np.dtype(
         ("pool", np.int32, 3),
         ("along", np.uint8, 3),  # the leg goes from the pair's smaller mint to the larger
         ("rate", np.float64),
+        ("usd", np.float64, 3),  # worth of a raw unit of the mint that each leg starts with, as known at the event
+        ("native_usd", np.float64),  # the same of what the chain's fees are paid in
     ],
     align=True,
 )
@@ -87,7 +89,12 @@ def refresh_best(pools, best, pair, pool_start, pool_of):  # type: ignore[no-unt
 
 
 @njit(cache=True, nogil=True)
-def _record(hits, states, found, pools, event, first, second, third, a0, a1, a2, rate):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _start_usd(pool, along, mints):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    return mints[pool["mint_a"] if along != pool["flipped"] else pool["mint_b"]]["usd"]
+
+
+@njit(cache=True, nogil=True)
+def _record(hits, states, found, pools, event, first, second, third, a0, a1, a2, rate, mints, native):  # type: ignore[no-untyped-def]  # pragma: no cover
     if found < len(hits):
         hit = hits[found]
         hit["event"] = event
@@ -96,11 +103,17 @@ def _record(hits, states, found, pools, event, first, second, third, a0, a1, a2,
         pool, along = hit["pool"], hit["along"]
         pool[0], pool[1], pool[2] = first, second, third
         along[0], along[1], along[2] = a0, a1, a2
+        usd = hit["usd"]
+        usd[0], usd[1] = _start_usd(pools[first], a0, mints), _start_usd(pools[second], a1, mints)
+        chain = pools[first]["chain"]
+        paid_in = native[chain] if 0 <= chain < len(native) else -1
+        hit["native_usd"] = mints[paid_in]["usd"] if paid_in >= 0 else 0.0
         states[found, 0] = pools[first]
         states[found, 1] = pools[second]
         pools[first]["warm"] = True
         pools[second]["warm"] = True
         if third >= 0:
+            usd[2] = _start_usd(pools[third], a2, mints)
             states[found, 2] = pools[third]
             pools[third]["warm"] = True
     return found + 1
@@ -115,6 +128,8 @@ def screen_pool(  # type: ignore[no-untyped-def]
     hits,
     states,
     found,
+    mints,
+    native,
     pool_start,
     pool_of,
     triangle_start,
@@ -137,8 +152,9 @@ def screen_pool(  # type: ignore[no-untyped-def]
                 rate = mine + pools[other]["rate"][1 - side]
                 if other != number and rate > 0.0:
                     found = _record(
-                        hits, states, found, pools, event, number, other, -1, side == 0, side == 1, False, rate
-                    )
+                        hits, states, found, pools, event, number, other, -1, side == 0, side == 1, False, rate,
+                        mints, native,
+                    )  # fmt: skip
         if not three:
             continue
         edge = 2 * pair + side
@@ -181,6 +197,8 @@ def screen_pool(  # type: ignore[no-untyped-def]
                             second & 1 == 0,
                             third & 1 == 0,
                             rate,
+                            mints,
+                            native,
                         )
     return found
 
@@ -252,6 +270,8 @@ def run_swaps(  # type: ignore[no-untyped-def]
     hits,
     states,
     touched,
+    again,
+    native,
     pool_start,
     pool_of,
     triangle_start,
@@ -262,7 +282,9 @@ def run_swaps(  # type: ignore[no-untyped-def]
     """Events ``begin`` to ``end``: update the pool, screen. Stops early when ``hits`` is full.
 
     ``row`` orders the events; ``price`` has three words a row, the other amounts two; a zero price, liquidity and
-    reserve leave the pool's own. ``touched[event]`` is set where a pool was warm before its event.
+    reserve leave the pool's own. ``touched[event]`` is set where a pool was warm before its event. ``again``: the
+    first event is the one that the last call stopped at; its price has been taken.
+    ``native`` is the mint that each chain's fees are paid in, -1 where it is not known.
     Gives (events done, hits found, prices recorded).
     """
     found = 0
@@ -287,7 +309,8 @@ def run_swaps(  # type: ignore[no-untyped-def]
         set_rates(one)
         pair = one["pair"]
         refresh_best(pools, best, pair, pool_start, pool_of)
-        priced = observe_price(pools, number, event, time_us[r], mints, every_us, prices, priced)
+        if not again or event > begin:
+            priced = observe_price(pools, number, event, time_us[r], mints, every_us, prices, priced)
         touched[event] = one["warm"]
         one["warm"] = False
         before = found
@@ -299,6 +322,8 @@ def run_swaps(  # type: ignore[no-untyped-def]
             hits,
             states,
             found,
+            mints,
+            native,
             pool_start,
             pool_of,
             triangle_start,
@@ -325,6 +350,8 @@ def run_update(  # type: ignore[no-untyped-def]
     priced,
     hits,
     states,
+    again,
+    native,
     pool_start,
     pool_of,
     triangle_start,
@@ -332,11 +359,15 @@ def run_update(  # type: ignore[no-untyped-def]
     triangle_edges,
     three,
 ):  # pragma: no cover - compiled
-    """A pool changed other than by a swap: derive, price, screen. Gives (hits found, prices recorded)."""
+    """A pool changed other than by a swap: derive, price (unless ``again``), screen.
+
+    Gives (hits found, prices recorded).
+    """
     one = pools[number]
     set_rates(one)
     refresh_best(pools, best, one["pair"], pool_start, pool_of)
-    priced = observe_price(pools, number, event, time_us, mints, every_us, prices, priced)
+    if not again:
+        priced = observe_price(pools, number, event, time_us, mints, every_us, prices, priced)
     one["warm"] = False
     found = screen_pool(
         pools,
@@ -346,6 +377,8 @@ def run_update(  # type: ignore[no-untyped-def]
         hits,
         states,
         0,
+        mints,
+        native,
         pool_start,
         pool_of,
         triangle_start,

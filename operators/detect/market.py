@@ -60,6 +60,7 @@ class Market:
     def _clear(self) -> None:
         self.book = Book()
         self.mints: NDArray[np.void] = np.zeros(0, kernel.MINT_DTYPE)
+        self._native: NDArray[np.int32] = np.full(max(_NATIVE) + 1, -1, np.int32)
         self._best = np.zeros(0)
         self._index: CycleIndex = self.book.flat()
         self._hits = np.zeros(256, kernel.HIT_DTYPE)
@@ -77,6 +78,9 @@ class Market:
         known = len(self.mints)
         if len(self.book.mints) == known:
             return
+        self._native = np.full(max(_NATIVE) + 1, -1, np.int32)
+        for key in _NATIVE.items():
+            self._native[key[0]] = self.book.mint_index.get(key, -1)
         grown = np.zeros(len(self.book.mints), kernel.MINT_DTYPE)
         grown[:known] = self.mints
         self.mints = grown
@@ -135,16 +139,17 @@ class Market:
             return self._hits[:0], self._states[:0]
         self._refresh_index()
         events.update_pool[event] = number
+        again = False
         while True:
-            found = kernel.run_update(
+            found, self._priced = kernel.run_update(
                 self.book.pools, self._best, number, event, one["timestamp_us"], self.mints,
                 self._settings.price_every_ms * 1000, self._room(events), self._priced, self._hits, self._states,
-                *self._arrays(),
+                again, self._native, *self._arrays(),
             )  # fmt: skip
-            if found[0] <= len(self._hits):
-                self._priced = found[1]
-                return self._hits[: found[0]], self._states[: found[0]]
+            if found <= len(self._hits):
+                return self._hits[:found], self._states[:found]
             self._double()
+            again = True
 
     def _apply(self, one: dict[str, Any]) -> int:
         """Change the pool; gives its number, -1 for a pool that is unknown and cannot be made. Raises AmmError."""
@@ -190,8 +195,11 @@ class Market:
             pool["known_lower"], pool["known_upper"] = -887_272, 887_272
         return number
 
-    def swaps(self, events: Events, begin: int, end: int) -> tuple[int, Hits, Hits, NDArray[np.bool_]]:
-        """Apply the swaps from ``begin`` on: (where it stopped, hits, their states, events on warm pools)."""
+    def swaps(self, events: Events, begin: int, end: int, again: bool) -> tuple[int, Hits, Hits, NDArray[np.bool_]]:
+        """Apply the swaps from ``begin`` on: (where it stopped, hits, their states, events on warm pools).
+
+        ``again``: ``begin`` is where the last call stopped.
+        """
         self._refresh_index()
         touched = np.zeros(end, np.bool_)
         amounts = events.amounts
@@ -200,11 +208,12 @@ class Market:
                 self.book.pools, self._best, begin, end, events.row, events.pool, events.price, events.price_width,
                 amounts["liquidity"], amounts["reserve_a"], amounts["reserve_b"], events.tick, events.fee,
                 events.time_us, self.mints, self._settings.price_every_ms * 1000, self._room(events), self._priced,
-                self._hits, self._states, touched, *self._arrays(),
+                self._hits, self._states, touched, again, self._native, *self._arrays(),
             )  # fmt: skip
             if done > begin:
                 return done, self._hits[:found].copy(), self._states[:found].copy(), touched
             self._double()
+            again = True
 
     def _arrays(self) -> tuple[Any, ...]:
         index = self._index
@@ -232,16 +241,7 @@ class Market:
         self._priced = 0
         return taken
 
-    # -- names and worth ---------------------------------------------------------------------------------------
-
-    def usd(self, mint: int) -> float:
-        """Dollars per raw unit; 0 when unknown."""
-        return float(self.mints["usd"][mint])
-
-    def usd_native(self, chain: int) -> float:
-        """Dollars per raw unit of what fees are paid in; 0 when unknown."""
-        number = self.book.mint_index.get((chain, _NATIVE.get(chain, b"")))
-        return 0.0 if number is None else self.usd(number)
+    # -- names ---------------------------------------------------------------------------------------
 
     def decimals(self, mint: int) -> int:
         """Decimals of a mint: as the registry or a pool says; 0 when unknown."""
@@ -307,6 +307,7 @@ class Market:
             kernel.refresh_best(book.pools, self._best, pair, self._index.pool_start, self._index.pool_of)
 
 
+#: What a chain's fees are paid in.
 _NATIVE: dict[int, bytes] = {
     market.CHAIN_SOLANA: address("So11111111111111111111111111111111111111112"),
     market.CHAIN_ETHEREUM: address("0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2"),

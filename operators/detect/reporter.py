@@ -139,36 +139,38 @@ class Report:
         of = self._of
         at = self._events.at(event)
         paying: set[Cycle] = set()
-        rows: list[tuple[Facts, Open, bool, list[int] | None, float]] = []
+        rows: list[tuple[Facts, Open, bool, list[int] | None, Found | None]] = []
         for hit in hits:
             facts = of.facts(hit.cycle)
             if not facts.mine:
                 continue
             amounts = size(states.legs(hit))
-            if amounts is None or not self._pays(facts, amounts):
+            if amounts is None or not self._pays(hit, amounts):
                 continue
             paying.add(hit.cycle)
             report = of.episodes.report(hit.cycle, at.slot, at.timestamp_us, amounts)
             if report is not None:
-                rows.append((facts, *report, amounts, hit.rate))
-        rows += [(of.facts(episode.cycle), episode, False, None, 0.0) for episode in of.episodes.ended(at.pool, paying)]
+                rows.append((facts, *report, amounts, hit))
+        rows += [
+            (of.facts(episode.cycle), episode, False, None, None) for episode in of.episodes.ended(at.pool, paying)
+        ]
         if not rows:
             return
         head = of.head + canonical(at.chain, at.slot, at.tx_index, at.ix_index)
-        for facts, episode, new, amounts, rate in sorted(rows, key=lambda row: row[0].key):
+        for facts, episode, new, amounts, source in sorted(rows, key=lambda row: row[0].key):
             ordinal = episode.rows + (amounts is None)
             identity = xxhash.xxh3_128_digest(head + canonical(ordinal, int(amounts is None)) + facts.key)
-            self._add(event, identity, facts, episode, ordinal, new, amounts, rate, at.chain)
+            self._add(event, identity, facts, episode, ordinal, new, amounts, source, at.chain)
 
-    def _pays(self, facts: Facts, amounts: list[int]) -> bool:
+    def _pays(self, hit: Found, amounts: list[int]) -> bool:
         least = self._of.policy.min_profit_usd
-        return least == 0 or (amounts[-1] - amounts[0]) * self._of.market.usd(facts.mints[0]) >= least
+        return least == 0 or (amounts[-1] - amounts[0]) * hit.usd >= least
 
-    def _cost(self, chain: int, usd: float) -> int:
+    def _cost(self, chain: int, hit: Found) -> int:
         """What an attempt costs in raw units of the cycle's mint; 0 where the native token has no price."""
-        settings, of = self._of.settings, self._of
+        settings = self._of.settings
         native_raw = settings.cost_lamports if chain == market.CHAIN_SOLANA else settings.cost_wei
-        return int(native_raw * of.market.usd_native(chain) / usd) if native_raw and usd else 0
+        return int(native_raw * hit.native_usd / hit.usd) if native_raw and hit.usd else 0
 
     def _add(
         self,
@@ -179,17 +181,17 @@ class Report:
         ordinal: int,
         new: bool,
         amounts: list[int] | None,
-        rate: float,
+        hit: Found | None,
         chain: int,
     ) -> None:
         known = self._of.market
-        usd = known.usd(facts.mints[0])
         symbols = [known.symbol(mint, leg[0]) for mint, leg in zip(facts.mints, episode.cycle, strict=True)]
-        if amounts is None:
-            first, last, cost, flows = 0, 0, 0, facts.no_amounts
-        else:
+        first, last, cost, usd, rate = 0, 0, 0, 0.0, 0.0
+        flows = facts.no_amounts
+        if amounts is not None and hit is not None:
             raw = [u128(amount) for amount in amounts]
-            first, last, cost = amounts[0], amounts[-1], self._cost(chain, usd)
+            first, last, cost = amounts[0], amounts[-1], self._cost(chain, hit)
+            usd, rate = hit.usd, hit.rate
             flows = {"amount_in": raw[:-1], "amount_out": raw[1:]}
         gross = last - first
         self.opportunities.add(

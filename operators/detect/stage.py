@@ -88,11 +88,12 @@ class ArbitrageDetect(Stage):
                 hits, states = self._market.update(events, begin)
                 found.take(begin, end, hits, states)
                 continue
+            again = False
             while begin < end:
-                done, hits, states, touched = self._market.swaps(events, begin, end)
+                done, hits, states, touched = self._market.swaps(events, begin, end, again)
                 found.touched(touched)
                 found.take(begin, done, hits, states)
-                begin = done
+                begin, again = done, True
         if self.context.wants("pools") and (updates := events.ordered("updates")).num_rows:
             yield "pools", updates
         if len(found.opportunities):
