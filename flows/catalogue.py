@@ -56,6 +56,11 @@ def part(use: str) -> Part:
     raise UsageError(f"nothing is called {use!r}", hint=did_you_mean(use, names()), key=use)
 
 
+def role(kind: Part) -> str:
+    """``source``, ``stage`` or ``sink``."""
+    return "source" if issubclass(kind, Source) else "sink" if issubclass(kind, Sink) else "stage"
+
+
 def settings_of(kind: Part, given: dict[str, Any], defaults: dict[str, dict[str, Any]]) -> Settings:
     """Settings of a node: its own, over the file's defaults for its group (``kafka`` for ``kafka.source``).
 

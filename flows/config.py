@@ -8,13 +8,15 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from operators.errors import UsageError
 
 
 class KafkaConfig(BaseModel):
@@ -75,5 +77,11 @@ class Config(BaseSettings):
 
 @cache
 def config() -> Config:
-    """The configuration of this process."""
-    return Config()
+    """The configuration of this process. Raises UsageError that names every wrong setting."""
+    try:
+        return Config()
+    except ValidationError as error:
+        faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+        raise UsageError(
+            "the configuration is wrong: " + "; ".join(faults), hint="mevflow.toml and MEVFLOW_… variables"
+        ) from error

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from html import escape
 
+from flows.catalogue import role
 from flows.resolve import ResolvedNode, ResolvedTopology
 
 _COLOURS = {"source": "#d6ebff", "stage": "#eef3d0", "sink": "#ffe2cc"}
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 190, 52, 70, 22, 24
-
-
-def _role(node: ResolvedNode) -> str:
-    return "source" if node.is_source else "sink" if node.is_sink else "stage"
 
 
 def _layers(topology: ResolvedTopology) -> dict[str, int]:
@@ -37,7 +34,7 @@ def mermaid(topology: ResolvedTopology) -> str:
     """A Mermaid flowchart."""
     lines = ["flowchart LR"]
     for node in topology.nodes:
-        start, end = {"source": ("([", "])"), "sink": ("[(", ")]"), "stage": ("[", "]")}[_role(node)]
+        start, end = {"source": ("([", "])"), "sink": ("[(", ")]"), "stage": ("[", "]")}[role(node.kind)]
         lines.append(f'  {_id(node.name)}{start}"{node.name}<br/><small>{node.kind.use}</small>"{end}')
     for node in topology.nodes:
         for wire in node.wires:
@@ -88,7 +85,7 @@ def svg(topology: ResolvedTopology) -> str:
         left, top = place[node.name]
         parts.append(
             f'<rect x="{left:g}" y="{top:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="8" '
-            f'fill="{_COLOURS[_role(node)]}" stroke="#556"/>'
+            f'fill="{_COLOURS[role(node.kind)]}" stroke="#556"/>'
             f'<text x="{left + _WIDTH / 2:g}" y="{top + 22:g}" text-anchor="middle" font-weight="bold">'
             f"{escape(node.name)}</text>"
             f'<text x="{left + _WIDTH / 2:g}" y="{top + 39:g}" text-anchor="middle" fill="#445">'

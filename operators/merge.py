@@ -49,6 +49,7 @@ class ChainMerge:
     def __init__(self, schemas: dict[str, pa.Schema], lateness_us: int = 0) -> None:
         self._ports = list(schemas)
         self._schemas = schemas
+        self._none = {port: _empty(schema) for port, schema in schemas.items()}
         self._pending: dict[str, list[pa.RecordBatch]] = {port: [] for port in schemas}
         self._holds: dict[str, int] = {}
         self._lateness_us = lateness_us
@@ -79,7 +80,7 @@ class ChainMerge:
             batches = self._pending[port]
             whole = pa.concat_batches(batches) if len(batches) > 1 else batches[0] if batches else None
             if whole is None:
-                ready.append(_empty(self._schemas[port]))
+                ready.append(self._none[port])
                 continue
             time_us = whole.column("timestamp_us").to_numpy()
             now = time_us < hold_us
@@ -88,7 +89,7 @@ class ChainMerge:
                 ready.append(whole)
             elif not now.any():
                 self._pending[port] = [whole]
-                ready.append(_empty(self._schemas[port]))
+                ready.append(self._none[port])
             else:
                 mask = pa.array(now)
                 self._pending[port] = [whole.filter(pa.array(~now))]

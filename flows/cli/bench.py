@@ -16,6 +16,8 @@ BENCHES = {
     "clickhouse": "rows a second through the ClickHouse sink",
     "websocket": "messages a second to 1, 10 and 100 WebSocket clients",
     "detect": "events a second through the detection kernel",
+    "kafka": "messages a second through the Kafka source, beside consume()+value()",
+    "decide": "decisions a second",
     "latency": "event in Kafka to decision out at 50,000 messages a second",
 }
 

@@ -127,7 +127,7 @@ def stages(as_json: bool) -> None:
         rows.append(
             {
                 "use": use,
-                "kind": kind.__mro__[1].__name__.lower(),
+                "kind": catalogue.role(kind),
                 "summary": kind.summary,
                 "settings": list(kind.settings_type.model_fields),
             }

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from bench.kafka_raw import synthetic_swaps
+from bench.kafka import synthetic_swaps
 from flows import feed as feeding
 from flows.config import Config, KafkaConfig
 from flows.feed import LETTER, SWAP, UPDATE, feed, groups, publish

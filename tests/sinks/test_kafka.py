@@ -5,7 +5,7 @@ import time
 import pyarrow as pa
 import pytest
 
-from bench.kafka_raw import synthetic_swaps
+from bench.kafka import synthetic_swaps
 from flows.partitioner import partition_of
 from flows.topics import listing
 from operators.codec import ERRORS, codec

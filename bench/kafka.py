@@ -38,7 +38,7 @@ def run(messages: int = 2_000_000, rounds: int = 2, seconds: float = 5.0) -> dic
         middle, tail = delay(place.bootstrap, "bench-delay", seconds)
     loop = "raw consume()+value() loop"
     return {
-        "bench": "kafka_raw",
+        "bench": "kafka",
         "figures": [
             _figure(loop, raw, "messages/s"),
             _figure("kafka.source", polled, "messages/s", loop, polled / raw),
@@ -113,7 +113,7 @@ def delay(bootstrap: str, topic: str, seconds: float) -> tuple[float, float]:
     settings: dict[str, Any] = {"bootstrap": bootstrap, "topic": topic, "start": "latest"}
     source = KafkaSource(KafkaSettings.model_validate(settings), StageContext("bench", "delay"))
     source.open(None)
-    command = [sys.executable, "-m", "bench.kafka_raw", bootstrap, topic, str(seconds)]
+    command = [sys.executable, "-m", "bench.kafka", bootstrap, topic, str(seconds)]
     sender = subprocess.Popen(command, cwd=Path(__file__).resolve().parents[1])
     delays: list[np.ndarray] = []
     idle_since = time.monotonic()
