@@ -60,13 +60,15 @@ def run(spec: RunSpec, shard: int) -> None:
         cause = _root(error)
         meter.state = "failed"
         meter.write(error=str(cause))
+        if cause is error:
+            raise
         raise cause from None
     meter.state = "drained" if drain.is_set() else "ended"
     meter.write()
 
 
 def _root(error: BaseException) -> BaseException:
-    """The exception of ours below the ones that Bytewax wraps around it."""
+    """The exception of ours below the ones that Bytewax wraps around it; without one, ``error`` with its causes."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, MevflowError):
