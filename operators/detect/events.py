@@ -195,31 +195,66 @@ def read(stretch: Stretch, market: Market, context: StageContext) -> Events:
 
 
 def _find_pools(events: Events, market: Market, context: StageContext) -> None:
-    """Number every swap's pool; a pool that is not known yet is made from its first swap in chain order."""
+    """Number every swap's pool. A pool is known from the first row in chain order that names both of its mints."""
     swaps = events.swaps
     encoded = swaps.column("pool").dictionary_encode()
     chain = swaps.column("chain").to_numpy()
     codes = encoded.indices.to_numpy()
     keys = encoded.dictionary.to_pylist()
     good = events.pool == -1
-    for one in np.unique(chain[good]).tolist():
+    named = {one: np.unique(codes[good & (chain == one)]).tolist() for one in np.unique(chain[good]).tolist()}
+    unknown = {
+        (one, keys[code]): code for one, found in named.items() for code in found if (one, keys[code]) not in market
+    }
+    if unknown:
+        _add_pools(events, market, unknown, good, chain, codes)
+    for one, found in named.items():
         here = good & (chain == one)
         table = np.full(len(keys), -1, np.int32)
-        unknown = []
-        for code in np.unique(codes[here]).tolist():
-            number = market.book.index.get((one, keys[code]))
-            if number is None:
-                unknown.append(code)
-            else:
-                table[code] = number
-        if unknown:
-            in_order = events.row[events.source == SWAPS]
-            in_order = in_order[here[in_order]]
-            order_codes = codes[in_order]
-            first = sorted((int(np.flatnonzero(order_codes == code)[0]), code) for code in unknown)
-            for at, code in first:
-                table[code] = market.pool_of_swap(swaps, int(in_order[at]))
-        events.pool[here] = table[codes[here]]
+        table[found] = [market.book.index.get((one, keys[code]), -1) for code in found]
+        events.pool[here] = np.where(good[here], table[codes[here]], -1)
     for row in np.flatnonzero(events.pool == -1).tolist():
-        events.reject(swaps, row, "unknown_pool", "the first swap of a pool must name both mints", context)
+        events.reject(swaps, row, "unknown_pool", "the first row of a pool must name both mints", context)
         events.pool[row] = -2
+
+
+def _add_pools(
+    events: Events,
+    market: Market,
+    unknown: dict[tuple[int, bytes], int],
+    good: NDArray[np.bool_],
+    chain: NDArray[np.int32],
+    codes: NDArray[np.int32],
+) -> None:
+    """Make the stretch's new pools in the order in which they appear; swaps from before that are no longer ``good``."""
+    swaps, updates = events.swaps, events.updates
+    place = np.empty(swaps.num_rows, np.int64)  # the event of each swap row
+    is_swap = events.source == SWAPS
+    place[events.row[is_swap]] = np.flatnonzero(is_swap)
+    tells = _names_mints(swaps, "mint_in", "mint_out")
+    appear: dict[tuple[int, bytes], tuple[int, pa.RecordBatch, int]] = {}
+    for key, code in unknown.items():
+        rows = np.flatnonzero(good & tells & (chain == key[0]) & (codes == code))
+        if len(rows):
+            row = int(rows[np.argmin(place[rows])])
+            appear[key] = int(place[row]), swaps, row
+    if updates.num_rows:
+        told = _names_mints(updates, "mint_a", "mint_b")
+        owners = list(zip(updates.column("chain").to_pylist(), updates.column("pool").to_pylist(), strict=True))
+        for event in np.flatnonzero(~is_swap).tolist():
+            row = int(events.row[event])
+            key = owners[row]
+            if told[row] and key not in market and (key not in appear or event < appear[key][0]):
+                appear[key] = event, updates, row
+    for key, (event, batch, row) in sorted(appear.items(), key=lambda item: item[1][0]):
+        market.add_from(batch, row)
+        if key in unknown:
+            good &= ~((chain == key[0]) & (codes == unknown[key]) & (place < event))
+
+
+def _names_mints(batch: pa.RecordBatch, first: str, second: str) -> NDArray[np.bool_]:
+    """Rows that name two different mints."""
+    a, b = batch.column(first), batch.column(second)
+    both = pc.and_(pc.greater(pc.binary_length(a), 0), pc.greater(pc.binary_length(b), 0))
+    named: NDArray[np.bool_] = pc.and_(both, pc.not_equal(a, b)).to_numpy(zero_copy_only=False)
+    return named

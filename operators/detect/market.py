@@ -103,17 +103,24 @@ class Market:
 
     # -- events ---------------------------------------------------------------------------------------------
 
-    def pool_of_swap(self, swaps: pa.RecordBatch, row: int) -> int:
-        """The number of a new pool, made from its first swap; -1 when the swap does not tell enough."""
-        one = {name: swaps.column(name)[row].as_py() for name in _SWAP_FIELDS}
-        mints = (one["mint_in"], one["mint_out"]) if one["a_to_b"] else (one["mint_out"], one["mint_in"])
-        if not all(mints) or mints[0] == mints[1]:
-            return -1
+    def __contains__(self, key: tuple[int, bytes]) -> bool:
+        """Whether a pool, by chain and address, is known."""
+        return key in self.book.index
+
+    def add_from(self, batch: pa.RecordBatch, row: int) -> int:
+        """A new pool, made from the first swap or update that names its two mints; gives its number."""
+        return self._make({name: batch.column(name)[row].as_py() for name in batch.schema.names if name in _MAKING})
+
+    def _make(self, one: dict[str, Any]) -> int:
+        if "a_to_b" in one:
+            mints = (one["mint_in"], one["mint_out"]) if one["a_to_b"] else (one["mint_out"], one["mint_in"])
+        else:
+            mints = one["mint_a"], one["mint_b"]
         kind = (
-            KIND_CONCENTRATED_X64
-            if one["sqrt_price_x64"]
-            else KIND_CONCENTRATED_X96
+            KIND_CONCENTRATED_X96
             if one["sqrt_price_x96"]
+            else KIND_CONCENTRATED_X64
+            if one["sqrt_price_x64"] or one.get("tick_spacing")
             else KIND_CONSTANT_PRODUCT
         )
         return self._add(one["chain"], one["pool"], one["venue"], kind, *mints)
@@ -158,14 +165,7 @@ class Market:
         if number < 0:
             if not one["mint_a"] or not one["mint_b"] or one["mint_a"] == one["mint_b"]:
                 return -1
-            kind = (
-                KIND_CONCENTRATED_X96
-                if one["sqrt_price_x96"]
-                else KIND_CONCENTRATED_X64
-                if one["sqrt_price_x64"] or one["tick_spacing"]
-                else KIND_CONSTANT_PRODUCT
-            )
-            number = self._add(one["chain"], one["pool"], one["venue"], kind, one["mint_a"], one["mint_b"])
+            number = self._make(one)
         info, pool = book.info[number], book.pools[number]
         if one["symbol_a"] or one["symbol_b"]:
             info.symbols = (one["symbol_a"], one["symbol_b"])
@@ -312,7 +312,13 @@ _NATIVE: dict[int, bytes] = {
     market.CHAIN_SOLANA: address("So11111111111111111111111111111111111111112"),
     market.CHAIN_ETHEREUM: address("0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2"),
 }
-_SWAP_FIELDS = ("chain", "pool", "venue", "mint_in", "mint_out", "a_to_b", "sqrt_price_x64", "sqrt_price_x96")
+#: What a pool is made from, of a swap or of an update.
+_MAKING = frozenset(
+    (
+        *("chain", "pool", "venue", "mint_in", "mint_out", "a_to_b", "mint_a", "mint_b"),
+        *("sqrt_price_x64", "sqrt_price_x96", "tick_spacing"),
+    )
+)
 
 
 def _signed(raw: bytes) -> int:
