@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,14 +41,10 @@ class Rotations:
     pools the event was on.
     """
 
-    def __init__(self, book: Book, mints: NDArray[np.void]) -> None:
-        self._book, self._mints = book, mints
-        self._levels: list[int] = mints["level"].tolist()
+    def __init__(self, book: Book, level: Callable[[int], int]) -> None:
+        """``level`` of a mint: 0 a numeraire, 1 a hub, 2 anything else."""
+        self.book, self._level = book, level
         self._known: dict[tuple[int, ...], tuple[Cycle, tuple[int, ...]]] = {}
-
-    def stale(self, book: Book, mints: NDArray[np.void]) -> bool:
-        """Whether the market was replaced, or mints appeared, since."""
-        return book is not self._book or mints is not self._mints
 
     def found(self, hits: NDArray[np.void]) -> Iterator[Found]:
         """The hits in canonical form, in the kernel's order."""
@@ -62,14 +58,14 @@ class Rotations:
             yield Found(event, form[0], rate, number, form[1], usd[form[1][0]], native_usd)
 
     def _canonical(self, pools: list[int], along: list[int]) -> tuple[Cycle, tuple[int, ...]]:
-        book, count = self._book, len(pools)
+        book, count = self.book, len(pools)
         legs, starts = [], []
         for number, with_pair in zip(pools, along, strict=True):
             pool = book.pools[number]
             a_to_b = bool(with_pair) != bool(pool["flipped"])
             legs.append((number, a_to_b))
             starts.append(int(pool["mint_a"] if a_to_b else pool["mint_b"]))
-        first = min(range(count), key=lambda leg: (self._levels[starts[leg]], book.mints[starts[leg]]))
+        first = min(range(count), key=lambda leg: (self._level(starts[leg]), book.mints[starts[leg]]))
         turn = tuple((first + step) % count for step in range(count))
         return tuple(legs[leg] for leg in turn), turn
 

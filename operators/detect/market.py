@@ -26,6 +26,7 @@ from operators.detect.events import Events
 from operators.detect.settings import DetectSettings, Registry, address
 from proto.mevflow.v1 import market_pb2 as market
 
+_LEVELS = {"numeraire": 0, "hub": 1, "token": 2}
 _NEVER_US = -(1 << 62)
 #: A known range this wide is the whole of any venue's ticks.
 _WHOLE_TICKS = 887_000
@@ -86,10 +87,15 @@ class Market:
         self.mints = grown
         for number in range(known, len(grown)):
             token = self._tokens.get(self.book.mints[number])
-            role = token.role if token else "token"
-            grown[number]["level"] = {"numeraire": 0, "hub": 1}.get(role, 2)
-            grown[number]["usd"] = 10.0**-token.decimals if token and role == "numeraire" else 0.0
+            level = self.level(number)
+            grown[number]["level"] = level
+            grown[number]["usd"] = 10.0**-token.decimals if token and level == 0 else 0.0
             grown[number]["pool"], grown[number]["said_us"] = -1, _NEVER_US
+
+    def level(self, mint: int) -> int:
+        """0 for a numeraire, 1 for a hub, 2 for anything else."""
+        token = self._tokens.get(self.book.mints[mint])
+        return _LEVELS[token.role] if token else _LEVELS["token"]
 
     def _refresh_index(self) -> None:
         if not self.book.changed:

@@ -44,13 +44,13 @@ class Reporter:
         self.settings, self.context, self.market, self.policy = settings, context, market, policy
         self.episodes = Episodes()
         self._facts: dict[Cycle, Facts] = {}
-        self.rotations = Rotations(market.book, market.mints)
+        self.rotations = Rotations(market.book, market.level)
         self.head = canonical("opportunity", context.topology)
 
     def begin(self, events: Events) -> Report:
         """Start the rows of a stretch."""
-        if self.rotations.stale(self.market.book, self.market.mints):
-            self.rotations = Rotations(self.market.book, self.market.mints)
+        if self.rotations.book is not self.market.book:  # restored from a snapshot
+            self.rotations = Rotations(self.market.book, self.market.level)
             self._facts.clear()
         return Report(self, events)
 
