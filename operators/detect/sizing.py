@@ -42,7 +42,7 @@ class ConcentratedLeg:
             found = venue.quote_exact_in(self.state, self.a_to_b, amount_in)
         except AmmError:
             return None
-        return found.amount_out if found.filled and found.amount_out else None
+        return found.amount_out if found.filled else None
 
     @cached_property
     def keep(self) -> float:
@@ -65,12 +65,12 @@ class ReservesLeg:
     a_to_b: bool
 
     def quote(self, amount_in: int) -> int | None:
-        """The exact output, or None when there is none."""
+        """The exact output, or None when the pair cannot take it."""
         try:
             found: PairQuote = uniswap_v2.quote_exact_in(self.state, self.a_to_b, amount_in)
         except MevflowError:
             return None
-        return found.amount_out or None
+        return found.amount_out
 
     @cached_property
     def keep(self) -> float:
@@ -189,19 +189,17 @@ def best_input(legs: Sequence[Leg]) -> float:
 
 
 def quote(legs: Sequence[Leg], amount_in: int) -> list[int] | None:
-    """Exact amounts along the cycle, ``[in, out of leg 1, ...]``; None when a leg cannot take what comes."""
+    """Exact amounts along the cycle, ``[in, out of leg 1, ...]``; None when a leg cannot take all that comes.
+
+    Too little to bring a unit out of a leg is 0 from there on.
+    """
     amounts = [amount_in]
     for leg in legs:
-        out = leg.quote(amounts[-1])
+        out = leg.quote(amounts[-1]) if amounts[-1] else 0
         if out is None:
             return None
         amounts.append(out)
     return amounts
-
-
-#: Shares of the proposed input that are tried: at the edge of the known, rounding may ask for a little less; and a
-#: Whirlpool swap ends with its third tick array, which the walk does not know.
-_SHARES = (1.0, 1 - 1e-12, 1 - 1e-9, 1 - 1e-6, 1 - 1e-3, 0.5, 0.1)
 
 
 def size(legs: Sequence[Leg]) -> list[int] | None:
@@ -209,11 +207,26 @@ def size(legs: Sequence[Leg]) -> list[int] | None:
     proposed = best_input(legs)
     if not proposed >= 1.0 or proposed > 1e38:
         return None
-    for share in _SHARES:
-        amounts = quote(legs, max(1, int(proposed * share)))
-        if amounts is not None:
-            return amounts if amounts[-1] > amounts[0] else None
-    return None
+    amounts = quote(legs, int(proposed)) or _largest(legs, int(proposed))
+    return amounts if amounts[-1] > amounts[0] else None
+
+
+def _largest(legs: Sequence[Leg], too_much: int) -> list[int]:
+    """The largest input that every leg can take, quoted; at least all but a 2**-30 of it.
+
+    The walk knows neither a venue's rounding at the edge of the known nor that a Whirlpool swap ends with its third
+    tick array. A gain rises up to the best input, so below it more is better.
+    """
+    low, high = 0, too_much
+    best = [0] * (len(legs) + 1)
+    while high - low > 1 + (low >> 30):
+        middle = (low + high) // 2
+        amounts = quote(legs, middle)
+        if amounts is None:
+            high = middle
+        else:
+            low, best = middle, amounts
+    return best
 
 
 def known_stretch(tick: int, spacing: int) -> tuple[int, int]:
