@@ -8,6 +8,7 @@ it is given with the next stretch, first, and marked.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import msgspec
@@ -20,6 +21,8 @@ from operators.stage import Watermark
 
 ORDER = ("chain", "slot", "tx_index", "ix_index")
 _VERSION = 1
+#: More stretches than this in one batch are not worth slicing.
+_MAX_SLICES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +80,12 @@ class ChainMerge:
     def _release(self, hold_us: int) -> Stretch | None:
         ready: list[pa.RecordBatch] = []
         for port in self._ports:
-            batches = self._pending[port]
-            whole = pa.concat_batches(batches) if len(batches) > 1 else batches[0] if batches else None
-            if whole is None:
-                ready.append(self._none[port])
-                continue
-            time_us = whole.column("timestamp_us").to_numpy()
-            now = time_us < hold_us
-            if now.all():
-                self._pending[port] = []
-                ready.append(whole)
-            elif not now.any():
-                self._pending[port] = [whole]
-                ready.append(self._none[port])
-            else:
-                mask = pa.array(now)
-                self._pending[port] = [whole.filter(pa.array(~now))]
-                ready.append(whole.filter(mask))
+            now: list[pa.RecordBatch] = []
+            later: list[pa.RecordBatch] = []
+            for batch in self._pending[port]:
+                _part(batch, hold_us, now, later)
+            self._pending[port] = later
+            ready.append(pa.concat_batches(now) if len(now) > 1 else now[0] if now else self._none[port])
         rows = sum(batch.num_rows for batch in ready)
         return self._order(ready) if rows else None
 
@@ -137,6 +129,22 @@ class ChainMerge:
         for port, data in zip(self._ports, saved.pending, strict=True):
             with pa.ipc.open_stream(data) as reader:
                 self._pending[port] = list(reader)
+
+
+def _part(batch: pa.RecordBatch, hold_us: int, now: list[pa.RecordBatch], later: list[pa.RecordBatch]) -> None:
+    """Put the rows before ``hold_us`` into ``now`` and the others into ``later``, as slices where they lie together.
+
+    A source gives rows partition by partition, each in time order, so a batch falls into a few stretches.
+    """
+    before = batch.column("timestamp_us").to_numpy() < hold_us
+    cuts = np.flatnonzero(before[1:] != before[:-1]) + 1
+    if len(cuts) > _MAX_SLICES:
+        now.append(batch.filter(pa.array(before)))
+        later.append(batch.filter(pa.array(~before)))
+        return
+    edges = [0, *cuts.tolist(), batch.num_rows]
+    for begin, end in itertools.pairwise(edges):
+        (now if before[begin] else later).append(batch.slice(begin, end - begin))
 
 
 def _empty(schema: pa.Schema) -> pa.RecordBatch:
