@@ -64,18 +64,28 @@ class Pool:
                 pair = uniswap_v2.PairState(*self.reserves, **fees)
                 return uniswap_v2.quote_exact_in(pair, a_to_b, amount_in).amount_out
             venue = whirlpool if self.one == 1 << 64 else uniswap_v3
-            quote = venue.quote_exact_in(self.state(), a_to_b, amount_in)
+            quote = venue.quote_exact_in(self.state(a_to_b), a_to_b, amount_in)
         except (AmmError, MevflowError):
             return 0
         return quote.amount_out if quote.filled else 0
 
-    def state(self) -> ConcentratedState:
-        """As the venue wants it. Between two multiples of the spacing there is no tick, whatever the map."""
+    def state(self, a_to_b: bool) -> ConcentratedState:
+        """As the venue wants it, cut off where a swap would come to a stretch without any liquidity.
+
+        Between two multiples of the spacing there is no tick, whatever the map.
+        """
         low = self.tick // self.spacing * self.spacing
         high = low + self.spacing
         if self.known[0] <= high and low <= self.known[1]:
             low, high = min(low, self.known[0]), max(high, self.known[1])
         ticks = sorted(self.ticks or {})
+        liquidity = self.liquidity
+        for tick in reversed(ticks) if a_to_b else ticks:
+            if (tick <= self.tick) == a_to_b:
+                liquidity += -(self.ticks or {})[tick][0] if a_to_b else (self.ticks or {})[tick][0]
+                if liquidity <= 0:
+                    low, high = (max(low, tick), high) if a_to_b else (low, min(high, tick))
+                    break
         return ConcentratedState(
             sqrt_price=self.price,
             liquidity=self.liquidity,

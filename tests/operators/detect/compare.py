@@ -12,8 +12,8 @@ from tests.operators.detect.brute_force import BruteForce, Cycle
 from tests.operators.detect.feeding import REGISTRY, Tables, place_of, unsigned
 
 HUBS = {token.key for token in load_registry(REGISTRY).tokens if token.role != "token"}
-#: Profit that may be left by an input that is not the very best one: two units, or a millionth.
-UNITS, SHARE = 2, 1e-6
+#: What an input may leave of the best profit: a millionth, or ``units``, for what rounding does to amounts of dust.
+SHARE = 1e-6
 
 
 def in_order(batches: list[pa.RecordBatch]) -> list[dict[str, Any]]:
@@ -22,7 +22,9 @@ def in_order(batches: list[pa.RecordBatch]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (place_of(row), "amount_in" in row))
 
 
-def compare(batches: list[pa.RecordBatch], tables: Tables, every: int = 1, max_hops: int = 3) -> Counter[str]:
+def compare(
+    batches: list[pa.RecordBatch], tables: Tables, every: int = 1, max_hops: int = 3, units: int = 2
+) -> Counter[str]:
     """Check every row, and after every event every cycle through its pool; count what was seen.
 
     A reported amount must be what the venues quote; a cycle is open if and only if it gains; its input is the best.
@@ -49,13 +51,19 @@ def compare(batches: list[pa.RecordBatch], tables: Tables, every: int = 1, max_h
         for cycle in market.cycles(key):
             name = frozenset((pool, market.pools[key[0], pool].ends(a_to_b)[0]) for pool, a_to_b in cycle)
             seen["cycles"] += 1
-            _check(market, key[0], cycle, opened.get(name), every, seen)
+            _check(market, key[0], cycle, opened.get(name), every, units, seen)
     assert not said, "rows at places where nothing happened"
     return seen
 
 
 def _check(
-    market: BruteForce, chain: int, cycle: Cycle, row: dict[str, Any] | None, every: int, seen: Counter[str]
+    market: BruteForce,
+    chain: int,
+    cycle: Cycle,
+    row: dict[str, Any] | None,
+    every: int,
+    units: int,
+    seen: Counter[str],
 ) -> None:
     if not market.gap(chain, cycle):
         assert row is None, "a cycle is open whose first unit does not gain"
@@ -77,7 +85,7 @@ def _check(
     seen["searched"] += 1
     _, profit = market.best(chain, cycle)
     if row is None:
-        assert profit <= UNITS, f"a gain of {profit} was not reported"
+        assert profit <= units, f"a gain of {profit} was not reported"
     else:
         found = unsigned(row["amount_out"]) - unsigned(row["amount_in"])
-        assert found >= profit - UNITS or found >= profit * (1 - SHARE), f"{found} of {profit}"
+        assert found >= profit - units or found >= profit * (1 - SHARE), f"{found} of {profit}"
