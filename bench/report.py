@@ -1,4 +1,4 @@
-"""Run every bench and write ``docs/benchmarks.md`` from what they gave. ``python -m bench.report``."""
+"""Run every bench; write ``docs/benchmarks.md`` and the README's table. ``python -m bench.report``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,26 @@ import platform
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from flows.cli.bench import BENCHES, show
 
-TARGET = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "docs" / "benchmarks.md"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
+
+#: What the README quotes: (bench, figure, what it says).
+QUOTED = (
+    ("pipeline", "decode: messages", "Kafka → columnar decode"),
+    ("pipeline", "detect: messages", "Kafka → decode → detection → ClickHouse (opportunities)"),
+    ("pipeline", "archive: messages", "Kafka → decode → ClickHouse (every swap, all columns)"),
+    ("pipeline", "everything: messages", "all of it: detection, decisions, every swap stored"),
+    ("clickhouse", "10-column rows through the sink", "rows through the ClickHouse sink over HTTP"),
+    ("websocket", "100 clients, a filter each", "messages delivered to 100 WebSocket clients, a filter each"),
+    ("detect", "500 pools, screened", "events merged and screened on one core, 500 pools, 3 legs"),
+    ("latency", "send to decision, P99", "event sent to decision received at 50,000 messages/s, P99"),
+)
 
 
 def main() -> None:
@@ -25,6 +41,7 @@ def main() -> None:
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {platform.machine()}, "
         f"Python {platform.python_version()}.",
     ]
+    figures: dict[str, list[dict[str, Any]]] = {}
     for name, text in BENCHES.items():
         print(f"bench {name}: {text}", file=sys.stderr, flush=True)
         outcome = importlib.import_module(f"bench.{name}").run()
@@ -42,7 +59,21 @@ def main() -> None:
             value = f"{figure['value']:,.3g}" if figure["value"] < 1000 else f"{figure['value']:,.0f}"
             ratio = "" if figure["ratio"] is None else f"{figure['ratio']:.2f}"
             lines.append(f"| {figure['name']} | {value} | {figure['unit']} | {figure['against'] or ''} | {ratio} |")
+        figures[name] = outcome["figures"]
     TARGET.write_text("\n".join(lines) + "\n")
+    quote(figures)
+
+
+def quote(figures: dict[str, list[dict[str, Any]]]) -> None:
+    """Replace the README's table by these figures."""
+    rows = ["| what | figure | beside |", "|---|---:|---|"]
+    for bench, name, text in QUOTED:
+        figure = next(each for each in figures[bench] if each["name"] == name)
+        beside = "" if figure["ratio"] is None else f"{figure['ratio']:.2f} × {figure['against']}"
+        rows.append(f"| {text} | {figure['value']:,.0f} {figure['unit']} | {beside} |")
+    text = README.read_text()
+    head, tail = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
+    README.write_text(head + "\n" + "\n".join(rows) + "\n" + tail)
 
 
 if __name__ == "__main__":

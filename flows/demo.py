@@ -70,7 +70,11 @@ def run(config: Config, file: Path, keep: bool, say: Say, bar: Callable[..., Any
             "kept_running": keep,
         }
         client.close()
-        say("left running (mevflow stop, mevflow clickhouse stop, mevflow broker stop)" if keep else "stopping")
+        say(
+            "left running; to end it: mevflow stop detect-live, then hub stop, clickhouse stop, broker stop"
+            if keep
+            else "stopping"
+        )
     return outcome
 
 
@@ -78,6 +82,7 @@ def _services(config: Config, down: ExitStack, keep: bool, say: Say) -> None:
     from clickhouse import daemon
     from clickhouse.migrate import migrate
     from flows import broker, report, topics
+    from sinks.hub import hub_status, start_hub, stop_hub
 
     where = config.clickhouse
     password = where.password.get_secret_value()
@@ -93,6 +98,12 @@ def _services(config: Config, down: ExitStack, keep: bool, say: Say) -> None:
         say(f"ClickHouse runs at http://{where.host}:{where.port}")
         if not keep:
             down.callback(daemon.stop, config.var)
+    live = config.websocket
+    if hub_status(live.port) is None:
+        start_hub(live.host, live.port, config.var)
+        say(f"live messages at ws://{live.host}:{live.port}/ws")
+        if not keep:
+            down.callback(stop_hub, live.port)
     client = report.connect_server()
     applied = migrate(client, where.database)
     client.close()
