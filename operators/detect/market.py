@@ -301,14 +301,15 @@ class Market:
         for chain, key, venue, kind, mint_a, mint_b in saved.pools:
             self._add(chain, key, venue, kind, mint_a, mint_b)
         book = self.book
-        book.pools[: book.count] = np.frombuffer(saved.table, POOL_DTYPE)
+        # As bytes: numpy copies fields and leaves rubbish between them, and equal states give equal snapshots.
+        book.pools[: book.count].view(np.uint8)[:] = np.frombuffer(saved.table, np.uint8)
         for info, (symbol_a, symbol_b, decimals_a, decimals_b), ticks in zip(
             book.info, saved.symbols, saved.ticks, strict=True
         ):
             info.symbols, info.decimals = (symbol_a, symbol_b), (decimals_a, decimals_b)
             info.ticks = None if ticks is None else TickMap((t, _signed(n), _signed(g)) for t, n, g in ticks)
         self._refresh_index()
-        self.mints = np.frombuffer(saved.mints, kernel.MINT_DTYPE).copy()
+        self.mints = np.frombuffer(bytearray(saved.mints), kernel.MINT_DTYPE)
         for pair in range(len(book.pairs)):
             kernel.refresh_best(book.pools, self._best, pair, self._index.pool_start, self._index.pool_of)
 
