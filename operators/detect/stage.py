@@ -122,7 +122,10 @@ class ArbitrageDetect(Stage):
         )
 
     def restore(self, state: bytes) -> None:
-        saved = msgspec.msgpack.decode(state, type=DetectState)
+        try:
+            saved = msgspec.msgpack.decode(state, type=DetectState)
+        except msgspec.DecodeError as error:
+            raise StateError("a snapshot of arbitrage.detect cannot be read", hint="deploy with --fresh") from error
         if saved.version != SNAPSHOT_VERSION:
             raise StateError(
                 f"a snapshot of arbitrage.detect has version {saved.version}, not {SNAPSHOT_VERSION}",
