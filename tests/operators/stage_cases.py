@@ -18,6 +18,10 @@ from operators.decode import Decode, DecodeSettings
 from operators.stage import CAUGHT_UP_US, Stage, StageContext, Watermark
 from proto.mevflow.v1 import market_pb2 as market
 from tests.operators.decide.opportunities import batch, opportunity, stream, swap_stream
+from tests.operators.detect import feeding
+from tests.operators.detect.market_messages import batch as messages
+from tests.operators.detect.market_messages import pair_market, swap, u128
+from tests.operators.detect.random_market import START_US, RandomMarket
 
 #: What a stage is given, in order: batches and watermarks by input port.
 Item = tuple[str, pa.RecordBatch | Watermark]
@@ -111,8 +115,32 @@ def decide_with_swaps_case() -> Case:
     )
 
 
+def detect_case() -> Case:
+    """``arbitrage.detect`` over pools of every kind, in two stretches; and with swaps that cannot be."""
+    # Said twice: a restored stage waits until it has heard from every input again.
+    half = [("updates", Watermark(START_US + 1_010 * 500_000)), ("swaps", Watermark(START_US + 1_010 * 500_000))] * 2
+    bad = [swap(2, b"p", (1, 1), amount_in=b"\1"), swap(3, b"n", (1, 1), mint_in=b""), swap(3, b"p", (1, 1), chain=0)]
+    good = [*pair_market(), swap(6, b"p", (10**12, 10**11), reserve_a=u128(10**13))]
+
+    def feed() -> list[Item]:
+        return [
+            *feeding.items(RandomMarket(2, pools=7, events=60).batches()),
+            *half,
+            *[("updates", END), ("swaps", END)] * 2,
+        ]
+
+    return Case(
+        name="arbitrage.detect",
+        make=lambda: feeding.make(cost_lamports=5_000),
+        feed=feed,
+        bad_feed=lambda: [*feeding.items([messages(*good[:2], *bad, *good[2:])]), ("updates", END), ("swaps", END)],
+        bad_rows=len(bad),
+    )
+
+
 CASES = [
     decode_case(),
+    detect_case(),
     *(decide_case(policy) for policy in ("tip-linucb", "tip-thompson", "tip-exp3", "tip-squarecb")),
     decide_with_swaps_case(),
 ]
