@@ -175,7 +175,8 @@ def _check_schema(
             for f in wanted
             if f.name not in given.names or given.field(f.name).type != f.type
         ]
-        detail = "; ".join(faults[:4]) or "columns differ in number or order"
+        faults += [f"{name} is not wanted" for name in given.names if name not in wanted.names]
+        detail = "; ".join(faults[:4]) or "its columns are in another order"
         state.problem(line, key, f"{source} does not fit: {detail}", "put a stage between that gives these columns")
     kind = state.kinds[node.name]
     message = (given.metadata or {}).get(b"message", b"").decode()

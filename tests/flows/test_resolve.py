@@ -24,7 +24,10 @@ def parse(tmp_path, monkeypatch):
 
 
 def problems(file):
-    return {(p.line, p.key): f"{p.message} ({p.suggestion})" for p in check(file, "t")[1]}
+    found = {}
+    for p in check(file, "t")[1]:
+        found[p.line, p.key] = found.get((p.line, p.key), "") + f"{p.message} ({p.suggestion})\n"
+    return found
 
 
 def test_a_right_one_resolves_in_order_of_its_inputs(parse):
