@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from operators.amm.tick_map import TickMap
 
-#: How a pool is priced and quoted.
-KIND_CONCENTRATED_X64, KIND_CONCENTRATED_X96, KIND_CONSTANT_PRODUCT = 1, 2, 3
+#: How a pool is priced.
+KIND_NOT_TRADED, KIND_CONCENTRATED_X64, KIND_CONCENTRATED_X96, KIND_CONSTANT_PRODUCT = 0, 1, 2, 3
 NOT_TRADABLE = -np.inf
 _GROW = 2
 

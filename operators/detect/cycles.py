@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.amm.concentrated import ConcentratedState
-from operators.amm.uniswap_v2 import PairState
 from operators.detect.book import KIND_CONCENTRATED_X64, KIND_CONSTANT_PRODUCT, Book
 from operators.detect.sizing import ConcentratedLeg, Leg, ReservesLeg, known_stretch
 
@@ -75,12 +74,13 @@ class States:
 
     def __init__(self, book: Book, states: NDArray[np.void]) -> None:
         self._book = book
-        for name in ("kind", "fee_pips", "tick", "tick_spacing", "known_lower", "known_upper"):
+        for name in ("kind", "venue", "fee_pips", "tick", "tick_spacing", "known_lower", "known_upper"):
             setattr(self, f"_{name}", states[name].tolist())
         for name in ("price", "liquidity", "reserve_a", "reserve_b"):
             setattr(self, f"_{name}", states[name].tolist())
 
     _kind: list[list[int]]
+    _venue: list[list[int]]
     _fee_pips: list[list[int]]
     _tick: list[list[int]]
     _tick_spacing: list[list[int]]
@@ -101,10 +101,10 @@ class States:
     def _leg(self, hit: int, leg: int, number: int, a_to_b: bool) -> Leg:
         fee_pips = self._fee_pips[hit][leg]
         kind = self._kind[hit][leg]
+        venue = self._venue[hit][leg]
         if kind == KIND_CONSTANT_PRODUCT:
-            # The fee of a pair is one fraction, whatever its denominator.
             reserves = _integer(self._reserve_a[hit][leg]), _integer(self._reserve_b[hit][leg])
-            return ReservesLeg(PairState(*reserves, fee_a=fee_pips, fee_b=fee_pips, fee_denominator=1_000_000), a_to_b)
+            return ReservesLeg(reserves, fee_pips, a_to_b, venue)
         tick, spacing = self._tick[hit][leg], self._tick_spacing[hit][leg]
         low, high = self._known_lower[hit][leg], self._known_upper[hit][leg]
         near_low, near_high = known_stretch(tick, spacing)
@@ -125,7 +125,7 @@ class States:
             known_tick_lower=low,
             known_tick_upper=high,
         )
-        return ConcentratedLeg(state, a_to_b, 1 << (64 if kind == KIND_CONCENTRATED_X64 else 96))
+        return ConcentratedLeg(state, a_to_b, 1 << (64 if kind == KIND_CONCENTRATED_X64 else 96), venue)
 
 
 def _integer(words: list[int]) -> int:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from operators.codec import COORDINATES, ERRORS, codec
 from operators.detect.columns import Words, words
+from operators.detect.updates import MAX_TICK
 from operators.merge import Stretch
 from operators.stage import StageContext
 
@@ -186,11 +187,17 @@ def read(stretch: Stretch, market: Market, context: StageContext) -> Events:
         (stateless, "no_state", "neither a price nor both reserves after the swap"),
         (both, "two_prices", "a Q64.64 and a Q64.96 price"),
         (fee, "bad_fee", "a fee of 100 % or more"),
+        (np.abs(events.tick.astype(np.int64)) > MAX_TICK, "bad_tick", "a tick that no venue has"),
     ):
         for row in np.flatnonzero(mask & (events.pool == -1)).tolist():
             events.reject(swaps, row, reason, detail, context)
             events.pool[row] = -2
     _find_pools(events, market, context)
+    kind = market.book.pools["kind"][events.pool]
+    width = np.array([0, 16, 20, 0], np.int32)[kind]  # of the price, by kind; what is not traded may have any
+    for row in np.flatnonzero((events.pool >= 0) & (events.price_width != width) & (kind > 0)).tolist():
+        events.reject(swaps, row, "other_kind", "the state is not of the kind that the pool's venue has", context)
+        events.pool[row] = -2
     return events
 
 

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numba import njit
 
-from operators.detect.book import KIND_CONCENTRATED_X64, KIND_CONCENTRATED_X96
+from operators.detect.book import KIND_CONCENTRATED_X64, KIND_CONCENTRATED_X96, KIND_NOT_TRADED
 
 #: One cycle that screens above zero after one event. ``legs`` is 2 or 3; unused legs are -1. The legs' states at that
 #: moment are kept beside it, in ``states[hit, leg]``.
@@ -44,7 +44,7 @@ def set_rates(pool):  # type: ignore[no-untyped-def]  # pragma: no cover - compi
     """Derive a pool's two log rates from its state; -inf where nothing can be traded."""
     keep = 1.0 - pool["fee_pips"] / 1e6
     log_price = 0.0
-    tradable = not pool["denied"] and keep > 0.0
+    tradable = pool["kind"] != KIND_NOT_TRADED and not pool["denied"] and keep > 0.0
     if pool["kind"] == KIND_CONCENTRATED_X64 or pool["kind"] == KIND_CONCENTRATED_X96:
         price, liquidity = pool["price"], pool["liquidity"]
         root = (float(price[2]) * _TWO_64 + float(price[1])) * _TWO_64 + float(price[0])

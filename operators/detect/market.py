@@ -12,18 +12,12 @@ from numpy.typing import NDArray
 from operators.amm.concentrated import AmmError
 from operators.amm.tick_map import TickMap
 from operators.detect import kernel
-from operators.detect.book import (
-    KIND_CONCENTRATED_X64,
-    KIND_CONCENTRATED_X96,
-    KIND_CONSTANT_PRODUCT,
-    POOL_DTYPE,
-    Book,
-    CycleIndex,
-    PoolInfo,
-)
+from operators.detect.book import POOL_DTYPE, Book, CycleIndex, PoolInfo
 from operators.detect.control import Policy
 from operators.detect.events import Events
 from operators.detect.settings import DetectSettings, Registry, address
+from operators.detect.updates import fault
+from operators.detect.venues import kind_of
 from proto.mevflow.v1 import market_pb2 as market
 
 _LEVELS = {"numeraire": 0, "hub": 1, "token": 2}
@@ -122,13 +116,8 @@ class Market:
             mints = (one["mint_in"], one["mint_out"]) if one["a_to_b"] else (one["mint_out"], one["mint_in"])
         else:
             mints = one["mint_a"], one["mint_b"]
-        kind = (
-            KIND_CONCENTRATED_X96
-            if one["sqrt_price_x96"]
-            else KIND_CONCENTRATED_X64
-            if one["sqrt_price_x64"] or one.get("tick_spacing")
-            else KIND_CONSTANT_PRODUCT
-        )
+        x96 = bool(one["sqrt_price_x96"])
+        kind = kind_of(one["venue"], not x96 and bool(one["sqrt_price_x64"] or one.get("tick_spacing")), x96)
         return self._add(one["chain"], one["pool"], one["venue"], kind, *mints)
 
     def _add(self, chain: int, key: bytes, venue: int, kind: int, mint_a: bytes, mint_b: bytes) -> int:
@@ -142,6 +131,10 @@ class Market:
         one = {
             name: column[row].as_py() for name, column in zip(events.updates.schema.names, events.updates, strict=True)
         }
+        wrong = fault(one)
+        if wrong is not None:
+            events.reject(events.updates, row, *wrong, self._policy.context)
+            return self._hits[:0], self._states[:0]
         try:
             number = self._apply(one)
         except AmmError as error:
@@ -346,6 +339,8 @@ def _change(info: PoolInfo, lower: int, upper: int, delta: int, whole: bool) -> 
     """A position's liquidity changes. Raises AmmError when a map that is known whole would go below zero."""
     if info.ticks is None or not delta:
         return
+    if any(gross + delta >= 1 << 128 for tick, _, gross in info.ticks if tick in (lower, upper)):
+        raise AmmError("a tick would hold more than 128 bits")
     if whole:
         info.ticks.change(lower, upper, delta)
         return

@@ -24,6 +24,7 @@ from operators.stage import StageContext
 from proto.mevflow.v1 import market_pb2 as market
 
 LOGIC_VERSION = 1
+_MAX_COST = 1e38
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,8 @@ class Report:
         """What an attempt costs in raw units of the cycle's mint; 0 where the native token has no price."""
         settings = self._of.settings
         native_raw = settings.cost_lamports if chain == market.CHAIN_SOLANA else settings.cost_wei
-        return int(native_raw * hit.native_usd / hit.usd) if native_raw and hit.usd else 0
+        # A start token that is worth next to nothing makes a cost that no amount can hold.
+        return int(min(native_raw * hit.native_usd / hit.usd, _MAX_COST)) if native_raw and hit.usd else 0
 
     def _add(
         self,

@@ -17,13 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from operators.amm import uniswap_v2, uniswap_v3, whirlpool
-from operators.amm.concentrated import AmmError, ConcentratedState
-from operators.amm.two_reserves import PairQuote
-from operators.amm.uniswap_v2 import PairState
-from operators.errors import MevflowError
+from operators.amm.concentrated import ConcentratedState
+from operators.detect.venues import concentrated_out, reserves_out
 
 _MAX_STEPS = 512
+#: A profit is a signed number of 128 bits.
+_MAX_AMOUNT = (1 << 127) - 1
 _LOG_TICK = math.log(1.0001) / 2
 
 
@@ -34,15 +33,11 @@ class ConcentratedLeg:
     state: ConcentratedState
     a_to_b: bool
     one: int
+    venue: int = 0
 
     def quote(self, amount_in: int) -> int | None:
         """The exact output, or None when the pool cannot take all of it within what is known."""
-        venue = whirlpool if self.one == 1 << 64 else uniswap_v3
-        try:
-            found = venue.quote_exact_in(self.state, self.a_to_b, amount_in)
-        except AmmError:
-            return None
-        return found.amount_out if found.filled else None
+        return concentrated_out(self.venue, self.one == 1 << 64, self.state, self.a_to_b, amount_in)
 
     @cached_property
     def keep(self) -> float:
@@ -61,25 +56,22 @@ class ConcentratedLeg:
 class ReservesLeg:
     """A swap through a constant-product pool."""
 
-    state: PairState
+    reserves: tuple[int, int]
+    fee_pips: int
     a_to_b: bool
+    venue: int = 0
 
     def quote(self, amount_in: int) -> int | None:
-        """The exact output, or None when the pair cannot take it."""
-        try:
-            found: PairQuote = uniswap_v2.quote_exact_in(self.state, self.a_to_b, amount_in)
-        except MevflowError:
-            return None
-        return found.amount_out
+        """The exact output."""
+        return reserves_out(self.venue, self.reserves, self.fee_pips, self.a_to_b, amount_in)
 
     @cached_property
     def keep(self) -> float:
-        fee = self.state.fee_a if self.a_to_b else self.state.fee_b
-        return 1.0 - fee / self.state.fee_denominator
+        return 1.0 - self.fee_pips / 1e6
 
     def start(self) -> _Reserves:
         """Where a walk begins."""
-        a, b = float(self.state.reserve_a), float(self.state.reserve_b)
+        a, b = float(self.reserves[0]), float(self.reserves[1])
         return _Reserves(self.keep, *((a, b) if self.a_to_b else (b, a)))
 
 
@@ -196,7 +188,7 @@ def quote(legs: Sequence[Leg], amount_in: int) -> list[int] | None:
     amounts = [amount_in]
     for leg in legs:
         out = leg.quote(amounts[-1]) if amounts[-1] else 0
-        if out is None:
+        if out is None or out > _MAX_AMOUNT:
             return None
         amounts.append(out)
     return amounts

@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 
 from operators.amm import tick_math_x64, tick_math_x96
 from operators.amm.concentrated import ConcentratedState
-from operators.amm.uniswap_v2 import PairState
 from operators.detect.sizing import ConcentratedLeg, Leg, ReservesLeg, best_input, known_stretch, quote, size
 
 reserves = st.integers(10**9, 10**18)
 
 
 def pair(a: int, b: int, a_to_b: bool = True, fee_pips: int = 3_000) -> Leg:
-    return ReservesLeg(PairState(a, b, fee_pips, fee_pips, 1_000_000), a_to_b)
+    return ReservesLeg((a, b), fee_pips, a_to_b)
 
 
 def pool(

@@ -1,0 +1,47 @@
+"""What a ``PoolUpdate`` must be before it may change a pool."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proto.mevflow.v1 import market_pb2 as market
+
+#: The widest range of ticks that any venue has (Uniswap v3, ``TickMath.sol``).
+MAX_TICK = 887_272
+_MAX_SPACING = 1 << 15
+_WIDTHS = {
+    "sqrt_price_x64": 16,
+    "sqrt_price_x96": 20,
+    "liquidity": 16,
+    "reserve_a": 16,
+    "reserve_b": 16,
+    "liquidity_delta": 16,
+}
+_TICK_WIDTHS = {"liquidity_net": 16, "liquidity_gross": 16}
+_TICKS = ("tick", "tick_lower", "tick_upper", "known_tick_lower", "known_tick_upper")
+
+
+def fault(one: dict[str, Any]) -> tuple[str, str] | None:
+    """Why an update, a dict by field, cannot be what it says: (reason, detail); None when it can."""
+    if one["chain"] <= 0:
+        return "no_chain", "the chain is not set"
+    if not one["pool"]:
+        return "no_pool", "the pool is not set"
+    if _wrong(one, _WIDTHS) or any(_wrong(each, _TICK_WIDTHS) for each in one["ticks"]):
+        return "bad_amount", "an amount is not as many bytes as its kind has"
+    if one["sqrt_price_x64"] and one["sqrt_price_x96"]:
+        return "two_prices", "a Q64.64 and a Q64.96 price"
+    if one["fee_pips"] >= 1_000_000:
+        return "bad_fee", "a fee of 100 % or more"
+    if one["tick_spacing"] > _MAX_SPACING:
+        return "bad_tick", f"ticks {one['tick_spacing']} apart"
+    for tick in (*(one[name] for name in _TICKS), *(each["tick"] for each in one["ticks"])):
+        if abs(tick) > MAX_TICK:
+            return "bad_tick", f"tick {tick} is beyond ±{MAX_TICK}"
+    if one["kind"] == market.PoolUpdate.KIND_LIQUIDITY and one["tick_lower"] > one["tick_upper"]:
+        return "bad_tick", f"a range is ascending, not [{one['tick_lower']}, {one['tick_upper']})"
+    return None
+
+
+def _wrong(values: dict[str, Any], widths: dict[str, int]) -> bool:
+    return any(values[name] and len(values[name]) != width for name, width in widths.items())
