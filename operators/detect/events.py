@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from operators.codec import COORDINATES, ERRORS, codec
 from operators.detect.columns import Words, words
-from operators.detect.updates import MAX_TICK
+from operators.detect.updates import MAX_TICK, fault
 from operators.merge import Stretch
 from operators.stage import StageContext
 
@@ -251,7 +251,9 @@ def _add_pools(
         for event in np.flatnonzero(~is_swap).tolist():
             row = int(events.row[event])
             key = owners[row]
-            if told[row] and key not in market and (key not in appear or event < appear[key][0]):
+            if not told[row] or key in market or (key in appear and event > appear[key][0]):
+                continue
+            if fault(updates.slice(row, 1).to_pylist()[0]) is None:
                 appear[key] = event, updates, row
     for key, (event, batch, row) in sorted(appear.items(), key=lambda item: item[1][0]):
         market.add_from(batch, row)

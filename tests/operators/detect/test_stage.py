@@ -139,6 +139,8 @@ REJECTS: dict[str, Callable[[], market.Swap]] = {
     "no_state": lambda: swap(3, b"p", (1, 1), reserve_b=b""),
     "two_prices": lambda: swap(3, b"p", (1, 1), sqrt_price_x64=u128(1 << 64), sqrt_price_x96=b"\1" * 20),
     "bad_fee": lambda: swap(3, b"p", (1, 1), fee_pips=1_000_000),
+    "bad_tick": lambda: swap(3, b"p", (1, 1), tick=-900_000),
+    "other_kind": lambda: swap(3, b"p", (0, 0), sqrt_price_x64=u128(1 << 64), liquidity=u128(10**9)),
     "unknown_pool": lambda: swap(3, b"n", (1, 1), mint_in=b""),
 }
 
@@ -168,7 +170,37 @@ def test_a_pool_without_mints_is_known_once_a_row_names_them() -> None:
     assert [row["slot"] for row in rows(run(make(), cut), "swaps")] == [2, 3]
 
 
-def test_an_impossible_update_is_a_dead_letter() -> None:
+def test_a_venue_without_a_rule_is_kept_and_never_traded() -> None:
+    # A stable-swap pool quotes near par whatever its reserves say.
+    first, second, *rest = pair_market()
+    first.venue = market.VENUE_CURVE_STABLE
+    for each in rest:
+        each.venue = market.VENUE_CURVE_STABLE if each.pool == first.pool else 0
+    tables = run(make(), items([batch(first, second, *rest)]))
+    assert "opportunities" not in tables
+    assert tables["swaps"].num_rows == 5
+
+
+@pytest.mark.parametrize("venue", [market.VENUE_RAYDIUM_V4, market.VENUE_RAYDIUM_CPMM])
+def test_a_venue_rounds_its_fee_as_its_program_does(venue: int) -> None:
+    # Reserves so small that the fee of 2.5 units, rounded up to 3, costs one of what comes out.
+    small = [swap(1, b"p", (10**6, 10**6)), swap(2, b"q", (10**6, 1_030_000)), swap(3, b"p", (10**6, 10**6))]
+    plain = rows(run(make(), items([batch(*small)])))
+    for each in small:
+        each.venue = venue
+    rounded = rows(run(make(), items([batch(*small)])))
+    assert plain[0]["amount_in"] == rounded[0]["amount_in"]
+    assert unsigned(plain[0]["amount_out"]) >= unsigned(rounded[0]["amount_out"])
+    assert {leg["venue"] for leg in rounded[0]["legs"]} == {venue}
+    if venue == market.VENUE_RAYDIUM_V4:
+        amount = unsigned(rounded[0]["amount_in"])
+        for leg, (x, y) in zip(rounded[0]["legs"], ((10**6, 10**6), (10**6, 1_030_000)), strict=True):
+            net = amount - -(-amount * 25 // 10_000)
+            amount = net * y // (x + net)
+            assert unsigned(leg["amount_out"]) == amount
+
+
+def test_an_impossible_change_of_liquidity_is_a_dead_letter() -> None:
     (updates, _) = RandomMarket(5).batches()
     taken = market.PoolUpdate(
         chain=1, slot=1_001, pool=b"\1" * 32, kind=market.PoolUpdate.KIND_LIQUIDITY, tick_lower=16, tick_upper=16
