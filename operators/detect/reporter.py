@@ -157,7 +157,9 @@ class Report:
         ]
         if not rows:
             return
-        head = of.head + canonical(at.chain, at.slot, at.tx_index, at.ix_index)
+        # An update and a swap may share coordinates, and are two events.
+        source = int(self._events.is_update(event))
+        head = of.head + canonical(at.chain, at.slot, at.tx_index, at.ix_index, source)
         for facts, episode, new, amounts, source in sorted(rows, key=lambda row: row[0].key):
             ordinal = episode.rows + (amounts is None)
             identity = xxhash.xxh3_128_digest(head + canonical(ordinal, int(amounts is None)) + facts.key)
