@@ -39,13 +39,15 @@ class TickMap:
     def change(self, lower: int, upper: int, delta: int) -> None:
         """A position's liquidity in [lower, upper) changes by ``delta``.
 
-        Raises AmmError when a tick would hold less than nothing; the map is then unchanged.
+        Raises AmmError when a tick would hold less than nothing or more than 128 bits; the map is then unchanged.
         """
         if lower >= upper:
             raise AmmError(f"a range is ascending, not [{lower}, {upper})")
         for tick in (lower, upper):
             if self._gross.get(tick, 0) + delta < 0:
                 raise AmmError(f"tick {tick} holds {self._gross.get(tick, 0)}, not {-delta}")
+            if self._gross.get(tick, 0) + delta >= 1 << 128:
+                raise AmmError(f"tick {tick} would hold more than 128 bits")
         for tick, net in ((lower, delta), (upper, -delta)):
             gross = self._gross.get(tick, 0) + delta
             if gross:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from operators.detect.cycles import Cycle
+from operators.detect.rows import u128
 
 
 class Open(msgspec.Struct):
@@ -18,6 +19,16 @@ class Open(msgspec.Struct):
     opened_us: int
     rows: int
     amounts: list[int]
+
+
+class Saved(msgspec.Struct):
+    """An open episode in a snapshot, whose format has no integers of more than 64 bits."""
+
+    cycle: Cycle
+    opened_slot: int
+    opened_us: int
+    rows: int
+    amounts: list[bytes]
 
 
 @dataclass
@@ -54,14 +65,19 @@ class Episodes:
                 self.by_pool[number].discard(episode.cycle)
         return gone
 
-    def snapshot(self) -> list[Open]:
+    def snapshot(self) -> list[Saved]:
         """The open episodes."""
-        return list(self.open.values())
+        return [
+            Saved(each.cycle, each.opened_slot, each.opened_us, each.rows, [u128(amount) for amount in each.amounts])
+            for each in self.open.values()
+        ]
 
     def restore(self, saved: list[Any]) -> None:
         """Take the open episodes of a snapshot."""
         for each in saved:
-            episode = msgspec.convert(each, Open)
+            kept = msgspec.convert(each, Saved)
+            amounts = [int.from_bytes(amount, "little") for amount in kept.amounts]
+            episode = Open(kept.cycle, kept.opened_slot, kept.opened_us, kept.rows, amounts)
             self.open[episode.cycle] = episode
             for number, _ in episode.cycle:
                 self.by_pool.setdefault(number, set()).add(episode.cycle)

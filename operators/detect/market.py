@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from operators.amm.concentrated import AmmError
 from operators.amm.tick_map import TickMap
 from operators.detect import kernel
-from operators.detect.book import POOL_DTYPE, Book, CycleIndex, PoolInfo
+from operators.detect.book import (
+    KIND_CONCENTRATED_X64,
+    KIND_CONCENTRATED_X96,
+    KIND_NOT_TRADED,
+    POOL_DTYPE,
+    Book,
+    CycleIndex,
+    PoolInfo,
+)
 from operators.detect.control import Policy
 from operators.detect.events import Events
 from operators.detect.settings import DetectSettings, Registry, address
@@ -166,6 +174,9 @@ class Market:
                 return -1
             number = self._make(one)
         info, pool = book.info[number], book.pools[number]
+        price = KIND_CONCENTRATED_X64 if one["sqrt_price_x64"] else KIND_CONCENTRATED_X96
+        if (one["sqrt_price_x64"] or one["sqrt_price_x96"]) and pool["kind"] not in (price, KIND_NOT_TRADED):
+            raise AmmError("the state is not of the kind that the pool's venue has")
         if one["symbol_a"] or one["symbol_b"]:
             info.symbols = (one["symbol_a"], one["symbol_b"])
         if one["decimals_a"] or one["decimals_b"]:
@@ -339,8 +350,6 @@ def _change(info: PoolInfo, lower: int, upper: int, delta: int, whole: bool) -> 
     """A position's liquidity changes. Raises AmmError when a map that is known whole would go below zero."""
     if info.ticks is None or not delta:
         return
-    if any(gross + delta >= 1 << 128 for tick, _, gross in info.ticks if tick in (lower, upper)):
-        raise AmmError("a tick would hold more than 128 bits")
     if whole:
         info.ticks.change(lower, upper, delta)
         return
@@ -348,7 +357,10 @@ def _change(info: PoolInfo, lower: int, upper: int, delta: int, whole: bool) -> 
     ticks = {tick: (net, gross) for tick, net, gross in info.ticks}
     for tick, change in ((lower, delta), (upper, -delta)):
         net, gross = ticks.get(tick, (0, 0))
-        ticks[tick] = (net + change, max(gross + delta, abs(net + change)))
+        gross = max(gross + delta, abs(net + change))
+        if gross >= 1 << 128:
+            raise AmmError(f"tick {tick} would hold {gross}, more than 128 bits")
+        ticks[tick] = (net + change, gross)
     info.ticks = TickMap((tick, net, gross) for tick, (net, gross) in ticks.items() if gross)
 
 

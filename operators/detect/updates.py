@@ -9,6 +9,7 @@ from proto.mevflow.v1 import market_pb2 as market
 #: The widest range of ticks that any venue has (Uniswap v3, ``TickMath.sol``).
 MAX_TICK = 887_272
 _MAX_SPACING = 1 << 15
+_MAX_DECIMALS = 255
 _WIDTHS = {
     "sqrt_price_x64": 16,
     "sqrt_price_x96": 20,
@@ -35,6 +36,8 @@ def fault(one: dict[str, Any]) -> tuple[str, str] | None:
         return "bad_fee", "a fee of 100 % or more"
     if one["tick_spacing"] > _MAX_SPACING:
         return "bad_tick", f"ticks {one['tick_spacing']} apart"
+    if max(one["decimals_a"], one["decimals_b"]) > _MAX_DECIMALS:
+        return "bad_decimals", "more decimals than a byte holds"
     for tick in (*(one[name] for name in _TICKS), *(each["tick"] for each in one["ticks"])):
         if abs(tick) > MAX_TICK:
             return "bad_tick", f"tick {tick} is beyond ±{MAX_TICK}"
