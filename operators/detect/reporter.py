@@ -160,10 +160,10 @@ class Report:
         # An update and a swap may share coordinates, and are two events.
         source = int(self._events.is_update(event))
         head = of.head + canonical(at.chain, at.slot, at.tx_index, at.ix_index, source)
-        for facts, episode, new, amounts, source in sorted(rows, key=lambda row: row[0].key):
+        for facts, episode, new, amounts, found in sorted(rows, key=lambda row: row[0].key):
             ordinal = episode.rows + (amounts is None)
             identity = xxhash.xxh3_128_digest(head + canonical(ordinal, int(amounts is None)) + facts.key)
-            self._add(event, identity, facts, episode, ordinal, new, amounts, source, at.chain)
+            self._add(event, identity, facts, episode, ordinal, new, amounts, found, at.chain)
 
     def _pays(self, hit: Found, amounts: list[int]) -> bool:
         least = self._of.policy.min_profit_usd
