@@ -11,6 +11,7 @@ Exit codes: 0 drained or ended, 1 failed (the supervisor tries again), 2 cannot 
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -47,6 +48,9 @@ def run(spec: RunSpec, shard: int) -> None:
     meter = Meter(spec.layout.status(shard), identity)
     meter.write()
     flow = compile_topology(topology, meter=meter, drain=drain, run_id=run_id, shard=shard, shards=spec.shards)
+    # What is loaded by now stays: the collector need not walk it again in the middle of the stream.
+    gc.collect()
+    gc.freeze()
     recovery = None
     if spec.replay is None:
         directory = spec.layout.recovery(shard)
