@@ -161,6 +161,7 @@ def read(stretch: Stretch, market: Market, context: StageContext) -> Events:
     swaps = events.swaps
     rows = swaps.num_rows
     if not rows:
+        _add_pools(events, market, {}, np.zeros(0, np.bool_), np.zeros(0, np.int64))
         return events
     wrong = np.zeros(rows, np.bool_)
     lengths: dict[str, Any] = {}
@@ -210,16 +211,20 @@ def _find_pools(events: Events, market: Market, context: StageContext) -> None:
     keys = encoded.dictionary.to_pylist()
     good = events.pool == -1
     named = {one: np.unique(codes[good & (chain == one)]).tolist() for one in np.unique(chain[good]).tolist()}
+    # A pool of this stretch is named by one number, chain * len(keys) + code.
     unknown = {
-        (one, keys[code]): code for one, found in named.items() for code in found if (one, keys[code]) not in market
+        one * len(keys) + code: (one, keys[code])
+        for one, found in named.items()
+        for code in found
+        if (one, keys[code]) not in market
     }
-    if unknown:
-        _add_pools(events, market, unknown, good, chain, codes)
+    if unknown or swaps.num_rows < len(events):
+        _add_pools(events, market, unknown, good, chain.astype(np.int64) * len(keys) + codes)
     for one, found in named.items():
         here = good & (chain == one)
         table = np.full(len(keys), -1, np.int32)
         table[found] = [market.book.index.get((one, keys[code]), -1) for code in found]
-        events.pool[here] = np.where(good[here], table[codes[here]], -1)
+        events.pool[here] = table[codes[here]]
     for row in np.flatnonzero(events.pool == -1).tolist():
         events.reject(swaps, row, "unknown_pool", "the first row of a pool must name both mints", context)
         events.pool[row] = -2
@@ -228,37 +233,42 @@ def _find_pools(events: Events, market: Market, context: StageContext) -> None:
 def _add_pools(
     events: Events,
     market: Market,
-    unknown: dict[tuple[int, bytes], int],
+    unknown: dict[int, tuple[int, bytes]],
     good: NDArray[np.bool_],
-    chain: NDArray[np.int32],
-    codes: NDArray[np.int32],
+    names: NDArray[np.int64],
 ) -> None:
-    """Make the stretch's new pools in the order in which they appear; swaps from before that are no longer ``good``."""
+    """Make the stretch's new pools, in the order in which they appear.
+
+    ``unknown`` are pools of swaps by their number in ``names``. Swaps from before a pool was known are no longer ``good``.
+    """
     swaps, updates = events.swaps, events.updates
-    place = np.empty(swaps.num_rows, np.int64)  # the event of each swap row
     is_swap = events.source == SWAPS
+    place = np.empty(swaps.num_rows, np.int64)  # the event of each swap row
     place[events.row[is_swap]] = np.flatnonzero(is_swap)
-    tells = _names_mints(swaps, "mint_in", "mint_out")
     appear: dict[tuple[int, bytes], tuple[int, pa.RecordBatch, int]] = {}
-    for key, code in unknown.items():
-        rows = np.flatnonzero(good & tells & (chain == key[0]) & (codes == code))
-        if len(rows):
-            row = int(rows[np.argmin(place[rows])])
-            appear[key] = int(place[row]), swaps, row
-    if updates.num_rows:
-        told = _names_mints(updates, "mint_a", "mint_b")
-        owners = list(zip(updates.column("chain").to_pylist(), updates.column("pool").to_pylist(), strict=True))
-        for event in np.flatnonzero(~is_swap).tolist():
-            row = int(events.row[event])
-            key = owners[row]
-            if not told[row] or key in market or (key in appear and event > appear[key][0]):
-                continue
-            if fault(updates.slice(row, 1).to_pylist()[0]) is None:
-                appear[key] = event, updates, row
-    for key, (event, batch, row) in sorted(appear.items(), key=lambda item: item[1][0]):
+    if unknown:
+        rows = np.flatnonzero(good & _names_mints(swaps, "mint_in", "mint_out"))
+        rows = rows[np.argsort(place[rows])]
+        told, first = np.unique(names[rows], return_index=True)
+        for name, row in zip(told.tolist(), rows[first].tolist(), strict=True):
+            if name in unknown:
+                appear[unknown[name]] = int(place[row]), swaps, row
+    tells = _names_mints(updates, "mint_a", "mint_b")
+    owners = list(zip(updates.column("chain").to_pylist(), updates.column("pool").to_pylist(), strict=True))
+    for event in np.flatnonzero(~is_swap).tolist():
+        row = int(events.row[event])
+        key = owners[row]
+        if not tells[row] or key in market or (key in appear and event > appear[key][0]):
+            continue
+        if fault(updates.slice(row, 1).to_pylist()[0]) is None:
+            appear[key] = event, updates, row
+    for _, batch, row in sorted(appear.values(), key=lambda found: found[0]):
         market.add_from(batch, row)
-        if key in unknown:
-            good &= ~((chain == key[0]) & (codes == unknown[key]) & (place < event))
+    if unknown:
+        numbers = np.array(sorted(unknown), np.int64)
+        since = np.array([appear.get(unknown[number], (len(events),))[0] for number in numbers.tolist()], np.int64)
+        at = np.minimum(np.searchsorted(numbers, names), len(numbers) - 1)
+        good &= (numbers[at] != names) | (place >= since[at])
 
 
 def _names_mints(batch: pa.RecordBatch, first: str, second: str) -> NDArray[np.bool_]:
