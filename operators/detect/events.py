@@ -239,7 +239,7 @@ def _add_pools(
 ) -> None:
     """Make the stretch's new pools, in the order in which they appear.
 
-    ``unknown`` are pools of swaps by their number in ``names``. Swaps from before a pool was known are no longer ``good``.
+    ``unknown`` are pools of swaps by their number in ``names``. Swaps from before a pool was known are not ``good``.
     """
     swaps, updates = events.swaps, events.updates
     is_swap = events.source == SWAPS
