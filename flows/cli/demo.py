@@ -69,6 +69,7 @@ def show(outcome: dict[str, Any]) -> None:
         ],
         title="The best ten opportunities",
     )
+    click.echo("What pays right after an event; docs/detection.md says which of these another transaction could meet.")
     table(
         ["chain", "arm", "decisions", "mean propensity", "landed", "reward USD"],
         [
