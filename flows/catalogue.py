@@ -22,6 +22,7 @@ BUILT_IN = {
     "decode": "operators.decode:Decode",
     "realtime.wrap": "operators.realtime:RealtimeWrap",
     "arbitrage.detect": "operators.detect.stage:ArbitrageDetect",
+    "label": "operators.label.stage:Label",
     "bandit.decide": "operators.decide.stage:BanditDecide",
     "clickhouse.sink": "sinks.clickhouse:ClickHouseSink",
     "websocket.sink": "sinks.websocket:WebSocketSink",

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "feed": ("flows.cli.feed", "Publish recorded days to Kafka."),
     "dlq": ("flows.cli.dlq", "Messages that could not be processed: list, show, send again."),
     "parse": ("flows.cli.parse", "Parse recorded transactions and check the result."),
+    "label": ("flows.cli.label", "Find realised arbitrages and sandwiches in a file of swaps."),
     "quote": ("flows.cli.quote", "Check exact quotes against recorded ones."),
     "opportunities": ("flows.cli.opportunities", "The best opportunities found."),
     "explain": ("flows.cli.explain", "A decision from its source offset to its reward."),

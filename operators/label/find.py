@@ -1,0 +1,25 @@
+"""All labels of one block."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from operators.label.arbitrage import Arbitrage, arbitrages
+from operators.label.sandwich import Sandwich, sandwiches
+from operators.label.settings import LabelSettings
+from operators.label.trade import Trade
+
+Found = Arbitrage | Sandwich
+
+
+def find(trades: Iterable[Trade], settings: LabelSettings) -> list[Found]:
+    """Arbitrages by transaction, then sandwiches, of the swaps of one block (in any order)."""
+    block = list(trades)
+    transactions: dict[int, list[Trade]] = defaultdict(list)
+    for trade in block:
+        transactions[trade.tx_index].append(trade)
+    found: list[Found] = []
+    for _, own in sorted(transactions.items()):
+        found += arbitrages(own, settings.unseen_pct)
+    return [*found, *sandwiches(block, settings.shared, settings.min_overlap_pct)]

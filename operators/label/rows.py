@@ -1,0 +1,82 @@
+"""What was found, as ``mevflow.v1.Label`` rows: one a transaction and label.
+
+An arbitrage is one row. A sandwich is a row of its front-run, one of each victim's transaction and one of its back-run;
+the amounts stand on the back-run, which is where the profit is made. ``group`` names the finding: it joins the rows
+of one sandwich and tells two arbitrages of one transaction apart.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+
+from operators.codec import COORDINATES, codec
+from operators.ids import stable_id
+from operators.label.arbitrage import Arbitrage
+from operators.label.candidates import SCHEMA
+from operators.label.find import Found
+from operators.label.trade import Trade
+
+LABEL: pa.Schema = codec("mevflow.v1.Label").located
+#: What a row of a swap must have for its label to be written.
+LOCATED: pa.Schema = pa.schema([*SCHEMA, *COORDINATES])
+_BYTES = 16
+
+
+def rows(found: Iterable[Found], swaps: pa.RecordBatch) -> list[dict[str, Any]]:
+    """The rows of one block's labels, in chain order. ``Trade.row`` is a row of ``swaps`` (schema ``LOCATED``)."""
+    out = [row for one in found for row in _rows(one, swaps)]
+    return sorted(out, key=lambda row: (row["tx_index"], row["kind"], row["group"]))
+
+
+def label_batch(labels: list[dict[str, Any]]) -> pa.RecordBatch:
+    """Rows as a batch of ``LABEL``."""
+    return pa.RecordBatch.from_pylist(labels, schema=LABEL)
+
+
+def _rows(found: Found, swaps: pa.RecordBatch) -> Iterable[dict[str, Any]]:
+    amounts = {
+        "profit_mint": found.token,
+        "start_amount": _amount(found.start_amount, signed=False),
+        "end_amount": _amount(found.end_amount, signed=False),
+        "profit": _amount(found.profit, signed=True),
+    }
+    if isinstance(found, Arbitrage):
+        yield _row("arbitrage", found.trades, swaps, _group("arbitrage", found.trades, swaps), amounts)
+        return
+    group = _group("sandwich", (found.front, found.back), swaps)
+    yield _row("sandwich_front", (found.front,), swaps, group, {})
+    for _, victims in itertools.groupby(found.victims, key=lambda trade: trade.tx_index):
+        yield _row("sandwich_victim", tuple(victims), swaps, group, {})
+    yield _row("sandwich_back", (found.back,), swaps, group, amounts)
+
+
+def _row(
+    kind: str, trades: tuple[Trade, ...], swaps: pa.RecordBatch, group: str, amounts: dict[str, bytes]
+) -> dict[str, Any]:
+    [swap] = swaps.slice(trades[0].row, 1).to_pylist()
+    return {
+        **{name: swap[name] for name in ("chain", "slot", "tx_index", "timestamp_us", "signature", "signer")},
+        **{name: swap[name] for name in COORDINATES.names},
+        "kind": kind,
+        "swap_ix": [trade.place[-1] for trade in trades],
+        "group": group,
+        **{name: amounts.get(name, b"") for name in ("profit_mint", "start_amount", "end_amount", "profit")},
+    }
+
+
+def _group(kind: str, trades: tuple[Trade, ...], swaps: pa.RecordBatch) -> str:
+    """The same in every run: of the chain's coordinates only."""
+    row = trades[0].row
+    where = [swaps.column(name)[row].as_py() for name in ("chain", "slot")]
+    places = [number for trade in trades for number in (trade.tx_index, *trade.place)]
+    return stable_id("label", kind, *where, *places).hex()
+
+
+def _amount(value: int, signed: bool) -> bytes:
+    """16 bytes, or empty ("not known") for a sum that no 128-bit number holds."""
+    low, high = (-(1 << 127), 1 << 127) if signed else (0, 1 << 128)
+    return value.to_bytes(_BYTES, "little", signed=signed) if low <= value < high else b""
