@@ -11,7 +11,7 @@ KEEP ?=
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/ready ## Make .venv with the mevflow command, and fetch what the broker needs
+setup: .venv/ready ## Make .venv with the mevflow command, and check the machine
 
 .venv/ready: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "mevflow needs Python 3.11 or 3.12: apt-get install python3 python3-venv" >&2; exit 1; }
