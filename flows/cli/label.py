@@ -63,8 +63,7 @@ def command(files: tuple[Path, ...], start_state: Path | None, unseen_pct: int |
 def _is_mev_inspect(path: Path) -> bool:
     from operators.label.mev_inspect import MARK
 
-    with _open(path) as file:
-        return MARK in next(iter(file), b"")
+    return MARK in next(_lines(path), b"")
 
 
 def _in_blocks(files: tuple[Path, ...], settings: LabelSettings) -> Iterator[dict[str, Any]]:
@@ -73,8 +72,7 @@ def _in_blocks(files: tuple[Path, ...], settings: LabelSettings) -> Iterator[dic
     from operators.label.mev_inspect import read_mev_inspect
 
     for path in files:
-        with _open(path) as file:
-            swaps = read_mev_inspect(file, str(path))
+        swaps = read_mev_inspect(_lines(path), str(path))
         if swaps.undone:
             note(f"{path}: {swaps.undone:,} of {swaps.swaps:,} swaps were undone by the chain and are left out")
         for block, trades in sorted(swaps.blocks.items()):
@@ -148,15 +146,17 @@ def _hex(raw: bytes) -> str:
     return "0x" + raw.hex()
 
 
-def _open(path: Path) -> Any:
-    """A file's bytes by line, unzipped if need be. Raises UsageError."""
+def _lines(path: Path) -> Iterator[bytes]:
+    """A file's lines, unzipped if need be. Raises ParseError where it cannot be read on."""
     import gzip
+    import zlib
 
-    from operators.errors import UsageError
+    from operators.parse.errors import ParseError
 
     try:
         with path.open("rb") as file:
             zipped = file.read(2) == b"\x1f\x8b"
-        return gzip.open(path) if zipped else path.open("rb")
-    except OSError as wrong:
-        raise UsageError(f"cannot be read: {wrong.strerror}", file=str(path)) from wrong
+        with gzip.open(path) if zipped else path.open("rb") as lines:
+            yield from lines
+    except (OSError, EOFError, zlib.error) as wrong:
+        raise ParseError(f"cannot be read: {wrong}", file=str(path), reason="damaged_file") from wrong

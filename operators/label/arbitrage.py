@@ -3,7 +3,7 @@
 The rule follows the token, not the order of calls, because a flash swap is called before what pays for it.
 A route is
 
-* swaps of which each takes the token that the one before gave, about as much of it (``PASSED_ON_PCT``), and, where
+* swaps of which each takes the token that the one before gave, about as much of it (``PASSED_ON_PPM``), and, where
   payers and recipients are recorded, from hand to hand;
 * whose last swap gives the first one's token to the account that paid the first, and is made on another pool: what
   goes in and out by one pool only reached the route, it is no part of it;
@@ -145,7 +145,7 @@ def _over_unseen(legs: list[Leg], pct: int) -> list[list[Leg]]:
                 end in used
                 or not last.closes(start)
                 or last.first.token_in == start.first.token_out
-                or not nearly_equal(start.amount_in, last.amount_out, pct)
+                or not nearly_equal(start.amount_in, last.amount_out, pct * 10_000)
             ):
                 continue
             free = [step for step in range(index + 1, end) if step not in used]

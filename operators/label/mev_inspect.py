@@ -48,7 +48,7 @@ def read_mev_inspect(lines: Iterable[bytes], file: str = "") -> MevInspectSwaps:
     return out
 
 
-def _read(swap: dict[str, Any], out: MevInspectSwaps) -> None:
+def _read(swap: Any, out: MevInspectSwaps) -> None:
     block, position = _count(swap["block_number"]), _count(swap["transaction_position"])
     trade = Trade(
         tx_index=position,
@@ -79,7 +79,7 @@ def _count(value: Any) -> int:
     return number
 
 
-def _hex(value: str) -> bytes:
-    if not value.startswith("0x"):
+def _hex(value: Any) -> bytes:
+    if not isinstance(value, str) or not value.startswith("0x"):
         raise ValueError(f"{value!r} is no 0x-hex")
     return bytes.fromhex(value[2:])

@@ -4,9 +4,10 @@ On one pool and one pair of its tokens: a front-run, then at least one victim in
 in a transaction of its own, then a back-run in the other direction by who front-ran. Who front-ran is the account that
 received the front-run's output and pays for the back-run, or the signer of both where accounts are not recorded.
 
-An address can be many people's: a router. For the known ones (``shared``) an equal amount to the unit is asked
-for, input of one and output of the other; for others that the amounts are of one order (``min_overlap_pct``), since
-a bot may put its gain into the back-run, or trade on top of it.
+An address can be many people's: a router, a market maker. So the amounts must speak for it too. Known routers
+(``shared``) must sell what they bought, or get back what they paid, to a ten-thousandth. Others nearly so; or, since a
+bot may trade on top of its back-run or keep some for later, amounts of one order (``min_overlap_pct``) at a better
+price than it paid.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from operators.label.trade import Trade, nearly_equal
+from operators.label.trade import PASSED_ON_PPM, Trade, nearly_equal
+
+#: Two strangers' amounts are as good as never this near; who sells what it bought leaves a unit or two behind.
+SAME_PPM = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,12 @@ def _is(trade: Trade, who: bytes) -> bool:
 
 def _belongs(front: Trade, back: Trade, shared: bool, min_overlap_pct: int) -> bool:
     """Whether the amounts let ``back`` be the way back of ``front``."""
+    ppm = SAME_PPM if shared else PASSED_ON_PPM
+    if nearly_equal(front.amount_out, back.amount_in, ppm) or nearly_equal(front.amount_in, back.amount_out, ppm):
+        return True
     if shared:
-        return back.amount_in == front.amount_out or back.amount_out == front.amount_in
+        return False
     less, more = sorted((front.amount_out, back.amount_in))
-    return less * 100 >= more * min_overlap_pct
+    return (
+        less * 100 >= more * min_overlap_pct and back.amount_out * front.amount_out > front.amount_in * back.amount_in
+    )

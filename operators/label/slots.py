@@ -73,7 +73,8 @@ class OpenSlots:
             if len(done):
                 ready |= here & (slot <= done[-1])
                 self._closed[int(one)] = max(int(done[-1]), self._closed.get(int(one), 0))
-        self._held = whole.take(pa.array(order[~ready]))
+        # A row takes its dictionary along; no row, no dictionary, so that equal state has equal bytes.
+        self._held = _empty(self._schema) if ready.all() else whole.take(pa.array(order[~ready]))
         return whole.take(pa.array(order[ready]))
 
     def snapshot(self) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Two amounts within this share of their mean are one amount passed on: transfer fees and dust are smaller.
-PASSED_ON_PCT = 1
+#: Two amounts within this share of their mean, in parts per million, are one amount passed on: dust is smaller.
+PASSED_ON_PPM = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,10 @@ class Leg:
         )
 
 
-def nearly_equal(a: int, b: int, pct: int = PASSED_ON_PCT) -> bool:
-    """Whether two amounts differ by less than ``pct`` percent of their mean; two zeros are no amount.
+def nearly_equal(a: int, b: int, ppm: int = PASSED_ON_PPM) -> bool:
+    """Whether two amounts differ by less than ``ppm`` millionths of their mean; two zeros are no amount.
 
     >>> nearly_equal(3_366_581_562, 3_347_642_929), nearly_equal(100, 102), nearly_equal(0, 0)
     (True, False, False)
     """
-    return 200 * abs(a - b) < pct * (a + b)
+    return 2_000_000 * abs(a - b) < ppm * (a + b)

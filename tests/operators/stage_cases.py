@@ -22,6 +22,7 @@ from tests.operators.detect import feeding
 from tests.operators.detect.market_messages import batch as messages
 from tests.operators.detect.market_messages import pair_market, swap, u128
 from tests.operators.detect.random_market import START_US, RandomMarket
+from tests.operators.label import swap_rows
 
 #: What a stage is given, in order: batches and watermarks by input port.
 Item = tuple[str, pa.RecordBatch | Watermark]
@@ -138,9 +139,43 @@ def detect_case() -> Case:
     )
 
 
+def label_case() -> Case:
+    """``label`` over two chains and two partitions, in three stretches; and with swaps that cannot be."""
+
+    def stretch(first: int) -> list[Item]:
+        rows = [
+            row
+            for slot in range(first, first + 4)
+            for chain in (market.CHAIN_SOLANA, market.CHAIN_ETHEREUM)
+            for row in (
+                *swap_rows.arbitrage(slot, 0, chain=chain, offset=slot),
+                *swap_rows.sandwich(slot, 1, chain=chain, offset=slot),
+            )
+        ]
+        # By partition, as a source gives them: each in order, one after the other.
+        return [("in", swap_rows.batch(rows[part::2])) for part in (0, 1)]
+
+    waiting = ("in", Watermark(6 * swap_rows.SLOT_US))
+    good = swap_rows.arbitrage(3, 0)
+    bad = [
+        swap_rows.swap(3, 1, 0, "A>B", (1, 1), "p", chain=0),
+        swap_rows.swap(3, 2, 0, "A>B", (1, 1), ""),
+        swap_rows.swap(3, 3, 0, "A>A", (1, 1), "p"),
+        {**swap_rows.swap(3, 4, 0, "A>B", (1, 1), "p"), "amount_out": b""},
+    ]
+    return Case(
+        name="label",
+        make=swap_rows.make,
+        feed=lambda: [*stretch(1), waiting, *stretch(5), ("in", swap_rows.CAUGHT_UP), *stretch(9), ("in", END)],
+        bad_feed=lambda: [("in", swap_rows.batch([good[0], *bad, good[1]])), ("in", END)],
+        bad_rows=len(bad),
+    )
+
+
 CASES = [
     decode_case(),
     detect_case(),
+    label_case(),
     *(decide_case(policy) for policy in ("tip-linucb", "tip-thompson", "tip-exp3", "tip-squarecb")),
     decide_with_swaps_case(),
 ]
