@@ -142,7 +142,7 @@ def _detect(config: Config, file: Path, down: ExitStack, keep: bool, say: Say, b
             if now["state"] != "running":
                 raise MevflowError(f"{TOPOLOGY} is {now['state']}", hint=f"mevflow logs {TOPOLOGY}")
             shards = now["shards"]
-            done = sum(_sources(shard) for shard in shards)
+            done = sum(deploy.source_rows(shard) for shard in shards)
             progress(done)
             if shards and all(shard.get("caught_up") for shard in shards):
                 break
@@ -162,8 +162,3 @@ def _stop(config: Config, say: Say) -> None:
     if deploy.status(TOPOLOGY, config.var)["state"] == "running":
         deploy.stop(TOPOLOGY, config.var)
         say(f"{TOPOLOGY} is drained")
-
-
-def _sources(shard: dict[str, Any]) -> int:
-    nodes = shard.get("nodes", {})
-    return int(sum(counts["rows_out"] for counts in nodes.values() if not counts["rows_in"]))

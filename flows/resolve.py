@@ -37,10 +37,6 @@ class ResolvedNode:
     wires: tuple[Wire, ...]
 
     @property
-    def is_source(self) -> bool:
-        return issubclass(self.kind, Source)
-
-    @property
     def is_sink(self) -> bool:
         return issubclass(self.kind, Sink)
 

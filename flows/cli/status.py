@@ -36,6 +36,8 @@ def command(name: str | None, watch: bool, as_json: bool) -> None:
 
 
 def _show(rows: list[dict[str, Any]], detailed: bool) -> None:
+    from flows.runtime.deploy import source_rows
+
     if not rows:
         click.echo("nothing has been deployed; see `mevflow topologies list`")
         return
@@ -50,8 +52,8 @@ def _show(rows: list[dict[str, Any]], detailed: bool) -> None:
                         s["shard"],
                         s.get("pid") or "-",
                         s.get("restarts", 0),
-                        _source_rows(s),
-                        round(_source_rows(s) / max(s["updated_s"] - s["started_s"], 1e-9)) if "updated_s" in s else 0,
+                        source_rows(s),
+                        round(source_rows(s) / max(s["updated_s"] - s["started_s"], 1e-9)) if "updated_s" in s else 0,
                         "yes" if s.get("caught_up") else "no",
                     ]
                 ),
@@ -68,8 +70,3 @@ def _show(rows: list[dict[str, Any]], detailed: bool) -> None:
                 [[n, int(c["rows_in"]), int(c["rows_out"]), f"{c['busy_s']:.2f}"] for n, c in nodes.items()],
                 title=f"shard {shard['shard']}",
             )
-
-
-def _source_rows(shard: dict[str, Any]) -> int:
-    nodes = shard.get("nodes", {})
-    return int(sum(c["rows_out"] for c in nodes.values() if not c["rows_in"]))

@@ -142,6 +142,12 @@ def shard_status(layout: Layout, shard: int) -> dict[str, Any]:
     return status
 
 
+def source_rows(shard: dict[str, Any]) -> int:
+    """Rows that the sources of a shard gave, by its status."""
+    nodes = shard.get("nodes", {})
+    return int(sum(counts["rows_out"] for counts in nodes.values() if not counts["rows_in"]))
+
+
 def status(name: str, var: Path) -> dict[str, Any]:
     """State of a topology and its shards: ``running``, ``stopped``, ``failed`` or ``never deployed``."""
     layout = Layout.live(var, name)

@@ -19,7 +19,8 @@ from operators.accounts.snapshot import WhirlpoolSnapshot
 from operators.accounts.states import raydium_amm_state, raydium_clmm_state, raydium_cpmm_state
 from operators.amm.concentrated import PIPS, ConcentratedState
 from operators.amm.dlmm_math import FEE_PRECISION, fee_rate
-from operators.parse.rows import Rows, i128, u128
+from operators.amounts import i128, u128
+from operators.parse.rows import Rows
 from proto.mevflow.v1 import market_pb2 as market
 
 

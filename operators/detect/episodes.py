@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from operators.amounts import u128
 from operators.detect.cycles import Cycle
-from operators.detect.rows import u128
 
 
 class Open(msgspec.Struct):

@@ -11,12 +11,13 @@ import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
 
+from operators.amounts import i128, u128
 from operators.detect.control import Policy
 from operators.detect.cycles import Cycle, Found, Rotations, States
 from operators.detect.episodes import Episodes, Open
 from operators.detect.events import Events
 from operators.detect.market import Market
-from operators.detect.rows import OpportunityRows, i128, price_batch, u128
+from operators.detect.rows import OpportunityRows, price_batch
 from operators.detect.settings import DetectSettings
 from operators.detect.sizing import size
 from operators.ids import canonical, stable_id

@@ -66,13 +66,3 @@ def price_batch(events: Events, at: np.ndarray, values: dict[str, list[Any]]) ->
     for name, items in values.items():
         columns[name] = pa.array(items, PRICE.field(name).type)
     return pa.RecordBatch.from_arrays([columns[name] for name in PRICE.names], schema=PRICE)
-
-
-def u128(value: int) -> bytes:
-    """16 little-endian bytes."""
-    return value.to_bytes(16, "little")
-
-
-def i128(value: int) -> bytes:
-    """16 little-endian bytes, two's complement."""
-    return value.to_bytes(16, "little", signed=True)

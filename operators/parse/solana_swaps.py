@@ -16,10 +16,10 @@ from typing import Any
 import pyarrow as pa
 
 from operators.accounts.registry import RAYDIUM_AMM_V4
+from operators.amounts import u128
 from operators.parse.errors import OnError, ParseError
 from operators.parse.numbers import public_key
 from operators.parse.output import Output
-from operators.parse.rows import u128
 from operators.parse.solana_events import SELF_CALL, VENUES, SwapEvent, decode, decode_ray_log
 from operators.parse.solana_instructions import is_swap
 from operators.parse.solana_trace import Call, account_keys, calls

@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from operators.amounts import u128
 from operators.parse.errors import OnError, ParseError
 from operators.parse.output import Output
-from operators.parse.rows import u128
 from proto.mevflow.v1 import market_pb2 as market
 
 SWAP = "0xd78ad95fa46c994b6551d0da85fc275fe613ce37657fb8d5e3d130840159d822"

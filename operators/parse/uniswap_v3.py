@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from operators.amm import uniswap_v3
 from operators.amm.concentrated import ConcentratedState
+from operators.amounts import i128, u128, u160
 from operators.parse.errors import OnError, ParseError
 from operators.parse.numbers import MAX_U128
 from operators.parse.output import CHUNK_ROWS, Figures, Output
-from operators.parse.rows import i128, u128, u160
 from operators.parse.segments import Segments
 from operators.parse.uniswap_explain import Outcome, explain
 from operators.parse.uniswap_logs import Coordinates, LiquidityLog, SwapLog, read_log

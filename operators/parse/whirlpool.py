@@ -15,10 +15,10 @@ import pyarrow as pa
 from operators.amm import tick_math_x64 as tick_math
 from operators.amm.concentrated import AmmError
 from operators.amm.tick_map import TickMap
+from operators.amounts import i128, u128
 from operators.parse.errors import OnError, ParseError
 from operators.parse.numbers import MAX_U128, amount, net_liquidity, public_key, signature
 from operators.parse.output import CHUNK_ROWS, Output
-from operators.parse.rows import i128, u128
 from operators.parse.whirlpool_lines import (
     ClosePayload,
     Instruction,
