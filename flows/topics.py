@@ -52,8 +52,11 @@ TOPICS = (
     TopicSpec("bandit-events-proto", 8),
     TopicSpec("realtime-proto", 8),
     TopicSpec("mev-decisions", 8),
-    TopicSpec("control-commands", 4, compacted=True),
+    # One partition: a shard that joins reads commands in the order in which they were given.
+    TopicSpec("control-commands", 1, compacted=True),
     TopicSpec("control-acks", 4, keep_bytes=_GIB),
+    TopicSpec("control-heartbeats", 1, compacted=True),
+    TopicSpec("control-audit", 1, keep_bytes=_GIB),
     TopicSpec("dlq", 4, keep_bytes=_GIB),
 )
 
