@@ -1,8 +1,8 @@
 """Sources, stages and sinks as Bytewax sees them.
 
-What travels between two Bytewax steps is an :class:`Envelope`: a batch on a port, or a watermark. One
-worker runs a whole shard, so an envelope is handed over by reference and a batch of any size costs the
-engine one item.
+What travels between two Bytewax steps is an :class:`Envelope`: a batch on a port, a watermark, or a nudge that makes
+stages look for commands. One worker runs a whole shard, so an envelope is handed over by reference and a batch of any
+size costs the engine one item.
 """
 
 from __future__ import annotations
@@ -19,39 +19,51 @@ from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from flows.meter import Meter
+from flows.steering.mailbox import NOWHERE, Position
+from flows.steering.steering import Steering
 from operators.stage import Stage, Watermark
 from sinks.sink import Sink
 from sources.source import Source
 
 _KEY = "all"
 _IDLE = timedelta(milliseconds=1)
+_COORDINATES = ("source_topic", "source_partition", "source_offset")
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One item of the dataflow. ``edge`` says which wire it came by; a watermark has no batch."""
+    """One item of the dataflow. ``edge`` says which wire it came by; a watermark has no batch, a nudge neither."""
 
     port: str
     batch: pa.RecordBatch | None = None
     watermark: Watermark | None = None
     edge: str = ""
+    nudge: int = 0
 
 
 class SourceAdapter(FixedPartitionedSource[Envelope, bytes]):
     """A source as one Bytewax partition: a poll a call, its position as the snapshot.
 
     When ``drain`` is set the source ends without a final watermark: a stop closes nothing that is open.
+    While ``steering`` says so it is not polled.
     """
 
-    def __init__(self, make: Callable[[], Source], drain: threading.Event, meter: Meter, node: str) -> None:
-        self._make, self._drain, self._meter, self._node = make, drain, meter, node
+    def __init__(
+        self,
+        make: Callable[[], Source],
+        drain: threading.Event,
+        meter: Meter,
+        node: str,
+        steering: Steering | None = None,
+    ) -> None:
+        self._make, self._drain, self._meter, self._node, self._steering = make, drain, meter, node, steering
         meter.expect(node)
 
     def list_parts(self) -> list[str]:
         return [_KEY]
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _SourcePart:
-        return _SourcePart(self._make(), resume_state, self._drain, self._meter, self._node)
+        return _SourcePart(self._make(), resume_state, self._drain, self._meter, self._node, self._steering)
 
 
 class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
@@ -60,8 +72,18 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
     Two sources whose epochs begin apart wait for each other at the end of every epoch, for as long as they are apart.
     """
 
-    def __init__(self, source: Source, state: bytes | None, drain: threading.Event, meter: Meter, node: str) -> None:
+    def __init__(
+        self,
+        source: Source,
+        state: bytes | None,
+        drain: threading.Event,
+        meter: Meter,
+        node: str,
+        steering: Steering | None,
+    ) -> None:
         self._source, self._state, self._drain, self._meter, self._node = source, state, drain, meter, node
+        self._steering = steering
+        self._nudged = 0
         self._open = self._ended = False
         self._wake: datetime | None = None
         self._last_snapshot: bytes | None = None
@@ -74,11 +96,15 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
             self._source.open(self._state)
             self._open = True
             self._meter.opened(self._node)
+        items: list[Envelope] = []
+        if self._steering is not None and self._steered(self._steering, items):
+            return items
         with self._meter.busy(self._node):
             poll = self._source.poll()
         self._ended = poll.ended
+        if poll.ended and self._steering is not None:
+            self._steering.source_passes(self._node, ended=True)
         rows = 0
-        items = []
         for port, batch in poll.batches:
             rows += batch.num_rows
             items.append(Envelope(port, batch))
@@ -88,6 +114,15 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
         self._meter.rows_out(self._node, rows)
         self._wake = None if rows or self._ended else datetime.now(UTC) + _IDLE
         return items
+
+    def _steered(self, steering: Steering, items: list[Envelope]) -> bool:
+        """Pass on that commands wait; True while the source is to be left alone."""
+        if steering.nudge > self._nudged:
+            self._nudged = steering.nudge
+            items.append(Envelope("", nudge=self._nudged))
+        steering.source_passes(self._node)
+        self._wake = datetime.now(UTC) + _IDLE if steering.paused else None
+        return steering.paused
 
     def next_awake(self) -> datetime | None:
         return self._wake
@@ -109,8 +144,18 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
 class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
     """A stage as one keyed Bytewax logic. Watermarks of several wires are joined by their minimum."""
 
-    def __init__(self, stage: Stage, edges: dict[str, str], meter: Meter, resume_state: bytes | None) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        edges: dict[str, str],
+        meter: Meter,
+        resume_state: bytes | None,
+        steering: Steering | None = None,
+    ) -> None:
         self._stage, self._meter, self._node = stage, meter, stage.context.node
+        self._mail = None if steering is None else steering.mailbox(self._node)
+        self._nudged = 0
+        self._last: pa.RecordBatch | None = None
         self._edges = edges  # wire -> input port
         self._holds: dict[str, Watermark] = {}
         if resume_state is not None:
@@ -120,12 +165,26 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
         out: list[Envelope] = []
         with self._meter.busy(self._node):
             for item in values:
+                if self._mail:
+                    self._mail.drain(self._stage, self._position())
                 if item.batch is not None:
                     self._meter.rows_in(self._node, item.batch.num_rows)
+                    self._last = item.batch
                     self._emit(out, self._stage.process(item.port, item.batch))
                 elif item.watermark is not None:
                     self._progress(out, item.edge, item.watermark)
+                elif item.nudge > self._nudged:  # it comes once by every way through the graph
+                    self._nudged = item.nudge
+                    out.append(item)
         return out, False
+
+    def _position(self) -> Position:
+        """The source row that the stage took last, as far as its rows say."""
+        batch = self._last
+        if batch is None or not batch.num_rows or not set(_COORDINATES) <= set(batch.schema.names):
+            return NOWHERE
+        topic, partition, offset = (batch.column(name)[batch.num_rows - 1].as_py() for name in _COORDINATES)
+        return topic, partition, offset
 
     def _emit(self, out: list[Envelope], outputs: Iterable[tuple[str, pa.RecordBatch]]) -> None:
         for port, batch in outputs:

@@ -18,7 +18,9 @@ from bytewax.dataflow import Dataflow, Stream
 from flows.adapters import Envelope, SinkAdapter, SourceAdapter, StageLogic, keyed, unkeyed
 from flows.meter import Meter
 from flows.resolve import ResolvedNode, ResolvedTopology, Wire
+from flows.steering.steering import Steering
 from operators.stage import Stage, StageContext
+from operators.switch import Switch
 from sinks.sink import Sink
 from sources.source import Source
 
@@ -31,8 +33,10 @@ def compile_topology(
     run_id: str = "",
     shard: int = 0,
     shards: int = 1,
+    steering: Steering | None = None,
 ) -> Dataflow:
-    """Build the dataflow of one shard. ``drain`` ends its sources where they stand."""
+    """Build the dataflow of one shard. ``drain`` ends its sources where they stand, ``steering`` brings commands."""
+    switch = Switch() if steering is None else steering.switch
     flow = Dataflow(topology.name.replace("-", "_"))
     streams: dict[str, Stream[Envelope]] = {}
     for node in topology.nodes:
@@ -44,9 +48,10 @@ def compile_topology(
             shards,
             inputs=frozenset(wire.port for wire in node.wires),
             outputs=frozenset(w.source_port for n in topology.nodes for w in n.wires if w.source == node.name),
+            switch=switch,
         )
         if issubclass(node.kind, Source):
-            source = SourceAdapter(partial(node.kind, node.settings, context), drain, meter, node.name)
+            source = SourceAdapter(partial(node.kind, node.settings, context), drain, meter, node.name, steering)
             streams[node.name] = op.input(node.name, flow, source)
             continue
         edges, merged = _inputs(node, streams)
@@ -56,15 +61,15 @@ def compile_topology(
             op.output(node.name, into, sink)
         elif issubclass(node.kind, Stage):
             make = partial(node.kind, node.settings, context)
-            out = op.stateful_batch(node.name, into, _stage_builder(make, edges, meter))
+            out = op.stateful_batch(node.name, into, _stage_builder(make, edges, meter, steering))
             streams[node.name] = op.map(f"{node.name}_out", out, unkeyed)
     return flow
 
 
 def _stage_builder(
-    make: Callable[[], Stage], edges: dict[str, str], meter: Meter
+    make: Callable[[], Stage], edges: dict[str, str], meter: Meter, steering: Steering | None
 ) -> Callable[[bytes | None], StageLogic]:
-    return lambda resume_state: StageLogic(make(), edges, meter, resume_state)
+    return lambda resume_state: StageLogic(make(), edges, meter, resume_state, steering)
 
 
 def _inputs(node: ResolvedNode, streams: dict[str, Stream[Envelope]]) -> tuple[dict[str, str], Stream[Envelope]]:
@@ -87,6 +92,8 @@ def _relabel(source: str, wires: list[Wire]) -> Callable[[Envelope], list[Envelo
     def relabel(item: Envelope) -> list[Envelope]:
         if item.watermark is not None:
             return [Envelope("", watermark=item.watermark, edge=f"{source}.{w.source_port}>{w.port}") for w in wires]
+        if item.nudge:
+            return [item]
         return [Envelope(w.port, item.batch) for w in wires if w.source_port == item.port]
 
     return relabel

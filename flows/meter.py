@@ -27,7 +27,12 @@ class Meter:
         self._next = 0.0
         self._unopened: set[str] = set()
         self._first_row_s: float | None = None
+        self._lags: dict[str, int] = {}
         self.state = "starting"
+
+    def identify(self, **fields: Any) -> None:
+        """Add to what the status file says the shard is."""
+        self._identity.update(fields)
 
     def expect(self, node: str) -> None:
         """``node`` is a source or a sink that must open before the shard counts as running."""
@@ -55,6 +60,15 @@ class Meter:
         """Chain time up to which ``node`` is complete; "caught up" is kept apart from a time."""
         self._watermarks[node] = hold_us
 
+    def behind(self, node: str, rows: int) -> None:
+        """How many rows a source has yet to give, as far as it knows."""
+        self._lags[node] = rows
+
+    def progress(self) -> tuple[int, int]:
+        """Rows that the sources have given, and how many they are behind. Safe from another thread."""
+        nodes = list(self._nodes.values())
+        return int(sum(n["rows_out"] for n in nodes if not n["rows_in"])), sum(list(self._lags.values()))
+
     @contextmanager
     def busy(self, node: str) -> Iterator[None]:
         """Count the time inside as work of ``node``."""
@@ -64,12 +78,14 @@ class Meter:
         finally:
             self._node(node)["busy_s"] += time.perf_counter() - start
 
-    def tick(self) -> None:
-        """Write the status file when it is due."""
+    def tick(self) -> bool:
+        """Write the status file when it is due; True when it was."""
         now = time.monotonic()
-        if now >= self._next:
-            self._next = now + _PERIOD_S
-            self.write()
+        if now < self._next:
+            return False
+        self._next = now + _PERIOD_S
+        self.write()
+        return True
 
     def write(self, **fields: Any) -> None:
         """Write the status file now."""

@@ -19,7 +19,7 @@ from operators.errors import UsageError
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 _NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
-_TOPOLOGY_KEYS = ("summary", "shards", "nodes")
+_TOPOLOGY_KEYS = ("summary", "shards", "control", "nodes")
 _NODE_KEYS = ("use", "from", "with")
 
 
@@ -73,6 +73,7 @@ class Topology:
     summary: str = ""
     shards: int = 1
     nodes: dict[str, Node] = field(default_factory=dict)
+    control: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,11 @@ class _Reader:
         else:
             for node, spec in raw.items():
                 nodes[str(node)] = self.node(f"{name}.{node}", str(node), spec, _line(raw, node))
-        return Topology(name, line, str(body.get("summary", "")), shards, nodes)
+        control = self.plain(body.get("control") or CommentedMap(), f"{name}.control", _line(body, "control"))
+        if not isinstance(control, dict):
+            self.problem(_line(body, "control"), f"{name}.control", "must be a mapping of settings")
+            control = {}
+        return Topology(name, line, str(body.get("summary", "")), shards, nodes, control)
 
     def node(self, key: str, name: str, spec: Any, line: int) -> Node:
         if not _NAME.match(name):

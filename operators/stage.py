@@ -8,11 +8,13 @@ its state in a versioned, pickle-free form.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
+
+from operators.switch import Switch
 
 #: A watermark that no event can precede: the source has ended, or has nothing more right now.
 CAUGHT_UP_US = (1 << 63) - 1
@@ -37,6 +39,7 @@ class StageContext:
     ``run_id`` is empty for the live run and names a replay otherwise; it is never part of a
     deterministic id, so that a replay gives the ids of the live run. ``inputs`` are the input ports that
     something feeds (empty: all of them), ``outputs`` the output ports that something takes (None: all).
+    ``switch`` is the kill switch of a live shard: a stage that decides looks at it before it does.
     """
 
     topology: str
@@ -46,6 +49,7 @@ class StageContext:
     shards: int = 1
     inputs: frozenset[str] = frozenset()
     outputs: frozenset[str] | None = None
+    switch: Switch = field(default_factory=Switch, compare=False)
 
     def wants(self, port: str) -> bool:
         """Whether anything takes what the stage would emit on ``port``."""

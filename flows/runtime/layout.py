@@ -56,5 +56,9 @@ class Layout:
     def log(self, shard: int) -> Path:
         return self.root / f"shard-{shard}.log"
 
+    def latch(self, shard: int) -> Path:
+        """Says that a kill file or a lost pulse engaged the kill switch; outlives state that is forgotten."""
+        return self.root / f"latch-{shard}.json"
+
     def recovery(self, shard: int) -> Path:
         return self.root / "recovery" / f"shard-{shard}"

@@ -16,25 +16,28 @@ import os
 import signal
 import sys
 import threading
+import uuid
 from datetime import timedelta
 from pathlib import Path
 
 from flows.compiler import compile_topology
 from flows.meter import Meter
-from flows.resolve import resolve
+from flows.resolve import ResolvedTopology, resolve
 from flows.runtime.spec import RunSpec
-from flows.topology import load
+from flows.steering.settings import control_settings
+from flows.steering.steering import ShardFacts, Steering
+from flows.topology import TopologyFile, load
 from operators.errors import MevflowError, StateError, UsageError
+from operators.stage import Stage
+from sources.source import Source
 
 _PR_SET_PDEATHSIG = 1
 
 
 def run(spec: RunSpec, shard: int) -> None:
     """Run one shard until its sources end or a signal drains it."""
-    from bytewax.recovery import RecoveryConfig, init_db_dir
-    from bytewax.run import cli_main
-
-    topology = resolve(load(Path(spec.file)), spec.topology)
+    file = load(Path(spec.file))
+    topology = resolve(file, spec.topology)
     run_id = ""
     if spec.replay is not None:
         from flows.replay import bounded
@@ -47,7 +50,65 @@ def run(spec: RunSpec, shard: int) -> None:
     identity = {"topology": spec.topology, "shard": shard, "shards": spec.shards, "run_id": run_id}
     meter = Meter(spec.layout.status(shard), identity)
     meter.write()
-    flow = compile_topology(topology, meter=meter, drain=drain, run_id=run_id, shard=shard, shards=spec.shards)
+    steering = None
+    try:
+        steering = steer(file, topology, spec, shard, drain, meter)
+        _run(topology, spec, shard, run_id, drain, meter, steering)
+    except BaseException as error:
+        cause = _root(error)
+        meter.state = "failed"
+        meter.write(error=str(cause))
+        if cause is error:
+            raise
+        raise cause from None
+    finally:
+        if steering is not None:
+            steering.close()
+    meter.state = "drained" if drain.is_set() else "ended"
+    meter.write()
+
+
+def steer(
+    file: TopologyFile, topology: ResolvedTopology, spec: RunSpec, shard: int, drain: threading.Event, meter: Meter
+) -> Steering | None:
+    """The control side of a live shard; None for a replay, and where the topology file names no broker for it."""
+    settings = control_settings(file, spec.topology)
+    if spec.replay is not None or not settings.enabled or not settings.bootstrap:
+        return None
+    layout = spec.layout
+    facts = ShardFacts(
+        topology=spec.topology,
+        shard=shard,
+        shards=spec.shards,
+        run_id=uuid.uuid4().hex,
+        shape=spec.shape,
+        epoch_s=spec.epoch_s,
+        sources=tuple(node.name for node in topology.nodes if issubclass(node.kind, Source)),
+        stages={node.name: node.kind.use for node in topology.nodes if issubclass(node.kind, Stage)},
+        latch_file=layout.latch(shard),
+        kill_files=(Path(spec.var) / "KILL", layout.root / "KILL"),
+    )
+    return Steering(facts, settings, drain, meter.progress)
+
+
+def _run(
+    topology: ResolvedTopology,
+    spec: RunSpec,
+    shard: int,
+    run_id: str,
+    drain: threading.Event,
+    meter: Meter,
+    steering: Steering | None,
+) -> None:
+    from bytewax.recovery import RecoveryConfig, init_db_dir
+    from bytewax.run import cli_main
+
+    if steering is not None:
+        meter.identify(control_run=steering.run_id)
+        steering.join()
+    flow = compile_topology(
+        topology, meter=meter, drain=drain, run_id=run_id, shard=shard, shards=spec.shards, steering=steering
+    )
     # What is loaded by now stays: the collector need not walk it again in the middle of the stream.
     gc.collect()
     gc.freeze()
@@ -58,17 +119,7 @@ def run(spec: RunSpec, shard: int) -> None:
             directory.mkdir(parents=True, exist_ok=True)
             init_db_dir(directory, 1)
         recovery = RecoveryConfig(directory)
-    try:
-        cli_main(flow, epoch_interval=timedelta(seconds=spec.epoch_s), recovery_config=recovery)
-    except BaseException as error:
-        cause = _root(error)
-        meter.state = "failed"
-        meter.write(error=str(cause))
-        if cause is error:
-            raise
-        raise cause from None
-    meter.state = "drained" if drain.is_set() else "ended"
-    meter.write()
+    cli_main(flow, epoch_interval=timedelta(seconds=spec.epoch_s), recovery_config=recovery)
 
 
 def _root(error: BaseException) -> BaseException:

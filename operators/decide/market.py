@@ -26,6 +26,7 @@ from operators.learn import Policy, draw
 from operators.learn.drift import PageHinkley
 from operators.learn.kernels import Floats, Ints, Seeds
 from operators.outcomes import EXPIRED, LANDED, SKIPPED, Fate, Rival, Verdict, judge, tip_raw
+from operators.switch import Off
 
 
 class Bid(msgspec.Struct, gc=False):
@@ -150,15 +151,8 @@ class Market:
         self.policy = policy
         self._shares = np.array([float(share) for share in spec.shares])
 
-    def adopt_spec(self, spec: PolicySpec) -> None:
-        """Take a new spec; what was learned stays when only exploration, options or version changed."""
-        policy = spec.make()
-        if spec.policy == self.spec.policy and spec.arms == self.spec.arms:
-            policy.restore(self.policy.snapshot())
-        self.adopt(spec, policy)
-
-    def decide(self, rows: Rows, indices: Ints, killed: bool, out: Collected) -> None:
-        """Go through the batch's rows of this chain in order."""
+    def decide(self, rows: Rows, indices: Ints, off: Off, out: Collected) -> None:
+        """Go through the batch's rows of this chain in order; nothing is decided about what is ``off``."""
         waiting: list[int] = []
         ids: list[bytes] = []
         for i in indices.tolist():
@@ -168,7 +162,7 @@ class Market:
                 waiting, ids = [], []
                 self._settle(slot, i, out)
             self._clock = max(self._clock, slot)
-            identifier = self._track(rows, i, killed)
+            identifier = self._track(rows, i, off)
             if identifier:
                 waiting.append(i)
                 ids.append(identifier)
@@ -222,7 +216,7 @@ class Market:
         self.counters = state.counters
         self._drift = state.drift
 
-    def _track(self, rows: Rows, i: int, killed: bool) -> bytes:
+    def _track(self, rows: Rows, i: int, off: Off) -> bytes:
         """Follow the row's cycle. Gives the decision's id when the row is one to decide on, else nothing."""
         cycle = rows.cycle(i)
         episode = self._episodes.get(cycle)
@@ -246,7 +240,7 @@ class Market:
                 bid = self._bids[episode.bid]
                 if slot <= bid.slot + self.rules.latency_slots:
                     bid.landing_net, bid.landing_usd = net, rows.usd[i]
-        if killed or episode.spent or episode.bid:
+        if episode.spent or episode.bid or (off and rows.touches(i, off)):
             return b""
         identifier = xxhash.xxh3_128_digest(self._prefix + rows.opportunity_id[i])
         if identifier in self._bids:

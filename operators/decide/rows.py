@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from operators.decide.features import contexts
 from operators.ids import ID_BYTES
 from operators.learn.kernels import Bools, Floats
+from operators.switch import Off
 from proto.mevflow.v1 import market_pb2 as market
 
 #: Chains that the stage has rules for.
@@ -78,6 +79,12 @@ class Rows:
             (self._pools.span(leg, leg + 1), self._mints.span(leg, leg + 1))
             for leg in range(self._starts[row], self._starts[row + 1])
         ]
+
+    def touches(self, row: int, off: Off) -> bool:
+        """Whether the row is about something that is off."""
+        if off.everything:
+            return True
+        return any(pool in off.pools or mint in off.mints for pool, mint in self.legs(row))
 
     def source(self, row: int) -> tuple[str, int, int]:
         """Topic, partition and offset that the row comes from."""

@@ -60,13 +60,13 @@ class ChainRules(Settings):
 
 
 class PolicySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which policy decides: the payload of a ``policy`` command. Arms are tip shares as decimal text."""
+    """Which policy decides. Arms are tip shares as decimal text; version 0 is the topology file's own."""
 
     policy: str
     arms: list[str]
     exploration: float
     options: dict[str, float] = {}
-    version: int = 1
+    version: int = 0
 
     @property
     def shares(self) -> list[Fraction]:
@@ -111,7 +111,7 @@ class BanditSettings(Settings):
     arms: Annotated[tuple[str, ...], BeforeValidator(_arm_names)] = ("0.1", "0.25", "0.5", "0.75", "0.9", SKIP)
     exploration: float = 0.05
     options: dict[str, float] = Field(default_factory=dict)
-    policy_version: int = Field(default=1, ge=0)
+    policy_version: int = Field(default=0, ge=0)
     seed: int = Field(default=0, ge=0, lt=1 << 63)
     rival_share: float | None = Field(default=0.5, ge=0.0, le=1.0)
     solana: ChainRules = ChainRules(

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from operators.codec import ERRORS, codec
 from operators.decide import emit
-from operators.decide.control import Gate, GateState
+from operators.decide.control import Gate, GateState, learner
 from operators.decide.market import Collected, Market, MarketState, Settled
 from operators.decide.rows import CHAINS, Rows, faults
 from operators.decide.settings import BanditSettings, ChainRules, PolicySpec
@@ -22,7 +22,10 @@ from operators.lineage import lineage
 from operators.stage import Ack, Command, Output, Settings, Stage, StageContext, Watermark
 from proto.mevflow.v1 import market_pb2 as market
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
+
+#: Rows decided between two looks at the kill switch.
+LOOK_ROWS = 256
 
 
 class StageState(msgspec.Struct):
@@ -106,7 +109,8 @@ class BanditDecide(Stage):
         ack = self._gate.on_control(command)
         if self._gate.spec is not before:
             for one in self._markets.values():
-                one.adopt_spec(self._gate.spec)
+                one.adopt(self._gate.spec, learner(self._gate.spec, before, one.policy, self._gate))
+            self._gate.learned = None
         return ack
 
     def snapshot(self) -> bytes:
@@ -133,7 +137,7 @@ class BanditDecide(Stage):
                 hint="go back to those settings, or start this node with fresh state",
                 key=self.context.node,
             )
-        self._gate.state = saved.gate
+        self._gate.restore(saved.gate)
         for chain, one in self._markets.items():
             one.adopt(self._gate.spec, self._gate.spec.make())
             one.restore(saved.markets[chain])
@@ -148,11 +152,16 @@ class BanditDecide(Stage):
             batch = batch.filter(pa.array(~bad))
             if not batch.num_rows:
                 return
+        for begin in range(0, batch.num_rows, LOOK_ROWS):
+            yield from self._decide(batch.slice(begin, LOOK_ROWS))
+
+    def _decide(self, batch: pa.RecordBatch) -> Output:
+        off = self._gate.off | self.context.switch.off
         rows = Rows(batch)
         chains = batch.column("chain").to_numpy()
         collected = {chain: Collected() for chain in self._markets}
         for chain, one in self._markets.items():
-            one.decide(rows, np.flatnonzero(chains == chain), self._gate.killed, collected[chain])
+            one.decide(rows, np.flatnonzero(chains == chain), off, collected[chain])
         yield from self._settled(collected, batch, rows)
 
     def _swaps(self, batch: pa.RecordBatch) -> None:

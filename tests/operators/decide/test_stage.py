@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -9,12 +10,14 @@ import msgspec
 import pyarrow as pa
 import pytest
 
+from operators.decide.rows import Rows
 from operators.decide.settings import BanditSettings
-from operators.decide.stage import BanditDecide, StageState
+from operators.decide.stage import LOOK_ROWS, BanditDecide, StageState
 from operators.errors import StateError
 from operators.ids import seed_of, stable_id
 from operators.learn.means import MeanPolicy
 from operators.stage import CAUGHT_UP_US, Command, StageContext, Watermark
+from operators.switch import Off
 from tests.operators.decide.opportunities import SOL, USDC, batch, number, opportunity, stream, swap, swaps
 
 END = Watermark(CAUGHT_UP_US, final=True)
@@ -71,7 +74,7 @@ def test_a_decision_carries_what_off_policy_evaluation_needs() -> None:
     share = 0.0 if row["arm"] == "skip" else float(row["arm"])
     assert row["tip_share"] == share
     assert int.from_bytes(row["tip"], "little") == int(10_000_000 * share)
-    assert (row["policy"], row["policy_version"], row["model_version"]) == ("tip-linucb", 1, 0)
+    assert (row["policy"], row["policy_version"], row["model_version"]) == ("tip-linucb", 0, 0)
     assert (row["source_topic"], row["source_offset"]) == ("dex-swaps-proto", 100)
 
 
@@ -239,7 +242,7 @@ def test_a_policy_command_is_applied_once_and_never_goes_back() -> None:
     one = stage()
     assert status(one, command("policy", 5, POLICY)) == "APPLIED"
     assert status(one, command("policy", 5, POLICY)) == "DUPLICATE"
-    assert status(one, command("policy", 5, POLICY | {"exploration": 0.2})) == "STALE"
+    assert status(one, command("policy", 5, POLICY | {"exploration": 0.2})) == "REJECTED"
     assert status(one, command("policy", 4, POLICY)) == "STALE"
     (row,) = rows(one.process("in", batch(OPENED)), "decisions")
     assert (row["policy"], row["policy_version"], row["arms"]) == ("tip-exp3", 5, ["0.2", "0.4", "skip"])
@@ -256,14 +259,14 @@ def status(one: BanditDecide, given: Command) -> str:
     [
         ({"policy": "tip-unknown"}, "unknown policy"),
         ({"arms": ["1.5", "skip"]}, "not in (0, 1]"),
-        ({"arms": ["0.5"]}, "1 arms"),
+        ({"arms": ["0.5"]}, "at least 2 items"),
         ({"arms": ["0.5", "0.5", "skip"]}, "twice"),
         ({"arms": ["skip", "0.5"]}, "last arm"),
         ({"arms": ["half", "skip"]}, "neither a tip share"),
-        ({"exploration": 0}, "not in (0, 1]"),
+        ({"exploration": 0}, "greater than 0"),
         ({"options": {"rate": 2}}, "not in"),
-        ({"typo": 1}, "unknown field"),
-        ({"policy": 7}, "Expected `str`"),
+        ({"typo": 1}, "typo: Extra inputs"),
+        ({"policy": 7}, "policy: Input should be a valid string"),
     ],
 )
 def test_a_policy_out_of_bounds_is_rejected_and_the_last_good_one_stays(change: dict[str, Any], says: str) -> None:
@@ -300,8 +303,7 @@ def test_the_kill_switch_latches_and_bids_in_flight_still_settle() -> None:
     one = stage(**ONE_ARM)
     list(one.process("in", batch(OPENED)))
     assert status(one, command("kill", 10)) == "APPLIED"
-    assert status(one, command("kill", 10)) == "DUPLICATE"
-    assert status(one, command("release", 9)) == "STALE"
+    assert status(one, command("kill", 11)) == "DUPLICATE"
     out = list(one.process("in", batch(LATER)))
     assert rows(out, "decisions") == []
     assert len(rows(out, "outcomes")) == 1
@@ -312,15 +314,56 @@ def test_the_kill_switch_latches_and_bids_in_flight_still_settle() -> None:
     assert len(rows(restored.process("in", batch(opportunity(slot=202, cycle=(4, 5)))), "decisions")) == 1
 
 
+def test_a_pool_or_mint_that_is_off_is_not_decided_about() -> None:
+    one = stage()
+    (pool, mint), *_ = Rows(batch(OPENED)).legs(0)
+    for scope in (f"pool:0x{pool.hex()}", f"mint:0x{mint.hex()}"):
+        other = stage()
+        assert status(other, command("kill", 1, target=scope)) == "APPLIED"
+        assert rows(other.process("in", batch(OPENED)), "decisions") == []
+        assert status(other, command("release", 2, target=scope)) == "APPLIED"
+    assert status(one, command("kill", 1, target=f"pool:0x{'77' * 32}")) == "APPLIED"
+    assert len(rows(one.process("in", batch(OPENED)), "decisions")) == 1
+    assert status(one, command("kill", 2, target="another-node")) == "REJECTED"
+    assert status(one, command("kill", 3, ["", "mint:0xab"])) == "REJECTED"
+
+
+def test_the_switch_stops_a_batch_that_is_being_decided() -> None:
+    one = stage()
+    many = stream(2 * LOOK_ROWS)
+    given = iter(one.process("in", many))
+    found = [next(given)]
+    one.context.switch.off = Off(everything=True)
+    found += given
+    whole = rows(stage().process("in", many), "decisions")
+    assert 0 < len(rows(found, "decisions")) <= LOOK_ROWS < len(whole)
+
+
+def test_a_model_is_swapped_with_what_it_has_learned() -> None:
+    teacher, one = stage(), stage()
+    list(teacher.process("in", stream(200)))
+    learned = msgspec.msgpack.decode(teacher.snapshot(), type=StageState).markets[1].policy
+    payload = {"policy": "tip-linucb", "state": base64.b64encode(learned).decode()}
+    assert status(one, command("model", 1, payload)) == "APPLIED"
+    assert msgspec.msgpack.decode(one.snapshot(), type=StageState).markets[1].policy == learned
+    assert status(one, command("model", 1, payload)) == "DUPLICATE"
+    assert status(one, command("model", 2, {"policy": "tip-ucb1"})) == "APPLIED"
+    assert rows(one.process("in", batch(OPENED)), "decisions")[0]["policy"] == "tip-ucb1"
+    for bad in ("AAAA", "?", base64.b64encode(learned[:-8]).decode()):
+        ack = one.on_control(command("model", 3, {"policy": "tip-linucb", "state": bad}))
+        assert ack is not None
+        assert (ack.status, ack.reason) == ("REJECTED", "bad_model")
+
+
 def test_commands_for_others_are_not_answered() -> None:
     one = stage()
     assert one.on_control(command("pause", 1)) is None
-    assert one.on_control(command("kill", 1, target="another-node")) is None
-    assert one.on_control(command("kill", 1, target="decided")) is not None
+    assert one.on_control(command("policy", 1, POLICY, target="another-node")) is None
+    assert one.on_control(command("policy", 1, POLICY, target="decided")) is not None
 
 
 def test_a_snapshot_under_other_settings_is_refused_by_name() -> None:
-    with pytest.raises(StateError, match="tip-linucb v1") as refused:
+    with pytest.raises(StateError, match="tip-linucb v0") as refused:
         stage(policy="tip-exp3").restore(stage().snapshot())
     assert refused.value.key == "decided"
 

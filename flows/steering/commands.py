@@ -1,0 +1,116 @@
+"""The commands topic as a shard reads it: first to its end, then as it grows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from flows.steering.protocol import COMMANDS
+from operators.errors import MevflowError, UnreachableError, UsageError
+from proto.mevflow.v1.control_pb2 import ControlCommand
+
+
+class CommandLog:
+    """The one partition of ``control-commands``, without a consumer group: every shard reads all of it."""
+
+    def __init__(self, bootstrap: str, client_id: str) -> None:
+        from confluent_kafka import Consumer
+
+        self._bootstrap = bootstrap
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "client.id": client_id,
+                "group.id": client_id,  # librdkafka wants a name; nothing is committed under it
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "earliest",
+                "enable.partition.eof": True,
+                # The broker answers as soon as there is a record; this is how long it holds an empty answer back.
+                "fetch.min.bytes": 1,
+                "fetch.wait.max.ms": 100,
+                "fetch.error.backoff.ms": 50,
+                "reconnect.backoff.max.ms": 500,
+                "log_level": 0,
+            }
+        )
+
+    def present(self, seconds: float, stopped: Callable[[], bool]) -> Iterator[tuple[int, ControlCommand]]:
+        """Every record up to the end of the log as of now, with its time in milliseconds.
+
+        Raises UnreachableError when the log cannot be read within ``seconds``, UsageError when there is no such topic.
+        """
+        from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
+
+        deadline = time.monotonic() + seconds
+        place = TopicPartition(COMMANDS, 0, OFFSET_BEGINNING)
+        try:
+            known = self._consumer.list_topics(COMMANDS, timeout=seconds).topics[COMMANDS]
+            if not known.partitions:
+                raise UsageError(
+                    f"the topic is not on the broker at {self._bootstrap}",
+                    hint="mevflow topics create, or control: {enabled: false} in the topology file",
+                    topic=COMMANDS,
+                )
+            found = self._consumer.get_watermark_offsets(place, timeout=max(0.1, deadline - time.monotonic()))
+        except KafkaException as error:
+            raise self._unreadable(seconds) from error
+        if found is None:
+            raise self._unreadable(seconds)
+        end = int(found[1])
+        self._consumer.assign([place])
+        at = 0
+        while at < end and not stopped():
+            message = self._consumer.poll(0.1)
+            if message is None or message.error() is not None:
+                if message is not None and _is_end(message):
+                    at = max(at, message.offset() or 0)
+                if time.monotonic() > deadline:
+                    raise self._unreadable(seconds)
+                continue
+            at = (message.offset() or 0) + 1
+            if (command := _parsed(message)) is not None:
+                yield command
+
+    def _unreadable(self, seconds: float) -> UnreachableError:
+        return UnreachableError(
+            f"the commands in force could not be read at {self._bootstrap} within {seconds:g} s, so nothing is decided",
+            hint="mevflow broker status",
+            topic=COMMANDS,
+        )
+
+    def poll(self, seconds: float) -> tuple[int, ControlCommand] | None:
+        """The next record, waiting up to ``seconds``. Raises MevflowError when the topic cannot be read any more."""
+        message = self._consumer.poll(seconds)
+        if message is None:
+            return None
+        error = message.error()
+        if error is not None:
+            if error.fatal():
+                raise MevflowError(f"Kafka says: {error.str()}", topic=COMMANDS)
+            return None  # librdkafka connects again by itself
+        return _parsed(message)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._consumer.close()
+
+
+def _is_end(message: Any) -> bool:
+    from confluent_kafka import KafkaError
+
+    return bool(message.error().code() == KafkaError._PARTITION_EOF)
+
+
+def _parsed(message: Any) -> tuple[int, ControlCommand] | None:
+    """A record's time and command; None for a tombstone and for what is no command."""
+    from google.protobuf.message import DecodeError
+
+    value = message.value()
+    if value is None:
+        return None
+    try:
+        return int(message.timestamp()[1]), ControlCommand.FromString(value)
+    except DecodeError:
+        return None
