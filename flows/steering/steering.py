@@ -9,6 +9,7 @@ applies a command too.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections import deque
@@ -26,6 +27,7 @@ from flows.steering.mailbox import NOWHERE, Book, Mailbox, Order, Position
 from flows.steering.outbox import Outbox
 from flows.steering.protocol import PULSE, SLOTS
 from flows.steering.settings import ControlSettings
+from flows.steering.urgent import urgent
 from operators.errors import MevflowError
 from operators.stage import Ack
 from operators.switch import Switch
@@ -35,6 +37,7 @@ _BEAT_S = 0.5
 _LOOK_S = 0.05
 _POLL_S = 0.02
 _FLUSH_S = 10.0
+_SWITCH_S = 0.001
 
 
 class LogLevel(BaseModel):
@@ -77,7 +80,8 @@ class Steering:
         self.paused = False
         self._kill = KillSwitch(self.switch, facts.latch_file, facts.kill_files, Pulse(settings.pulse_limit_s))
         client = f"mevflow-control-{facts.topology}-{facts.shard}-{facts.run_id}"
-        self._log = CommandLog(settings.bootstrap, client)
+        with urgent():
+            self._log = CommandLog(settings.bootstrap, client)
         self._outbox = Outbox(settings.bootstrap, (facts.topology, facts.shard, facts.run_id))
         self._book = Book()
         self._mail = {node: Mailbox(node, self._outbox.ack, self._done) for node in facts.stages}
@@ -105,7 +109,10 @@ class Steering:
         for time_ms, command in self._log.present(self._settings.start_s, self._drain.is_set):
             self._take(time_ms, command, joining=True)
         self._look()
-        self._thread.start()
+        with urgent():
+            self._thread.start()
+        # How long a thread that computes may keep the others from running Python.
+        sys.setswitchinterval(_SWITCH_S)
 
     def close(self) -> None:
         """Stop the thread, send what is left to send, and say that the shard stops."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -151,26 +152,29 @@ class Market:
         self.policy = policy
         self._shares = np.array([float(share) for share in spec.shares])
 
-    def decide(self, rows: Rows, indices: Ints, off: Off, out: Collected) -> None:
-        """Go through the batch's rows of this chain in order; nothing is decided about what is ``off``."""
+    def decide(self, rows: Rows, indices: Ints, off: Callable[[], Off], out: Collected) -> None:
+        """Go through the batch's rows of this chain in order; nothing is decided about what is ``off``.
+
+        That may change while this runs: it is asked again for every row, and once more before the policy chooses.
+        """
         waiting: list[int] = []
         ids: list[bytes] = []
         for i in indices.tolist():
             slot = rows.slot[i]
             if self._due and self._due[0][0] < slot:
-                self._score(rows, waiting, ids, out)
+                self._score(rows, waiting, ids, off(), out)
                 waiting, ids = [], []
                 self._settle(slot, i, out)
             self._clock = max(self._clock, slot)
-            identifier = self._track(rows, i, off)
+            identifier = self._track(rows, i, off())
             if identifier:
                 waiting.append(i)
                 ids.append(identifier)
                 if len(self._bids) > self.settings.max_open:
-                    self._score(rows, waiting, ids, out)
+                    self._score(rows, waiting, ids, off(), out)
                     waiting, ids = [], []
                     self._evict(i, out)
-        self._score(rows, waiting, ids, out)
+        self._score(rows, waiting, ids, off(), out)
 
     def swaps(self, batch: pa.RecordBatch) -> None:
         """Take swaps; they settle nothing before :meth:`caught_up`."""
@@ -270,8 +274,20 @@ class Market:
         )
         return identifier
 
-    def _score(self, rows: Rows, waiting: list[int], ids: list[bytes], out: Collected) -> None:
+    def _withdraw(self, rows: Rows, waiting: list[int], ids: list[bytes], off: Off) -> tuple[list[int], list[bytes]]:
+        """Forget the bids, not chosen yet, on what has been turned off since they were tracked; gives the others."""
+        gone = {identifier for i, identifier in zip(waiting, ids, strict=True) if rows.touches(i, off)}
+        for identifier in gone:
+            self._release(self._bids.pop(identifier), spent=False)
+        self._due = [entry for entry in self._due if entry[2] not in gone]
+        heapq.heapify(self._due)
+        left = [(i, identifier) for i, identifier in zip(waiting, ids, strict=True) if identifier not in gone]
+        return [i for i, _ in left], [identifier for _, identifier in left]
+
+    def _score(self, rows: Rows, waiting: list[int], ids: list[bytes], off: Off, out: Collected) -> None:
         """Let the policy choose for the rows gathered since the last settlement."""
+        if off:
+            waiting, ids = self._withdraw(rows, waiting, ids, off)
         if not waiting:
             return
         at = np.array(waiting, np.int64)

@@ -20,12 +20,13 @@ from operators.errors import StateError
 from operators.ids import ID_BYTES, canonical
 from operators.lineage import lineage
 from operators.stage import Ack, Command, Output, Settings, Stage, StageContext, Watermark
+from operators.switch import Off
 from proto.mevflow.v1 import market_pb2 as market
 
 SNAPSHOT_VERSION = 2
 
-#: Rows decided between two looks at the kill switch.
-LOOK_ROWS = 256
+#: Rows decided in one go: what was decided before the kill switch engaged is given soon after.
+LOOK_ROWS = 64
 
 
 class StageState(msgspec.Struct):
@@ -155,13 +156,17 @@ class BanditDecide(Stage):
         for begin in range(0, batch.num_rows, LOOK_ROWS):
             yield from self._decide(batch.slice(begin, LOOK_ROWS))
 
+    def _off(self) -> Off:
+        """What is off by command, and by the switch as it stands this moment."""
+        now = self.context.switch.off
+        return now | self._gate.off if now and self._gate.off else now or self._gate.off
+
     def _decide(self, batch: pa.RecordBatch) -> Output:
-        off = self._gate.off | self.context.switch.off
         rows = Rows(batch)
         chains = batch.column("chain").to_numpy()
         collected = {chain: Collected() for chain in self._markets}
         for chain, one in self._markets.items():
-            one.decide(rows, np.flatnonzero(chains == chain), off, collected[chain])
+            one.decide(rows, np.flatnonzero(chains == chain), self._off, collected[chain])
         yield from self._settled(collected, batch, rows)
 
     def _swaps(self, batch: pa.RecordBatch) -> None:
