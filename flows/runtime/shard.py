@@ -112,6 +112,7 @@ def _run(
     # What is loaded by now stays: the collector need not walk it again in the middle of the stream.
     gc.collect()
     gc.freeze()
+    gc.callbacks.append(_keep)
     recovery = None
     if spec.replay is None:
         directory = spec.layout.recovery(shard)
@@ -120,6 +121,15 @@ def _run(
             init_db_dir(directory, 1)
         recovery = RecoveryConfig(directory)
     cli_main(flow, epoch_interval=timedelta(seconds=spec.epoch_s), recovery_config=recovery)
+
+
+def _keep(phase: str, info: dict[str, int]) -> None:
+    """What outlives a full collection is not walked again: it is freed by its count, and a walk stops every thread.
+
+    A cycle that becomes garbage only after that stays: stages' state has none.
+    """
+    if phase == "stop" and info["generation"] == 2:
+        gc.freeze()
 
 
 def _root(error: BaseException) -> BaseException:
