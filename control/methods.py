@@ -1,0 +1,41 @@
+"""The calls of ``mevflow.v1.Control``: who may make them, and what they do to the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """``role``: the lowest that may call it. ``streams``: it answers with a stream. ``changes``: it changes something."""
+
+    name: str
+    role: str
+    streams: bool = False
+    changes: bool = False
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method("Validate", "viewer"),
+        Method("Plan", "viewer"),
+        Method("Apply", "operator", changes=True),
+        Method("Rollback", "operator", changes=True),
+        Method("SwapModel", "operator", changes=True),
+        Method("Kill", "operator", changes=True),
+        Method("Release", "risk", changes=True),
+        Method("Command", "operator", changes=True),
+        Method("Status", "viewer"),
+        Method("History", "viewer"),
+        Method("Watch", "viewer", streams=True),
+        Method("WatchAcks", "viewer", streams=True),
+        Method("ListTopologies", "viewer"),
+        Method("ValidateTopology", "viewer"),
+        Method("TopologyStatus", "viewer"),
+        Method("Deploy", "admin", changes=True),
+        Method("Stop", "admin", changes=True),
+        Method("Rescale", "admin", changes=True),
+        Method("Replay", "operator", streams=True, changes=True),
+    )
+}
