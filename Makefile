@@ -40,10 +40,12 @@ format: setup ## Format the code
 
 proto: setup ## Generate the protobuf modules
 	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. proto/mevflow/v1/*.proto
+	@$(BIN)/python -m grpc_tools.protoc -I. --grpc_python_out=. proto/mevflow/v1/control_service.proto
 
 proto-check: setup ## Check that the generated modules are current
 	@rm -rf build/proto && mkdir -p build/proto
 	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=build/proto --pyi_out=build/proto proto/mevflow/v1/*.proto
+	@$(BIN)/python -m grpc_tools.protoc -I. --grpc_python_out=build/proto proto/mevflow/v1/control_service.proto
 	@for f in build/proto/proto/mevflow/v1/*; do cmp $$f proto/mevflow/v1/$$(basename $$f) || { echo "run make proto" >&2; exit 1; }; done
 	@echo "the generated modules are current"
 

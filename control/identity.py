@@ -1,7 +1,7 @@
 """Who calls, and what for: the contract between the service and whatever authenticates its callers.
 
-An :class:`Authenticator` is given to the service; ``control.auth`` has the real one. :class:`LocalAuthenticator` is what
-there is without any configuration: it knows nobody, so the service that uses it binds to loopback only.
+An :class:`Authenticator` is given to the service; ``control.auth`` has the real one. :class:`LocalAuthenticator` is
+what there is without any configuration: it knows nobody, so the service that uses it binds to loopback only.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Identity:
 class AuthError(Exception):
     """A refused caller. ``code`` is a gRPC status by name; ``reason`` is for machines (``TOKEN_EXPIRED``).
 
-    ``identity`` is set when it is known who was refused; ``retry_after_s`` when it is worth trying again. The message is
-    shown to the caller and kept in the audit log: it never holds a token.
+    ``identity`` is set when it is known who was refused; ``retry_after_s`` when it is worth trying again. The message
+    is shown to the caller and kept in the audit log: it never holds a token.
     """
 
     def __init__(

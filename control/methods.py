@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """``role``: the lowest that may call it. ``streams``: it answers with a stream. ``changes``: it changes something."""
+    """``role``: the lowest that may call it; ``streams``: the answer is a stream; ``changes``: it changes something."""
 
     name: str
     role: str

@@ -110,7 +110,7 @@ class Heartbeat(_message.Message):
     def __init__(self, topology: _Optional[str] = ..., shard: _Optional[int] = ..., run_id: _Optional[str] = ..., timestamp_us: _Optional[int] = ..., policy_version: _Optional[int] = ..., messages: _Optional[int] = ..., lag: _Optional[int] = ..., spec_hash: _Optional[str] = ..., stopping: _Optional[bool] = ..., killed: _Optional[bool] = ..., paused: _Optional[bool] = ..., shards: _Optional[int] = ..., pulse_age_ms: _Optional[int] = ...) -> None: ...
 
 class ControlAudit(_message.Message):
-    __slots__ = ("timestamp_us", "call_id", "identity", "role", "peer", "method", "topology", "target", "status", "detail", "command_id", "version", "request", "reason")
+    __slots__ = ("timestamp_us", "call_id", "identity", "role", "peer", "method", "topology", "target", "status", "detail", "command_id", "version", "request", "reason", "idempotency_key", "request_hash", "command", "outcome")
     TIMESTAMP_US_FIELD_NUMBER: _ClassVar[int]
     CALL_ID_FIELD_NUMBER: _ClassVar[int]
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
@@ -125,6 +125,10 @@ class ControlAudit(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_HASH_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
     timestamp_us: int
     call_id: str
     identity: str
@@ -139,4 +143,8 @@ class ControlAudit(_message.Message):
     version: int
     request: bytes
     reason: str
-    def __init__(self, timestamp_us: _Optional[int] = ..., call_id: _Optional[str] = ..., identity: _Optional[str] = ..., role: _Optional[str] = ..., peer: _Optional[str] = ..., method: _Optional[str] = ..., topology: _Optional[str] = ..., target: _Optional[str] = ..., status: _Optional[str] = ..., detail: _Optional[str] = ..., command_id: _Optional[str] = ..., version: _Optional[int] = ..., request: _Optional[bytes] = ..., reason: _Optional[str] = ...) -> None: ...
+    idempotency_key: str
+    request_hash: bytes
+    command: bytes
+    outcome: str
+    def __init__(self, timestamp_us: _Optional[int] = ..., call_id: _Optional[str] = ..., identity: _Optional[str] = ..., role: _Optional[str] = ..., peer: _Optional[str] = ..., method: _Optional[str] = ..., topology: _Optional[str] = ..., target: _Optional[str] = ..., status: _Optional[str] = ..., detail: _Optional[str] = ..., command_id: _Optional[str] = ..., version: _Optional[int] = ..., request: _Optional[bytes] = ..., reason: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., request_hash: _Optional[bytes] = ..., command: _Optional[bytes] = ..., outcome: _Optional[str] = ...) -> None: ...
