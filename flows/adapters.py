@@ -89,7 +89,7 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
         self._last_snapshot: bytes | None = None
 
     def next_batch(self) -> Iterable[Envelope]:
-        self._meter.tick()
+        self._meter.tick(self._node, self._behind)
         if self._drain.is_set() or self._ended:
             raise StopIteration
         if not self._open:
@@ -114,6 +114,9 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
         self._meter.rows_out(self._node, rows)
         self._wake = None if rows or self._ended else datetime.now(UTC) + _IDLE
         return items
+
+    def _behind(self) -> int:
+        return self._source.behind() if self._open else 0
 
     def _steered(self, steering: Steering, items: list[Envelope]) -> bool:
         """Pass on that commands wait; True while the source is to be left alone."""

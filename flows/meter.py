@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ class Meter:
         self._unopened: set[str] = set()
         self._first_row_s: float | None = None
         self._lags: dict[str, int] = {}
+        self._asked: dict[str, float] = {}
         self.state = "starting"
 
     def identify(self, **fields: Any) -> None:
@@ -60,10 +61,6 @@ class Meter:
         """Chain time up to which ``node`` is complete; "caught up" is kept apart from a time."""
         self._watermarks[node] = hold_us
 
-    def behind(self, node: str, rows: int) -> None:
-        """How many rows a source has yet to give, as far as it knows."""
-        self._lags[node] = rows
-
     def progress(self) -> tuple[int, int]:
         """Rows that the sources have given, and how many they are behind. Safe from another thread."""
         nodes = list(self._nodes.values())
@@ -78,14 +75,15 @@ class Meter:
         finally:
             self._node(node)["busy_s"] += time.perf_counter() - start
 
-    def tick(self) -> bool:
-        """Write the status file when it is due; True when it was."""
+    def tick(self, node: str, behind: Callable[[], int]) -> None:
+        """Ask how many rows ``node`` is behind, and write the status file, when either is due."""
         now = time.monotonic()
-        if now < self._next:
-            return False
-        self._next = now + _PERIOD_S
-        self.write()
-        return True
+        if now >= self._asked.get(node, 0.0) + _PERIOD_S:
+            self._asked[node] = now
+            self._lags[node] = behind()
+        if now >= self._next:
+            self._next = now + _PERIOD_S
+            self.write()
 
     def write(self, **fields: Any) -> None:
         """Write the status file now."""
@@ -100,6 +98,7 @@ class Meter:
             "started_s": self._started,
             "first_row_s": self._first_row_s,
             "updated_s": time.time(),
+            "behind": sum(self._lags.values()),
             "nodes": self._nodes,
             **fields,
         }

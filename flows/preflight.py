@@ -6,6 +6,8 @@ from collections import defaultdict
 from typing import Any
 
 from flows.resolve import ResolvedTopology
+from flows.steering.protocol import ACKS, COMMANDS, HEARTBEATS
+from flows.steering.settings import ControlSettings
 from operators.errors import UnreachableError, UsageError
 
 _ANSWER_S = 5.0
@@ -22,6 +24,19 @@ def preflight(topology: ResolvedTopology) -> None:
         _check_topics(bootstrap, wanted)
     for node in topology.of_use("clickhouse.sink"):
         _check_clickhouse(node.settings)
+
+
+def preflight_control(settings: ControlSettings) -> None:
+    """Raise as :func:`preflight` does when a shard could not read its commands."""
+    if settings.steers:
+        there = broker_topics(settings.bootstrap)
+        for topic in (COMMANDS, ACKS, HEARTBEATS):
+            if topic not in there:
+                raise UsageError(
+                    f"the topic is not on the broker at {settings.bootstrap}, so nothing could be stopped",
+                    hint="mevflow topics create, or control: {enabled: false} in the topology file",
+                    topic=topic,
+                )
 
 
 def broker_topics(bootstrap: str, seconds: float = _ANSWER_S) -> dict[str, int]:

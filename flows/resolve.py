@@ -11,6 +11,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from flows import catalogue
+from flows.steering.settings import ControlSettings, control_settings
 from flows.topology import Node, Problem, Topology, TopologyFile, did_you_mean
 from operators.errors import MevflowError, UsageError
 from operators.stage import Settings, Stage
@@ -71,6 +72,7 @@ class _Check:
 def check(file: TopologyFile, name: str) -> tuple[ResolvedTopology | None, list[Problem]]:
     """Resolve one topology: the result, or None with every problem that stands in its way."""
     state = _Check(file, file.get(name))
+    _check_control(state)
     for node in state.topology.nodes.values():
         _check_part(state, node)
     wires = {node.name: _wires(state, node) for node in state.topology.nodes.values()}
@@ -90,6 +92,13 @@ def resolve(file: TopologyFile, name: str) -> ResolvedTopology:
         lines = "\n  ".join(str(problem) for problem in [*mine, *problems])
         raise UsageError(f"topology {name!r} is not valid:\n  {lines}")
     return resolved
+
+
+def _check_control(state: _Check) -> None:
+    try:
+        control_settings(state.file, state.topology.name)
+    except UsageError as error:
+        state.problem(state.topology.line, "control", error.message, did_you_mean("", ControlSettings.model_fields))
 
 
 def _check_part(state: _Check, node: Node) -> None:

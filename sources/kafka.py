@@ -232,6 +232,12 @@ class KafkaSource(Source):
             if code in (3, -188, -190):  # unknown topic or partition
                 raise UsageError("the topic or partition is gone", hint="mevflow topics list", **place)
 
+    def behind(self) -> int:
+        """Rows between the last ones given and the ends of the logs, as of the last fetch of each."""
+        if self._reader is None:
+            return 0
+        return sum(max(0, self._reader.high(p) - int(self._next[p])) for p in self._active)
+
     def snapshot(self) -> bytes:
         """Format 1: cluster id, topic, its partition count, next offset by partition."""
         return self._identity.at({p: int(self._next[p]) for p in self._identity.offsets})

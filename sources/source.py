@@ -54,6 +54,10 @@ class Source:
         """The position after everything that ``poll`` has given so far."""
         raise NotImplementedError
 
+    def behind(self) -> int:
+        """How many rows the source knows of that it has not given yet."""
+        return 0
+
     def committed(self, state: bytes) -> None:
         """``state`` (an earlier snapshot) is durable: publish the offsets for lag tools."""
 

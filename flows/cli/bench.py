@@ -19,6 +19,7 @@ BENCHES = {
     "kafka": "messages a second through the Kafka source, beside consume()+value()",
     "decide": "decisions a second",
     "latency": "event in Kafka to decision out at 50,000 messages a second",
+    "kill": "kill command to the last decision at 100,000 messages a second",
 }
 
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import msgspec
 
-from flows.preflight import preflight
+from flows.preflight import preflight, preflight_control
 from flows.resolve import resolve
 from flows.runtime.layout import Layout
 from flows.runtime.process import ProcessId
 from flows.runtime.spec import RunSpec, shape_of
+from flows.steering.settings import control_settings
 from flows.topology import load
 from operators.errors import MevflowError, StateError, UsageError
 
@@ -52,6 +53,7 @@ def prepare(file: Path, name: str, var: Path, *, shards: int | None, fresh: bool
                 file=str(layout.root),
             )
     preflight(topology)
+    preflight_control(control_settings(parsed, name))
     epoch_s = float(parsed.defaults.get("recovery", {}).get("epoch_s", 5.0))
     spec = RunSpec(
         file=str(file.absolute()),

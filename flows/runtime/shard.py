@@ -73,7 +73,7 @@ def steer(
 ) -> Steering | None:
     """The control side of a live shard; None for a replay, and where the topology file names no broker for it."""
     settings = control_settings(file, spec.topology)
-    if spec.replay is not None or not settings.enabled or not settings.bootstrap:
+    if spec.replay is not None or not settings.steers:
         return None
     layout = spec.layout
     facts = ShardFacts(

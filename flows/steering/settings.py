@@ -25,6 +25,11 @@ class ControlSettings(BaseModel):
     pulse_limit_s: float = Field(default=0.0, ge=0.0, le=86_400.0)
     start_s: float = Field(default=20.0, gt=0.0, le=600.0)
 
+    @property
+    def steers(self) -> bool:
+        """Whether live shards take commands."""
+        return self.enabled and bool(self.bootstrap)
+
 
 def control_settings(file: TopologyFile, name: str) -> ControlSettings:
     """The control settings of one topology. Raises UsageError that names the wrong key."""
