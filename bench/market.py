@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from bench.columns import complete, q64, random_bytes, u128, words
 from operators.codec import codec
 
 SOL = base58.b58decode("So11111111111111111111111111111111111111112")
@@ -71,10 +72,10 @@ class Market:
             "fee_pips": [self.fee_pips] * self.pools,
             "tick_spacing": [spacing] * self.pools,
             "sqrt_price_x64": state.sqrt_price,
-            "liquidity": _u128(np.full(self.pools, 50_000_000_000_000, np.uint64)),
+            "liquidity": u128(words(np.full(self.pools, 50_000_000_000_000, np.uint64))),
             "tick": state.tick,
         }
-        return _complete(columns, self.pools, _UPDATE.schema)
+        return complete(columns, self.pools, _UPDATE.schema)
 
     def swaps(self, events: int, batch_rows: int = 50_000) -> Iterator[pa.RecordBatch]:
         """``events`` swaps in chain order, ``SWAPS_A_SLOT`` a slot."""
@@ -105,21 +106,21 @@ class Market:
                 "slot": slot.astype(np.uint64),
                 "tx_index": (index % SWAPS_A_SLOT).astype(np.uint32),
                 "timestamp_us": FIRST_US + (slot - FIRST_SLOT) * SLOT_US,
-                "signature": _random_bytes(rng, rows, 64),
-                "signer": _random_bytes(rng, rows, 32),
+                "signature": random_bytes(rng, rows, 64),
+                "signer": random_bytes(rng, rows, 32),
                 "venue": np.ones(rows, np.int32),
                 "pool": pool_keys.take(take),
-                "mint_in": _either(a_to_b, first, second),
-                "mint_out": _either(a_to_b, second, first),
-                "amount_in": _u128(rng.integers(1_000, 1_000_000_000, rows).astype(np.uint64)),
-                "amount_out": _u128(rng.integers(1_000, 1_000_000_000, rows).astype(np.uint64)),
+                "mint_in": pc.if_else(pa.array(a_to_b), first, second),
+                "mint_out": pc.if_else(pa.array(a_to_b), second, first),
+                "amount_in": u128(words(rng.integers(1_000, 1_000_000_000, rows).astype(np.uint64))),
+                "amount_out": u128(words(rng.integers(1_000, 1_000_000_000, rows).astype(np.uint64))),
                 "sqrt_price_x64": state.sqrt_price,
-                "liquidity": _u128(np.full(rows, 50_000_000_000_000, np.uint64)),
+                "liquidity": u128(words(np.full(rows, 50_000_000_000_000, np.uint64))),
                 "tick": state.tick,
                 "fee_pips": np.full(rows, self.fee_pips, np.uint32),
                 "a_to_b": pa.array(a_to_b),
             }
-            yield _complete(columns, rows, _SWAP.schema)
+            yield complete(columns, rows, _SWAP.schema)
 
 
 @dataclass(frozen=True)
@@ -130,49 +131,4 @@ class _State:
 
 def _prices(log_price: NDArray[np.float64]) -> _State:
     root = np.exp(log_price / 2)
-    whole = np.floor(root)
-    words = np.empty((len(root), 2), np.uint64)
-    words[:, 0] = ((root - whole) * 2.0**64).astype(np.uint64)
-    words[:, 1] = whole.astype(np.uint64)
-    return _State(
-        _binary(words.view(np.uint8).reshape(-1), len(root), 16), np.floor(log_price / np.log(1.0001)).astype(np.int32)
-    )
-
-
-def _u128(low: NDArray[np.uint64]) -> pa.Array:
-    words = np.zeros((len(low), 2), np.uint64)
-    words[:, 0] = low
-    return _binary(words.view(np.uint8).reshape(-1), len(low), 16)
-
-
-def _random_bytes(rng: np.random.Generator, rows: int, width: int) -> pa.Array:
-    return _binary(rng.integers(0, 256, rows * width, np.uint8), rows, width)
-
-
-def _binary(data: NDArray[np.uint8], rows: int, width: int) -> pa.Array:
-    offsets = np.arange(rows + 1, dtype=np.int32) * width
-    return pa.BinaryArray.from_buffers(pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
-
-
-def _either(first: NDArray[np.bool_], a: pa.Array, b: pa.Array) -> pa.Array:
-    return pc.if_else(pa.array(first), a, b)
-
-
-def _complete(columns: dict[str, object], rows: int, schema: pa.Schema) -> pa.RecordBatch:
-    """The batch with every other column at its protobuf default."""
-    arrays = []
-    for field in schema:
-        if field.name in columns:
-            given = columns[field.name]
-            array = given if isinstance(given, pa.Array) else pa.array(given)
-            arrays.append(array.cast(field.type))
-        else:
-            arrays.append(_default(field.type, rows))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _default(kind: pa.DataType, rows: int) -> pa.Array:
-    if pa.types.is_list(kind):
-        return pa.array([[]] * rows, kind)
-    empty: object = b"" if pa.types.is_binary(kind) else "" if pa.types.is_string(kind) else 0
-    return pa.repeat(pa.scalar(bool(empty) if pa.types.is_boolean(kind) else empty, kind), rows)
+    return _State(u128(q64(root)), np.floor(log_price / np.log(1.0001)).astype(np.int32))
