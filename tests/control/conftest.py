@@ -1,0 +1,211 @@
+"""A control service on the real broker, and shards that are small real Kafka clients with a will of their own."""
+
+import asyncio
+import contextlib
+import threading
+import time
+import uuid
+from pathlib import Path
+
+import grpc
+import pytest
+
+from control.dispatch import Dispatcher
+from control.handlers import Handlers
+from control.identity import Identity, LocalAuthenticator, Role
+from control.server import Door, Server
+from control.service import Service, Settings
+from flows.steering.protocol import ACKS, COMMANDS, HEARTBEATS, heartbeat_key
+from flows.topics import TOPICS, create
+from proto.mevflow.v1 import control_service_pb2 as pb
+from proto.mevflow.v1.control_pb2 import ControlAck, ControlCommand, Heartbeat
+from proto.mevflow.v1.control_service_pb2_grpc import ControlStub
+
+ROOT = Path(__file__).parents[2]
+CONTROL_TOPICS = tuple(spec for spec in TOPICS if spec.name.startswith("control-"))
+ANN = Identity("ann", Role.ADMIN)
+
+
+class ActingShard:
+    """One shard of one stage. ``will`` maps a command to the statuses that it answers, each with a delay in seconds."""
+
+    def __init__(self, bootstrap, topology, shard=0, stage="found", will=None, shards=1):
+        self.bootstrap, self.topology, self.shard, self.stage, self.shards = bootstrap, topology, shard, stage, shards
+        self.will = will or (lambda command: [(0.0, "APPLIED", "")])
+        self.run_id = uuid.uuid4().hex
+        self.seen, self.versions = [], {}
+        self._stop = threading.Event()
+        self._threads = []
+
+    def start(self, from_start=False):
+        """Join. ``from_start`` reads the log first, as a shard does (not by default: tests share it)."""
+        from confluent_kafka import Consumer, Producer, TopicPartition
+
+        self._stop.clear()
+        self._producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 0, "log_level": 0})
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": uuid.uuid4().hex,
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 20,
+                "auto.offset.reset": "earliest",
+                "log_level": 0,
+            }
+        )
+        begin, end = self._consumer.get_watermark_offsets(TopicPartition(COMMANDS, 0), timeout=20)
+        self._consumer.assign([TopicPartition(COMMANDS, 0, begin if from_start else end)])
+        self._beat()
+        assert self._producer.flush(20) == 0
+        self._threads = [threading.Thread(target=each, daemon=True) for each in (self._read, self._beats)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def die(self, stopping=False):
+        """End without a word, or with one."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        if stopping:
+            self._beat(stopping=True)
+        self._producer.flush(20)
+        self._consumer.close()
+        self._threads = []
+
+    def restart(self):
+        """Come back as another run that reads what is in force."""
+        self.run_id = uuid.uuid4().hex
+        return self.start(from_start=True)
+
+    def _beat(self, **fields):
+        row = Heartbeat(
+            topology=self.topology,
+            shard=self.shard,
+            shards=self.shards,
+            run_id=self.run_id,
+            timestamp_us=time.time_ns() // 1000,
+            **fields,
+        )
+        self._producer.produce(HEARTBEATS, row.SerializeToString(), key=heartbeat_key(self.topology, self.shard))
+
+    def _beats(self):
+        while not self._stop.wait(0.3):
+            self._beat()
+            self._producer.poll(0)
+
+    def _read(self):
+        while not self._stop.is_set():
+            message = self._consumer.poll(0.05)
+            if message is None or message.error() is not None or message.value() is None:
+                continue
+            command = ControlCommand.FromString(message.value())
+            if command.kind == "pulse" or command.topology not in ("", self.topology):
+                continue
+            self.seen.append(command)
+            for delay, status, reason in self.will(command):
+                if delay:
+                    threading.Timer(delay, self.ack, (command, status, reason)).start()
+                else:
+                    self.ack(command, status, reason)
+
+    def ack(self, command, status="APPLIED", reason=""):
+        row = ControlAck(
+            command_id=command.command_id,
+            topology=self.topology,
+            shard=self.shard,
+            run_id=self.run_id,
+            version=command.version,
+            nonce=command.nonce,
+            status=status,
+            reason=reason,
+            stage=self.stage if command.kind in ("policy", "model") else "",
+            offset=-1,
+            timestamp_us=time.time_ns() // 1000,
+        )
+        self._producer.produce(ACKS, row.SerializeToString(), key=command.command_id)
+        self._producer.poll(0)
+
+
+@pytest.fixture
+def topology():
+    return f"d-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def settings(kafka_broker, tmp_path, topology):
+    """Of a service whose topology file has one topology, of the test's own."""
+    create(kafka_broker, CONTROL_TOPICS)
+    text = (ROOT / "topologies.yaml").read_text()
+    text = text.replace("detect-live:", f"{topology}:").replace("examples/pools.yaml", f"{ROOT}/examples/pools.yaml")
+    text = text.replace("${KAFKA_BOOTSTRAP:-127.0.0.1:9092}", kafka_broker)
+    file = tmp_path / "topologies.yaml"
+    file.write_text(text)
+    return Settings(kafka_broker, file, tmp_path / "var")
+
+
+@pytest.fixture
+async def service(settings):
+    async with Service(settings) as running:
+        yield running
+
+
+@pytest.fixture
+def handlers(service):
+    return Handlers(service)
+
+
+@pytest.fixture
+async def stub(service, handlers):
+    """A gRPC stub of the service, over a socket."""
+    server = Server(Dispatcher(handlers, LocalAuthenticator(), service.writer), Door(port=0))
+    await server.start()
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        yield ControlStub(channel)
+    await server.stop(0.1)
+
+
+@pytest.fixture
+def make_shard(kafka_broker, topology):
+    made = []
+
+    def make(will=None, **options):
+        made.append(ActingShard(kafka_broker, topology, will=will, **options).start())
+        return made[-1]
+
+    yield make
+    for shard in made:
+        if shard._threads:
+            shard.die()
+
+
+@pytest.fixture
+def apply(handlers, topology):
+    """Apply a policy to the topology's detector."""
+
+    def call(profit=0.05, identity=ANN, **delivery):
+        payload = b'{"min_profit_usd": %.3f}' % profit
+        request = pb.ApplyRequest(topology=topology, target="found", payload=payload, delivery=pb.Delivery(**delivery))
+        return handlers.apply(request, identity)
+
+    return call
+
+
+@pytest.fixture
+def heard(service):
+    """Wait until the service has heard of so many shards of a topology."""
+
+    async def wait(topology, count=1):
+        async with asyncio.timeout(10):
+            while len(service.roll.shards(topology)) != count:
+                await asyncio.sleep(0.02)
+
+    return wait
+
+
+@contextlib.asynccontextmanager
+async def until(what, seconds=10.0):
+    async with asyncio.timeout(seconds):
+        while not what():
+            await asyncio.sleep(0.02)
+    yield
