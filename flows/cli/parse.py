@@ -65,6 +65,25 @@ def check(day: str, files: tuple[Path, ...], start_state: Path | None, end_state
         )
 
 
+@command.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@json_option
+def solana(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Parse recorded Solana transactions and accounts: files, or folders of .json files.
+
+    Takes getTransaction JSON, its meta alone, and the fixtures of carbon and yellowstone-vixen. With --json a line a
+    row: swaps, pool updates, accounts, and dead letters with the reason.
+    """
+    from flows.cli.parse_solana import files_of, rows_of, summary
+
+    rows = rows_of(files_of(paths))
+    if as_json:
+        for row in rows:
+            emit_json(row)
+    else:
+        table(("file", "swaps", "updates", "accounts", "dead letters", "reasons"), summary(rows))
+
+
 @command.command(name="start-state")
 @click.option("--file", type=_FILE, default=_WHIRLPOOL, show_default=True, help="The recorded Whirlpool day.")
 @click.option("--end-state", type=_FILE, default=_END, show_default=True, help="The accounts at its end.")

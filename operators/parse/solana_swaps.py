@@ -1,14 +1,16 @@
-"""Solana transactions to ``Swap`` rows: every swap that a known program executed, from the events it left.
+"""Solana transactions to ``Swap`` and ``PoolUpdate`` rows, from what known programs were asked and said they did.
+
+Takes every form of ``solana_records``. A position's range is remembered from its opening, so transactions go in chain
+order.
 
 A transaction that failed moved nothing and gives nothing. What cannot be used is rejected with a reason:
-``malformed``, ``log_truncated``, ``unknown_instruction`` (of a known program), ``no_outcome`` (a swap whose amounts the
-record does not show), ``unknown_pool`` (a swap whose pool the record does not name).
+``malformed``, ``log_truncated``, ``unknown_instruction`` (of a known program), ``no_outcome`` (a swap whose amounts
+the record does not show), ``unknown_pool`` (a swap whose pool the record does not name), ``truncated`` (data or
+accounts are cut short), and those of ``solana_updates``.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,16 +19,17 @@ import pyarrow as pa
 
 from operators.accounts.registry import RAYDIUM_AMM_V4
 from operators.amounts import u128
+from operators.parse.changes import Memory
 from operators.parse.errors import OnError, ParseError
-from operators.parse.numbers import public_key
 from operators.parse.output import Output
 from operators.parse.solana_events import SELF_CALL, VENUES, SwapEvent, decode, decode_ray_log
 from operators.parse.solana_instructions import is_swap
-from operators.parse.solana_trace import Call, account_keys, calls
+from operators.parse.solana_logs import DATA, RAY_LOG, log_data
+from operators.parse.solana_records import Record, read_record
+from operators.parse.solana_trace import Call
+from operators.parse.solana_updates import update_of
 from proto.mevflow.v1 import market_pb2 as market
 
-_DATA = "Program data: "
-_RAY_LOG = "Program log: ray_log: "
 _TRANSFER, _TRANSFER_CHECKED = 3, 12
 #: Where an AMM v4 swap instruction has the pool among its accounts.
 _AMM_V4_POOL = 1
@@ -40,6 +43,7 @@ class SolanaSwaps:
 
     def __init__(self, on_error: OnError | None = None) -> None:
         self._output = Output(on_error)
+        self._memory = Memory()
 
     def flush(self) -> Iterator[pa.RecordBatch]:
         return self._output.flush()
@@ -56,23 +60,31 @@ class SolanaSwaps:
     ) -> None:
         """Parse one transaction (``getTransaction`` JSON, or its ``meta``) at its place in the chain."""
         try:
-            if document.get("meta", document).get("err") is not None:
-                return
-            trace, keys = calls(document), account_keys(document)
-            mints = _mints(document)
+            record = read_record(document)
         except ParseError as error:
             self._output.reject(error, file, line, timestamp_us)
             return
-        except (AttributeError, TypeError) as wrong:
-            self._output.reject(ParseError(f"not a transaction: {wrong}"), file, line, timestamp_us)
+        if record is None:
             return
-        for call in trace:
+        for call in record.calls:
             if call.program not in VENUES:
                 continue
             try:
-                for event in _events(call, trace, keys):
-                    found = _with_mints(event, call, trace, mints)
-                    self._row(found, call, keys, slot, tx_index, timestamp_us, signature)
+                for event in _events(call, record.calls, record.keys):
+                    found = _with_mints(event, call, record)
+                    self._row(found, call, record, slot, tx_index, timestamp_us, signature)
+                update = update_of(call, record.calls, record.keys, self._memory)
+                if update is not None:
+                    self._output.updates.add(
+                        chain=market.CHAIN_SOLANA,
+                        slot=slot,
+                        tx_index=tx_index,
+                        ix_index=call.ordinal,
+                        timestamp_us=timestamp_us,
+                        signature=signature,
+                        signer=record.signer,
+                        **update,
+                    )
             except ParseError as error:
                 error.payload = error.payload or (call.data or b"")
                 self._output.reject(error, file, line, timestamp_us)
@@ -81,7 +93,7 @@ class SolanaSwaps:
         self,
         event: SwapEvent,
         call: Call,
-        keys: list[bytes],
+        record: Record,
         slot: int,
         tx_index: int,
         timestamp_us: int,
@@ -99,7 +111,7 @@ class SolanaSwaps:
             ix_index=call.ordinal,
             timestamp_us=timestamp_us,
             signature=signature,
-            signer=keys[0] if keys else b"",
+            signer=record.signer,
             venue=event.venue,
             pool=event.pool,
             mint_in=event.mint_in,
@@ -122,10 +134,10 @@ def _events(call: Call, trace: list[Call], keys: list[bytes]) -> Iterator[SwapEv
     found = False
     for line in call.logged:
         event = None
-        if call.program == RAYDIUM_AMM_V4 and line.startswith(_RAY_LOG):
-            event = _in_pool(decode_ray_log(_base64(line.removeprefix(_RAY_LOG))), call, keys)
-        elif line.startswith(_DATA):
-            event = decode(call.program, _base64(line.removeprefix(_DATA)))
+        if call.program == RAYDIUM_AMM_V4 and line.startswith(RAY_LOG):
+            event = _in_pool(decode_ray_log(log_data(line, RAY_LOG)), call, keys)
+        elif line.startswith(DATA):
+            event = decode(call.program, log_data(line, DATA))
         if event is not None:
             found = True
             yield event
@@ -153,16 +165,16 @@ def _in_pool(event: SwapEvent | None, call: Call, keys: list[bytes]) -> SwapEven
     return replace(event, pool=keys[call.accounts[_AMM_V4_POOL]])
 
 
-def _with_mints(event: SwapEvent, call: Call, trace: list[Call], mints: dict[int, bytes]) -> SwapEvent:
+def _with_mints(event: SwapEvent, call: Call, record: Record) -> SwapEvent:
     """``event`` with the mints of the transfers that moved its amounts, where the record shows them."""
     owner = call.parent if call.data is not None and call.data[:8] == SELF_CALL else call.ordinal
     mint_in, mint_out = event.mint_in, event.mint_out
-    for other in trace:
+    for other in record.calls:
         moved = _transfer(other) if other.parent == owner else None
         if moved is None:
             continue
         amount, accounts = moved
-        mint = next((mints[index] for index in accounts if index in mints), b"")
+        mint = next((record.mints[index] for index in accounts if index in record.mints), b"")
         if amount == event.amount_in and not mint_in:
             mint_in = mint
         elif amount == event.amount_out and not mint_out:
@@ -184,23 +196,3 @@ def _transfer(call: Call) -> tuple[int, tuple[int, ...]] | None:
     if data[0] == _TRANSFER_CHECKED:
         return int.from_bytes(data[1:9], "little"), (call.accounts[0], call.accounts[2])
     return None
-
-
-def _mints(document: Mapping[str, Any]) -> dict[int, bytes]:
-    """Place of a token account -> its mint, from the balances before and after. Raises ParseError."""
-    meta = document.get("meta", document)
-    found: dict[int, bytes] = {}
-    try:
-        for balance in (*(meta.get("preTokenBalances") or ()), *(meta.get("postTokenBalances") or ())):
-            found[int(balance["accountIndex"])] = public_key(balance["mint"])
-    except (KeyError, TypeError, ValueError, OverflowError) as wrong:
-        raise ParseError(f"not token balances: {type(wrong).__name__} {wrong}") from wrong
-    return found
-
-
-def _base64(text: str) -> bytes:
-    """Log data, which may be several fields: only the first is an event's. Raises ParseError."""
-    try:
-        return base64.b64decode(text.split(" ")[0], validate=True)
-    except (binascii.Error, ValueError) as wrong:
-        raise ParseError(f"{text[:40]!r} is not base64") from wrong

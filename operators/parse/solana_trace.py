@@ -43,7 +43,7 @@ def calls(document: Mapping[str, Any]) -> list[Call]:
         logs = meta["logMessages"]
         if not isinstance(logs, list) or len(logs) > _MOST_LINES or not all(isinstance(line, str) for line in logs):
             raise ParseError("logMessages is not a list of lines", reason="malformed")
-        found = _from_log(logs)
+        found = from_log(logs)
         inner = {group["index"]: group["instructions"] for group in meta.get("innerInstructions") or []}
         outer = document.get("transaction", {}).get("message", {}).get("instructions", [])
         _attach(found, outer, inner)
@@ -67,7 +67,8 @@ def account_keys(document: Mapping[str, Any]) -> list[bytes]:
         raise ParseError(f"not account keys: {type(wrong).__name__} {wrong}", reason="malformed") from wrong
 
 
-def _from_log(logs: Sequence[str]) -> list[Call]:
+def from_log(logs: Sequence[str], first: int = 0) -> list[Call]:
+    """The calls that a log names, numbered from ``first``. Raises ParseError."""
     found: list[Call] = []
     open_calls: list[int] = []
     for line in logs:
@@ -77,8 +78,8 @@ def _from_log(logs: Sequence[str]) -> list[Call]:
             depth = int(invoked[2])
             if depth != len(open_calls) + 1:
                 raise ParseError(f"{line!r} at depth {len(open_calls)}", reason="malformed")
-            parent = open_calls[-1] if open_calls else None
-            found.append(Call(public_key(invoked[1]), depth, len(found), parent))
+            parent = first + open_calls[-1] if open_calls else None
+            found.append(Call(public_key(invoked[1]), depth, first + len(found), parent))
             open_calls.append(len(found) - 1)
         elif _END.fullmatch(line):
             if not open_calls:

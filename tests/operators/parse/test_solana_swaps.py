@@ -6,7 +6,6 @@ import base64
 import copy
 import gzip
 import json
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from operators.parse.errors import ParseError
 from operators.parse.solana_instructions import is_swap
 from operators.parse.solana_swaps import SolanaSwaps
 from proto.mevflow.v1 import market_pb2 as market
+from tests.operators.parse.solana_messages import MINT_A, MINT_B, POOL, anchor, logged, numbers, transaction
 
 DATA = Path(__file__).parents[2] / "data" / "carbon_transactions.json.gz"
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "solana_fixtures"
@@ -64,40 +64,6 @@ def test_recorded_swaps() -> None:
     for row in rows:
         assert (row["chain"], row["slot"], row["venue"]) == (market.CHAIN_SOLANA, 9, market.VENUE_METEORA_DLMM)
         assert len(row["pool"]) == 32
-
-
-POOL, MINT_A, MINT_B = bytes([1]) * 32, bytes([2]) * 32, bytes([3]) * 32
-
-
-def transaction(program: bytes, data: bytes, logged: list[str]) -> dict[str, Any]:
-    """One call of ``program`` whose second account is the pool, with what it logged."""
-    name = base58.b58encode(program).decode()
-    keys = [base58.b58encode(each).decode() for each in (bytes([9]) * 32, POOL, program)]
-    return {
-        "transaction": {
-            "message": {
-                "accountKeys": keys,
-                "instructions": [{"programIdIndex": 2, "accounts": [0, 1], "data": base58.b58encode(data).decode()}],
-            }
-        },
-        "meta": {
-            "err": None,
-            "innerInstructions": [],
-            "logMessages": [f"Program {name} invoke [1]", *logged, f"Program {name} success"],
-        },
-    }
-
-
-def anchor(kind: str, name: str) -> bytes:
-    return sha256(f"{kind}:{name}".encode()).digest()[:8]
-
-
-def logged(event: bytes) -> list[str]:
-    return [f"Program data: {base64.b64encode(event).decode()}"]
-
-
-def numbers(size: int, *values: int) -> bytes:
-    return b"".join(value.to_bytes(size, "little") for value in values)
 
 
 def test_whirlpool_event() -> None:
@@ -170,7 +136,7 @@ def test_reasons() -> None:
 
 
 def test_what_is_not_a_swap_gives_nothing() -> None:
-    quiet = transaction(registry.WHIRLPOOL, anchor("global", "increase_liquidity_v2"), [])
+    quiet = transaction(registry.WHIRLPOOL, anchor("global", "collect_fees_v2"), [])
     stranger = transaction(bytes([7]) * 32, b"whatever", logged(anchor("event", "Traded") + bytes(200)))
     failed = copy.deepcopy(TRANSACTIONS["cpi_tx"])
     failed["err"] = {"InstructionError": [3, {"Custom": 1}]}

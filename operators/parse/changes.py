@@ -1,0 +1,98 @@
+"""A change of a pool other than by a swap, as parts of a transaction tell it; and what earlier ones told."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+from operators.accounts.errors import AccountError
+from operators.accounts.reader import Reader
+from operators.parse.errors import ParseError
+
+#: Positions and pools that are remembered; the oldest are forgotten.
+MEMORY = 100_000
+
+
+@dataclass(slots=True)
+class Change:
+    """``kind`` is a ``PoolUpdate.Kind``; ``fields`` are its fields, amounts still integers.
+
+    ``position`` is the account whose range is meant; ``opens``: it begins with this range. ``needs_outcome``: the
+    instruction alone does not tell what it did.
+    """
+
+    kind: int
+    pool: bytes = b""
+    fields: dict[str, Any] = field(default_factory=dict)
+    position: bytes = b""
+    opens: bool = False
+    needs_outcome: bool = False
+
+    def told(self, event: Change) -> Change:
+        """This instruction's change with what the program said about it."""
+        return Change(
+            self.kind,
+            self.pool or event.pool,
+            {**self.fields, **event.fields},
+            self.position or event.position,
+            self.opens,
+        )
+
+
+class Memory:
+    """Ranges of positions (account -> lower, upper) and bin steps of pairs, as creations told them."""
+
+    def __init__(self) -> None:
+        self._ranges: OrderedDict[bytes, tuple[bytes, int, int]] = OrderedDict()
+        self._steps: OrderedDict[bytes, int] = OrderedDict()
+
+    def keep_range(self, position: bytes, pool: bytes, lower: int, upper: int) -> None:
+        self._ranges[position] = pool, lower, upper
+        if len(self._ranges) > MEMORY:
+            self._ranges.popitem(last=False)
+
+    def range_of(self, position: bytes) -> tuple[bytes, int, int] | None:
+        """(pool, lower, upper) of a position that was opened, or None."""
+        return self._ranges.get(position)
+
+    def keep_step(self, pool: bytes, bin_step: int) -> None:
+        self._steps[pool] = bin_step
+        if len(self._steps) > MEMORY:
+            self._steps.popitem(last=False)
+
+    def step_of(self, pool: bytes) -> int | None:
+        """A pair's bin step in basis points, or None."""
+        return self._steps.get(pool)
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One instruction of a venue's program: its data and the keys of its accounts."""
+
+    data: bytes
+    accounts: list[bytes]
+
+    def key(self, place: int) -> bytes:
+        """An account's key. Raises ParseError when the record does not name it."""
+        if place >= len(self.accounts) or not self.accounts[place]:
+            raise ParseError(f"account {place} of an instruction is not in the record", reason="truncated")
+        return self.accounts[place]
+
+    def arguments(self, what: str, first: int = 8) -> Reader:
+        """A reader behind the ``first`` bytes."""
+        return Reader(self.data, what, first, self.data[:first])
+
+
+def checked_range(lower: int, upper: int) -> tuple[int, int]:
+    """A range of ticks or bins. Raises ParseError when it is not ascending."""
+    if lower > upper:
+        raise ParseError(f"a range is ascending, not [{lower}, {upper}]")
+    return lower, upper
+
+
+def as_parse_error(wrong: AccountError, payload: bytes) -> ParseError:
+    """A cut or impossible piece of data as the parser's own error."""
+    # The reader speaks of accounts; here it reads events and instructions.
+    message = wrong.message.replace(" account", "", 1)
+    return ParseError(message, reason=wrong.reason or "malformed", payload=payload)
