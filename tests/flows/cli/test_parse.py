@@ -72,3 +72,28 @@ def test_a_missing_file_is_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert run("check", "--file", str(tmp_path / "none.jsonl")) == 2
     assert "none.jsonl" in capsys.readouterr().err
     assert run("start-state", "--end-state", str(tmp_path / "none.json.gz")) == 2
+
+
+def test_solana_prints_rows_and_reasons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recorded = json.loads(gzip.decompress((ROOT / "tests/data/solana_instructions.json.gz").read_bytes()))
+    for name in ("orca-whirlpool initialize_pool", "meteora-dlmm swap", "vixen raydium swap"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(recorded[name]))
+    (tmp_path / "broken.json").write_text("{")
+    account = {"owner": "whirLbMiicVdio4qvUfM5KAg6Ct8VwpYzGff3uctyCc", "data": "AAAA"}
+    (tmp_path / "cut account.json").write_text(json.dumps(account))
+    assert run("solana", str(tmp_path), "--json") == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["message"], row.get("kind"), row.get("reason")) for row in rows] == [
+        ("DeadLetter", None, "malformed"),
+        ("DeadLetter", None, "unknown"),
+        ("DeadLetter", None, "no_outcome"),
+        ("PoolUpdate", "create", None),
+        ("DeadLetter", None, "no_outcome"),
+    ]
+    assert rows[3]["pool"] == "CGGNcohZdLdeDBdhmQRGmUH1Viv1p4d1ds2aPLoiVWaR"
+    assert run("solana", str(tmp_path)) == 0
+    assert "no_outcome" in capsys.readouterr().out
+
+
+def test_solana_without_a_file_is_a_usage_error(tmp_path: Path) -> None:
+    assert run("solana", str(tmp_path)) == 2
