@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "parse": ("flows.cli.parse", "Parse recorded transactions and check the result."),
     "label": ("flows.cli.label", "Find realised arbitrages and sandwiches in a file of swaps."),
     "quote": ("flows.cli.quote", "Check exact quotes against recorded ones."),
+    "size": ("flows.cli.size", "The best input, amounts and profit of cycles in a file."),
     "opportunities": ("flows.cli.opportunities", "The best opportunities found."),
     "explain": ("flows.cli.explain", "A decision from its source offset to its reward."),
     "broker": ("flows.cli.broker", "Run the embedded Kafka broker: start, stop, status."),

@@ -1,183 +1,128 @@
 """How much to put into a cycle, and what exactly comes out.
 
-Within constant liquidity a pool's output is ``Y g x / (X + g x)`` (X, Y virtual reserves, g = 1 - fee), a Möbius
-function; a chain of them is one again, ``a x / (b + c x)``, whose gain ``- x`` peaks at ``(sqrt(a b) - b) / c``
-(Angeris, Chitra: Improved Price Oracles, 2020, for one pool). A concentrated pool is such a function from tick to tick.
-:func:`best_input` walks the legs together: it goes to the peak, or to where the first leg meets a tick, and from there
-on with the liquidity beyond, until the peak lies before the next tick or what is known ends.
+A leg's curve is made of stretches, each ``x -> p x / (1 + r x)`` from where it stands (:mod:`operators.detect.legs`);
+a chain of such functions is one again, ``a x / (1 + c x)``, whose gain ``- x`` peaks at ``(sqrt(a) - 1) / c`` (Angeris,
+Chitra: Improved Price Oracles, 2020, for one pool). :func:`best_input` walks the legs together: it goes to the peak, or
+to where the first leg comes to the end of its stretch, and from there on, until the peak lies before the next end.
+With a stable-swap leg there are no stretches: the input at which the chain's marginal price is 1 is bracketed.
 
-The walk is in floats and only proposes an input; :func:`quote` then runs the venues' own integer arithmetic.
+Both are in floats and only propose an input; :func:`quote` then runs the venues' own integer arithmetic.
+:func:`size` is that; :func:`size_to_the_unit` goes on to the best whole units (:mod:`operators.detect.polish`).
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from typing import cast
 
-from operators.amm.concentrated import ConcentratedState
-from operators.detect.venues import concentrated_out, reserves_out
+from operators.detect.legs.concentrated import ConcentratedLeg
+from operators.detect.legs.leg import Curve, Leg, StretchLeg
+from operators.detect.legs.reserves import ReservesLeg
+from operators.detect.legs.solve import rising_root
+from operators.detect.polish import polish
 
-_MAX_STEPS = 512
+__all__ = [
+    "ConcentratedLeg",
+    "Leg",
+    "ReservesLeg",
+    "best_input",
+    "known_stretch",
+    "quote",
+    "size",
+    "size_to_the_unit",
+]
+
+_MAX_STEPS = 4096
 #: A profit is a signed number of 128 bits.
 _MAX_AMOUNT = (1 << 127) - 1
-_LOG_TICK = math.log(1.0001) / 2
-
-
-@dataclass(frozen=True)
-class ConcentratedLeg:
-    """A swap through a concentrated pool; ``one`` is the fixed-point one of its square-root price."""
-
-    state: ConcentratedState
-    a_to_b: bool
-    one: int
-    venue: int = 0
-
-    def quote(self, amount_in: int) -> int | None:
-        """The exact output, or None when the pool cannot take all of it within what is known."""
-        return concentrated_out(self.venue, self.one == 1 << 64, self.state, self.a_to_b, amount_in)
-
-    @cached_property
-    def keep(self) -> float:
-        return 1.0 - self.state.fee_pips / 1e6
-
-    def start(self) -> _Position:
-        """Where a walk begins."""
-        state = self.state
-        at = bisect_right(state.ticks, state.tick)
-        if self.a_to_b:
-            at -= 1
-        return _Position(self, state.sqrt_price / self.one, float(state.liquidity), at)
-
-
-@dataclass(frozen=True)
-class ReservesLeg:
-    """A swap through a constant-product pool."""
-
-    reserves: tuple[int, int]
-    fee_pips: int
-    a_to_b: bool
-    venue: int = 0
-
-    def quote(self, amount_in: int) -> int | None:
-        """The exact output."""
-        return reserves_out(self.venue, self.reserves, self.fee_pips, self.a_to_b, amount_in)
-
-    @cached_property
-    def keep(self) -> float:
-        return 1.0 - self.fee_pips / 1e6
-
-    def start(self) -> _Reserves:
-        """Where a walk begins."""
-        a, b = float(self.reserves[0]), float(self.reserves[1])
-        return _Reserves(self.keep, *((a, b) if self.a_to_b else (b, a)))
-
-
-Leg = ConcentratedLeg | ReservesLeg
-
-
-class _Position:
-    """A concentrated leg part of the way."""
-
-    def __init__(self, leg: ConcentratedLeg, root: float, liquidity: float, at: int) -> None:
-        self.leg, self.keep, self.root, self.liquidity, self.at = leg, leg.keep, root, liquidity, at
-        self._aim()
-
-    def _aim(self) -> None:
-        """The square-root price of the next tick (or of the edge of the known) in our direction."""
-        state = self.leg.state
-        edge = state.known_tick_lower if self.leg.a_to_b else state.known_tick_upper
-        inside = 0 <= self.at < len(state.ticks)
-        tick = state.ticks[self.at] if inside else edge
-        self.last = not inside or (tick <= edge if self.leg.a_to_b else tick >= edge)
-        self.target = math.exp(_LOG_TICK * (edge if self.last else tick))
-
-    @property
-    def reserves(self) -> tuple[float, float]:
-        """Virtual reserves of the input and of the output."""
-        a, b = self.liquidity / self.root, self.liquidity * self.root
-        return (a, b) if self.leg.a_to_b else (b, a)
-
-    @property
-    def room(self) -> float:
-        """The input that takes the price to the target."""
-        if self.leg.a_to_b:
-            moved = self.liquidity * (1.0 / self.target - 1.0 / self.root)
-        else:
-            moved = self.liquidity * (self.target - self.root)
-        return max(moved, 0.0) / self.keep
-
-    def move(self, amount_in: float) -> None:
-        """Go on by an input that stays within the room."""
-        net = amount_in * self.keep
-        if self.leg.a_to_b:
-            self.root = self.liquidity / (self.liquidity / self.root + net)
-        else:
-            self.root += net / self.liquidity
-
-    def cross(self) -> bool:
-        """Step over the target into the liquidity beyond it; False at the edge of the known or where it is empty."""
-        if self.last:
-            return False
-        net = float(self.leg.state.liquidity_net[self.at])
-        self.root = self.target
-        self.liquidity += -net if self.leg.a_to_b else net
-        self.at += -1 if self.leg.a_to_b else 1
-        self._aim()
-        return self.liquidity > 0.0
-
-
-class _Reserves:
-    """A constant-product leg part of the way; it has no ticks."""
-
-    room = math.inf
-
-    def __init__(self, keep: float, x: float, y: float) -> None:
-        self.keep, self.reserves = keep, (x, y)
-
-    def move(self, amount_in: float) -> None:
-        x, y = self.reserves
-        net = amount_in * self.keep
-        self.reserves = (x + net, y - y * net / (x + net))
-
-    def cross(self) -> bool:
-        return False
+_INF = math.inf
 
 
 def best_input(legs: Sequence[Leg]) -> float:
     """The input that gains most, in raw units as a float; 0 when no input gains."""
-    walk = [leg.start() for leg in legs]
-    total = 0.0
+    if all(hasattr(leg, "stretches") for leg in legs):
+        return _walk(cast(Sequence[StretchLeg], legs))
+    return best_on([leg.curve() for leg in legs])
+
+
+def _walk(legs: Sequence[StretchLeg]) -> float:
+    """The best input of a chain of stretches."""
+    ahead = [leg.stretches() for leg in legs]
+    places, depths, rooms = [], [], []
+    a = 1.0
+    for stretches in ahead:
+        first = next(stretches, None)
+        if first is None:
+            return 0.0
+        places.append(first[0])
+        depths.append(first[2])
+        rooms.append(first[3])
+        a /= first[0] * first[0]
+    past_peaks = any(leg.uneven for leg in legs)
+    if a <= 1.0 and not past_peaks:
+        return 0.0
+    count = len(legs)
+    total = gained = best = most = 0.0
     for _ in range(_MAX_STEPS):
-        a, b, c = 1.0, 1.0, 0.0
-        limit, first = math.inf, -1
-        for number, position in enumerate(walk):
-            x, y = position.reserves
-            room = position.room
-            if room < math.inf:
+        a, c = 1.0, 0.0
+        limit, first_out = _INF, -1
+        for number in range(count):
+            room = rooms[number]
+            if room < _INF:
                 # The input of the whole chain at which this leg's room is used up.
                 left = a - c * room
-                reach = b * room / left if left > 0.0 else math.inf
+                reach = room / left if left > 0.0 else _INF
                 if reach < limit:
-                    limit, first = reach, number
-            a, b, c = a * y * position.keep, b * x, c * x + position.keep * a
-        if not a > b:
+                    limit, first_out = reach, number
+            s = places[number]
+            c += a / (depths[number] * s)
+            a /= s * s
+        if a > 1.0:
+            step = (math.sqrt(a) - 1.0) / c if c > 0.0 else _INF
+            if step <= limit:
+                if not past_peaks:
+                    return total + step
+                if gained + a * step / (1.0 + c * step) - step > most:
+                    most, best = gained + a * step / (1.0 + c * step) - step, total + step
+        elif not past_peaks:
             return total
-        step = (math.sqrt(a) * math.sqrt(b) - b) / c
-        if step <= limit:
-            return total + step
+        if limit == _INF:
+            return best
         amount = limit
+        for number in range(count):
+            s, depth = places[number], depths[number]
+            after = s + amount / depth
+            rooms[number] -= amount
+            places[number] = after
+            amount /= s * after
         total += limit
-        for position in walk:
-            x, y = position.reserves
-            out = y * position.keep * amount / (x + position.keep * amount)
-            position.move(amount)
-            amount = out
-        if not walk[first].cross():
-            return total
-    return total
+        gained += amount - limit
+        if gained > most:
+            most, best = gained, total
+        following = next(ahead[first_out], None)
+        if following is None:
+            return best if past_peaks else total
+        places[first_out], _, depths[first_out], rooms[first_out] = following
+    return best if past_peaks else total
+
+
+def best_on(curves: Sequence[Curve]) -> float:
+    """The best input of a chain of any concave curves: where its marginal price falls to 1.
+
+    One over the price's square root is straight for constant products, and nearly so for others.
+    """
+
+    def missing(amount_in: float) -> float:
+        price, amount = 1.0, amount_in
+        for curve in curves:
+            amount, slope = curve.at(amount)
+            price *= slope
+            if price <= 0.0:
+                return _INF
+        return 1.0 / math.sqrt(price) - 1.0
+
+    return rising_root(missing, curves[0].scale)
 
 
 def quote(legs: Sequence[Leg], amount_in: int) -> list[int] | None:
@@ -186,21 +131,40 @@ def quote(legs: Sequence[Leg], amount_in: int) -> list[int] | None:
     Too little to bring a unit out of a leg is 0 from there on.
     """
     amounts = [amount_in]
+    amount: int | None = amount_in
     for leg in legs:
-        out = leg.quote(amounts[-1]) if amounts[-1] else 0
-        if out is None or out > _MAX_AMOUNT:
-            return None
-        amounts.append(out)
+        if amount:
+            amount = leg.quote(amount)
+            if amount is None or amount > _MAX_AMOUNT:
+                return None
+        amounts.append(amount or 0)
     return amounts
 
 
 def size(legs: Sequence[Leg]) -> list[int] | None:
     """The best input quoted exactly; None when nothing is gained in whole units."""
-    proposed = best_input(legs)
-    if not proposed >= 1.0 or proposed > 1e38:
+    amounts = _proposed(legs)
+    return amounts if amounts is not None and amounts[-1] > amounts[0] else None
+
+
+def size_to_the_unit(legs: Sequence[Leg]) -> list[int] | None:
+    """The same with the input moved to the whole unit that gains most, where units matter; slower.
+
+    Of 10**8 units and more in profit a unit is nothing; a unit of a coarse token on the way may still be much.
+    """
+    amounts = _proposed(legs)
+    if amounts is None:
         return None
-    amounts = quote(legs, int(proposed)) or _largest(legs, int(proposed))
+    amounts = polish(legs, amounts, lambda amount: quote(legs, amount))
     return amounts if amounts[-1] > amounts[0] else None
+
+
+def _proposed(legs: Sequence[Leg]) -> list[int] | None:
+    proposed = best_input(legs)
+    if not proposed > 0.0 or proposed > 1e38:
+        return None
+    whole = int(proposed) or 1
+    return quote(legs, whole) or _largest(legs, whole)
 
 
 def _largest(legs: Sequence[Leg], too_much: int) -> list[int]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from operators.amm import raydium_clmm, raydium_cpmm, raydium_v4, uniswap_v2, uniswap_v3_venue, whirlpool_program
-from operators.amm.concentrated import PIPS, AmmError, ConcentratedState, Quote
+from operators.amm.concentrated import PIPS, AmmError, ConcentratedState, Quote, Rules
+from operators.amm.two_reserves import PairQuote
 from operators.detect.book import (
     KIND_CONCENTRATED_X64,
     KIND_CONCENTRATED_X96,
@@ -35,6 +36,18 @@ _CONCENTRATED: dict[int, Callable[[ConcentratedState, bool, int], Quote]] = {
     market.VENUE_RAYDIUM_CLMM: raydium_clmm.quote_exact_in,
     market.VENUE_UNISWAP_V3: uniswap_v3_venue.quote_exact_in,
 }
+_CONCENTRATED_COST: dict[int, Callable[[ConcentratedState, bool, int], Quote]] = {
+    market.VENUE_ORCA_WHIRLPOOL: whirlpool_program.quote_exact_out,
+    market.VENUE_RAYDIUM_CLMM: raydium_clmm.quote_exact_out,
+    market.VENUE_UNISWAP_V3: uniswap_v3_venue.quote_exact_out,
+}
+#: Rules, and after how many tick spacings a step ends though no tick is initialized (0: never): a Whirlpool's tick
+#: array, a word of Uniswap's bitmap.
+_RULES: dict[int, tuple[Rules, int]] = {
+    market.VENUE_ORCA_WHIRLPOOL: (whirlpool_program.RULES, 88),
+    market.VENUE_RAYDIUM_CLMM: (raydium_clmm.RULES, 0),
+    market.VENUE_UNISWAP_V3: (uniswap_v3_venue.RULES, 256),
+}
 
 
 def kind_of(venue: int, has_x64: bool, has_x96: bool) -> int:
@@ -45,27 +58,58 @@ def kind_of(venue: int, has_x64: bool, has_x96: bool) -> int:
     return KIND_CONCENTRATED_X96 if has_x96 else KIND_CONCENTRATED_X64 if has_x64 else KIND_CONSTANT_PRODUCT
 
 
+def _by_state(x64: bool) -> int:
+    return market.VENUE_ORCA_WHIRLPOOL if x64 else market.VENUE_UNISWAP_V3
+
+
+def concentrated_rules(venue: int, x64: bool) -> tuple[Rules, int]:
+    """The venue's arithmetic, and after how many tick spacings a step of its loop ends at the latest (0: never)."""
+    return _RULES.get(venue) or _RULES[_by_state(x64)]
+
+
 def concentrated_out(venue: int, x64: bool, state: ConcentratedState, a_to_b: bool, amount_in: int) -> int | None:
     """The exact output; None when the pool cannot take all of the input within what is known."""
-    by_state = market.VENUE_ORCA_WHIRLPOOL if x64 else market.VENUE_UNISWAP_V3
     try:
-        found = _CONCENTRATED.get(venue, _CONCENTRATED[by_state])(state, a_to_b, amount_in)
+        found = (_CONCENTRATED.get(venue) or _CONCENTRATED[_by_state(x64)])(state, a_to_b, amount_in)
     except AmmError:
         return None
     return found.amount_out if found.filled else None
 
 
+def concentrated_cost(venue: int, x64: bool, state: ConcentratedState, a_to_b: bool, amount_out: int) -> int | None:
+    """The input that the venue takes for ``amount_out``; None when the pool does not give it within what is known."""
+    try:
+        found = (_CONCENTRATED_COST.get(venue) or _CONCENTRATED_COST[_by_state(x64)])(state, a_to_b, amount_out)
+    except AmmError:
+        return None
+    return found.amount_in if found.filled else None
+
+
 def reserves_out(venue: int, reserves: tuple[int, int], fee_pips: int, a_to_b: bool, amount_in: int) -> int:
     """The exact output; 0 when the venue gives nothing for it."""
     try:
-        if venue == market.VENUE_RAYDIUM_V4:
-            amm = raydium_v4.AmmV4State(*reserves, fee_numerator=fee_pips, fee_denominator=PIPS)
-            return raydium_v4.quote_exact_in(amm, a_to_b, amount_in).amount_out
-        if venue == market.VENUE_RAYDIUM_CPMM:
-            cpmm = raydium_cpmm.CpmmState(*reserves, fee_pips=fee_pips)
-            return raydium_cpmm.quote_exact_in(cpmm, a_to_b, amount_in).amount_out
-        # The fee of a pair is one fraction, whatever its denominator.
-        pair = uniswap_v2.PairState(*reserves, fee_a=fee_pips, fee_b=fee_pips, fee_denominator=PIPS)
-        return uniswap_v2.quote_exact_in(pair, a_to_b, amount_in).amount_out
+        return _reserves(venue, reserves, fee_pips, a_to_b, amount_in, exact_in=True).amount_out
     except AmmError:
         return 0
+
+
+def reserves_cost(venue: int, reserves: tuple[int, int], fee_pips: int, a_to_b: bool, amount_out: int) -> int | None:
+    """The input that the venue takes for ``amount_out``; None when the pool does not give it."""
+    try:
+        return _reserves(venue, reserves, fee_pips, a_to_b, amount_out, exact_in=False).amount_in
+    except AmmError:
+        return None
+
+
+def _reserves(
+    venue: int, reserves: tuple[int, int], fee_pips: int, a_to_b: bool, amount: int, exact_in: bool
+) -> PairQuote:
+    if venue == market.VENUE_RAYDIUM_V4:
+        amm = raydium_v4.AmmV4State(*reserves, fee_numerator=fee_pips, fee_denominator=PIPS)
+        return (raydium_v4.quote_exact_in if exact_in else raydium_v4.quote_exact_out)(amm, a_to_b, amount)
+    if venue == market.VENUE_RAYDIUM_CPMM:
+        cpmm = raydium_cpmm.CpmmState(*reserves, fee_pips=fee_pips)
+        return (raydium_cpmm.quote_exact_in if exact_in else raydium_cpmm.quote_exact_out)(cpmm, a_to_b, amount)
+    # The fee of a pair is one fraction, whatever its denominator.
+    pair = uniswap_v2.PairState(*reserves, fee_a=fee_pips, fee_b=fee_pips, fee_denominator=PIPS)
+    return (uniswap_v2.quote_exact_in if exact_in else uniswap_v2.quote_exact_out)(pair, a_to_b, amount)

@@ -1,0 +1,77 @@
+"""Curves made of stretches, in the one coordinate in which all of them are straight lines.
+
+Let ``s`` be one over the square root of the marginal price (raw output a raw input, net of fee). Within constant
+liquidity L and a fee 1 - g an input moves it by ``dx = (L / sqrt(g)) ds`` and gives ``dy = dx / s**2``, whichever way
+the swap goes and whether the pool has ticks or not; at a constant price (a bin) ``s`` stays. A stretch is
+``(s_from, s_to, depth, width)``: ``depth`` is L / sqrt(g), ``width`` the input it takes; ``s_from == s_to`` is a
+constant price, whose depth is infinite.
+
+Pools side by side at one marginal price stand at one ``s``: their depths add up. A split over parallel pools is thus
+such a curve again (:mod:`operators.detect.parallel`).
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from operators.detect.legs.leg import Stretch
+
+INF = math.inf
+
+
+class StretchCurve:
+    """The curve that ``stretches`` make; they are read as far as they are asked for."""
+
+    def __init__(self, stretches: Iterator[Stretch]) -> None:
+        self._more = stretches
+        self._parts: list[Stretch] = []
+        #: Input and output at the end of each part, and ``s`` there.
+        self._x, self._y, self._s = [0.0], [0.0], [0.0]
+        self._done = False
+
+    def _extend(self) -> bool:
+        part = next(self._more, None)
+        if part is None:
+            self._done = True
+            return False
+        s_from, s_to, _, width = part
+        self._parts.append(part)
+        self._x.append(self._x[-1] + width)
+        self._y.append(self._y[-1] + (width / (s_from * s_to) if width < INF else INF))
+        self._s.append(s_to)
+        return True
+
+    def at(self, amount_in: float) -> tuple[float, float]:
+        """Output and marginal price after ``amount_in``; the price is 0 beyond the last stretch."""
+        while self._x[-1] <= amount_in and not self._done:
+            self._extend()
+        part = bisect_right(self._x, amount_in) - 1
+        if part >= len(self._parts):
+            return self._y[-1], 0.0
+        s_from, _, depth, _ = self._parts[part]
+        inside = amount_in - self._x[part]
+        s = s_from + inside / depth
+        return self._y[part] + inside / (s_from * s), 1.0 / (s * s)
+
+    def taken(self, price: float) -> float:
+        """The input up to which the marginal price is at least ``price``."""
+        wanted = 1.0 / math.sqrt(price)
+        while self._s[-1] <= wanted and not self._done:
+            self._extend()
+        part = bisect_right(self._s, wanted) - 1
+        if part >= len(self._parts):
+            return self._x[-1]
+        s_from, _, depth, _ = self._parts[part]
+        return self._x[part] + max(wanted - s_from, 0.0) * depth
+
+    @property
+    def scale(self) -> float:
+        """A thousandth of the depth at the start, or the width of the first stretch."""
+        if not self._parts:
+            self._extend()
+        if not self._parts:
+            return 1.0
+        s_from, _, depth, width = self._parts[0]
+        return min(width, depth * s_from * 1e-3)
