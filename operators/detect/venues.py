@@ -48,6 +48,8 @@ _RULES: dict[int, tuple[Rules, int]] = {
     market.VENUE_RAYDIUM_CLMM: (raydium_clmm.RULES, 0),
     market.VENUE_UNISWAP_V3: (uniswap_v3_venue.RULES, 256),
 }
+#: Programs whose amounts are 64 bits.
+_64_BITS = frozenset((market.VENUE_RAYDIUM_V4, market.VENUE_RAYDIUM_CPMM))
 
 
 def kind_of(venue: int, has_x64: bool, has_x96: bool) -> int:
@@ -85,8 +87,10 @@ def concentrated_cost(venue: int, x64: bool, state: ConcentratedState, a_to_b: b
     return found.amount_in if found.filled else None
 
 
-def reserves_out(venue: int, reserves: tuple[int, int], fee_pips: int, a_to_b: bool, amount_in: int) -> int:
-    """The exact output; 0 when the venue gives nothing for it."""
+def reserves_out(venue: int, reserves: tuple[int, int], fee_pips: int, a_to_b: bool, amount_in: int) -> int | None:
+    """The exact output; 0 when the venue gives nothing for it, None when its program cannot hold the input."""
+    if amount_in >> 64 and venue in _64_BITS:
+        return None
     try:
         return _reserves(venue, reserves, fee_pips, a_to_b, amount_in, exact_in=True).amount_out
     except AmmError:
