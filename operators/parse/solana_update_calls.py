@@ -173,9 +173,8 @@ def checked(change: Change) -> Change:
     fields = change.fields
     if fields.get("fee_pips", 0) >= PIPS:
         raise ParseError(f"a fee of {fields['fee_pips']} millionths", reason="value")
-    for name in ("liquidity_delta",):
-        if name in fields and not -(1 << 127) <= fields[name] < 1 << 127:
-            raise ParseError(f"{name} {fields[name]} does not fit", reason="value")
+    if not -(1 << 127) <= fields.get("liquidity_delta", 0) < 1 << 127:
+        raise ParseError(f"a change of liquidity of {fields['liquidity_delta']}", reason="value")
     if "tick_lower" in fields:
         checked_range(fields["tick_lower"], fields["tick_upper"])
     return change
