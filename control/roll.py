@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +47,7 @@ class Roll:
     deployed: dict[str, Deployed] = field(default_factory=dict)
     _beats: dict[tuple[str, int], _Beat] = field(default_factory=dict)
     _specs: dict[Path, tuple[int, Deployed]] = field(default_factory=dict)
-    _stages: dict[str, dict[str, str]] = field(default_factory=dict)
+    _stages: dict[str, tuple[int, dict[str, str] | None]] = field(default_factory=dict)
 
     def beat(self, row: Heartbeat, age_s: float = 0.0) -> None:
         """A heartbeat, heard ``age_s`` ago."""
@@ -78,15 +79,29 @@ class Roll:
         return found
 
     def stages(self, topology: str) -> dict[str, str] | None:
-        """Node -> use of a topology's stages; None when nobody here knows it. The first time it reads a file."""
+        """Node -> use of a topology's stages; None when nobody here knows it. May read the topology file."""
         if topology in self.deployed:
             return self.deployed[topology].stages
-        if topology not in self._stages:
+        try:
+            stamp = self.file.stat().st_mtime_ns
+        except OSError:
+            return None
+        known = self._stages.get(topology)
+        if known is None or known[0] != stamp:
             try:
-                self._stages[topology] = _stages(self.file, topology)[0]
+                stages: dict[str, str] | None = _stages(self.file, topology)[0]
             except MevflowError:
-                return None
-        return self._stages[topology]
+                stages = None
+            known = self._stages[topology] = (stamp, stages)
+        return known[1]
+
+    def warm(self) -> None:
+        """Read every topology of the file now, so that no call waits for it. Blocks on files."""
+        from flows.topology import load
+
+        with contextlib.suppress(MevflowError):
+            for name in load(self.file).topologies:
+                self.stages(name)
 
     def live(self) -> dict[tuple[str, int], Heartbeat]:
         """The shards that are heard and do not stop."""

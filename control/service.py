@@ -79,6 +79,7 @@ class Service:
             await self._reader.start(limit)
             await self._collector.start(limit)
             await asyncio.to_thread(self.roll.look)
+            await asyncio.to_thread(self.roll.warm)
         except BaseException:
             await self.stop()
             raise
@@ -89,17 +90,22 @@ class Service:
         self._tasks.append(asyncio.create_task(self._tick(), name="pulse"))
         log.info("ready", service_id=self.service_id, keys=len(self.ledger.keys), shards=len(self.roll.shards()))
 
+    def drain(self) -> None:
+        """End the streams that callers follow, so that the server need not wait for them."""
+        self.ready = False
+        self.events.end()
+        for feed in self.acks.values():
+            feed.end()
+        self.new_acks.set()
+
     async def stop(self) -> None:
         """Stop reading, and wait for what is to be written."""
-        self.ready = False
+        self.drain()
         for task in self._tasks:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._tasks.clear()
-        self.events.end()
-        for feed in self.acks.values():
-            feed.end()
         await self._collector.stop()
         await asyncio.to_thread(self._reader.close)
         left = await asyncio.to_thread(self.writer.close, 5.0)

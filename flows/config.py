@@ -47,6 +47,14 @@ class WebSocketConfig(BaseModel):
     port: int = 8002
 
 
+class ControlConfig(BaseModel):
+    """Where the control service listens for gRPC."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    host: str = "127.0.0.1"
+    port: int = 50051
+
+
 class Config(BaseSettings):
     """Everything that a deployment may set."""
 
@@ -62,6 +70,7 @@ class Config(BaseSettings):
     kafka: KafkaConfig = KafkaConfig()
     clickhouse: ClickHouseConfig = ClickHouseConfig()
     websocket: WebSocketConfig = WebSocketConfig()
+    control: ControlConfig = ControlConfig()
 
     @classmethod
     def settings_customise_sources(

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "broker": ("flows.cli.broker", "Run the embedded Kafka broker: start, stop, status."),
     "topics": ("flows.cli.topics", "Create and list Kafka topics."),
     "clickhouse": ("flows.cli.clickhouse", "Run the embedded ClickHouse: start, stop, migrate, query."),
+    "control": ("control.cli", "Change running topologies: policies, models, the kill switch; run the service."),
     "hub": ("flows.cli.hub", "Run the WebSocket fan-out hub: start, stop, status."),
     "listen": ("flows.cli.listen", "Print live messages as they come."),
     "config": ("flows.cli.config", "Show the configuration and where each value comes from."),

@@ -1,0 +1,63 @@
+"""``mevflow control serve|start|stop``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flows.cli.output import emit, emit_json, json_option, note
+from flows.cli.settings import file_option
+
+
+@click.command()
+@click.option("--host", help="Address to listen on (default: as configured).")
+@click.option("--port", type=click.IntRange(0, 65535), help="0: a free one (default: as configured).")
+@click.option("--log-level", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]), default="INFO")
+@file_option
+@json_option
+def serve(host: str | None, port: int | None, log_level: str, file: Path, as_json: bool) -> None:
+    """Run the control service until SIGTERM; it then ends what it has under way. Its log is JSON on stderr."""
+    from control.serve import Options, run
+    from control.server import Door
+    from control.service import Settings
+    from flows.config import config
+
+    settings = config()
+    door = Door(host or settings.control.host, settings.control.port if port is None else port)
+    options = Options(Settings(settings.kafka.bootstrap, file, settings.var), door, log_level=log_level)
+
+    def ready(found: dict[str, str]) -> None:
+        if as_json:
+            emit_json(found)
+            return
+        click.echo(f"gRPC at {found['grpc']} (service {found['service_id']})")
+        if not options.authenticator.authenticates:
+            click.echo("no authentication is configured: loopback only, and every caller there is admin")
+
+    run(options, ready)
+
+
+@click.command()
+@file_option
+@json_option
+def start(file: Path, as_json: bool) -> None:
+    """Start the service in the background, and wait until it answers."""
+    from flows.config import config
+    from flows.runtime.control_service import start as start_service
+
+    emit(start_service(config().var, file), as_json)
+
+
+@click.command()
+@json_option
+def stop(as_json: bool) -> None:
+    """Stop the service of this folder in order."""
+    from flows.config import config
+    from flows.runtime.control_service import stop as stop_service
+
+    stopped = stop_service(config().var)
+    if as_json:
+        emit({"stopped": stopped}, as_json)
+    else:
+        note("the control service has stopped" if stopped else "no control service runs for this folder")
