@@ -19,7 +19,8 @@ from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from flows.meter import Meter
-from flows.steering.mailbox import NOWHERE, Position
+from flows.steering.progress import Progress
+from flows.steering.recorded import Recorded, RecordedCommand
 from flows.steering.steering import Steering
 from operators.stage import Stage, Watermark
 from sinks.sink import Sink
@@ -27,7 +28,6 @@ from sources.source import Source
 
 _KEY = "all"
 _IDLE = timedelta(milliseconds=1)
-_COORDINATES = ("source_topic", "source_partition", "source_offset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,10 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
 
 
 class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
-    """A stage as one keyed Bytewax logic. Watermarks of several wires are joined by their minimum."""
+    """A stage as one keyed Bytewax logic. Watermarks of several wires are joined by their minimum.
+
+    Commands come between two stretches of the stream: after a watermark, never between it and the batches before it.
+    """
 
     def __init__(
         self,
@@ -154,40 +157,43 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
         meter: Meter,
         resume_state: bytes | None,
         steering: Steering | None = None,
+        recorded: list[RecordedCommand] | None = None,
     ) -> None:
         self._stage, self._meter, self._node = stage, meter, stage.context.node
         self._mail = None if steering is None else steering.mailbox(self._node)
+        self._consumed = Progress() if steering is not None else None
         self._nudged = 0
-        self._last: pa.RecordBatch | None = None
+        self._between = True
         self._edges = edges  # wire -> input port
         self._holds: dict[str, Watermark] = {}
         if resume_state is not None:
             stage.restore(resume_state)
+        self._recorded = Recorded(stage, recorded) if recorded else None
 
     def on_batch(self, values: list[Envelope]) -> tuple[Iterable[Envelope], bool]:
         out: list[Envelope] = []
         with self._meter.busy(self._node):
             for item in values:
-                if self._mail:
-                    self._mail.drain(self._stage, self._position())
+                self._between = self._between or bool(item.nudge)
+                if self._mail and self._between and self._consumed is not None:
+                    self._mail.drain(self._stage, self._consumed.position())
                 if item.batch is not None:
-                    self._meter.rows_in(self._node, item.batch.num_rows)
-                    self._last = item.batch
-                    self._emit(out, self._stage.process(item.port, item.batch))
+                    self._between = False
+                    self._take(out, item.port, item.batch)
                 elif item.watermark is not None:
                     self._progress(out, item.edge, item.watermark)
+                    self._between = True
                 elif item.nudge > self._nudged:  # it comes once by every way through the graph
                     self._nudged = item.nudge
                     out.append(item)
         return out, False
 
-    def _position(self) -> Position:
-        """The source row that the stage took last, as far as its rows say."""
-        batch = self._last
-        if batch is None or not batch.num_rows or not set(_COORDINATES) <= set(batch.schema.names):
-            return NOWHERE
-        topic, partition, offset = (batch.column(name)[batch.num_rows - 1].as_py() for name in _COORDINATES)
-        return topic, partition, offset
+    def _take(self, out: list[Envelope], port: str, batch: pa.RecordBatch) -> None:
+        self._meter.rows_in(self._node, batch.num_rows)
+        if self._consumed is not None:
+            self._consumed.add(port, batch)
+        stage = self._stage if self._recorded is None else self._recorded
+        self._emit(out, stage.process(port, batch))
 
     def _emit(self, out: list[Envelope], outputs: Iterable[tuple[str, pa.RecordBatch]]) -> None:
         for port, batch in outputs:
@@ -198,10 +204,18 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
     def _progress(self, out: list[Envelope], edge: str, watermark: Watermark) -> None:
         self._holds[edge] = watermark
         port = self._edges[edge]
-        self._emit(out, self._stage.on_watermark(port, self._joined(lambda e: self._edges[e] == port)))
+        if self._recorded is None:
+            self._emit(out, self._stage.on_watermark(port, self._of_port(port)))
+        else:
+            self._emit(out, self._recorded.progress(port, {each: self._of_port(each) for each in self._edges.values()}))
         joined = self._joined(lambda _: True)
+        if self._consumed is not None:
+            self._consumed.pass_to(joined.hold_us)
         out.append(Envelope("", watermark=joined))
         self._meter.watermark(self._node, joined.hold_us)
+
+    def _of_port(self, port: str) -> Watermark:
+        return self._joined(lambda edge: self._edges[edge] == port)
 
     def _joined(self, among: Callable[[str], bool]) -> Watermark:
         holds = [self._holds.get(edge, Watermark(0)) for edge in self._edges if among(edge)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import bytewax.operators as op
@@ -18,6 +18,7 @@ from bytewax.dataflow import Dataflow, Stream
 from flows.adapters import Envelope, SinkAdapter, SourceAdapter, StageLogic, keyed, unkeyed
 from flows.meter import Meter
 from flows.resolve import ResolvedNode, ResolvedTopology, Wire
+from flows.steering.recorded import RecordedCommand
 from flows.steering.steering import Steering
 from operators.stage import Stage, StageContext
 from operators.switch import Switch
@@ -34,8 +35,12 @@ def compile_topology(
     shard: int = 0,
     shards: int = 1,
     steering: Steering | None = None,
+    recorded: Sequence[RecordedCommand] = (),
 ) -> Dataflow:
-    """Build the dataflow of one shard. ``drain`` ends its sources where they stand, ``steering`` brings commands."""
+    """Build the dataflow of one shard. ``drain`` ends its sources where they stand.
+
+    ``steering`` brings commands to a live shard; ``recorded`` are those that a replay gives again.
+    """
     switch = Switch() if steering is None else steering.switch
     flow = Dataflow(topology.name.replace("-", "_"))
     streams: dict[str, Stream[Envelope]] = {}
@@ -61,15 +66,24 @@ def compile_topology(
             op.output(node.name, into, sink)
         elif issubclass(node.kind, Stage):
             make = partial(node.kind, node.settings, context)
-            out = op.stateful_batch(node.name, into, _stage_builder(make, edges, meter, steering))
+            out = op.stateful_batch(node.name, into, _stage_builder(make, edges, meter, steering, recorded))
             streams[node.name] = op.map(f"{node.name}_out", out, unkeyed)
     return flow
 
 
 def _stage_builder(
-    make: Callable[[], Stage], edges: dict[str, str], meter: Meter, steering: Steering | None
+    make: Callable[[], Stage],
+    edges: dict[str, str],
+    meter: Meter,
+    steering: Steering | None,
+    recorded: Sequence[RecordedCommand],
 ) -> Callable[[bytes | None], StageLogic]:
-    return lambda resume_state: StageLogic(make(), edges, meter, resume_state, steering)
+    def build(resume_state: bytes | None) -> StageLogic:
+        stage = make()
+        mine = [command for command in recorded if command.stage == stage.context.node]
+        return StageLogic(stage, edges, meter, resume_state, steering, mine)
+
+    return build
 
 
 def _inputs(node: ResolvedNode, streams: dict[str, Stream[Envelope]]) -> tuple[dict[str, str], Stream[Envelope]]:

@@ -2,7 +2,8 @@
 
 What a window's results depend on lies before it: the pools' state, the learner's. So a replay reads from the start of
 the topics (or from ``warmup`` before the window) and keeps only the results whose chain time falls into the window;
-with the whole history as warm-up the answers are those of the live run, ids included.
+with the whole history as warm-up the answers are those of the live run, ids included. Commands that steered the live
+run are given again after the rows at which they took effect; live control is not heard.
 
 Sinks that would speak to live readers (Kafka, WebSocket, dead letters) are left out. Results go to ClickHouse under the
 run's id and, in a canonical order, to one Parquet file a message type: two replays of one window are equal to the byte.
@@ -25,6 +26,8 @@ from flows.preflight import preflight
 from flows.resolve import ResolvedNode, ResolvedTopology, resolve
 from flows.runtime.layout import Layout
 from flows.runtime.spec import Bounds, ReplaySpec, RunSpec, shape_of
+from flows.steering.history import recorded_commands
+from flows.steering.settings import control_settings
 from flows.topology import load
 from operators.codec import COORDINATES
 from operators.errors import UsageError
@@ -163,12 +166,18 @@ class Plan:
     to_us: int | None
     sources: dict[str, dict[str, Any]]
     left_out: list[str]
+    commands_lost: list[str]
     spec: RunSpec
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json`` and for people."""
-        fields = ("topology", "run_id", "from_us", "to_us", "sources", "left_out")
-        return {name: getattr(self, name) for name in fields} | {"messages": self.messages}
+        fields = ("topology", "run_id", "from_us", "to_us", "sources", "left_out", "commands_lost")
+        return {name: getattr(self, name) for name in fields} | {"messages": self.messages, "commands": self.commands}
+
+    @property
+    def commands(self) -> int:
+        """Recorded commands that are given again."""
+        return len({command.command_id for command in self.spec.replay.commands}) if self.spec.replay else 0
 
     @property
     def messages(self) -> int:
@@ -194,7 +203,8 @@ def plan(
     """
     from flows.topics import offsets_for_times
 
-    topology = resolve(load(file), name)
+    parsed = load(file)
+    topology = resolve(parsed, name)
     sources = topology.of_use("kafka.source")
     if not sources:
         raise UsageError(f"{name} has no kafka.source, so there is no history to replay", key=name)
@@ -220,7 +230,9 @@ def plan(
     if not any(source["messages"] for source in shown.values()):
         raise UsageError("the window holds no messages", hint="mevflow topics list shows what there is", key=run_id)
     layout = Layout.replay(var, name, run_id)
-    replay = ReplaySpec(run_id, bounds, from_us, to_us, to_clickhouse)
+    control = control_settings(parsed, name)
+    commands, lost = recorded_commands(control.bootstrap, topology) if control.steers else ([], [])
+    replay = ReplaySpec(run_id, bounds, from_us, to_us, to_clickhouse, commands)
     spec = RunSpec(
         file=str(file.absolute()),
         topology=name,
@@ -232,7 +244,7 @@ def plan(
         restarts=0,
     )
     left_out = [node.name for node in topology.nodes if node.is_sink and not _stays(node)]
-    return Plan(name, run_id, from_us, to_us, shown, left_out, spec)
+    return Plan(name, run_id, from_us, to_us, shown, left_out, lost, spec)
 
 
 def prepare(spec: RunSpec) -> None:

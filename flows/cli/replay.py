@@ -76,6 +76,10 @@ def command(
         table(["node", "topic", "partition", "from offset", "to offset", "messages"], rows)
         if plan.left_out:
             note(f"left out, as they speak to live readers: {', '.join(plan.left_out)}")
+        if plan.commands:
+            note(f"{plan.commands} commands that steered the live run are given again where they took effect")
+        for reason in plan.commands_lost:
+            note(f"a command cannot be given again: {reason}")
     if dry_run:
         return
     outcome = run(plan, quiet=as_json)

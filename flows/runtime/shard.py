@@ -107,7 +107,14 @@ def _run(
         meter.identify(control_run=steering.run_id)
         steering.join()
     flow = compile_topology(
-        topology, meter=meter, drain=drain, run_id=run_id, shard=shard, shards=spec.shards, steering=steering
+        topology,
+        meter=meter,
+        drain=drain,
+        run_id=run_id,
+        shard=shard,
+        shards=spec.shards,
+        steering=steering,
+        recorded=spec.replay.commands if spec.replay else (),
     )
     # What is loaded by now stays: the collector need not walk it again in the middle of the stream.
     gc.collect()

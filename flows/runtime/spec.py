@@ -9,6 +9,7 @@ import msgspec
 
 from flows.resolve import ResolvedTopology
 from flows.runtime.layout import Layout
+from flows.steering.recorded import RecordedCommand
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -19,13 +20,14 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 class ReplaySpec(msgspec.Struct, frozen=True):
-    """A bounded run: where each source reads, and the window of chain time whose results are kept."""
+    """A bounded run: where each source reads, the window of chain time whose results are kept, what steered it."""
 
     run_id: str
     bounds: dict[str, Bounds]
     from_us: int | None = None
     to_us: int | None = None
     to_clickhouse: bool = True
+    commands: list[RecordedCommand] = []
 
 
 class RunSpec(msgspec.Struct, frozen=True):

@@ -127,11 +127,13 @@ class Hand:
 class Shard(Hand):
     """One shard of a topology of its own."""
 
-    def __init__(self, bootstrap, folder: Path, control="{}"):
+    def __init__(self, bootstrap, folder: Path, control="{}", text=FILE, **names):
         super().__init__(bootstrap, f"t-{uuid.uuid4().hex[:8]}")
         self.root, self.var = folder, folder / "var"
         self.file = folder / "t.yaml"
-        self.file.write_text(FILE.format(bootstrap=bootstrap, name=self.topology, root=folder, control=control))
+        self.file.write_text(
+            text.format(bootstrap=bootstrap, name=self.topology, root=folder, control=control, **names)
+        )
         self.layout = Layout.live(self.var, self.topology).make()
         self.spec = RunSpec(
             file=str(self.file),
@@ -207,8 +209,8 @@ def make_shard(kafka_broker, plugin, tmp_path):
     create(kafka_broker, CONTROL_TOPICS)
     made = []
 
-    def make(control="{}", bootstrap=kafka_broker):
-        made.append(Shard(bootstrap, tmp_path, control))
+    def make(control="{}", bootstrap=kafka_broker, **given):
+        made.append(Shard(bootstrap, tmp_path, control, **given))
         return made[-1]
 
     yield make
