@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from operators.detect.legs.concentrated import ConcentratedLeg
-from operators.detect.legs.leg import Curve, Leg, StretchLeg
+from operators.detect.legs.leg import Curve, Leg, Stretches, StretchLeg
 from operators.detect.legs.reserves import ReservesLeg
 from operators.detect.legs.solve import rising_root
 from operators.detect.polish import polish
@@ -27,6 +27,8 @@ __all__ = [
     "Leg",
     "ReservesLeg",
     "best_input",
+    "best_on",
+    "best_walk",
     "known_stretch",
     "quote",
     "size",
@@ -42,12 +44,12 @@ _INF = math.inf
 def best_input(legs: Sequence[Leg]) -> float:
     """The input that gains most, in raw units as a float; 0 when no input gains."""
     if all(hasattr(leg, "stretches") for leg in legs):
-        return _walk(cast(Sequence[StretchLeg], legs))
+        return best_walk(cast(Sequence[StretchLeg], legs))
     return best_on([leg.curve() for leg in legs])
 
 
-def _walk(legs: Sequence[StretchLeg]) -> float:
-    """The best input of a chain of stretches."""
+def best_walk(legs: Sequence[Stretches]) -> float:
+    """The best input of a chain whose legs are all made of stretches."""
     ahead = [leg.stretches() for leg in legs]
     places, depths, rooms = [], [], []
     a = 1.0

@@ -12,7 +12,7 @@ from operators.amm.concentrated import AmmError
 from operators.amm.dlmm import DlmmState
 from operators.amm.dlmm_math import FEE_PRECISION, fee_rate
 from operators.detect.legs.leg import Stretch
-from operators.detect.legs.stretches import INF, StretchCurve
+from operators.detect.legs.stretches import INF, StretchCurve, falling
 from proto.mevflow.v1 import market_pb2 as market
 
 _ONE = 1 << 64
@@ -84,11 +84,4 @@ class BinsLeg:
 
     def curve(self) -> StretchCurve:
         """The curve in floats; where the fee falls on the way, no price is better than the one before it."""
-        return StretchCurve(_falling(self.stretches()) if self.uneven else self.stretches())
-
-
-def _falling(stretches: Iterator[Stretch]) -> Iterator[Stretch]:
-    worst = 0.0
-    for s, _, depth, width in stretches:
-        worst = max(worst, s)
-        yield worst, worst, depth, width
+        return StretchCurve(falling(self.stretches()))

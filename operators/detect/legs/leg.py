@@ -48,8 +48,8 @@ class SmoothLeg(_Quoted, Protocol):
     """A leg whose curve is no sequence of constant products."""
 
 
-class StretchLeg(_Quoted, Protocol):
-    """A leg whose curve is made of stretches of constant liquidity or constant price.
+class Stretches(Protocol):
+    """A curve made of stretches of constant liquidity or constant price.
 
     ``uneven``: the price net of the fee may rise on the way (a fee that falls), so that the curve is not concave.
     """
@@ -60,6 +60,10 @@ class StretchLeg(_Quoted, Protocol):
     def stretches(self) -> Iterator[Stretch]:
         """The stretches in the order in which a swap meets them."""
         ...
+
+
+class StretchLeg(_Quoted, Stretches, Protocol):
+    """A leg whose curve is made of stretches."""
 
 
 Leg = SmoothLeg | StretchLeg

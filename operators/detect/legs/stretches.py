@@ -75,3 +75,14 @@ class StretchCurve:
             return 1.0
         s_from, _, depth, width = self._parts[0]
         return min(width, depth * s_from * 1e-3)
+
+
+def falling(stretches: Iterator[Stretch]) -> Iterator[Stretch]:
+    """The same, but no price is better than one before it: a curve where a fee falls on the way, made concave."""
+    worst = 0.0
+    for s_from, s_to, depth, width in stretches:
+        if s_from >= worst:
+            yield s_from, s_to, depth, width
+            worst = s_to
+        else:
+            yield worst, worst, INF, width
