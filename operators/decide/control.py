@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 from typing import Annotated, Any
 
@@ -54,6 +55,8 @@ class GateState(msgspec.Struct):
     spec: PolicySpec
     policy_version: int = 0
     model_version: int = 0
+    policy_payload: bytes = b""  # digests, to know a command that comes again
+    model_payload: bytes = b""
     off: list[str] = []
 
 
@@ -104,10 +107,11 @@ class Gate:
         asked = PolicyPayload.model_validate_json(command.payload)
         spec = PolicySpec(asked.policy, asked.arms, asked.exploration, asked.options, command.version)
         spec.make()
+        digest = _digest(command)
         if command.version == held:
-            return self._again(spec == self.spec)
+            return _again(digest == self.state.policy_payload)
         self.state.spec = spec
-        self.state.policy_version = command.version
+        self.state.policy_version, self.state.policy_payload = command.version, digest
         self.learned, self.fresh = None, False
         return Ack("APPLIED", detail=f"{spec.policy} v{spec.version}")
 
@@ -118,15 +122,13 @@ class Gate:
         learned = _unpacked(asked.state) if asked.state else None
         if learned is not None:
             _take(policy, learned)
+        digest = _digest(command)
         if command.version == held:
-            return self._again(spec == self.spec)
+            return _again(digest == self.state.model_payload)
         self.state.spec = spec
-        self.state.model_version = command.version
+        self.state.model_version, self.state.model_payload = command.version, digest
         self.learned, self.fresh = learned, asked.fresh
         return Ack("APPLIED", detail=f"{spec.policy}, model version {policy.updates}")
-
-    def _again(self, same: bool) -> Ack:
-        return Ack("DUPLICATE") if same else Ack("REJECTED", "version_taken", "another command has this version")
 
     def _switch(self, command: Command) -> Ack:
         try:
@@ -151,6 +153,14 @@ class Gate:
         if command.kind == "kill":
             return sorted({*self.state.off, command.target})
         return [scope for scope in self.state.off if scope != command.target]
+
+
+def _digest(command: Command) -> bytes:
+    return hashlib.blake2b(command.payload, digest_size=16).digest()
+
+
+def _again(same: bool) -> Ack:
+    return Ack("DUPLICATE") if same else Ack("REJECTED", "version_taken", "another command has this version")
 
 
 def _unpacked(text: str) -> bytes:

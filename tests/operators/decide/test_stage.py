@@ -350,6 +350,14 @@ def test_a_model_is_swapped_with_what_it_has_learned() -> None:
     assert status(one, command("model", 1, payload)) == "DUPLICATE"
     assert status(one, command("model", 2, {"policy": "tip-ucb1"})) == "APPLIED"
     assert rows(one.process("in", batch(OPENED)), "decisions")[0]["policy"] == "tip-ucb1"
+    # A policy that is read again after a restart is still known, though the model has changed since.
+    assert status(one, command("policy", 1, POLICY)) == "APPLIED"
+    assert status(one, command("model", 3, {"policy": "tip-ucb1"})) == "APPLIED"
+    restored = stage()
+    restored.restore(one.snapshot())
+    assert status(restored, command("policy", 1, POLICY)) == "DUPLICATE"
+    assert status(restored, command("model", 3, {"policy": "tip-ucb1"})) == "DUPLICATE"
+    one = stage()
     for bad in ("AAAA", "?", base64.b64encode(learned[:-8]).decode()):
         ack = one.on_control(command("model", 3, {"policy": "tip-linucb", "state": bad}))
         assert ack is not None
