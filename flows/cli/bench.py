@@ -18,6 +18,7 @@ BENCHES = {
     "detect": "events a second through the detection kernel",
     "kafka": "messages a second through the Kafka source, beside consume()+value()",
     "decide": "decisions a second",
+    "split": "splits over parallel pools a second, beside a generic convex solver",
     "latency": "event in Kafka to decision out at 50,000 messages a second",
     "kill": "kill command to the last decision at 100,000 messages a second",
 }
