@@ -64,7 +64,8 @@ class StretchCurve:
         if part >= len(self._parts):
             return self._x[-1]
         s_from, _, depth, _ = self._parts[part]
-        return self._x[part] + max(wanted - s_from, 0.0) * depth
+        # A bin that is not reached takes nothing; one that is has been counted whole.
+        return self._x[part] + (wanted - s_from) * depth if wanted > s_from else self._x[part]
 
     @property
     def scale(self) -> float:
