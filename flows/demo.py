@@ -48,6 +48,7 @@ def run(config: Config, file: Path, keep: bool, say: Say, bar: Callable[..., Any
     Raises what the steps raise: MevflowError and its kinds, each with what to do.
     """
     from flows import report
+    from flows.runtime import control_service
 
     timing = Timing()
     with ExitStack() as down:
@@ -70,11 +71,12 @@ def run(config: Config, file: Path, keep: bool, say: Say, bar: Callable[..., Any
             "kept_running": keep,
         }
         client.close()
-        say(
-            "left running; to end it: mevflow stop detect-live, then hub stop, clickhouse stop, broker stop"
-            if keep
-            else "stopping"
-        )
+        if keep:
+            found = control_service.start(config.var, file)
+            say(f"control answers at {found['grpc']}: mevflow control status")
+            say("left running; to end it: mevflow control stop, stop detect-live, then hub, clickhouse and broker stop")
+        else:
+            say("stopping")
     return outcome
 
 

@@ -19,6 +19,7 @@ TABLES = (
     "transaction_labels",
     "realtime_proto",
     "control_acks",
+    "control_audit",
     "dead_letters",
     "mev_stats_1m",
 )

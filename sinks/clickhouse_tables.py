@@ -310,6 +310,30 @@ TABLES: dict[str, Table] = {
         ("timestamp", "command_id", "topology", "shard", "run_id", "stage", "status"),
         states_run=True,
     ),
+    "mevflow.v1.ControlAudit": Table(
+        "control_audit",
+        (
+            _TIMESTAMP,
+            *words("identity", "role", "method", "topology", "status", "outcome"),
+            *(
+                Text(name, name)
+                for name in (
+                    "call_id",
+                    "peer",
+                    "target",
+                    "command_id",
+                    "idempotency_key",
+                    "reason",
+                    "detail",
+                    "request",
+                )
+            ),
+            number("version", "UInt64"),
+            *_SOURCE,
+        ),
+        _SOURCE_IDENTITY,
+        by_offset=True,
+    ),
     "mevflow.v1.DeadLetter": Table(
         "dead_letters",
         (

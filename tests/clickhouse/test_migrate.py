@@ -19,6 +19,7 @@ _PROMISED = {
     "bandit_events_proto",
     "realtime_proto",
     "control_acks",
+    "control_audit",
     "raw_swaps",
     "outcomes",
     "dead_letters",

@@ -81,6 +81,7 @@ def test_every_message_has_a_table_and_reads_well(make_sink, ask):
     ]
     assert ask("SELECT net_profit, legs.venue FROM mev_opportunities ORDER BY slot")[0] == (-1, ["orca_whirlpool"] * 2)
     assert ask("SELECT status, nonce FROM control_acks") == [("REJECTED", "0102")]
+    assert ask("SELECT call_id, method, request FROM control_audit") == [("c", "Kill", "{}")]
     assert ask("SELECT payload_hex FROM dead_letters") == [("ff",)]
     assert ask("SELECT symbol, decimals FROM tokens WHERE symbol = 'A'") == [("A", 6)]
 
