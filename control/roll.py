@@ -10,10 +10,14 @@ from pathlib import Path
 import msgspec
 
 from control.entry import Place
+from flows.resolve import resolve
 from flows.runtime.layout import Layout
 from flows.runtime.process import ProcessId
 from flows.runtime.spec import RunSpec
+from flows.steering.settings import control_settings
+from flows.topology import TopologyFile, load
 from operators.errors import MevflowError
+from operators.stage import Stage
 from proto.mevflow.v1.control_pb2 import ControlCommand, Heartbeat
 from proto.mevflow.v1.control_service_pb2 import ShardStatus
 
@@ -47,7 +51,8 @@ class Roll:
     deployed: dict[str, Deployed] = field(default_factory=dict)
     _beats: dict[tuple[str, int], _Beat] = field(default_factory=dict)
     _specs: dict[Path, tuple[int, Deployed]] = field(default_factory=dict)
-    _stages: dict[str, tuple[int, dict[str, str] | None]] = field(default_factory=dict)
+    _stages: dict[str, dict[str, str]] = field(default_factory=dict)
+    _read_at: int = 0
 
     def beat(self, row: Heartbeat, age_s: float = 0.0) -> None:
         """A heartbeat, heard ``age_s`` ago."""
@@ -69,7 +74,7 @@ class Roll:
             if known is not None and known[0] == stamp:
                 return known[1]
             spec = RunSpec.load(layout.spec)
-            stages, steered = _stages(Path(spec.file), spec.topology)
+            stages, steered = _stages(load(Path(spec.file)), spec.topology)
         except (OSError, MevflowError, msgspec.DecodeError):
             return None
         if not steered:
@@ -82,26 +87,24 @@ class Roll:
         """Node -> use of a topology's stages; None when nobody here knows it. May read the topology file."""
         if topology in self.deployed:
             return self.deployed[topology].stages
-        try:
-            stamp = self.file.stat().st_mtime_ns
-        except OSError:
-            return None
-        known = self._stages.get(topology)
-        if known is None or known[0] != stamp:
-            try:
-                stages: dict[str, str] | None = _stages(self.file, topology)[0]
-            except MevflowError:
-                stages = None
-            known = self._stages[topology] = (stamp, stages)
-        return known[1]
+        self.warm()
+        return self._stages.get(topology)
 
     def warm(self) -> None:
-        """Read every topology of the file now, so that no call waits for it. Blocks on files."""
-        from flows.topology import load
-
-        with contextlib.suppress(MevflowError):
-            for name in load(self.file).topologies:
-                self.stages(name)
+        """Read the topology file, unless it is the one read before. Blocks."""
+        try:
+            stamp = self.file.stat().st_mtime_ns
+            if stamp == self._read_at:
+                return
+            parsed = load(self.file)
+        except (OSError, MevflowError):
+            self._stages = {}
+            return
+        found = {}
+        for name in parsed.topologies:
+            with contextlib.suppress(MevflowError):
+                found[name] = _stages(parsed, name)[0]
+        self._stages, self._read_at = found, stamp
 
     def live(self) -> dict[tuple[str, int], Heartbeat]:
         """The shards that are heard and do not stop."""
@@ -169,15 +172,9 @@ class Roll:
         return rows
 
 
-def _stages(file: Path, topology: str) -> tuple[dict[str, str], bool]:
+def _stages(file: TopologyFile, topology: str) -> tuple[dict[str, str], bool]:
     """Node -> use of the stages of a topology, and whether it is steered. Raises MevflowError."""
-    from flows.resolve import resolve
-    from flows.steering.settings import control_settings
-    from flows.topology import load
-    from operators.stage import Stage
-
-    parsed = load(file)
-    found = resolve(parsed, topology)
-    settings = control_settings(parsed, topology)
+    found = resolve(file, topology)
+    settings = control_settings(file, topology)
     stages = {node.name: node.kind.use for node in found.nodes if issubclass(node.kind, Stage)}
     return stages, bool(settings.enabled and settings.bootstrap)

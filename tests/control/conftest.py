@@ -1,7 +1,6 @@
 """A control service on the real broker, and shards that are small real Kafka clients with a will of their own."""
 
 import asyncio
-import contextlib
 import threading
 import time
 import uuid
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+import pytest_asyncio
 
 from control.dispatch import Dispatcher
 from control.handlers import Handlers
@@ -21,9 +21,18 @@ from proto.mevflow.v1 import control_service_pb2 as pb
 from proto.mevflow.v1.control_pb2 import ControlAck, ControlCommand, Heartbeat
 from proto.mevflow.v1.control_service_pb2_grpc import ControlStub
 
-ROOT = Path(__file__).parents[2]
 CONTROL_TOPICS = tuple(spec for spec in TOPICS if spec.name.startswith("control-"))
 ANN = Identity("ann", Role.ADMIN)
+NAMES = [f"d-{number}" for number in range(60)]
+TOPOLOGY = """\
+  {name}:
+    nodes:
+      swaps: {{use: kafka.source, with: {{topic: dex-swaps-proto}}}}
+      decoded: {{use: decode, from: swaps, with: {{message: mevflow.v1.Swap}}}}
+      found: {{use: arbitrage.detect, from: {{swaps: decoded}}, with: {{registry: "{registry}"}}}}
+      history: {{use: clickhouse.sink, from: found.opportunities}}
+      rejects: {{use: dlq.sink, from: [decoded.errors, found.errors]}}
+"""
 
 
 class ActingShard:
@@ -127,24 +136,31 @@ class ActingShard:
         self._producer.poll(0)
 
 
-@pytest.fixture
-def topology():
-    return f"d-{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture
-def settings(kafka_broker, tmp_path, topology):
-    """Of a service whose topology file has one topology, of the test's own."""
+@pytest.fixture(scope="session")
+def settings(kafka_broker, tmp_path_factory):
+    """Of services whose topology file has a topology for each test to have one of its own."""
     create(kafka_broker, CONTROL_TOPICS)
-    text = (ROOT / "topologies.yaml").read_text()
-    text = text.replace("detect-live:", f"{topology}:").replace("examples/pools.yaml", f"{ROOT}/examples/pools.yaml")
-    text = text.replace("${KAFKA_BOOTSTRAP:-127.0.0.1:9092}", kafka_broker)
-    file = tmp_path / "topologies.yaml"
-    file.write_text(text)
-    return Settings(kafka_broker, file, tmp_path / "var")
+    folder = tmp_path_factory.mktemp("control")
+    registry = folder / "pools.yaml"
+    registry.write_text("tokens: []\n")
+    (folder / "topologies.yaml").write_text(
+        f"version: 1\ndefaults: {{kafka: {{bootstrap: {kafka_broker}}}}}\ntopologies:\n"
+        + "".join(TOPOLOGY.format(name=name, registry=registry) for name in NAMES)
+    )
+    return Settings(kafka_broker, folder / "topologies.yaml", folder / "var")
+
+
+@pytest.fixture(scope="session")
+def _names():
+    return iter(NAMES)
 
 
 @pytest.fixture
+def topology(_names):
+    return next(_names)
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
 async def service(settings):
     async with Service(settings) as running:
         yield running
@@ -155,7 +171,7 @@ def handlers(service):
     return Handlers(service)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def stub(service, handlers):
     """A gRPC stub of the service, over a socket."""
     server = Server(Dispatcher(handlers, LocalAuthenticator(), service.writer), Door(port=0))
@@ -203,9 +219,8 @@ def heard(service):
     return wait
 
 
-@contextlib.asynccontextmanager
-async def until(what, seconds=10.0):
-    async with asyncio.timeout(seconds):
-        while not what():
-            await asyncio.sleep(0.02)
-    yield
+def pytest_collection_modifyitems(items):
+    """One event loop, so that one service serves all tests of the folder."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
