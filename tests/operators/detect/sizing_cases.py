@@ -82,8 +82,8 @@ def legs(draw: st.DrawFn, kind: str, depth: int) -> Leg:
     rule = FeeRule(
         draw(st.sampled_from([1_000, 10_000])), 0, 30, 600, 5_000, draw(st.sampled_from([0, 40_000])), 350_000, 0
     )
-    state = dlmm.state_of(step, active, rule, Volatility(0, 0, active, 0), bins, known=(active - 12, active + 12))
-    return BinsLeg(state, a_to_b, 1_000)
+    pair = dlmm.state_of(step, active, rule, Volatility(0, 0, active, 0), bins, known=(active - 12, active + 12))
+    return BinsLeg(pair, a_to_b, 1_000)
 
 
 @st.composite

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def solved(hops: Sequence[Sequence[ReservesLeg]]) -> float:
         split_up = parts(values)
         return 1e3 * float(split_up[0].sum() - out(hops[-1], split_up[-1]).sum())
 
-    flows = [
+    flows: list[dict[str, Any]] = [
         {
             "type": "ineq",
             "fun": lambda v, n=n: 1e3 * (out(hops[n], parts(v)[n]).sum() - parts(v)[n + 1].sum()),
