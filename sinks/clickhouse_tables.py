@@ -331,8 +331,8 @@ TABLES: dict[str, Table] = {
             number("version", "UInt64"),
             *_SOURCE,
         ),
-        _SOURCE_IDENTITY,
-        by_offset=True,
+        ("timestamp", *_SOURCE_IDENTITY),
+        states_run=True,
     ),
     "mevflow.v1.DeadLetter": Table(
         "dead_letters",
