@@ -5,21 +5,33 @@ logarithms, so that a cycle's rate is a sum.
 
 Numbering: pools and mints are counted in order of appearance; a *pair* is two mints of a chain, the smaller number
 first. The directed edge ``2 * pair`` leads from the smaller mint to the larger, ``2 * pair + 1`` back.
+
+Which cycles there are: every two pools of a pair; every three pairs that touch a hub; and, of four pairs, those with
+hubs at two opposite corners, ``hub -> X -> hub -> Y -> hub``. Pools that appear are added to all lists at once, in a
+time that does not depend on how many there are.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import permutations
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from operators.amm.tick_map import TickMap
+from operators.detect.lists import Lists, grown
+from operators.detect.routes import NONE, Routes, set_best
 
 #: How a pool is priced.
 KIND_NOT_TRADED, KIND_CONCENTRATED_X64, KIND_CONCENTRATED_X96, KIND_CONSTANT_PRODUCT = 0, 1, 2, 3
 NOT_TRADABLE = -np.inf
-_GROW = 2
+#: More two-leg ways back than this are kept in a tree.
+HOT = 8
+#: Where an edge of a four-leg cycle stands: it leaves a corner that is a hub, or it enters one.
+LEAVES_HUB, ENTERS_HUB = 0, 1
 
 POOL_DTYPE = np.dtype(
     [
@@ -34,7 +46,6 @@ POOL_DTYPE = np.dtype(
         ("tick_spacing", np.int32),
         ("tick", np.int32),
         ("denied", np.bool_),
-        ("rate", np.float64, 2),  # log rate net of fee along the pair, and against it; -inf: not tradable
         ("price", np.uint64, 3),  # sqrt price, little-endian words (concentrated)
         ("liquidity", np.uint64, 2),
         ("reserve_a", np.uint64, 2),
@@ -42,6 +53,9 @@ POOL_DTYPE = np.dtype(
         ("known_lower", np.int32),
         ("known_upper", np.int32),
         ("warm", np.bool_),  # a cycle through it paid since it was last found cold
+        ("slot", np.uint64),  # where its newest event stands
+        ("tx_index", np.uint32),
+        ("ix_index", np.uint32),
     ],
     align=True,
 )
@@ -57,25 +71,87 @@ class PoolInfo:
     decimals: tuple[int, int] = (0, 0)
 
 
-@dataclass
-class Book:
-    """Pools, mints and pairs, and which triangles each pair is a side of."""
+class View(NamedTuple):
+    """What the compiled loop reads and writes of a book. Lists are (start, count, data), see :class:`Lists`."""
 
-    pools: NDArray[np.void] = field(default_factory=lambda: np.zeros(64, POOL_DTYPE))
-    count: int = 0
-    info: list[PoolInfo] = field(default_factory=list)
-    index: dict[tuple[int, bytes], int] = field(default_factory=dict)
-    mints: list[tuple[int, bytes]] = field(default_factory=list)
-    mint_index: dict[tuple[int, bytes], int] = field(default_factory=dict)
-    pairs: list[tuple[int, int]] = field(default_factory=list)
-    pair_index: dict[tuple[int, int], int] = field(default_factory=dict)
-    pair_pools: list[list[int]] = field(default_factory=list)
-    #: Triangles as three directed edges each, going round once; the way back is the edges ^ 1.
-    triangles: list[tuple[int, int, int]] = field(default_factory=list)
-    pair_triangles: list[list[int]] = field(default_factory=list)
-    neighbours: list[set[int]] = field(default_factory=list)
-    hubs: set[int] = field(default_factory=set)
-    changed: bool = True  # the flat cycle index is to be made anew
+    pools: NDArray[np.void]
+    rate: NDArray[np.float64]
+    best: NDArray[np.float64]
+    target: NDArray[np.int32]
+    back: NDArray[np.int32]
+    is_hub: NDArray[np.bool_]
+    pool_start: NDArray[np.int64]
+    pool_count: NDArray[np.int32]
+    pool_of: NDArray[np.int32]
+    way_start: NDArray[np.int64]
+    way_count: NDArray[np.int32]
+    ways: NDArray[np.int32]
+    quad_start: NDArray[np.int64]
+    quad_count: NDArray[np.int32]
+    quads: NDArray[np.int32]
+    tree: NDArray[np.float64]
+    tree_way: NDArray[np.int32]
+    tree_base: NDArray[np.int64]
+    tree_room: NDArray[np.int32]
+    part_start: NDArray[np.int64]
+    part_count: NDArray[np.int32]
+    part_of: NDArray[np.int32]
+
+
+class Book:
+    """Pools, mints and pairs, and the ways that close a cycle with each directed edge.
+
+    ``best[edge]`` is the best log rate over the pools of a directed edge. ``ways`` lists the two-leg ways back of each
+    edge; an edge with more than ``HOT`` of them has a route tree instead (``back[edge]``). ``quads`` lists for each
+    edge (the other edge at its hub, the tree of the routes between the two hubs, whether the edge leaves a hub).
+    """
+
+    def __init__(self, max_hops: int, hubs: Iterable[tuple[int, bytes]] = ()) -> None:
+        self.max_hops = max_hops
+        self.pools: NDArray[np.void] = np.zeros(64, POOL_DTYPE)
+        #: By pool: log rate net of fee along its pair, and against it. Apart from the rest, for the cache's sake.
+        self.rate: NDArray[np.float64] = np.full((64, 2), NOT_TRADABLE)
+        self.count = 0
+        self.info: list[PoolInfo] = []
+        self.index: dict[tuple[int, bytes], int] = {}
+        self.mints: list[tuple[int, bytes]] = []
+        self.mint_index: dict[tuple[int, bytes], int] = {}
+        self.pairs: list[tuple[int, int]] = []
+        self.neighbours: list[set[int]] = []
+        #: The other end of every pair of mints that has route trees, by mint.
+        self._routed: list[set[int]] = []
+        self.is_hub: NDArray[np.bool_] = np.zeros(64, np.bool_)
+        self._clear_cycles()
+        self._set_hubs(hubs)
+
+    def _set_hubs(self, hubs: Iterable[tuple[int, bytes]]) -> None:
+        self.hubs = {self.mint(*hub) for hub in hubs}
+        self.is_hub[:] = False
+        self.is_hub[list(self.hubs)] = True
+
+    def _clear_cycles(self) -> None:
+        self.pair_index: dict[tuple[int, int], int] = {}
+        self.best: NDArray[np.float64] = np.full(128, NOT_TRADABLE)
+        self.target: NDArray[np.int32] = np.zeros(128, np.int32)
+        self.back: NDArray[np.int32] = np.full(128, NONE, np.int32)
+        self.pair_pools, self.ways, self.quads, self.routes = Lists(1), Lists(2), Lists(3), Routes()
+
+    def steer(self, max_hops: int, hubs: Iterable[tuple[int, bytes]]) -> None:
+        """Other hubs or another length: the ways are found anew, the pools stay as they are."""
+        self.max_hops = max_hops
+        self._set_hubs(hubs)
+        pairs, best, pair_pools = self.pairs, self.best, self.pair_pools
+        self._clear_cycles()
+        self.pairs = []
+        self.neighbours, self._routed = [set() for _ in self.mints], [set() for _ in self.mints]
+        for number, pair in enumerate(pairs):
+            self._pair(*pair)
+            for (pool,) in pair_pools.rows(number).tolist():
+                self.pair_pools.append(number, pool)
+        routes = self.routes
+        part_of = routes.part_of.start, routes.part_of.count, routes.part_of.data
+        for edge in range(2 * len(pairs)):
+            set_best(edge, best[edge], self.best, routes.tree, routes.base, routes.room, *part_of)
 
     def mint(self, chain: int, key: bytes) -> int:
         """The number of a mint, new if need be."""
@@ -84,81 +160,137 @@ class Book:
         if found is None:
             found = self.mint_index[name] = len(self.mints)
             self.mints.append(name)
+            if found == len(self.is_hub):
+                self.is_hub = grown(self.is_hub, found + 1)
             self.neighbours.append(set())
+            self._routed.append(set())
         return found
 
-    def add(self, chain: int, key: bytes, venue: int, kind: int, mint_a: bytes, mint_b: bytes, three_legs: bool) -> int:
+    def add(self, chain: int, key: bytes, venue: int, kind: int, mint_a: bytes, mint_b: bytes) -> int:
         """A new pool; gives its number."""
         a, b = self.mint(chain, mint_a), self.mint(chain, mint_b)
         number = self.count
         if number == len(self.pools):
-            grown = np.zeros(_GROW * number, POOL_DTYPE)
-            grown[:number] = self.pools
-            self.pools = grown
+            self.pools = grown(self.pools, number + 1)
+            self.rate = grown(self.rate, number + 1)
+            self.rate[number:] = NOT_TRADABLE
         self.count += 1
         self.info.append(PoolInfo(key))
         self.index[(chain, key)] = number
         pool = self.pools[number]
         pool["chain"], pool["venue"], pool["kind"] = chain, venue, kind
         pool["mint_a"], pool["mint_b"], pool["flipped"] = a, b, a > b
-        pool["rate"] = NOT_TRADABLE
         pool["tick_spacing"] = 1
         pool["known_lower"], pool["known_upper"] = 1, 0  # nothing is known but the tick's own stretch
-        pair = self._pair(min(a, b), max(a, b), three_legs)
+        low, high = min(a, b), max(a, b)
+        pair = self.pair_index.get((low, high))
+        if pair is None:
+            pair = self._pair(low, high)
         pool["pair"] = pair
-        self.pair_pools[pair].append(number)
-        self.changed = True
+        self.pair_pools.append(pair, number)
         return number
 
-    def _pair(self, low: int, high: int, three_legs: bool) -> int:
-        found = self.pair_index.get((low, high))
-        if found is not None:
-            return found
+    def _pair(self, low: int, high: int) -> int:
         pair = self.pair_index[(low, high)] = len(self.pairs)
         self.pairs.append((low, high))
-        self.pair_pools.append([])
-        self.pair_triangles.append([])
-        if three_legs:
-            for third in self.neighbours[low] & self.neighbours[high]:
-                if self.hubs & {low, high, third}:
-                    self._triangle(low, high, third)
+        edges = 2 * len(self.pairs)
+        self._room(edges)
+        self.target[edges - 2], self.target[edges - 1] = high, low
         self.neighbours[low].add(high)
         self.neighbours[high].add(low)
+        if self.max_hops < 3:
+            return pair
+        for tree in self._trees(low, high):
+            self.back[self.edge(high, low) if tree[0] == low else self.edge(low, high)] = self.routes.number[tree]
+        for near, far in ((low, high), (high, low)):
+            for end in sorted(self._routed[near]):
+                if end != far and end in self.neighbours[far]:
+                    self._add_route(near, far, end)
+        # By number: the order in which hits are found depends on nothing but the order of the pools.
+        for third in sorted(self.neighbours[low] & self.neighbours[high]):
+            if self.hubs & {low, high, third}:
+                for first, second, last in permutations((low, high, third)):
+                    self._add_way(first, second, last)
+        if self.max_hops >= 4:
+            self._add_quads(low, high)
+            self._add_quads(high, low)
         return pair
 
-    def _triangle(self, first: int, second: int, third: int) -> None:
-        number = len(self.triangles)
-        edges = (self.edge(first, second), self.edge(second, third), self.edge(third, first))
-        self.triangles.append(edges)
-        for edge in edges:
-            self.pair_triangles[edge >> 1].append(number)
+    def _room(self, edges: int) -> None:
+        if edges > len(self.best):
+            for name, empty in (("best", NOT_TRADABLE), ("target", 0), ("back", NONE)):
+                array = grown(getattr(self, name), edges)
+                array[edges - 2 :] = empty
+                setattr(self, name, array)
+        for lists in (self.ways, self.quads, self.routes.part_of):
+            lists.make(edges)
+        self.pair_pools.make(edges // 2)
 
     def edge(self, source: int, target: int) -> int:
         """The directed edge between two mints that share a pair."""
         pair = self.pair_index[(min(source, target), max(source, target))]
         return 2 * pair + (source > target)
 
-    def flat(self) -> CycleIndex:
-        """The index as arrays for the kernel."""
-        return CycleIndex(
-            *_csr(self.pair_pools),
-            *_csr(self.pair_triangles),
-            np.array(self.triangles, np.int32).reshape(-1, 3),
-        )
+    # -- three legs -----------------------------------------------------------------------------------------
 
+    def _add_way(self, source: int, target: int, third: int) -> None:
+        """``source -> target`` can come back through ``third``."""
+        edge = self.edge(source, target)
+        if self.back[edge] != NONE:
+            return  # its route tree has the way already
+        # Without a hub of its own a pair has no more ways than there are hubs.
+        if self.ways.count[edge] < HOT or not self.hubs & {source, target}:
+            self.ways.append(edge, self.edge(target, third), self.edge(third, source))
+            return
+        self._route(source, target)
+        for one in (edge, edge ^ 1):
+            self.ways.count[one] = 0
 
-@dataclass(frozen=True)
-class CycleIndex:
-    """CSR: pools of each pair, triangles of each pair; and each triangle's directed edges ``(triangles, 3)``."""
+    def _trees(self, one: int, other: int) -> list[tuple[int, int]]:
+        return [ends for ends in ((one, other), (other, one)) if ends in self.routes.number]
 
-    pool_start: NDArray[np.int32]
-    pool_of: NDArray[np.int32]
-    triangle_start: NDArray[np.int32]
-    triangle_of: NDArray[np.int32]
-    triangle_edges: NDArray[np.int32]
+    def _route(self, one: int, other: int) -> None:
+        """Give two mints their route trees, both ways."""
+        self._routed[one].add(other)
+        self._routed[other].add(one)
+        for source, target in ((one, other), (other, one)):
+            tree = self.routes.new(source, target)
+            if (min(one, other), max(one, other)) in self.pair_index:
+                self.back[self.edge(target, source)] = tree
+        for third in sorted(self.neighbours[one] & self.neighbours[other]):
+            self._add_route(one, third, other)
 
+    def _add_route(self, one: int, third: int, other: int) -> None:
+        for source, target in ((one, other), (other, one)):
+            first, second = self.edge(source, third), self.edge(third, target)
+            rate = float(self.best[first] + self.best[second])
+            self.routes.add(self.routes.number[(source, target)], first, second, rate)
 
-def _csr(lists: list[list[int]]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    start = np.zeros(len(lists) + 1, np.int32)
-    np.cumsum([len(items) for items in lists], out=start[1:])
-    return start, np.array([item for items in lists for item in items], np.int32)
+    # -- four legs ------------------------------------------------------------------------------------------
+
+    def _add_quads(self, hub: int, mint: int) -> None:
+        """The new pair is a side ``hub - mint`` of cycles ``hub - mint - another hub - any mint``."""
+        if hub not in self.hubs:
+            return
+        chain = self.mints[hub][0]
+        for other in sorted(self.hubs - {hub, mint}):
+            if self.mints[other][0] != chain or other not in self.neighbours[mint]:
+                continue
+            if not self._trees(hub, other):
+                self._route(hub, other)
+            # Both sides of the route hub - mint - other close with the routes between the hubs.
+            for near, far in ((hub, other), (other, hub)):
+                there, back = self.routes.number[(near, far)], self.routes.number[(far, near)]
+                self.quads.append(self.edge(near, mint), self.edge(mint, far), back, LEAVES_HUB)
+                self.quads.append(self.edge(mint, near), self.edge(far, mint), there, ENTERS_HUB)
+
+    def view(self) -> View:
+        """The arrays for the kernel."""
+        return View(
+            self.pools, self.rate, self.best, self.target, self.back, self.is_hub,
+            self.pair_pools.start, self.pair_pools.count, self.pair_pools.data,
+            self.ways.start, self.ways.count, self.ways.data,
+            self.quads.start, self.quads.count, self.quads.data,
+            self.routes.tree, self.routes.way, self.routes.base, self.routes.room,
+            self.routes.part_of.start, self.routes.part_of.count, self.routes.part_of.data,
+        )  # fmt: skip

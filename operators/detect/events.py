@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from operators.codec import COORDINATES, ERRORS, codec
 from operators.detect.columns import Words, words
+from operators.detect.kernel import Columns
 from operators.detect.updates import MAX_TICK, fault
 from operators.merge import Stretch
 from operators.stage import StageContext
@@ -72,7 +74,6 @@ class Events:
         self.pool: NDArray[np.int32] = np.full(rows, -1, np.int32)
         #: The same of each update, by event, once it has been applied.
         self.update_pool: dict[int, int] = {}
-        self.time_us = self.swaps.column("timestamp_us").to_numpy()
         self.tick = self.swaps.column("tick").to_numpy()
         self.fee = self.swaps.column("fee_pips").to_numpy()
         self.amounts: dict[str, Words] = {}
@@ -81,6 +82,16 @@ class Events:
 
     def __len__(self) -> int:
         return len(self.row)
+
+    @cached_property
+    def swap_columns(self) -> Columns:
+        """The swaps as the kernel reads them."""
+        amounts, (_, slot, tx_index, ix_index, time_us) = self.amounts, self._places[SWAPS]
+        return Columns(
+            self.row, self.late, self.pool, self.price, self.price_width,
+            amounts["liquidity"], amounts["reserve_a"], amounts["reserve_b"],
+            self.tick, self.fee, time_us, slot, tx_index, ix_index,
+        )  # fmt: skip
 
     def is_update(self, event: int) -> bool:
         return bool(self.source[event] == UPDATES)

@@ -1,29 +1,44 @@
 """The hot loop: after every event, in order, which cycles through the event's pool have a log rate above zero?
 
 The kernel reads the event columns as numpy arrays, updates the pool, and screens. A pair's best rate in each direction
-bounds every cycle through it, so most events end after a handful of additions; where the bound is passed, every
-combination of pools is tried, so nothing is missed. What is found is recorded with the legs' states at that moment.
+bounds every cycle through it, and the root of a route tree bounds all ways back of a hot pair, so most events end after
+a handful of additions; where the bound is passed, every combination of pools is tried, so nothing is missed. What is
+found is recorded with the legs' states at that moment.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from operators.detect.book import KIND_CONCENTRATED_X64, KIND_CONCENTRATED_X96, KIND_NOT_TRADED
+from operators.detect.book import (
+    KIND_CONCENTRATED_X64,
+    KIND_CONCENTRATED_X96,
+    KIND_NOT_TRADED,
+    LEAVES_HUB,
+    View,
+)
+from operators.detect.routes import NONE, set_best
 
-#: One cycle that screens above zero after one event. ``legs`` is 2 or 3; unused legs are -1. The legs' states at that
+MAX_LEGS = 4
+#: One cycle that screens above zero after one event. ``legs`` is 2 to 4; unused legs are -1. The legs' states at that
 #: moment are kept beside it, in ``states[hit, leg]``.
 HIT_DTYPE = np.dtype(
     [
         ("event", np.int64),
         ("legs", np.int32),
-        ("pool", np.int32, 3),
-        ("along", np.uint8, 3),  # the leg goes from the pair's smaller mint to the larger
+        ("pool", np.int32, MAX_LEGS),
+        ("along", np.uint8, MAX_LEGS),  # the leg goes from the pair's smaller mint to the larger
         ("rate", np.float64),
-        ("usd", np.float64, 3),  # worth of a raw unit of the mint that each leg starts with, as known at the event
+        (
+            "usd",
+            np.float64,
+            MAX_LEGS,
+        ),  # worth of a raw unit of the mint that each leg starts with, as known at the event
         ("native_usd", np.float64),  # the same of what the chain's fees are paid in
     ],
     align=True,
@@ -34,14 +49,47 @@ MINT_DTYPE = np.dtype(
     align=True,
 )
 PRICE_DTYPE = np.dtype([("event", np.int64), ("mint", np.int32), ("pool", np.int32), ("usd", np.float64)], align=True)
+#: Sums of the same rates in another order differ by less than this.
+_SLACK = 1e-12
 _TWO_64 = 2.0**64
 _LOG_TWO_96 = 96 * math.log(2.0)
 _LOG_TWO_64 = 64 * math.log(2.0)
 
 
+class Columns(NamedTuple):
+    """Swaps by row; ``row`` has the row of each event, -1 for what is not a swap.
+
+    ``price`` has three words a row, the other amounts two; a zero price, liquidity and reserve leave the pool's own.
+    """
+
+    row: NDArray[np.int64]
+    late: NDArray[np.bool_]
+    pool: NDArray[np.int32]
+    price: NDArray[np.uint64]
+    price_width: NDArray[np.int32]
+    liquidity: NDArray[np.uint64]
+    reserve_a: NDArray[np.uint64]
+    reserve_b: NDArray[np.uint64]
+    tick: NDArray[np.int32]
+    fee: NDArray[np.uint32]
+    time_us: NDArray[np.int64]
+    slot: NDArray[np.uint64]
+    tx_index: NDArray[np.uint32]
+    ix_index: NDArray[np.uint32]
+
+
+class Found(NamedTuple):
+    """Where hits go, and what they are worth by; ``native`` is the mint that each chain's fees are paid in, or -1."""
+
+    hits: NDArray[np.void]
+    states: NDArray[np.void]
+    mints: NDArray[np.void]
+    native: NDArray[np.int32]
+
+
 @njit(cache=True, nogil=True)
-def set_rates(pool):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Derive a pool's two log rates from its state; -inf where nothing can be traded."""
+def _rates(pool):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """A pool's log rates net of fee along its pair and against it; -inf where nothing can be traded."""
     keep = 1.0 - pool["fee_pips"] / 1e6
     log_price = 0.0
     tradable = pool["kind"] != KIND_NOT_TRADED and not pool["denied"] and keep > 0.0
@@ -59,33 +107,77 @@ def set_rates(pool):  # type: ignore[no-untyped-def]  # pragma: no cover - compi
         tradable = tradable and reserve_a > 0.0 and reserve_b > 0.0
         if tradable:
             log_price = math.log(reserve_b) - math.log(reserve_a)
-    rate = pool["rate"]
     if not tradable:
-        rate[0] = -np.inf
-        rate[1] = -np.inf
-        return
+        return -np.inf, -np.inf
     if pool["flipped"]:
         log_price = -log_price
     cost = math.log(keep)
-    rate[0] = log_price + cost
-    rate[1] = -log_price + cost
+    return log_price + cost, cost - log_price
+
+
+# The next two run at every event. They are given the arrays that they read one by one: a tuple of all costs more to hand
+# over than they have to do.
 
 
 @njit(cache=True, nogil=True)
-def _best(pools, pair, side, pool_start, pool_of):  # type: ignore[no-untyped-def]  # pragma: no cover
-    best = -np.inf
-    for at in range(pool_start[pair], pool_start[pair + 1]):
-        rate = pools[pool_of[at]]["rate"][side]
-        if rate > best:
-            best = rate
-    return best
+def _settle(  # type: ignore[no-untyped-def]
+    pair, along, against, old_along, old_against, rate, best, pool_start, pool_count, pool_of,
+    tree, tree_base, tree_room, part_start, part_count, part_of,
+):  # fmt: skip  # pragma: no cover - compiled
+    """A pool's rates, written already, are no longer the old ones: bring its pair's best rates up to date."""
+    for side in range(2):
+        new, old = (along, old_along) if side == 0 else (against, old_against)
+        edge = 2 * pair + side
+        if new >= best[edge]:
+            if new > best[edge]:
+                set_best(edge, new, best, tree, tree_base, tree_room, part_start, part_count, part_of)
+        elif old == best[edge]:
+            most = -np.inf
+            start = pool_start[pair]
+            for at in range(start, start + pool_count[pair]):
+                most = max(most, rate[pool_of[at, 0], side])
+            if most != old:
+                set_best(edge, most, best, tree, tree_base, tree_room, part_start, part_count, part_of)
 
 
 @njit(cache=True, nogil=True)
-def refresh_best(pools, best, pair, pool_start, pool_of):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Recompute a pair's best rate in both directions."""
-    best[2 * pair] = _best(pools, pair, 0, pool_start, pool_of)
-    best[2 * pair + 1] = _best(pools, pair, 1, pool_start, pool_of)
+def _may_pay(  # type: ignore[no-untyped-def]
+    pair, along, against, best, back, way_start, way_count, ways, quad_start, quad_count, quads, tree, tree_base
+):  # pragma: no cover - compiled
+    """Whether the bounds leave room for a cycle through a pool of these rates."""
+    for side in range(2):
+        mine = along if side == 0 else against
+        if mine == -np.inf:
+            continue
+        edge = 2 * pair + side
+        if mine + best[edge ^ 1] > 0.0:
+            return True
+        if back[edge] >= 0:
+            if mine + tree[tree_base[back[edge]] + 1] > -_SLACK:
+                return True
+        else:
+            start = way_start[edge]
+            for at in range(start, start + way_count[edge]):
+                if mine + best[ways[at, 0]] + best[ways[at, 1]] > -_SLACK:
+                    return True
+        start = quad_start[edge]
+        for at in range(start, start + quad_count[edge]):
+            if mine + best[quads[at, 0]] + tree[tree_base[quads[at, 1]] + 1] > -_SLACK:
+                return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def rerate(view: View, number: int) -> None:  # pragma: no cover - compiled
+    """Derive a pool's rates from its state."""
+    old_along, old_against = view.rate[number, 0], view.rate[number, 1]
+    along, against = _rates(view.pools[number])
+    view.rate[number, 0], view.rate[number, 1] = along, against
+    _settle(
+        view.pools[number]["pair"], along, against, old_along, old_against, view.rate, view.best,
+        view.pool_start, view.pool_count, view.pool_of,
+        view.tree, view.tree_base, view.tree_room, view.part_start, view.part_count, view.part_of,
+    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -94,128 +186,179 @@ def _start_usd(pool, along, mints):  # type: ignore[no-untyped-def]  # pragma: n
 
 
 @njit(cache=True, nogil=True)
-def _record(hits, states, found, pools, event, first, second, third, a0, a1, a2, rate, mints, native):  # type: ignore[no-untyped-def]  # pragma: no cover
-    if found < len(hits):
-        hit = hits[found]
-        hit["event"] = event
-        hit["legs"] = 2 if third < 0 else 3
-        hit["rate"] = rate
-        pool, along = hit["pool"], hit["along"]
-        pool[0], pool[1], pool[2] = first, second, third
-        along[0], along[1], along[2] = a0, a1, a2
-        usd = hit["usd"]
-        usd[0], usd[1] = _start_usd(pools[first], a0, mints), _start_usd(pools[second], a1, mints)
-        chain = pools[first]["chain"]
-        paid_in = native[chain] if 0 <= chain < len(native) else -1
-        hit["native_usd"] = mints[paid_in]["usd"] if paid_in >= 0 else 0.0
-        states[found, 0] = pools[first]
-        states[found, 1] = pools[second]
-        pools[first]["warm"] = True
-        pools[second]["warm"] = True
-        if third >= 0:
-            usd[2] = _start_usd(pools[third], a2, mints)
-            states[found, 2] = pools[third]
-            pools[third]["warm"] = True
+def _leg(view: View, out: Found, found: int, leg: int, number: int, edge: int) -> None:  # pragma: no cover - compiled
+    hit, pool = out.hits[found], view.pools[number]
+    hit["pool"][leg] = number
+    hit["along"][leg] = edge & 1 == 0
+    hit["usd"][leg] = _start_usd(pool, edge & 1 == 0, out.mints)
+    out.states[found, leg] = pool
+    pool["warm"] = True
+
+
+@njit(cache=True, nogil=True)
+def _record(view: View, out: Found, found, event, rate, p0, p1, p2, p3, e0, e1, e2, e3):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Write a hit of the pools ``p`` on the directed edges ``e``; -1 where there is no such leg."""
+    if found < len(out.hits):
+        hit = out.hits[found]
+        hit["event"], hit["rate"] = event, rate
+        hit["legs"] = 2 + (p2 >= 0) + (p3 >= 0)
+        hit["pool"][2], hit["pool"][3] = NONE, NONE
+        hit["along"][2], hit["along"][3] = False, False
+        _leg(view, out, found, 0, p0, e0)
+        _leg(view, out, found, 1, p1, e1)
+        if p2 >= 0:
+            _leg(view, out, found, 2, p2, e2)
+        if p3 >= 0:
+            _leg(view, out, found, 3, p3, e3)
+        chain = view.pools[p0]["chain"]
+        paid_in = out.native[chain] if 0 <= chain < len(out.native) else -1
+        hit["native_usd"] = out.mints[paid_in]["usd"] if paid_in >= 0 else 0.0
     return found + 1
 
 
 @njit(cache=True, nogil=True)
-def screen_pool(  # type: ignore[no-untyped-def]
-    pools,
-    best,
-    number,
-    event,
-    hits,
-    states,
-    found,
-    mints,
-    native,
-    pool_start,
-    pool_of,
-    triangle_start,
-    triangle_of,
-    triangle_edges,
-    three,
-):  # pragma: no cover - compiled
-    """Record every cycle through one pool that screens above zero; gives the new number of hits.
-
-    More hits than ``hits`` has room for are counted, not stored: the caller grows it and screens again.
-    """
-    pair = pools[number]["pair"]
-    for side in range(2):
-        mine = pools[number]["rate"][side]
-        if mine == -np.inf:
+def _through(view: View, out: Found, found, event, first, e0, e1, e2, e3):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Every cycle of the pool ``first`` on edge ``e0`` with pools of the two or three edges that follow it."""
+    mine = view.rate[first, e0 & 1]
+    rest = view.best[e2] + (view.best[e3] if e3 >= 0 else 0.0)
+    if mine + view.best[e1] + rest <= -_SLACK:
+        return found
+    two_from, three_from = view.pool_start[e1 >> 1], view.pool_start[e2 >> 1]
+    for i in range(two_from, two_from + view.pool_count[e1 >> 1]):
+        two = view.pool_of[i, 0]
+        after_two = mine + view.rate[two, e1 & 1]
+        if after_two + rest <= -_SLACK:
             continue
-        if mine + best[2 * pair + 1 - side] > 0.0:
-            for at in range(pool_start[pair], pool_start[pair + 1]):
-                other = pool_of[at]
-                rate = mine + pools[other]["rate"][1 - side]
-                if other != number and rate > 0.0:
-                    found = _record(
-                        hits, states, found, pools, event, number, other, -1, side == 0, side == 1, False, rate,
-                        mints, native,
-                    )  # fmt: skip
-        if not three:
-            continue
-        edge = 2 * pair + side
-        for at in range(triangle_start[pair], triangle_start[pair + 1]):
-            edges = triangle_edges[triangle_of[at]]
-            # Go round so that the first edge is ours, in our direction.
-            if edges[0] == edge:
-                second, third = edges[1], edges[2]
-            elif edges[1] == edge:
-                second, third = edges[2], edges[0]
-            elif edges[2] == edge:
-                second, third = edges[0], edges[1]
-            elif edges[0] ^ 1 == edge:
-                second, third = edges[2] ^ 1, edges[1] ^ 1
-            elif edges[1] ^ 1 == edge:
-                second, third = edges[0] ^ 1, edges[2] ^ 1
-            else:
-                second, third = edges[1] ^ 1, edges[0] ^ 1
-            if mine + best[second] + best[third] <= 0.0:
+        for j in range(three_from, three_from + view.pool_count[e2 >> 1]):
+            three = view.pool_of[j, 0]
+            rate = after_two + view.rate[three, e2 & 1]
+            if e3 < 0:
+                if rate > 0.0:
+                    found = _record(view, out, found, event, rate, first, two, three, NONE, e0, e1, e2, NONE)
                 continue
-            for i in range(pool_start[second >> 1], pool_start[(second >> 1) + 1]):
-                two = pool_of[i]
-                so_far = mine + pools[two]["rate"][second & 1]
-                if so_far + best[third] <= 0.0:
-                    continue
-                for j in range(pool_start[third >> 1], pool_start[(third >> 1) + 1]):
-                    last = pool_of[j]
-                    rate = so_far + pools[last]["rate"][third & 1]
-                    if rate > 0.0:
-                        found = _record(
-                            hits,
-                            states,
-                            found,
-                            pools,
-                            event,
-                            number,
-                            two,
-                            last,
-                            side == 0,
-                            second & 1 == 0,
-                            third & 1 == 0,
-                            rate,
-                            mints,
-                            native,
-                        )
+            if rate + view.best[e3] <= -_SLACK:
+                continue
+            four_from = view.pool_start[e3 >> 1]
+            for k in range(four_from, four_from + view.pool_count[e3 >> 1]):
+                four = view.pool_of[k, 0]
+                whole = rate + view.rate[four, e3 & 1]
+                if whole > 0.0:
+                    found = _record(view, out, found, event, whole, first, two, three, four, e0, e1, e2, e3)
     return found
 
 
 @njit(cache=True, nogil=True)
-def observe_price(pools, number, event, time_us, mints, every_us, prices, found):  # type: ignore[no-untyped-def]
+def _next_leaf(view: View, tree: int, at: int, above: float) -> int:  # pragma: no cover - compiled
+    """The next leaf of a tree above a limit, as its node: ``at`` is the last one or 0; gives 0 where there is none."""
+    base, room = view.tree_base[tree], view.tree_room[tree]
+    node = 1
+    if at > 0:
+        node = at
+        while node & 1 == 1:  # climb while it is a right child
+            node >>= 1
+        if node == 0:
+            return 0
+        node += 1
+    while True:
+        if view.tree[base + node] > above:
+            if node >= room:
+                return node
+            node *= 2
+            continue
+        while node & 1 == 1:
+            node >>= 1
+        if node == 0:
+            return 0
+        node += 1
+
+
+@njit(cache=True, nogil=True)
+def _by_tree(
+    view: View, out: Found, found: int, event: int, first: int, edge: int, tree: int
+) -> int:  # pragma: no cover
+    """Three legs whose way back is in a tree."""
+    above = -view.rate[first, edge & 1] - _SLACK
+    half, room = view.tree_base[tree] // 2, view.tree_room[tree]
+    leaf = _next_leaf(view, tree, 0, above)
+    while leaf > 0:
+        way = view.tree_way[half + leaf - room]
+        found = _through(view, out, found, event, first, edge, way[0], way[1], NONE)
+        leaf = _next_leaf(view, tree, leaf, above)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _by_quads(view: View, out: Found, found: int, event: int, first: int, edge: int) -> int:  # pragma: no cover
+    """Four legs: the other edge at the far hub, and what is best between the two hubs."""
+    mine = view.rate[first, edge & 1]
+    start = view.quad_start[edge]
+    for at in range(start, start + view.quad_count[edge]):
+        other, tree, leaves = view.quads[at, 0], view.quads[at, 1], view.quads[at, 2] == LEAVES_HUB
+        above = -mine - view.best[other] - _SLACK
+        if not view.tree[view.tree_base[tree] + 1] > above:
+            continue
+        half, room = view.tree_base[tree] // 2, view.tree_room[tree]
+        leaf = _next_leaf(view, tree, 0, above)
+        while leaf > 0:
+            way = view.tree_way[half + leaf - room]
+            # A mint twice makes no cycle of four. One with hubs at all corners is found where the edge leaves one.
+            if leaves:
+                if way[0] != other ^ 1:
+                    found = _through(view, out, found, event, first, edge, other, way[0], way[1])
+            elif way[1] != other ^ 1 and not (view.is_hub[view.target[edge ^ 1]] and view.is_hub[view.target[way[0]]]):
+                found = _through(view, out, found, event, first, edge, way[0], way[1], other)
+            leaf = _next_leaf(view, tree, leaf, above)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def screen_pool(view: View, out: Found, found: int, number: int, event: int) -> int:  # pragma: no cover - compiled
+    """Record every cycle through one pool that screens above zero; gives the new number of hits.
+
+    More hits than there is room for are counted, not stored: the caller makes room and screens again.
+    """
+    pair = view.pools[number]["pair"]
+    for side in range(2):
+        mine = view.rate[number, side]
+        if mine == -np.inf:
+            continue
+        edge = 2 * pair + side
+        if mine + view.best[edge ^ 1] > 0.0:
+            start = view.pool_start[pair]
+            for at in range(start, start + view.pool_count[pair]):
+                other = view.pool_of[at, 0]
+                rate = mine + view.rate[other, 1 - side]
+                if other != number and rate > 0.0:
+                    found = _record(
+                        view, out, found, event, rate, number, other, NONE, NONE, edge, edge ^ 1, NONE, NONE
+                    )
+        tree = view.back[edge]
+        if tree >= 0:
+            if mine + view.tree[view.tree_base[tree] + 1] > -_SLACK:
+                found = _by_tree(view, out, found, event, number, edge, tree)
+        else:
+            start = view.way_start[edge]
+            for at in range(start, start + view.way_count[edge]):
+                second, third = view.ways[at, 0], view.ways[at, 1]
+                if mine + view.best[second] + view.best[third] > -_SLACK:
+                    found = _through(view, out, found, event, number, edge, second, third, NONE)
+        if view.quad_count[edge] > 0:
+            found = _by_quads(view, out, found, event, number, edge)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def observe_price(pools, number, along, against, event, time_us, mints, every_us, prices, found):  # type: ignore[no-untyped-def]
     """Price the pool's mints from each other: a numeraire prices a hub, either prices the rest.
 
     A mint follows its deepest pool (by the worth of the anchor's side). A price is recorded in ``prices`` when the last
     one is ``every_us`` old. Gives the new number of records.
     """  # pragma: no cover - compiled
     one = pools[number]
-    rate = one["rate"]
-    if rate[0] == -np.inf:
+    if along == -np.inf:
         return found
     # Without the fee the two rates are each other's negative: half their difference is the log price.
-    log_along = (rate[0] - rate[1]) / 2
+    log_along = (along - against) / 2
     for side in range(2):
         mint = one["mint_a"] if side == 0 else one["mint_b"]
         anchor = one["mint_b"] if side == 0 else one["mint_a"]
@@ -248,54 +391,46 @@ def observe_price(pools, number, event, time_us, mints, every_us, prices, found)
 
 
 @njit(cache=True, nogil=True)
-def run_swaps(  # type: ignore[no-untyped-def]
-    pools,
-    best,
-    begin,
-    end,
-    row,
-    pool,
-    price,
-    price_width,
-    liquidity,
-    reserve_a,
-    reserve_b,
-    tick,
-    fee,
-    time_us,
-    mints,
-    every_us,
-    prices,
-    priced,
-    hits,
-    states,
-    touched,
-    again,
-    native,
-    pool_start,
-    pool_of,
-    triangle_start,
-    triangle_of,
-    triangle_edges,
-    three,
-):  # pragma: no cover - compiled
-    """Events ``begin`` to ``end``: update the pool, screen. Stops early when ``hits`` is full.
+def _behind(pool, slot, tx_index, ix_index):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    if slot != pool["slot"]:
+        return slot < pool["slot"]
+    if tx_index != pool["tx_index"]:
+        return tx_index < pool["tx_index"]
+    return ix_index < pool["ix_index"]
 
-    ``row`` orders the events; ``price`` has three words a row, the other amounts two; a zero price, liquidity and
-    reserve leave the pool's own. ``touched[event]`` is set where a pool was warm before its event. ``again``: the
-    first event is the one that the last call stopped at; its price has been taken.
-    ``native`` is the mint that each chain's fees are paid in, -1 where it is not known.
+
+@njit(cache=True, nogil=True)
+def run_swaps(  # type: ignore[no-untyped-def]
+    view: View, out: Found, swaps: Columns, begin, end, every_us, prices, priced, touched, again
+):  # pragma: no cover - compiled
+    """Events ``begin`` to ``end``: update the pool, price, screen. Stops early when there is no room for more hits.
+
+    A late swap of a pool that has gone on changes nothing. ``touched[event]`` is set where a pool was warm before its
+    event. ``again``: the first event is the one that the last call stopped at; its price has been taken.
     Gives (events done, hits found, prices recorded).
     """
     found = 0
+    # Taken out of their tuples once: in the loop that would count references at every event.
+    pools, rate, best, back, tree, tree_base = view.pools, view.rate, view.best, view.back, view.tree, view.tree_base
+    pool_start, pool_count, pool_of = view.pool_start, view.pool_count, view.pool_of
+    part_start, part_count, part_of, tree_room = view.part_start, view.part_count, view.part_of, view.tree_room
+    way_start, way_count, ways = view.way_start, view.way_count, view.ways
+    quad_start, quad_count, quads = view.quad_start, view.quad_count, view.quads
+    row, late, pool, price, price_width = swaps.row, swaps.late, swaps.pool, swaps.price, swaps.price_width
+    liquidity, reserve_a, reserve_b = swaps.liquidity, swaps.reserve_a, swaps.reserve_b
+    tick, fee, time_us, slot = swaps.tick, swaps.fee, swaps.time_us, swaps.slot
+    tx_index, ix_index, mints = swaps.tx_index, swaps.ix_index, out.mints
     for event in range(begin, end):
         r = row[event]
         number = pool[r]
         if number < 0:
             continue
         one = pools[number]
-        words = one["price"]
+        if late[event] and _behind(one, slot[r], tx_index[r], ix_index[r]):
+            continue
+        one["slot"], one["tx_index"], one["ix_index"] = slot[r], tx_index[r], ix_index[r]
         if price_width[r] > 0:
+            words = one["price"]
             words[0], words[1], words[2] = price[r, 0], price[r, 1], price[r, 2]
             depth = one["liquidity"]
             depth[0], depth[1] = liquidity[r, 0], liquidity[r, 1]
@@ -306,91 +441,38 @@ def run_swaps(  # type: ignore[no-untyped-def]
             b[0], b[1] = reserve_b[r, 0], reserve_b[r, 1]
         if fee[r] != 0:
             one["fee_pips"] = fee[r]
-        set_rates(one)
-        pair = one["pair"]
-        refresh_best(pools, best, pair, pool_start, pool_of)
+        pair, old_along, old_against = one["pair"], rate[number, 0], rate[number, 1]
+        along, against = _rates(one)
+        rate[number, 0], rate[number, 1] = along, against
+        _settle(
+            pair, along, against, old_along, old_against, rate, best, pool_start, pool_count, pool_of,
+            tree, tree_base, tree_room, part_start, part_count, part_of,
+        )  # fmt: skip
         if not again or event > begin:
-            priced = observe_price(pools, number, event, time_us[r], mints, every_us, prices, priced)
+            priced = observe_price(pools, number, along, against, event, time_us[r], mints, every_us, prices, priced)
         touched[event] = one["warm"]
         one["warm"] = False
-        before = found
-        found = screen_pool(
-            pools,
-            best,
-            number,
-            event,
-            hits,
-            states,
-            found,
-            mints,
-            native,
-            pool_start,
-            pool_of,
-            triangle_start,
-            triangle_of,
-            triangle_edges,
-            three,
-        )
-        if found > len(hits):
-            one["warm"] = touched[event] or one["warm"]
-            return event, before, priced
+        if _may_pay(
+            pair, along, against, best, back, way_start, way_count, ways,
+            quad_start, quad_count, quads, tree, tree_base,
+        ):  # fmt: skip
+            before = found
+            found = screen_pool(view, out, found, number, event)
+            if found > len(out.hits):
+                one["warm"] = touched[event] or one["warm"]
+                return event, before, priced
     return end, found, priced
 
 
 @njit(cache=True, nogil=True)
-def run_update(  # type: ignore[no-untyped-def]
-    pools,
-    best,
-    number,
-    event,
-    time_us,
-    mints,
-    every_us,
-    prices,
-    priced,
-    hits,
-    states,
-    again,
-    native,
-    pool_start,
-    pool_of,
-    triangle_start,
-    triangle_of,
-    triangle_edges,
-    three,
-):  # pragma: no cover - compiled
+def run_update(view: View, out: Found, number, event, time_us, every_us, prices, priced, again):  # type: ignore[no-untyped-def]  # pragma: no cover
     """A pool changed other than by a swap: derive, price (unless ``again``), screen.
 
     Gives (hits found, prices recorded).
     """
-    one = pools[number]
-    set_rates(one)
-    refresh_best(pools, best, one["pair"], pool_start, pool_of)
+    rerate(view, number)
     if not again:
-        priced = observe_price(pools, number, event, time_us, mints, every_us, prices, priced)
-    one["warm"] = False
-    found = screen_pool(
-        pools,
-        best,
-        number,
-        event,
-        hits,
-        states,
-        0,
-        mints,
-        native,
-        pool_start,
-        pool_of,
-        triangle_start,
-        triangle_of,
-        triangle_edges,
-        three,
-    )
-    return found, priced
-
-
-@njit(cache=True, nogil=True)
-def rerate(pools, best, number, pool_start, pool_of):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Derive a pool's rates again after it was denied or allowed."""
-    set_rates(pools[number])
-    refresh_best(pools, best, pools[number]["pair"], pool_start, pool_of)
+        along, against = view.rate[number, 0], view.rate[number, 1]
+        priced = observe_price(view.pools, number, along, against, event, time_us, out.mints, every_us, prices, priced)
+    view.pools[number]["warm"] = False
+    return screen_pool(view, out, 0, number, event), priced

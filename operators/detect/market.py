@@ -18,7 +18,6 @@ from operators.detect.book import (
     KIND_NOT_TRADED,
     POOL_DTYPE,
     Book,
-    CycleIndex,
     PoolInfo,
 )
 from operators.detect.control import Policy
@@ -61,19 +60,16 @@ class Market:
         self._clear()
 
     def _clear(self) -> None:
-        self.book = Book()
+        hubs = [key for key, token in self._tokens.items() if token.role != "token"]
+        self.book = Book(self._settings.max_hops, hubs)
         self.mints: NDArray[np.void] = np.zeros(0, kernel.MINT_DTYPE)
         self._native: NDArray[np.int32] = np.full(max(_NATIVE) + 1, -1, np.int32)
-        self._best = np.zeros(0)
-        self._index: CycleIndex = self.book.flat()
         self._hits = np.zeros(256, kernel.HIT_DTYPE)
-        self._states = np.zeros((256, 3), POOL_DTYPE)
+        self._states = np.zeros((256, kernel.MAX_LEGS), POOL_DTYPE)
         self._prices = np.zeros(0, kernel.PRICE_DTYPE)
         self._priced = 0
-        for key, token in self._tokens.items():
-            number = self.book.mint(*key)
-            if token.role != "token":
-                self.book.hubs.add(number)
+        for key in self._tokens:
+            self.book.mint(*key)
         self._grow_mints()
 
     def _grow_mints(self) -> None:
@@ -99,16 +95,6 @@ class Market:
         token = self._tokens.get(self.book.mints[mint])
         return _LEVELS[token.role] if token else _LEVELS["token"]
 
-    def _refresh_index(self) -> None:
-        if not self.book.changed:
-            return
-        self.book.changed = False
-        self._grow_mints()
-        self._index = self.book.flat()
-        best = np.full(2 * len(self.book.pairs), -np.inf)
-        best[: len(self._best)] = self._best
-        self._best = best
-
     # -- events ---------------------------------------------------------------------------------------------
 
     def __contains__(self, key: tuple[int, bytes]) -> bool:
@@ -129,7 +115,7 @@ class Market:
         return self._add(one["chain"], one["pool"], one["venue"], kind, *mints)
 
     def _add(self, chain: int, key: bytes, venue: int, kind: int, mint_a: bytes, mint_b: bytes) -> int:
-        number = self.book.add(chain, key, venue, kind, mint_a, mint_b, self._settings.max_hops >= 3)
+        number = self.book.add(chain, key, venue, kind, mint_a, mint_b)
         self.book.pools[number]["denied"] = self._policy.denies(chain, key, mint_a, mint_b)
         return number
 
@@ -151,14 +137,13 @@ class Market:
         if number < 0:
             events.reject(events.updates, row, "unknown_pool", "its first update must name mints", self._policy.context)
             return self._hits[:0], self._states[:0]
-        self._refresh_index()
         events.update_pool[event] = number
+        self._grow_mints()
         again = False
         while True:
             found, self._priced = kernel.run_update(
-                self.book.pools, self._best, number, event, one["timestamp_us"], self.mints,
-                self._settings.price_every_ms * 1000, self._room(events), self._priced, self._hits, self._states,
-                again, self._native, *self._arrays(),
+                self.book.view(), self._found(), number, event, one["timestamp_us"],
+                self._settings.price_every_ms * 1000, self._room(events), self._priced, again,
             )  # fmt: skip
             if found <= len(self._hits):
                 return self._hits[:found], self._states[:found]
@@ -210,32 +195,26 @@ class Market:
 
         ``again``: ``begin`` is where the last call stopped.
         """
-        self._refresh_index()
+        self._grow_mints()
         touched = np.zeros(end, np.bool_)
-        amounts = events.amounts
+        columns, view = events.swap_columns, self.book.view()
         while True:
             done, found, self._priced = kernel.run_swaps(
-                self.book.pools, self._best, begin, end, events.row, events.pool, events.price, events.price_width,
-                amounts["liquidity"], amounts["reserve_a"], amounts["reserve_b"], events.tick, events.fee,
-                events.time_us, self.mints, self._settings.price_every_ms * 1000, self._room(events), self._priced,
-                self._hits, self._states, touched, again, self._native, *self._arrays(),
+                view, self._found(), columns, begin, end, self._settings.price_every_ms * 1000, self._room(events),
+                self._priced, touched, again,
             )  # fmt: skip
             if done > begin:
                 return done, self._hits[:found].copy(), self._states[:found].copy(), touched
             self._double()
             again = True
 
-    def _arrays(self) -> tuple[Any, ...]:
-        index = self._index
-        return (
-            index.pool_start, index.pool_of, index.triangle_start, index.triangle_of, index.triangle_edges,
-            self._settings.max_hops >= 3,
-        )  # fmt: skip
+    def _found(self) -> kernel.Found:
+        return kernel.Found(self._hits, self._states, self.mints, self._native)
 
     def _double(self) -> None:
         """More cycles pay at one event than there is room for."""
         self._hits = np.zeros(2 * len(self._hits), kernel.HIT_DTYPE)
-        self._states = np.zeros((2 * len(self._states), 3), POOL_DTYPE)
+        self._states = np.zeros((2 * len(self._states), kernel.MAX_LEGS), POOL_DTYPE)
 
     def _room(self, events: Events) -> NDArray[np.void]:
         """Space for two prices an event."""
@@ -275,7 +254,7 @@ class Market:
 
     def apply_denials(self) -> None:
         """The deny lists changed: mark the pools anew."""
-        self._refresh_index()
+        view = self.book.view()
         for number in range(self.book.count):
             pool, (chain, key) = (
                 self.book.pools[number],
@@ -283,7 +262,7 @@ class Market:
             )
             mints = [self.book.mints[int(pool[side])][1] for side in ("mint_a", "mint_b")]
             pool["denied"] = self._policy.denies(chain, key, *mints)
-            kernel.rerate(self.book.pools, self._best, number, self._index.pool_start, self._index.pool_of)
+            kernel.rerate(view, number)
 
     # -- state -----------------------------------------------------------------------------------------------
 
@@ -312,10 +291,11 @@ class Market:
         ):
             info.symbols, info.decimals = (symbol_a, symbol_b), (decimals_a, decimals_b)
             info.ticks = None if ticks is None else TickMap((t, _signed(n), _signed(g)) for t, n, g in ticks)
-        self._refresh_index()
+        self._grow_mints()
         self.mints = np.frombuffer(bytearray(saved.mints), kernel.MINT_DTYPE)
-        for pair in range(len(book.pairs)):
-            kernel.refresh_best(book.pools, self._best, pair, self._index.pool_start, self._index.pool_of)
+        view = book.view()
+        for number in range(book.count):
+            kernel.rerate(view, number)
 
 
 #: What a chain's fees are paid in.

@@ -88,7 +88,7 @@ class DetectSettings(Settings):
     """
 
     registry: str
-    max_hops: int = Field(3, ge=2, le=3)
+    max_hops: int = Field(3, ge=2, le=4)
     min_profit_usd: float = Field(0.05, ge=0, allow_inf_nan=False)
     lateness_ms: int = Field(0, ge=0, le=600_000)
     cost_lamports: int = Field(0, ge=0)

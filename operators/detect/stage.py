@@ -21,7 +21,7 @@ from operators.stage import Ack, Command, Output, Settings, Stage, StageContext,
 
 SWAP = codec("mevflow.v1.Swap").located
 UPDATE = codec("mevflow.v1.PoolUpdate").located
-SNAPSHOT_VERSION = 2
+SNAPSHOT_VERSION = 3
 
 
 class DetectState(msgspec.Struct):

@@ -101,7 +101,7 @@ class Pool:
 
 @dataclass
 class BruteForce:
-    """The market, and what pays in it. ``hubs`` are (chain, mint): three legs must touch one."""
+    """The market, and what pays in it. ``hubs`` are (chain, mint): which cycles of three and four legs there are."""
 
     hubs: set[tuple[int, bytes]]
     max_hops: int = 3
@@ -151,7 +151,7 @@ class BruteForce:
             pool.known = -887_272, 887_272
 
     def cycles(self, key: tuple[int, bytes]) -> Iterator[Cycle]:
-        """Every directed cycle of two and three pools through one pool, each once, starting with that pool."""
+        """Every directed cycle of two to ``max_hops`` pools through one pool, each once, starting with that pool."""
         chain, first = key
         others = [name for of, name in self.pools if of == chain and name != first]
         for a_to_b in (True, False):
@@ -172,9 +172,15 @@ class BruteForce:
             seen.append(here)
             legs.append((name, mints[0] == here))
             here = self.pools[chain, name].ends(legs[-1][1])[1]
-        if here != start or (len(names) > 2 and not any((chain, mint) in self.hubs for mint in seen)):
+        if here != start or not self._allowed([(chain, mint) in self.hubs for mint in seen]):
             return None
         return tuple(legs)
+
+    def _allowed(self, hubs: list[bool]) -> bool:
+        """Three legs touch a hub; four have hubs at two opposite corners. ``hubs``: which corners are hubs."""
+        if len(hubs) == 4:
+            return (hubs[0] and hubs[2]) or (hubs[1] and hubs[3])
+        return len(hubs) == 2 or any(hubs)
 
     def gap(self, chain: int, cycle: Cycle) -> bool:
         """Whether the first unit gains."""

@@ -1,9 +1,11 @@
-"""Random markets: the same opportunities as brute force, over two and three legs and every kind of pool."""
+"""Random markets: the same opportunities as brute force, over two to four legs and every kind of pool."""
 
 from __future__ import annotations
 
 from collections import Counter
+from unittest.mock import patch
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +18,7 @@ DUST = 16
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 1 << 32), hops=st.sampled_from((2, 3)))
+@given(seed=st.integers(0, 1 << 32), hops=st.sampled_from((2, 3, 4)))
 def test_what_is_found_is_what_brute_force_finds(seed: int, hops: int) -> None:
     batches = RandomMarket(seed).batches()
     tables = run(make(max_hops=hops), items(batches))
@@ -24,9 +26,19 @@ def test_what_is_found_is_what_brute_force_finds(seed: int, hops: int) -> None:
     compare(batches, tables, max_hops=hops, units=DUST)
 
 
-def test_many_pools_and_events() -> None:
+@pytest.mark.parametrize("hot", [0, 8], ids=lambda hot: f"trees-above-{hot}-ways")
+def test_many_pools_and_events(hot: int) -> None:
     seen = Counter[str]()
-    for seed in range(4):
-        batches = RandomMarket(seed, pools=9, events=150).batches()
-        seen += compare(batches, run(make(), items(batches)), every=7, units=DUST)
+    with patch("operators.detect.book.HOT", hot):
+        for seed in range(2):
+            batches = RandomMarket(seed, pools=9, events=150).batches()
+            seen += compare(batches, run(make(), items(batches)), every=7, units=DUST)
     assert seen["open"] > 300, "these markets have many gaps"
+
+
+def test_four_legs_of_many_pools() -> None:
+    seen = Counter[str]()
+    for seed in range(2):
+        batches = RandomMarket(seed, pools=12, events=60).batches()
+        seen += compare(batches, run(make(max_hops=4), items(batches)), every=50, max_hops=4, units=DUST)
+    assert seen["open"] > 100, "these markets have many gaps"
