@@ -175,7 +175,8 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
         with self._meter.busy(self._node):
             for item in values:
                 self._between = self._between or bool(item.nudge)
-                if self._mail and self._between and self._consumed is not None:
+                # A watermark comes once by every wire: the place is known when all of them have brought it.
+                if self._mail and self._between and item.watermark is None and self._consumed is not None:
                     self._mail.drain(self._stage, self._consumed.position())
                 if item.batch is not None:
                     self._between = False
