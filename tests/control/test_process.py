@@ -1,0 +1,128 @@
+"""The service as a process, real shards, and a broker of its own: what a kill and a restart leave."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from control.client import Control, ControlError, delivery, outcome
+from flows import broker
+from flows.runtime import control_service
+from flows.runtime.deploy import environment
+from flows.topics import create
+from operators.errors import UnreachableError
+from tests.control.conftest import CONTROL_TOPICS
+from tests.flows.steering import conftest as steering
+from tests.plugins.kafka import free_port
+
+plugin, make_shard = steering.plugin, steering.make_shard
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Start services as processes; each gives (process, address)."""
+    running = []
+
+    def start(file, bootstrap, number=0):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", "control", "serve", "--port", "0", "--json", "--file", str(file)],
+            stdout=subprocess.PIPE,
+            stderr=(tmp_path / f"service-{number}.log").open("ab"),
+            env={**environment(), "MEVFLOW_VAR": str(tmp_path / "var"), "MEVFLOW_KAFKA__BOOTSTRAP": bootstrap},
+        )
+        running.append(process)
+        line = process.stdout.readline()
+        assert line, (tmp_path / f"service-{number}.log").read_text()
+        return process, json.loads(line)["grpc"]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def test_a_real_shard_is_steered_and_a_killed_service_forgets_nothing(make_shard, serve, kafka_broker):
+    shard = make_shard()
+    shard.start()
+    shard.wait_rows()
+    process, address = serve(shard.file, kafka_broker)
+    name = shard.topology
+    with Control(address) as control:
+        reply = control.apply(name, "scaled", {"gain": 3}, how=delivery(idempotency_key="one", reason="test"))
+        assert (outcome(reply), reply.applied, reply.answers[0].stage) == ("CONVERGED", 1, "scaled")
+        assert (reply.answers[0].topic, reply.answers[0].run_id) == ("numbers", shard.run_id)
+        refused = control.apply(name, "scaled", {"gain": 101}, how=delivery(rollback=True))
+        assert (outcome(refused), refused.answers[0].reason) == ("ROLLED_BACK", "out_of_bounds")
+        assert outcome(control.kill(name, reason="drill")) == "CONVERGED"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with pytest.raises(UnreachableError), Control(address) as control:
+        control.status()
+    process, address = serve(shard.file, kafka_broker, 1)
+    with Control(address) as control:
+        status = control.status(name)
+        assert list(status.killed) == [f"{name}/"]
+        assert {(c.kind, outcome(c), c.applied) for c in status.commands if c.topology == name} == {
+            ("policy", "CONVERGED", 1),
+            ("kill", "CONVERGED", 1),
+        }
+        again = control.apply(name, "scaled", {"gain": 3}, how=delivery(idempotency_key="one", reason="test"))
+        assert (again.replayed, again.command_id) == (True, reply.command_id)
+        assert [c.payload for c in control.history(name, kind="policy").commands] == [
+            b'{"gain": 3}',
+            b'{"gain": 101}',
+            b'{"gain": 3}',
+        ]
+        assert outcome(control.release(name, reason="over")) == "CONVERGED"
+        back = control.rollback(name, "scaled")
+        assert (outcome(back), back.payload) == ("CONVERGED", b'{"gain": 3}')
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+
+
+def test_a_broker_restart_in_the_middle_loses_and_doubles_no_answer(make_shard, serve, tmp_path):
+    var, bootstrap, controller = tmp_path / "kafka", f"127.0.0.1:{free_port()}", free_port()
+    broker.start(var, bootstrap, controller, heap_mb=256)
+    try:
+        create(bootstrap, CONTROL_TOPICS)
+        shard = make_shard(bootstrap=bootstrap).start()
+        _, address = serve(shard.file, bootstrap)
+        name = shard.topology
+        with Control(address) as control:
+            before = control.apply(name, "scaled", {"gain": 2})
+            assert outcome(before) == "CONVERGED"
+            broker.stop(var)
+            with pytest.raises(ControlError) as refused:
+                control.apply(name, "scaled", {"gain": 4}, how=delivery(wait_s=1.0))
+            assert refused.value.reason == "BROKER_UNAVAILABLE"
+            assert list(control.status(name).killed) == []  # reads go on
+            broker.start(var, bootstrap, controller, heap_mb=256)
+            deadline = time.monotonic() + 60
+            while True:
+                after = control.apply(name, "scaled", {"gain": 5}, how=delivery(wait_s=5.0))
+                if outcome(after) == "CONVERGED":
+                    break
+                assert time.monotonic() < deadline, after
+            assert after.version > before.version
+            status = control.status(name)
+            assert [outcome(c) for c in status.commands] == ["CONVERGED"]
+            (ack,) = shard.acks(after, count=1, still_s=0.5)  # once
+            assert ack.run_id == shard.run_id
+        shard.wait_rows()
+        assert shard.gain() == 5
+    finally:
+        broker.stop(var)
+
+
+def test_start_and_stop_in_the_background(tmp_path, kafka_broker, monkeypatch, settings):
+    monkeypatch.setenv("MEVFLOW_KAFKA__BOOTSTRAP", kafka_broker)
+    monkeypatch.setenv("MEVFLOW_CONTROL__PORT", str(free_port()))
+    found = control_service.start(tmp_path, settings.file)
+    with Control(found["grpc"]) as control:
+        assert control.status().service_id == found["service_id"]
+    assert control_service.start(tmp_path, settings.file)["pid"] == found["pid"]
+    assert control_service.stop(tmp_path)
+    assert not control_service.stop(tmp_path)
