@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from flows.steering.protocol import command_key
@@ -122,8 +122,11 @@ class Entry:
 
     def tally(self) -> Tally:
         """Count who has it, who refused and who is silent."""
+        return self._count(self._rows())
+
+    def _count(self, rows: Iterable[tuple[Place, ControlAck | None]]) -> Tally:
         applied = rejected = missing = 0
-        for _, ack in self._rows():
+        for _, ack in rows:
             if ack is None:
                 missing += 1
             elif ack.status in _HAS_IT:
@@ -132,11 +135,11 @@ class Entry:
                 rejected += 1
         return Tally(applied, rejected, missing)
 
-    def outcome(self) -> CommandReply.Outcome:
-        """What it has come to by now."""
+    def outcome(self, tally: Tally | None = None) -> CommandReply.Outcome:
+        """What it has come to by now. ``tally`` is the present one, if it is known."""
         if self.rolled_back_by is not None and self.rolled_back_by.outcome() == CommandReply.CONVERGED:
             return CommandReply.ROLLED_BACK
-        tally = self.tally()
+        tally = tally or self.tally()
         if tally.answered and not tally.rejected:
             return CommandReply.PENDING if self.won is None else CommandReply.CONVERGED
         if not tally.answered and self.open:
@@ -147,15 +150,16 @@ class Entry:
 
     def reply(self, *, payload: bool = True) -> CommandReply:
         """For the caller."""
-        command, tally = self.command, self.tally()
+        command, rows = self.command, list(self._rows())
+        tally = self._count(rows)
         return CommandReply(
             command_id=command.command_id,
             topology=command.topology,
             target=command.target,
             kind=command.kind,
             version=command.version,
-            outcome=self.outcome(),
-            answers=[self._shown(place, ack) for place, ack in self._rows()],
+            outcome=self.outcome(tally),
+            answers=[self._shown(place, ack) for place, ack in rows],
             expected=tally.expected,
             applied=tally.applied,
             rejected=tally.rejected,
