@@ -1,50 +1,86 @@
-"""What an operator may change while the detector runs: the profit asked for, and what is left out."""
+"""What an operator may change while the detector runs: which cycles, the profit asked for, what they cost, what is out.
+
+The payload of a ``policy`` command is JSON and holds the full state: what it leaves out is as the topology file and the
+registry say. A refused command changes nothing; the reasons are ``malformed`` (no such field, a wrong type),
+``out_of_bounds``, ``bad_address`` and ``version_taken``.
+"""
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Iterable
+from typing import Annotated
 
-from operators.detect.settings import DetectSettings, Registry, address
+import msgspec
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from operators.detect.costs import CostModel
+from operators.detect.settings import CHAINS, DetectSettings, Registry, address
 from operators.errors import StateError
 from operators.stage import Ack, Command, StageContext
 
 _TARGETS = ("", "arbitrage.detect", "detect")
-_MAX_LISTED = 100_000
+_MAX_LISTED, _MAX_HUBS = 100_000, 64
+_BOUNDS = frozenset(
+    (
+        *("greater_than", "greater_than_equal", "less_than", "less_than_equal"),
+        *("finite_number", "too_long", "too_short"),
+    )
+)
 
 
-class _Spec(msgspec.Struct, forbid_unknown_fields=True):
-    """The payload of a ``policy`` command: the full state."""
+def _address(text: str) -> str:
+    try:
+        address(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is neither base58 nor 0x-hex") from error
+    return text
 
-    min_profit_usd: float
-    deny_pools: list[str] = []
-    deny_mints: list[str] = []
+
+_Addresses = Annotated[list[Annotated[str, AfterValidator(_address)]], Field(max_length=_MAX_LISTED)]
+
+
+class PolicyPayload(BaseModel):
+    """Payload of ``policy``; addresses are base58 (Solana) or 0x-hex (Ethereum)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    min_profit_usd: float = Field(ge=0.0, le=1e9, allow_inf_nan=False, description="asked of the gross profit")
+    max_hops: int | None = Field(None, ge=2, le=4, description="longest cycle; absent: the topology file's")
+    hubs: _Addresses | None = Field(
+        None, max_length=_MAX_HUBS, description="mints that cycles of three and four legs go through; absent: registry"
+    )
+    deny_pools: _Addresses = Field([], description="pools that are left out")
+    deny_mints: _Addresses = Field([], description="mints all of whose pools are left out")
+    costs: CostModel | None = Field(None, description="what an attempt costs; absent: the topology file's")
 
 
 class _State(msgspec.Struct):
     version: int
-    spec: _Spec
+    payload: bytes
 
 
 class Policy:
     """The present policy; ``version`` 0 is the topology file's own."""
 
-    def __init__(self, spec: _Spec, context: StageContext) -> None:
-        self.context = context
-        self._adopt(0, spec)
+    def __init__(self, settings: DetectSettings, registry: Registry, context: StageContext) -> None:
+        self.context, self._settings = context, settings
+        self._hubs = [token.key for token in registry.tokens if token.role != "token"]
+        own = PolicyPayload(
+            min_profit_usd=settings.min_profit_usd,
+            deny_pools=list(registry.deny_pools),
+            deny_mints=list(registry.deny_mints),
+        )
+        self._adopt(0, own)
 
-    @classmethod
-    def of(cls, settings: DetectSettings, registry: Registry, context: StageContext) -> Policy:
-        """What the settings and the registry say."""
-        spec = _Spec(settings.min_profit_usd, list(registry.deny_pools), list(registry.deny_mints))
-        return cls(spec, context)
-
-    def _adopt(self, version: int, spec: _Spec) -> None:
+    def _adopt(self, version: int, spec: PolicyPayload) -> None:
         self.version, self.spec = version, spec
         self.min_profit_usd = spec.min_profit_usd
+        self.max_hops = spec.max_hops or self._settings.max_hops
+        self.costs = spec.costs or self._settings.costs
+        self.hubs = self._hubs if spec.hubs is None else [_on_chain(text) for text in spec.hubs]
         self._pools = {address(text) for text in spec.deny_pools}
         self._mints = {address(text) for text in spec.deny_mints}
 
-    def denies(self, chain: int, pool: bytes, *mints: bytes) -> bool:
+    def denies(self, chain: int, pool: bytes, mints: Iterable[bytes]) -> bool:
         """Whether a pool is left out, by itself or for one of its mints."""
         return pool in self._pools or any(mint in self._mints for mint in mints)
 
@@ -53,35 +89,42 @@ class Policy:
         if command.kind != "policy" or command.target not in (*_TARGETS, self.context.node):
             return None
         if command.version < self.version:
-            return Ack("STALE", "OLD_VERSION", f"version {self.version} is in force")
+            return Ack("STALE", "version", f"version {self.version} is in force")
         try:
-            spec = msgspec.json.decode(command.payload, type=_Spec)
-        except msgspec.DecodeError as error:
-            return Ack("REJECTED", "BAD_PAYLOAD", str(error))
+            spec = PolicyPayload.model_validate_json(command.payload)
+        except ValidationError as error:
+            return Ack("REJECTED", *_why(error))
         if command.version == self.version:
             same = spec == self.spec
-            return Ack("DUPLICATE") if same else Ack("REJECTED", "VERSION_TAKEN", "another policy has this version")
-        if not 0 <= spec.min_profit_usd <= 1e9:
-            return Ack("REJECTED", "OUT_OF_BOUNDS", "min_profit_usd is between 0 and 1e9")
-        if len(spec.deny_pools) + len(spec.deny_mints) > _MAX_LISTED:
-            return Ack("REJECTED", "OUT_OF_BOUNDS", f"at most {_MAX_LISTED:,} addresses are listed")
-        try:
-            for text in (*spec.deny_pools, *spec.deny_mints):
-                address(text)
-        except ValueError as error:
-            return Ack("REJECTED", "BAD_ADDRESS", str(error))
+            return Ack("DUPLICATE") if same else Ack("REJECTED", "version_taken", "another policy has this version")
         self._adopt(command.version, spec)
         return Ack("APPLIED")
 
     def snapshot(self) -> bytes:
         """Version and spec."""
-        return msgspec.msgpack.encode(_State(self.version, self.spec))
+        return msgspec.msgpack.encode(_State(self.version, self.spec.model_dump_json(exclude_none=True).encode()))
 
     def restore(self, state: bytes) -> None:
         """A policy that a command set stays in force; the file's own follows the file."""
         try:
             saved = msgspec.msgpack.decode(state, type=_State)
-        except msgspec.DecodeError as error:
+            spec = PolicyPayload.model_validate_json(saved.payload)
+        except (msgspec.DecodeError, ValidationError) as error:
             raise StateError("the detector's policy cannot be read", hint="deploy with --fresh") from error
         if saved.version > 0:
-            self._adopt(saved.version, saved.spec)
+            self._adopt(saved.version, spec)
+
+
+def _on_chain(text: str) -> tuple[int, bytes]:
+    """Chain and address: hex is Ethereum's, base58 Solana's."""
+    return CHAINS["ethereum" if text.startswith("0x") else "solana"], address(text)
+
+
+def _why(error: ValidationError) -> tuple[str, str]:
+    """Reason and detail of a payload that is none."""
+    faults = error.errors()
+    detail = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'payload'}: {fault['msg']}" for fault in faults[:8])
+    kinds = {fault["type"] for fault in faults}
+    if kinds <= _BOUNDS:
+        return "out_of_bounds", detail
+    return ("bad_address" if kinds == {"value_error"} else "malformed"), detail

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from operators.amm.concentrated import ConcentratedState
-from operators.detect.book import KIND_CONCENTRATED_X64, KIND_CONSTANT_PRODUCT, Book
+from operators.detect.book import KIND_CONCENTRATED_X64, KIND_CONSTANT_PRODUCT, POOL_DTYPE, Book
 from operators.detect.sizing import ConcentratedLeg, Leg, ReservesLeg, known_stretch
 
 #: A directed cycle: (pool, goes from token A to token B) a leg, in canonical rotation.
@@ -69,27 +71,54 @@ class Rotations:
         return tuple(legs[leg] for leg in turn), turn
 
 
+class _State(NamedTuple):
+    """A row of POOL_DTYPE, field by field."""
+
+    chain: int
+    venue: int
+    kind: int
+    flipped: bool
+    pair: int
+    mint_a: int
+    mint_b: int
+    fee_pips: int
+    tick_spacing: int
+    tick: int
+    denied: bool
+    price: bytes
+    liquidity: bytes
+    reserve_a: bytes
+    reserve_b: bytes
+    known_lower: int
+    known_upper: int
+    warm: bool
+    slot: int
+    tx_index: int
+    ix_index: int
+
+
+_CODES = {"i1": "b", "b1": "?", "i4": "i", "u4": "I", "u8": "Q"}
+
+
+def _layout(dtype: np.dtype[np.void]) -> struct.Struct:
+    """How a pool's row is unpacked: numbers as they are, amounts of several words as bytes."""
+    assert dtype.fields is not None
+    text, end = "<", 0
+    for kind, offset, *_ in sorted(dtype.fields.values(), key=lambda field: field[1]):
+        text += f"{offset - end}x" + (f"{kind.itemsize}s" if kind.subdtype else _CODES[kind.str[1:]])
+        end = offset + kind.itemsize
+    return struct.Struct(text + f"{dtype.itemsize - end}x")
+
+
+_ROW = _layout(POOL_DTYPE)
+assert POOL_DTYPE.names == _State._fields
+
+
 class States:
-    """The legs' states at the moment of each hit, as Python integers; columns are read once a stretch."""
+    """The legs' states at the moment of each hit, read from the kernel's ``(hits, MAX_LEGS)`` rows when asked for."""
 
     def __init__(self, book: Book, states: NDArray[np.void]) -> None:
-        self._book = book
-        for name in ("kind", "venue", "fee_pips", "tick", "tick_spacing", "known_lower", "known_upper"):
-            setattr(self, f"_{name}", states[name].tolist())
-        for name in ("price", "liquidity", "reserve_a", "reserve_b"):
-            setattr(self, f"_{name}", states[name].tolist())
-
-    _kind: list[list[int]]
-    _venue: list[list[int]]
-    _fee_pips: list[list[int]]
-    _tick: list[list[int]]
-    _tick_spacing: list[list[int]]
-    _known_lower: list[list[int]]
-    _known_upper: list[list[int]]
-    _price: list[list[list[int]]]
-    _liquidity: list[list[list[int]]]
-    _reserve_a: list[list[list[int]]]
-    _reserve_b: list[list[list[int]]]
+        self._book, self._raw, self._legs = book, states.tobytes(), states.shape[1]
 
     def legs(self, found: Found) -> list[Leg]:
         """The legs as the exact venues quote them."""
@@ -99,15 +128,11 @@ class States:
         ]
 
     def _leg(self, hit: int, leg: int, number: int, a_to_b: bool) -> Leg:
-        fee_pips = self._fee_pips[hit][leg]
-        kind = self._kind[hit][leg]
-        venue = self._venue[hit][leg]
-        if kind == KIND_CONSTANT_PRODUCT:
-            reserves = _integer(self._reserve_a[hit][leg]), _integer(self._reserve_b[hit][leg])
-            return ReservesLeg(reserves, fee_pips, a_to_b, venue)
-        tick, spacing = self._tick[hit][leg], self._tick_spacing[hit][leg]
-        low, high = self._known_lower[hit][leg], self._known_upper[hit][leg]
-        near_low, near_high = known_stretch(tick, spacing)
+        now = _State._make(_ROW.unpack_from(self._raw, (hit * self._legs + leg) * _ROW.size))
+        if now.kind == KIND_CONSTANT_PRODUCT:
+            return ReservesLeg((_integer(now.reserve_a), _integer(now.reserve_b)), now.fee_pips, a_to_b, now.venue)
+        low, high = now.known_lower, now.known_upper
+        near_low, near_high = known_stretch(now.tick, now.tick_spacing)
         if low <= near_high and near_low <= high:  # the known range holds the price: both together are known
             low, high = min(low, near_low), max(high, near_high)
         else:
@@ -115,22 +140,19 @@ class States:
         info = self._book.info[number]
         ticks, nets = info.ticks.arrays() if info.ticks is not None else ((), ())
         state = ConcentratedState(
-            sqrt_price=_integer(self._price[hit][leg]),
-            liquidity=_integer(self._liquidity[hit][leg]),
-            tick=tick,
-            fee_pips=fee_pips,
-            tick_spacing=spacing,
+            sqrt_price=_integer(now.price),
+            liquidity=_integer(now.liquidity),
+            tick=now.tick,
+            fee_pips=now.fee_pips,
+            tick_spacing=now.tick_spacing,
             ticks=ticks,
             liquidity_net=nets,
             known_tick_lower=low,
             known_tick_upper=high,
         )
-        return ConcentratedLeg(state, a_to_b, 1 << (64 if kind == KIND_CONCENTRATED_X64 else 96), venue)
+        return ConcentratedLeg(state, a_to_b, 1 << (64 if now.kind == KIND_CONCENTRATED_X64 else 96), now.venue)
 
 
-def _integer(words: list[int]) -> int:
-    """The unsigned integer of little-endian 64-bit words."""
-    value = 0
-    for word in reversed(words):
-        value = value << 64 | word
-    return value
+def _integer(words: bytes) -> int:
+    """The unsigned integer of little-endian words."""
+    return int.from_bytes(words, "little")

@@ -115,8 +115,8 @@ def _rates(pool):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     return log_price + cost, cost - log_price
 
 
-# The next two run at every event. They are given the arrays that they read one by one: a tuple of all costs more to hand
-# over than they have to do.
+# The next two run at every event. They are given the arrays that they read one by one: a tuple of all of them costs
+# more to hand over than they have to do.
 
 
 @njit(cache=True, nogil=True)

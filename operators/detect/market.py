@@ -60,8 +60,7 @@ class Market:
         self._clear()
 
     def _clear(self) -> None:
-        hubs = [key for key, token in self._tokens.items() if token.role != "token"]
-        self.book = Book(self._settings.max_hops, hubs)
+        self.book = Book(self._policy.max_hops, self._policy.hubs)
         self.mints: NDArray[np.void] = np.zeros(0, kernel.MINT_DTYPE)
         self._native: NDArray[np.int32] = np.full(max(_NATIVE) + 1, -1, np.int32)
         self._hits = np.zeros(256, kernel.HIT_DTYPE)
@@ -116,7 +115,7 @@ class Market:
 
     def _add(self, chain: int, key: bytes, venue: int, kind: int, mint_a: bytes, mint_b: bytes) -> int:
         number = self.book.add(chain, key, venue, kind, mint_a, mint_b)
-        self.book.pools[number]["denied"] = self._policy.denies(chain, key, mint_a, mint_b)
+        self.book.pools[number]["denied"] = self._policy.denies(chain, key, (mint_a, mint_b))
         return number
 
     def update(self, events: Events, event: int) -> tuple[Hits, Hits]:
@@ -175,15 +174,11 @@ class Market:
         for name in ("fee_pips", "tick_spacing"):
             if one[name]:
                 pool[name] = one[name]
-        if one["sqrt_price_x64"] or one["sqrt_price_x96"]:
-            _set(pool["price"], one["sqrt_price_x64"] or one["sqrt_price_x96"])
-            _set(pool["liquidity"], one["liquidity"])
-            pool["tick"] = one["tick"]
-        if one["reserve_a"] and one["reserve_b"]:
-            _set(pool["reserve_a"], one["reserve_a"])
-            _set(pool["reserve_b"], one["reserve_b"])
-        if one["kind"] == _REMOVE:
-            pool["liquidity"], pool["reserve_a"], pool["reserve_b"] = 0, 0, 0
+        place = one["slot"], one["tx_index"], one["ix_index"]
+        # News that comes late changes what is known of the ticks, not the state that a later event told of.
+        if place >= tuple(pool[["slot", "tx_index", "ix_index"]].tolist()):
+            pool["slot"], pool["tx_index"], pool["ix_index"] = place
+            _move(pool, one)
         if one["known_range_set"]:
             pool["known_lower"], pool["known_upper"] = one["known_tick_lower"], one["known_tick_upper"]
         elif one["kind"] == _SNAPSHOT:
@@ -252,8 +247,13 @@ class Market:
             info.symbols[0 if int(self.book.pools[pool]["mint_a"]) == mint else 1] or self.book.mints[mint][1].hex()[:8]
         )
 
-    def apply_denials(self) -> None:
-        """The deny lists changed: mark the pools anew."""
+    def apply_policy(self) -> None:
+        """The policy changed: look for its cycles, mark the pools that it leaves out."""
+        policy = self._policy
+        hubs = {self.book.mint(*hub) for hub in policy.hubs}
+        if (policy.max_hops, hubs) != (self.book.max_hops, self.book.hubs):
+            self.book.steer(policy.max_hops, policy.hubs)
+        self._grow_mints()
         view = self.book.view()
         for number in range(self.book.count):
             pool, (chain, key) = (
@@ -261,7 +261,7 @@ class Market:
                 (int(self.book.pools[number]["chain"]), self.book.info[number].key),
             )
             mints = [self.book.mints[int(pool[side])][1] for side in ("mint_a", "mint_b")]
-            pool["denied"] = self._policy.denies(chain, key, *mints)
+            pool["denied"] = self._policy.denies(chain, key, mints)
             kernel.rerate(view, number)
 
     # -- state -----------------------------------------------------------------------------------------------
@@ -342,6 +342,24 @@ def _change(info: PoolInfo, lower: int, upper: int, delta: int, whole: bool) -> 
             raise AmmError(f"tick {tick} would hold {gross}, more than 128 bits")
         ticks[tick] = (net + change, gross)
     info.ticks = TickMap((tick, net, gross) for tick, (net, gross) in ticks.items() if gross)
+
+
+def _move(pool: np.void, one: dict[str, Any]) -> None:
+    """Take the price and the depth that an update states, or what follows of them for a position's liquidity."""
+    if one["sqrt_price_x64"] or one["sqrt_price_x96"]:
+        _set(pool["price"], one["sqrt_price_x64"] or one["sqrt_price_x96"])
+        _set(pool["liquidity"], one["liquidity"])
+        pool["tick"] = one["tick"]
+    elif one["kind"] == _LIQUIDITY and pool["price"].any() and one["tick_lower"] <= pool["tick"] < one["tick_upper"]:
+        active = int.from_bytes(pool["liquidity"].tobytes(), "little") + _signed(one["liquidity_delta"])
+        if not 0 <= active < 1 << 128:
+            raise AmmError(f"the active liquidity would be {active}")
+        _set(pool["liquidity"], active.to_bytes(16, "little"))
+    if one["reserve_a"] and one["reserve_b"]:
+        _set(pool["reserve_a"], one["reserve_a"])
+        _set(pool["reserve_b"], one["reserve_b"])
+    if one["kind"] == _REMOVE:
+        pool["liquidity"], pool["reserve_a"], pool["reserve_b"] = 0, 0, 0
 
 
 def _set(words: NDArray[np.uint64], raw: bytes) -> None:

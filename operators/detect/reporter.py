@@ -22,7 +22,6 @@ from operators.detect.settings import DetectSettings
 from operators.detect.sizing import size
 from operators.ids import canonical, stable_id
 from operators.stage import StageContext
-from proto.mevflow.v1 import market_pb2 as market
 
 LOGIC_VERSION = 1
 _MAX_COST = 1e38
@@ -170,12 +169,18 @@ class Report:
         least = self._of.policy.min_profit_usd
         return least == 0 or (amounts[-1] - amounts[0]) * hit.usd >= least
 
-    def _cost(self, chain: int, hit: Found) -> int:
-        """What an attempt costs in raw units of the cycle's mint; 0 where the native token has no price."""
-        settings = self._of.settings
-        native_raw = settings.cost_lamports if chain == market.CHAIN_SOLANA else settings.cost_wei
+    def _cost(self, chain: int, facts: Facts, hit: Found, gross: int) -> int:
+        """What an attempt costs in raw units of the cycle's mint; 0 where it or the native token has no price."""
+        if not hit.usd or not hit.native_usd:
+            return 0
+        # A tip may be a share of the profit. What cannot be held as a number of lamports or wei is no profit.
+        gross_native = int(min(gross * hit.usd / hit.native_usd, _MAX_COST))
+        try:
+            cost = self._of.policy.costs.cost_native(chain, facts.legs["venue"], gross_native)
+        except KeyError:
+            return 0  # a chain of which no rule is known
         # A start token that is worth next to nothing makes a cost that no amount can hold.
-        return int(min(native_raw * hit.native_usd / hit.usd, _MAX_COST)) if native_raw and hit.usd else 0
+        return int(min(cost.total * hit.native_usd / hit.usd, _MAX_COST))
 
     def _add(
         self,
@@ -195,7 +200,8 @@ class Report:
         flows = facts.no_amounts
         if amounts is not None and hit is not None:
             raw = [u128(amount) for amount in amounts]
-            first, last, cost = amounts[0], amounts[-1], self._cost(chain, hit)
+            first, last = amounts[0], amounts[-1]
+            cost = self._cost(chain, facts, hit, last - first)
             usd, rate = hit.usd, hit.rate
             flows = {"amount_in": raw[:-1], "amount_out": raw[1:]}
         gross = last - first

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from operators.detect.costs import CostModel
 from operators.errors import UsageError
 from operators.stage import Settings
 from proto.mevflow.v1 import market_pb2 as market
@@ -82,7 +83,7 @@ class DetectSettings(Settings):
     """Settings of ``arbitrage.detect``.
 
     ``min_profit_usd`` is asked of the gross profit (pool fees paid) at the best input; a cycle whose start token has
-    no price is reported when ``min_profit_usd`` is 0. ``cost_lamports`` and ``cost_wei`` are what one attempt costs
+    no price is reported when ``min_profit_usd`` is 0. ``costs`` are what one attempt costs
     (base and priority fee, tip; gas), taken off to give the net profit. ``lateness_ms`` holds events back in chain
     time.
     """
@@ -91,6 +92,5 @@ class DetectSettings(Settings):
     max_hops: int = Field(3, ge=2, le=4)
     min_profit_usd: float = Field(0.05, ge=0, allow_inf_nan=False)
     lateness_ms: int = Field(0, ge=0, le=600_000)
-    cost_lamports: int = Field(0, ge=0)
-    cost_wei: int = Field(0, ge=0)
+    costs: CostModel = CostModel()
     price_every_ms: int = Field(1_000, ge=0)

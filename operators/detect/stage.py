@@ -56,7 +56,7 @@ class ArbitrageDetect(Stage):
         super().__init__(settings, context)
         self._registry = load_registry(settings.registry)
         self._merge = ChainMerge({"updates": UPDATE, "swaps": SWAP}, settings.lateness_ms * 1000)
-        self._policy = Policy.of(settings, self._registry, context)
+        self._policy = Policy(settings, self._registry, context)
         self._market = Market(settings, self._registry, self._policy)
         self._reporter = Reporter(settings, context, self._market, self._policy)
 
@@ -107,7 +107,7 @@ class ArbitrageDetect(Stage):
     def on_control(self, command: Command) -> Ack | None:
         ack = self._policy.on_control(command)
         if ack is not None and ack.status == "APPLIED":
-            self._market.apply_denials()
+            self._market.apply_policy()
         return ack
 
     def snapshot(self) -> bytes:

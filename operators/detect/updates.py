@@ -8,7 +8,7 @@ from proto.mevflow.v1 import market_pb2 as market
 
 #: The widest range of ticks that any venue has (Uniswap v3, ``TickMath.sol``).
 MAX_TICK = 887_272
-_MAX_SPACING = 1 << 15
+_MAX_SPACING = (1 << 16) - 1
 _MAX_DECIMALS = 255
 _WIDTHS = {
     "sqrt_price_x64": 16,

@@ -132,7 +132,7 @@ def detect_case() -> Case:
 
     return Case(
         name="arbitrage.detect",
-        make=lambda: feeding.make(cost_lamports=5_000),
+        make=lambda: feeding.make(),
         feed=feed,
         bad_feed=lambda: [*feeding.items([messages(*good[:2], *bad, *good[2:])]), ("updates", END), ("swaps", END)],
         bad_rows=len(bad),

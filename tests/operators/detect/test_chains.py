@@ -19,7 +19,7 @@ def by_chain(table: pa.Table, chain: int) -> list[dict[str, Any]]:
 
 
 def test_both_recorded_days_in_one_stream_give_what_each_gives() -> None:
-    settings = {"cost_lamports": 5_000, "cost_wei": 4 * 10**15}
+    settings = {"costs": {"ethereum": {"base_fee_wei": 15 * 10**9}}}
     solana, ethereum = items(open_recorded(*WHIRLPOOL_DAY)), items(open_recorded(*UNISWAP_DAY))
     # Batches of the two in turns; nothing is released before all is there.
     longer, shorter = sorted((solana, ethereum), key=len, reverse=True)

@@ -12,6 +12,7 @@ from operators.errors import StateError
 from operators.stage import Ack, Command
 from tests.operators.detect.feeding import Tables, items, make, run, until
 from tests.operators.detect.market_messages import batch, pair_market, swap
+from tests.operators.detect.random_market import RandomMarket
 
 FIRST, *REST = pair_market()
 
@@ -59,12 +60,15 @@ def test_allowing_again_brings_a_pool_back() -> None:
 @pytest.mark.parametrize(
     ("spec", "reason"),
     [
-        ({"min_profit_usd": -1}, "OUT_OF_BOUNDS"),
-        ({"min_profit_usd": 1e12}, "OUT_OF_BOUNDS"),
-        ({"min_profit_usd": "much"}, "BAD_PAYLOAD"),
-        ({"deny_pools": ["0OIl"]}, "BAD_ADDRESS"),
-        ({"deny_pools": "all"}, "BAD_PAYLOAD"),
-        ({"unheard_of": 1}, "BAD_PAYLOAD"),
+        ({"min_profit_usd": -1}, "out_of_bounds"),
+        ({"min_profit_usd": 1e12}, "out_of_bounds"),
+        ({"min_profit_usd": "much"}, "malformed"),
+        ({"deny_pools": ["0OIl"]}, "bad_address"),
+        ({"deny_pools": "all"}, "malformed"),
+        ({"unheard_of": 1}, "malformed"),
+        ({"max_hops": 5}, "out_of_bounds"),
+        ({"hubs": ["0xzz"]}, "bad_address"),
+        ({"costs": {"solana": {"signatures": 0}}}, "out_of_bounds"),
     ],
 )
 def test_what_makes_no_sense_is_rejected_and_changes_nothing(spec: dict[str, object], reason: str) -> None:
@@ -72,6 +76,33 @@ def test_what_makes_no_sense_is_rejected_and_changes_nothing(spec: dict[str, obj
     ack = say(stage, **spec)
     assert (ack.status, ack.reason) == ("REJECTED", reason)
     assert slots(run(stage, items([batch(FIRST, *REST)]))) == [3, 4, 5]
+
+
+def test_longer_cycles_and_other_hubs_are_searched_from_then_on() -> None:
+    batches = RandomMarket(1, pools=12, events=60).batches()
+    half = batches[0].column("timestamp_us")[0].as_py() + 2 * 500_000
+    found = {}
+    for told, hops, spec in (
+        ("by-file", 4, {}),
+        ("by-command", 3, {"max_hops": 4}),
+        ("no-hubs", 3, {"max_hops": 4, "hubs": []}),
+        ("two", 4, {"max_hops": 2}),
+    ):
+        stage = make(max_hops=hops)
+        run(stage, [*items(batches), *until(half)], end=False)
+        assert say(stage, **spec).status == "APPLIED"
+        table = run(stage, list(until(1 << 62)))["opportunities"]
+        found[told] = {row["opportunity_id"]: len(row["legs"]) for row in table.to_pylist() if not row["closed"]}
+    assert set(found["by-file"].values()) == {2, 3, 4}
+    assert found["by-command"].keys() >= {each for each, legs in found["by-file"].items() if legs == 4}
+    assert set(found["no-hubs"].values()) == set(found["two"].values()) == {2}
+
+
+def test_another_cost_model_counts_from_then_on() -> None:
+    stage = make()
+    assert say(stage, costs={"solana": {"tip": {"absolute": 10**9}}}).status == "APPLIED"
+    found = run(stage, items([batch(FIRST, *REST)]))["opportunities"].to_pylist()
+    assert found[0]["net_profit_usd"] < found[0]["gross_profit_usd"] - 90
 
 
 def test_versions_only_go_up() -> None:

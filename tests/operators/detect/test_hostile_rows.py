@@ -120,7 +120,7 @@ def test_amounts_at_the_end_of_their_range_stop_nothing(name: str) -> None:
         swap(4, b"r", (10**9, 2 * 10**9)),
         priced(5, b"s", sqrt_price_x64=b"", sqrt_price_x96=(1 << 96).to_bytes(20, "little"), liquidity=u128(1 << 127)),
     ]
-    stage = make(cost_lamports=5_000)
+    stage = make()
     tables = run(stage, items([batch(EXTREMES[name](), *others)]))
     assert "errors" not in tables
     make().restore(stage.snapshot())
@@ -133,7 +133,9 @@ def test_a_cost_that_the_start_token_cannot_pay_is_held_within_its_bytes() -> No
     worthless = swap(1, b"a", (1 << 127, 1), mints=(x, USDC))
     sol = swap(1, b"b", (10**12, 10**11), tx_index=1)
     round_trip = [swap(2, name, (10**20, rest), mints=(x, y)) for name, rest in ((b"c", 10**20), (b"d", 2 * 10**20))]
-    found = run(make(cost_lamports=10**18), items([batch(worthless, sol, *round_trip)]))["opportunities"].to_pylist()
+    found = run(make(costs={"solana": {"tip": {"absolute": 10**18}}}), items([batch(worthless, sol, *round_trip)]))[
+        "opportunities"
+    ].to_pylist()
     assert found
     assert all(unsigned(row["cost"]) > 10**37 for row in found)
 
@@ -170,11 +172,11 @@ def scrambled(random: Random, slot: int) -> Message:
 def test_no_row_stops_the_stream(seed: int) -> None:
     random = Random(seed)
     messages = [scrambled(random, slot) for slot in range(1, 30)]
-    stage = make(cost_lamports=5_000, cost_wei=10**15)
+    stage = make(costs={"ethereum": {"base_fee_wei": 10**9}})
     rows = [[m for m in messages if m.DESCRIPTOR.name == name] for name in ("PoolUpdate", "Swap")]
     tables = run(stage, items([batch(*each) for each in rows if each]))
     given_back = sum(tables[port].num_rows for port in ("swaps", "pools", "errors") if port in tables)
     assert given_back == len(messages), "a row goes on or is a dead letter"
-    again = make(cost_lamports=5_000, cost_wei=10**15)
+    again = make(costs={"ethereum": {"base_fee_wei": 10**9}})
     again.restore(stage.snapshot())
     assert again.snapshot() == stage.snapshot()

@@ -52,7 +52,10 @@ def test_a_missing_registry_is_named(tmp_path: Path) -> None:
         load_registry(str(tmp_path / "none.yaml"))
 
 
-@pytest.mark.parametrize("wrong", [{"max_hops": 5}, {"min_profit_usd": float("nan")}, {"cost_wei": -1}, {"hops": 2}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"max_hops": 5}, {"min_profit_usd": float("nan")}, {"costs": {"ethereum": {"base_fee_wei": -1}}}, {"hops": 2}],
+)
 def test_settings_are_checked(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         DetectSettings(registry=REGISTRY, **wrong)

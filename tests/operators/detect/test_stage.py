@@ -37,7 +37,7 @@ def test_an_episode_opens_changes_and_closes() -> None:
 
 
 def test_costs_are_taken_off_in_the_start_token() -> None:
-    row = rows(run(make(cost_lamports=5_000_000), items([batch(*pair_market())])))[0]
+    row = rows(run(make(costs={"solana": {"tip": {"absolute": 4_995_000}}}), items([batch(*pair_market())])))[0]
     # 0.005 SOL at 102 USDC, the price of the deepest pool after the event.
     assert unsigned(row["cost"]) == pytest.approx(0.005 * 102e6, rel=0.03)
     net = int.from_bytes(row["net_profit"], "little", signed=True)
@@ -75,7 +75,7 @@ def test_shards_divide_the_cycles() -> None:
 @pytest.mark.parametrize("step", [7, 300])
 def test_where_watermarks_cut_the_input_changes_nothing(step: int) -> None:
     feed = items(open_recorded(*UNISWAP_DAY))
-    settings = {"cost_wei": 4 * 10**15, "price_every_ms": 0}
+    settings = {"costs": {"ethereum": {"base_fee_wei": 15 * 10**9}}, "price_every_ms": 0}
     times = np.unique(np.concatenate([item.column("timestamp_us").to_numpy() for _, item in feed]))
     cut: list[Item] = [*feed, *(mark for time in times[::step] for mark in until(int(time)))]
     assert run(make(**settings), cut) == run(make(**settings), feed)
@@ -89,6 +89,18 @@ def test_late_rows_count_as_state_and_are_flagged() -> None:
     late = swap(2, b"q", (10**12, 98_000 * 10**6), tx_index=1)
     found = rows(run(stage, items([batch(late)])))
     assert [(row["slot"], row["late"], row["new_episode"]) for row in found] == [(2, True, False)]
+
+
+def test_a_late_row_of_a_pool_that_has_gone_on_changes_nothing() -> None:
+    stage = make()
+    before = run(stage, [*items([batch(*pair_market())]), *until(1 << 62)], end=False)
+    state = stage.snapshot()
+    late = swap(2, b"p", (10**12, 150_000 * 10**6))
+    tables = run(stage, [*items([batch(late)]), *until(1 << 62)], end=False)
+    assert rows(before)
+    assert "opportunities" not in tables
+    assert tables["swaps"].num_rows == 1, "it is kept all the same"
+    assert stage.snapshot() == state or len(stage.snapshot()) == len(state)
 
 
 def test_a_day_cut_by_a_snapshot_goes_on_as_if_nothing_had_happened() -> None:
