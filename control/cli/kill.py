@@ -1,0 +1,5 @@
+"""``mevflow kill``."""
+
+from control.cli.shards import kill as command
+
+__all__ = ["command"]

@@ -1,0 +1,5 @@
+"""``mevflow release``."""
+
+from control.cli.shards import release as command
+
+__all__ = ["command"]
