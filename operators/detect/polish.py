@@ -16,6 +16,9 @@ from operators.detect.legs.leg import Leg
 _ENOUGH = 10**8
 _NEIGHBOURS = 48
 _ROUNDS = 3
+#: Up to such an input every other is tried: where a pool holds a few thousand units, each bin or tick on the way may
+#: cost one, and what remains is no curve.
+_DUST = 8_192
 
 
 def polish(legs: Sequence[Leg], amounts: list[int], quote: Callable[[int], list[int] | None]) -> list[int]:
@@ -26,6 +29,9 @@ def polish(legs: Sequence[Leg], amounts: list[int], quote: Callable[[int], list[
     if amounts[-1] - amounts[0] >= grain * _ENOUGH:
         return amounts
     best = trimmed(legs, amounts, quote)
+    if 0 < best[0] <= _DUST:
+        tried = (quote(amount) for amount in range(1, 2 * best[0] + 1))
+        return max([best, *filter(None, tried)], key=lambda found: found[-1] - found[0])
     seen = {best[stage]}
     for _ in range(_ROUNDS):
         centre, found = best[stage], best
