@@ -30,8 +30,8 @@ def polish(legs: Sequence[Leg], amounts: list[int], quote: Callable[[int], list[
         return amounts
     best = trimmed(legs, amounts, quote)
     if 0 < best[0] <= _DUST:
-        tried = (quote(amount) for amount in range(1, 2 * best[0] + 1))
-        return max([best, *filter(None, tried)], key=lambda found: found[-1] - found[0])
+        every = (quote(amount) for amount in range(1, 2 * best[0] + 1))
+        return max([best, *filter(None, every)], key=lambda found: found[-1] - found[0])
     seen = {best[stage]}
     for _ in range(_ROUNDS):
         centre, found = best[stage], best
