@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ _MAX_WAIT_S = 600.0
 _MARGIN_S = 0.05
 _MAX_TTL_MS = 30 * 86_400_000
 _MAX_KEY = 128
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,127}")
 _MAX_REASON = 1_000
 #: Kafka takes records of up to a mebibyte by default; the rest is the envelope's.
 MAX_PAYLOAD = 900_000
@@ -55,9 +57,10 @@ class Draft:
             raise invalid("delivery.reason", f"has at most {_MAX_REASON:,} characters")
         if given.rollback and given.ack not in (Delivery.ACK_POLICY_UNSPECIFIED, Delivery.ALL):
             raise invalid("delivery.rollback", "goes with the ack policy ALL")
-        for name, text in (("topology", self.topology), ("target", self.target)):
-            if len(text) > 256 or "/" in text or any(ord(char) < 32 for char in text):
-                raise invalid(name, "has at most 256 characters, no slash and no control character")
+        if self.topology and not _NAME.fullmatch(self.topology):
+            raise invalid("topology", "is the name of a topology, or empty for all")
+        if len(self.target) > 256 or "/" in self.target or not self.target.isprintable():
+            raise invalid("target", "has at most 256 characters, no slash and no control character")
 
     @property
     def wait_s(self) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from control.diff import changes
 from control.draft import Draft
@@ -15,6 +16,7 @@ from control.identity import Identity
 from control.refusal import Refused, invalid
 from control.service import Service
 from control.topologies import TopologyCalls
+from flows.runtime.layout import Layout
 from flows.topology import did_you_mean
 from operators.switch import Off
 from proto.mevflow.v1 import control_service_pb2 as pb
@@ -128,8 +130,29 @@ class Handlers(TopologyCalls):
         delivery = pb.Delivery(
             idempotency_key=request.idempotency_key, wait_ms=request.wait_ms or _KILL_WAIT_MS, reason=request.reason
         )
+        await self._spelt_right(request.topology)
         draft = Draft("Kill", "kill", request.topology, request.scope, b"", identity, delivery, insist=True)
-        return await self._service.issuer.issue(draft)
+        try:
+            return await self._service.issuer.issue(draft)
+        except Refused as refused:
+            if refused.code == "UNAVAILABLE" and not request.scope:
+                self._kill_here(request.topology, request.reason, refused)
+            raise
+
+    async def _spelt_right(self, topology: str) -> None:
+        """A kill of a topology that is not there would stop nothing. Nothing is read for one that is known."""
+        if topology and not self._service.roll.knows(topology):
+            await self._topologies(topology, "")
+
+    def _kill_here(self, topology: str, reason: str, refused: Refused) -> None:
+        """Without a broker: the kill file, which stops the shards of this host."""
+        path = kill_file(self._service.settings.var, topology)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(reason + "\n")
+        refused.metadata["kill_file"] = str(path)
+        refused.message += (
+            f"; wrote {path}, which stops the shards of the service's host until it is removed and released"
+        )
 
     async def release(self, request: pb.ReleaseRequest, identity: Identity) -> pb.CommandReply:
         _scope(request.scope)
@@ -138,6 +161,7 @@ class Handlers(TopologyCalls):
         delivery = pb.Delivery(
             idempotency_key=request.idempotency_key, wait_ms=request.wait_ms, reason=request.reason, ack=pb.Delivery.ALL
         )
+        await self._spelt_right(request.topology)
         draft = Draft("Release", "release", request.topology, request.scope, b"", identity, delivery)
         return await self._service.issuer.issue(draft)
 
@@ -242,6 +266,11 @@ class Handlers(TopologyCalls):
                 fields=[("target", f"one of {', '.join(names)}")],
             )
         return [topology]
+
+
+def kill_file(var: Path, topology: str) -> Path:
+    """The file whose presence engages the kill switch of one topology's shards on this host, or of all."""
+    return (Layout.live(var, topology).root if topology else var.absolute()) / "KILL"
 
 
 def _policy_kind(kind: str) -> str:

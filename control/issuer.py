@@ -28,6 +28,8 @@ from proto.mevflow.v1.control_service_pb2 import CommandReply, Delivery
 
 #: How long a record may take from the broker's word to the reader.
 _CONFIRM_S = 5.0
+#: How long the broker may take to accept a kill, before another way is taken. It may still arrive: that does no harm.
+_KILL_S = 1.0
 _TRIES = 5
 
 
@@ -162,9 +164,10 @@ class Issuer:
         record = self._promise(entry, draft)
         if draft.kind == "kill":
             self._writer.audit(record)
+            await self._writer.command(entry.command, _KILL_S)
         else:
             await self._writer.issued(record)
-        await self._writer.command(entry.command)
+            await self._writer.command(entry.command)
         deadline = time.monotonic() + _CONFIRM_S
         while entry.won is None:
             if not await entry.news(deadline - time.monotonic()) and entry.won is None:

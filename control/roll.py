@@ -90,6 +90,10 @@ class Roll:
         self.warm()
         return self._stages.get(topology)
 
+    def knows(self, topology: str) -> bool:
+        """Whether a topology is heard, deployed here or in the file as it was last read. Reads nothing."""
+        return topology in self._stages or any(name == topology for name, _ in self.shards(topology))
+
     def warm(self) -> None:
         """Read the topology file, unless it is the one read before. Blocks."""
         try:

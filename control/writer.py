@@ -58,7 +58,9 @@ class Writer:
         while not self._stop.is_set():
             producer.poll(0.1)
 
-    async def _send(self, topic: str, key: str | None, value: bytes, time_ms: int) -> int:
+    async def _send(
+        self, topic: str, key: str | None, value: bytes, time_ms: int, seconds: float = SEND_S + 1.0
+    ) -> int:
         """Write a record and wait; gives its offset. Raises Refused (UNAVAILABLE)."""
         done: asyncio.Future[int] = self._loop.create_future()
 
@@ -77,12 +79,16 @@ class Writer:
             self._prompt.produce(topic, value, key=key, timestamp=time_ms, on_delivery=delivered)
         except BufferError as error:
             raise _unavailable(topic, str(error)) from error
-        return await done
+        try:
+            return await asyncio.wait_for(done, seconds)
+        except TimeoutError:
+            raise _unavailable(topic, f"not within {seconds:g} s") from None
 
-    async def command(self, command: ControlCommand) -> int:
+    async def command(self, command: ControlCommand, seconds: float = SEND_S + 1.0) -> int:
         """Send a command; gives its offset once the broker has it. Its record bears the time that it was issued at."""
         key = command_key(command.topology, command.kind, command.target)
-        return await self._send(COMMANDS, key, command.SerializeToString(), command.issued_at_us // 1000)
+        time_ms = command.issued_at_us // 1000
+        return await self._send(COMMANDS, key, command.SerializeToString(), time_ms, seconds)
 
     async def issued(self, record: ControlAudit) -> int:
         """Write an audit record and wait until the broker has it."""

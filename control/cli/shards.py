@@ -39,11 +39,11 @@ def kill(topology: str, scope: str, reason: str, local: bool, wait_s: float, as_
 
 def _kill_file(topology: str, reason: str) -> Path:
     """Write the kill file of one topology or of all. Releasing means removing it first."""
+    from control.handlers import kill_file
     from flows.config import config
 
-    folder = config().var / "run" / topology if topology else config().var
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "KILL"
+    path = kill_file(config().var, topology)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(reason + "\n")
     return path
 

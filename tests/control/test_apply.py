@@ -76,7 +76,7 @@ async def test_validate_and_plan_ask_the_stage_itself(handlers, make_shard, appl
     good = await handlers.validate(asked(b'{"min_profit_usd": 1}'), ANN)
     assert (good.valid, list(good.stages)) == (True, [f"{topology}/found"])
     bad = await handlers.validate(asked(b'{"min_profit_usd": -1}'), ANN)
-    assert (bad.valid, bad.violations[0].reason) == (False, "OUT_OF_BOUNDS")
+    assert (bad.valid, bad.violations[0].reason.lower()) == (False, "out_of_bounds")
     await apply(0.05)
     request = pb.PolicyRequest(topology=topology, target="found", payload=b'{"min_profit_usd": 2, "deny_pools": []}')
     plan = await handlers.plan(request, ANN)

@@ -42,6 +42,13 @@ async def test_a_release_needs_a_reason_and_every_shard(handlers, make_shard, he
     assert [a.reason for a in reply.answers] == ["", "kill_file"]
 
 
+@pytest.mark.parametrize("name", ["..", "d-1x", "D/1"])
+async def test_a_topology_that_is_none_is_refused(handlers, name):
+    with pytest.raises(Refused) as refused:
+        await handlers.kill(pb.KillRequest(topology=name), ANN)
+    assert refused.value.code in ("NOT_FOUND", "INVALID_ARGUMENT")
+
+
 async def test_a_scope_that_is_none_is_refused(handlers, topology):
     with pytest.raises(Refused) as refused:
         await handlers.kill(pb.KillRequest(topology=topology, scope="pool:nonsense"), ANN)

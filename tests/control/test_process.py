@@ -99,6 +99,12 @@ def test_a_broker_restart_in_the_middle_loses_and_doubles_no_answer(make_shard, 
                 control.apply(name, "scaled", {"gain": 4}, how=delivery(wait_s=1.0))
             assert refused.value.reason == "BROKER_UNAVAILABLE"
             assert list(control.status(name).killed) == []  # reads go on
+            with pytest.raises(ControlError) as refused:
+                control.kill(name, reason="drill")
+            kill_file = shard.var / "run" / name / "KILL"
+            assert refused.value.metadata["kill_file"] == str(kill_file)
+            assert kill_file.read_text() == "drill\n"
+            kill_file.unlink()
             broker.start(var, bootstrap, controller, heap_mb=256)
             deadline = time.monotonic() + 60
             while True:
@@ -107,8 +113,9 @@ def test_a_broker_restart_in_the_middle_loses_and_doubles_no_answer(make_shard, 
                     break
                 assert time.monotonic() < deadline, after
             assert after.version > before.version
+            assert outcome(control.release(name, reason="over")) == "CONVERGED"
             status = control.status(name)
-            assert [outcome(c) for c in status.commands] == ["CONVERGED"]
+            assert [outcome(c) for c in status.commands] == ["CONVERGED", "CONVERGED"]
             (ack,) = shard.acks(after, count=1, still_s=0.5)  # once
             assert ack.run_id == shard.run_id
         shard.wait_rows()

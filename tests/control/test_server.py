@@ -85,7 +85,7 @@ async def test_health_and_reflection(address):
     [
         ("Apply", b"\xff\xff\xff", "admin", "INVALID_ARGUMENT", "MALFORMED_MESSAGE"),
         ("Status", b"", "", "UNAUTHENTICATED", "UNAUTHENTICATED"),
-        ("Kill", pb.KillRequest(topology="audited").SerializeToString(), "viewer", "PERMISSION_DENIED", "ROLE_TOO_LOW"),
+        ("Kill", pb.KillRequest(topology="d-1").SerializeToString(), "viewer", "PERMISSION_DENIED", "ROLE_TOO_LOW"),
         ("Release", pb.ReleaseRequest(reason="x").SerializeToString(), "operator", "PERMISSION_DENIED", "ROLE_TOO_LOW"),
         ("History", b"", "viewer", "RESOURCE_EXHAUSTED", "RATE_LIMIT"),
     ],

@@ -1,0 +1,60 @@
+"""What is read from files, again whenever they change: keys are rotated and roles are changed without a restart."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+#: Seconds between two looks at the files. A look costs some tens of microseconds.
+LOOK_S = 1.0
+
+
+class Watched(Generic[T]):
+    """What ``read(path)`` makes of a file or a folder, as it is now, at most ``LOOK_S`` old.
+
+    The first ``read`` may raise; when a later one does, ``failed`` is told and what was read before stays.
+    """
+
+    def __init__(self, path: Path, read: Callable[[Path], T], failed: Callable[[Exception], None]) -> None:
+        self._path, self._read, self._failed = path, read, failed
+        self._mark = _mark(path)
+        self._value = read(path)
+        self._looked = time.monotonic()
+        #: Rises whenever the value was read again.
+        self.generation = 0
+
+    def get(self, *, now: bool = False) -> T:
+        """The value; ``now``: look at the files however short ago they were looked at."""
+        at = time.monotonic()
+        if now or at - self._looked >= LOOK_S:
+            self._looked = at
+            mark = _mark(self._path)
+            if mark != self._mark:
+                try:
+                    self._value = self._read(self._path)
+                except Exception as error:
+                    self._failed(error)
+                else:
+                    self._mark = mark
+                    self.generation += 1
+        return self._value
+
+
+def _mark(path: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """What changes when the file, or a file of the folder, does."""
+    try:
+        if path.is_dir():
+            return tuple(sorted(_one(each) for each in os.scandir(path) if each.is_file()))
+        return (_one(path),)
+    except OSError:
+        return ()
+
+
+def _one(file: Path | os.DirEntry[str]) -> tuple[str, int, int, int]:
+    stat = file.stat()
+    return file.name, stat.st_mtime_ns, stat.st_size, stat.st_ino
