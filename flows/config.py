@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -48,11 +48,30 @@ class WebSocketConfig(BaseModel):
 
 
 class ControlConfig(BaseModel):
-    """Where the control service listens for gRPC."""
+    """Where the control service listens for gRPC and HTTP, and who may call: ``docs/security.md``.
+
+    Paths: ``tls_cert`` and ``tls_key`` (PEM), ``client_ca`` (clients must show a certificate of it), ``client_roles``
+    (TOML: roles by certificate name), ``jwt_keys`` (a folder of public keys). Rates are an identity's, in calls.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     host: str = "127.0.0.1"
     port: int = 50051
+    http_port: int = 8001
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    client_ca: Path | None = None
+    client_roles: Path | None = None
+    jwt_keys: Path | None = None
+    audience: str = "mevflow-control"
+    issuer: str = "mevflow"
+    origins: tuple[str, ...] = ()
+    reads_per_s: float = Field(200.0, gt=0)
+    reads_burst: float = Field(400.0, ge=1)
+    changes_per_s: float = Field(20.0, gt=0)
+    changes_burst: float = Field(40.0, ge=1)
+    kills_per_s: float = Field(20.0, gt=0)
+    kills_burst: float = Field(100.0, ge=1)
 
 
 class Config(BaseSettings):

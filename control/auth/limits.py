@@ -40,7 +40,7 @@ class Limits:
         self._buckets: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
 
     def take(self, identity: Identity, method: str, now: float | None = None) -> None:
-        """Count a call at ``now`` (monotonic seconds). Raises AuthError (RESOURCE_EXHAUSTED) when it is one too many."""
+        """Count a call at ``now`` (monotonic seconds). Raises AuthError when it is one too many."""
         known = METHODS.get(method)
         kind = "kills" if method == _KILL else "changes" if known is not None and known.changes else "reads"
         rate = self._rates[kind]

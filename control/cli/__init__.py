@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from control.cli.keys import keys
 from control.cli.policies import apply, history, model, plan, rollback, validate
 from control.cli.serving import serve, start, stop
 from control.cli.shards import kill, log_level, pause, release, resume, snapshot
@@ -36,5 +37,6 @@ for each in (
     watch,
     acks,
     topologies,
+    keys,
 ):
     command.add_command(each)

@@ -18,22 +18,26 @@ from flows.cli.settings import file_option
 @json_option
 def serve(host: str | None, port: int | None, log_level: str, file: Path, as_json: bool) -> None:
     """Run the control service until SIGTERM; it then ends what it has under way. Its log is JSON on stderr."""
+    from control.auth.setup import guards
     from control.serve import Options, run
     from control.server import Door
     from control.service import Settings
     from flows.config import config
 
     settings = config()
-    door = Door(host or settings.control.host, settings.control.port if port is None else port)
-    options = Options(Settings(settings.kafka.bootstrap, file, settings.var), door, log_level=log_level)
+    where = host or settings.control.host
+    guarded = guards(settings.control, where)
+    door = Door(where, settings.control.port if port is None else port, guarded.credentials)
+    options = Options(
+        Settings(settings.kafka.bootstrap, file, settings.var), door, guarded.authenticator, log_level=log_level
+    )
 
     def ready(found: dict[str, str]) -> None:
         if as_json:
             emit_json(found)
             return
         click.echo(f"gRPC at {found['grpc']} (service {found['service_id']})")
-        if not options.authenticator.authenticates:
-            click.echo("no authentication is configured: loopback only, and every caller there is admin")
+        click.echo(guarded.said())
 
     run(options, ready)
 
