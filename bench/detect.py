@@ -1,65 +1,154 @@
-"""Detection alone, on one core: events a second merged, screened, sized and emitted; beside Bellman-Ford on a graph.
+"""Detection alone, on one core: events a second screened, then sized and emitted; beside Bellman-Ford on a graph.
 
-The market is synthetic: pools over pairs of a power law, Zipf activity, and a share of swaps that leave a gap (see
-``market``). ``screened`` leaves the gaps out, so that every event is read, merged, applied and screened, and nothing
-is sized. The peer runs networkx's negative-cycle search after each update of the same market's graph, which is how
-arbitrage on exchange graphs is usually written.
+Three markets under synthetic flow: 5,000 and 50,000 pools of a power law, and the 407 real pools of a snapshot (see
+``power_law``, ``snapshot_market``, ``flow``). Figures a market:
+
+- *screened*: the compiled loop over events that have been read into arrays; pools updated, every cycle screened.
+- *merged and screened*: the whole stage, from Arrow batches on, over a flow in which nothing pays.
+- *sized and emitted*: the whole stage over a flow in which about one cycle in a hundred events pays and is sized, quoted
+  exactly and made a row. A hot pair's event may bring thousands of cycles at once, so shocks are rarer than that.
+
+The peers search the same updates' graph for a negative cycle, which is how arbitrage is usually looked for.
 """
 
 from __future__ import annotations
 
-import math
+import gc
+import multiprocessing
+import tempfile
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import networkx as nx
 import numpy as np
 import pyarrow as pa
 
-from bench.market import Market
-from bench.stand import ROOT
+from bench.detect_peers import networkx_rate, rustworkx_rate
+from bench.power_law import PowerLawMarket
+from bench.snapshot_market import SnapshotMarket
 from operators.codec import COORDINATES
+from operators.detect.events import PORTS, Events, read
 from operators.detect.settings import DetectSettings
 from operators.detect.stage import ArbitrageDetect
 from operators.stage import CAUGHT_UP_US, StageContext, Watermark
 
-EVENTS = 500_000
-PEER_EVENTS = 20
+EVENTS = 300_000
+PEER_EVENTS, PEER_S = 20, 4.0
+#: Shocks an event that make about one survivor, a cycle that is sized, in a hundred events; by pools.
+SHOCKS = {407: 0.004, 5_000: 0.0005, 50_000: 0.0003}
 _HERE = Watermark(CAUGHT_UP_US)
+_BATCH_ROWS = 25_000
+AnyMarket = PowerLawMarket | SnapshotMarket
 
 
-def run(events: int = EVENTS) -> dict[str, Any]:
-    """Events a second at 500 and 5,000 pools, without and with gaps, and against networkx."""
+def run(events: int = EVENTS, shards: int = 1) -> dict[str, Any]:
+    """Every figure; with ``shards`` above 1 how the work divides over so many processes instead."""
+    if shards > 1:
+        return {"bench": "detect", "figures": list(_scaling(events, shards))}
     figures: list[dict[str, Any]] = []
-    for pools in (500, 5_000):
-        quiet, _ = _rate(Market(pools=pools, shock_rate=0.0), events)
-        figures.append(_figure(f"{pools:,} pools, screened", quiet, "events/s"))
-        busy, rows = _rate(Market(pools=pools), events)
-        figures.append(_figure(f"{pools:,} pools, sized and emitted", busy, "events/s", "screened", busy / quiet))
-        figures.append(_figure(f"{pools:,} pools, opportunity rows", rows, "an event"))
-        peer = _bellman_ford(Market(pools=pools))
-        figures.append(_figure(f"{pools:,} pools, networkx Bellman-Ford", peer, "events/s"))
-        figures.append(_figure(f"{pools:,} pools, against networkx", quiet / peer, "x", "networkx", quiet / peer))
+    for pools in SHOCKS:
+        figures += _market(pools, events)
     return {"bench": "detect", "figures": figures}
 
 
-def _rate(market: Market, events: int) -> tuple[float, float]:
-    """(events a second, opportunity rows an event); the first batch warms up."""
-    context = StageContext("bench", "found", outputs=frozenset({"opportunities", "errors"}))
-    settings = DetectSettings(registry=str(ROOT / "examples/pools.yaml"))
-    stage = ArbitrageDetect(settings, context)
+def _make(pools: int, survivor_rate: float) -> AnyMarket:
+    if pools == 407:
+        return SnapshotMarket(survivor_rate=survivor_rate)
+    return PowerLawMarket(pools=pools, mints=2 * pools // 5, survivor_rate=survivor_rate)
+
+
+def _market(pools: int, events: int) -> Iterator[dict[str, Any]]:
+    name = f"{pools:,} pools" + (" (a real snapshot)" if pools == 407 else "")
+    quiet, busy = _make(pools, 0.0), _make(pools, SHOCKS[pools])
+    for legs in (3, 4):
+        which, count = f"{name}, {legs} legs", events if legs == 3 else events // 3
+        screened, merged, size = _quiet(quiet, count, legs)
+        yield _figure(f"{which}, screened", screened, "events/s")
+        yield _figure(f"{which}, merged and screened", merged, "events/s", "screened", merged / screened)
+        emitted, survivors, rows = _busy(busy, count, legs)
+        yield _figure(f"{which}, sized and emitted", emitted, "events/s", "merged and screened", emitted / merged)
+        yield _figure(f"{which}, survivors (cycles sized)", survivors, "an event")
+        yield _figure(f"{which}, opportunity rows", rows, "an event")
+        yield _figure(f"{which}, memory of pools and cycles", size / 1e6, "MB")
+        if legs == 3:
+            for peer, rate in (("networkx", networkx_rate), ("rustworkx", rustworkx_rate)):
+                theirs = rate(quiet, PEER_EVENTS, PEER_S)
+                yield _figure(f"{name}, {peer} Bellman-Ford", theirs, "events/s")
+                yield _figure(f"{which}, screened against {peer}", screened / theirs, "x", peer, screened / theirs)
+
+
+def _stage(market: AnyMarket, legs: int, shard: int = 0, shards: int = 1) -> ArbitrageDetect:
+    """The stage with every pool of the market known."""
+    with tempfile.TemporaryDirectory() as folder:
+        registry = Path(folder) / "registry.yaml"
+        registry.write_text(market.registry_yaml())
+        outputs = frozenset({"opportunities", "errors"})
+        context = StageContext("bench", "found", shard=shard, shards=shards, outputs=outputs)
+        stage = ArbitrageDetect(DetectSettings(registry=str(registry), max_hops=legs), context)
     stage.process("updates", located(market.updates()))
-    for port in ("updates", "swaps"):
+    for port in PORTS:
         list(stage.on_watermark(port, _HERE))
-    batches = [located(batch) for batch in market.swaps(events)]
-    rows, began = 0, 0.0
+    return stage
+
+
+def _quiet(market: AnyMarket, events: int, legs: int) -> tuple[float, float, int]:
+    """Events a second of the compiled loop, and of the whole stage, batches in turn; bytes of pools and cycles."""
+    stage, loop_s, stage_s, looped, staged = _stage(market, legs), 0.0, 0.0, 0, 0
+    for number, batch in enumerate(map(located, market.swaps(events, _BATCH_ROWS))):
+        if number % 2 == 0:
+            began = time.perf_counter()
+            stage.process("swaps", batch)
+            list(stage.on_watermark("swaps", _HERE))
+            if number:  # the first batch warms up, and brings a snapshot's stale pools home
+                stage_s, staged = stage_s + time.perf_counter() - began, staged + batch.num_rows
+            continue
+        stage._merge.add("swaps", batch)
+        stretch = stage._merge.advance("swaps", _HERE, frozenset(PORTS))
+        assert stretch is not None
+        ready: Events = read(stretch, stage._market, stage.context)
+        began, at, again = time.perf_counter(), 0, False
+        while at < len(ready):
+            at, *_ = stage._market.swaps(ready, at, len(ready), again)
+            again = True
+        loop_s, looped = loop_s + time.perf_counter() - began, looped + len(ready)
+        stage._market.take_prices()
+    return looped / loop_s, staged / stage_s, stage._market.book.nbytes
+
+
+def _busy(market: AnyMarket, events: int, legs: int, shard: int = 0, shards: int = 1) -> tuple[float, float, float]:
+    """(events a second of the whole stage, cycles sized an event, opportunity rows an event)."""
+    stage = _stage(market, legs, shard, shards)
+    batches = [located(batch) for batch in market.swaps(events, _BATCH_ROWS)]
+    rows, began, sized = 0, 0.0, 0
+    gc.collect()
+    gc.freeze()  # as a shard does
     for number, batch in enumerate(batches):
         if number == 1:
-            rows, began = 0, time.perf_counter()
+            rows, sized, began = 0, stage.survivors, time.perf_counter()
         stage.process("swaps", batch)
         rows += sum(out.num_rows for port, out in stage.on_watermark("swaps", _HERE) if port == "opportunities")
-    done = events - batches[0].num_rows
-    return done / (time.perf_counter() - began), rows / done
+    seconds, done = time.perf_counter() - began, events - batches[0].num_rows
+    gc.unfreeze()
+    return done / seconds, (stage.survivors - sized) / done, rows / done
+
+
+def _scaling(events: int, shards: int) -> Iterator[dict[str, Any]]:
+    """One process and ``shards`` of them at once, each over all events and its part of the cycles."""
+    pools, name = 5_000, "5,000 pools, 3 legs, sized and emitted"
+    with multiprocessing.get_context("spawn").Pool(shards) as pool:
+        pool.starmap(_shard, [(pools, 2 * _BATCH_ROWS, 0, 1)] * shards)  # compiled code is loaded
+        (alone,) = pool.starmap(_shard, [(pools, events, 0, 1)])
+        parts = pool.starmap(_shard, [(pools, events, shard, shards) for shard in range(shards)])
+    yield _figure(f"{name}, 1 process", alone[0], "events/s")
+    slowest = min(rate for rate, _, _ in parts)
+    yield _figure(f"{name}, {shards} processes", slowest, "events/s", "1 process", slowest / alone[0])
+    whole = sum(rows for _, _, rows in parts)
+    yield _figure("rows of all shards", whole, "an event", "rows of 1 process", whole / alone[2])
+
+
+def _shard(pools: int, events: int, shard: int, shards: int) -> tuple[float, float, float]:
+    return _busy(_make(pools, SHOCKS[pools]), events, 3, shard, shards)
 
 
 def located(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -69,30 +158,6 @@ def located(batch: pa.RecordBatch) -> pa.RecordBatch:
     coordinates = [topic, pa.array(np.zeros(rows, np.int32)), pa.array(np.arange(rows))]
     schema = pa.schema([*batch.schema, *COORDINATES], metadata=batch.schema.metadata)
     return pa.RecordBatch.from_arrays([*batch.columns, *coordinates], schema=schema)
-
-
-def _bellman_ford(market: Market) -> float:
-    """Events a second of the peer: set the pool's edge both ways, look for a negative cycle."""
-    updates = market.updates()
-    graph = nx.MultiDiGraph()
-    columns = [updates.column(name).to_pylist() for name in ("pool", "mint_a", "mint_b", "sqrt_price_x64")]
-    ends = {}
-    for pool, a, b, price in zip(*columns, strict=True):
-        ends[pool] = (a, b)
-        _set_edges(graph, pool, a, b, price, market.fee_pips)
-    swaps = next(iter(market.swaps(PEER_EVENTS)))
-    began = time.perf_counter()
-    for pool, price in zip(*(swaps.column(name).to_pylist() for name in ("pool", "sqrt_price_x64")), strict=True):
-        _set_edges(graph, pool, *ends[pool], price, market.fee_pips)
-        nx.negative_edge_cycle(graph)
-    return PEER_EVENTS / (time.perf_counter() - began)
-
-
-def _set_edges(graph: nx.MultiDiGraph, pool: bytes, a: bytes, b: bytes, price: bytes, fee_pips: int) -> None:
-    log_price = 2 * math.log(int.from_bytes(price, "little") / 2**64)
-    cost = -math.log1p(-fee_pips / 1e6)
-    graph.add_edge(a, b, key=pool, weight=cost - log_price)
-    graph.add_edge(b, a, key=pool, weight=cost + log_price)
 
 
 def _figure(

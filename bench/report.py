@@ -25,7 +25,8 @@ QUOTED = (
     ("pipeline", "everything: messages", "all of it: detection, decisions, every swap stored"),
     ("clickhouse", "10-column rows through the sink", "rows through the ClickHouse sink over HTTP"),
     ("websocket", "100 clients, a filter each", "messages delivered to 100 WebSocket clients, a filter each"),
-    ("detect", "500 pools, screened", "events merged and screened on one core, 500 pools, 3 legs"),
+    ("detect", "5,000 pools, 3 legs, screened", "events screened on one core, 5,000 pools, 3 legs"),
+    ("detect", "5,000 pools, 3 legs, sized and emitted", "the same with 1 % survivors sized, quoted exactly, emitted"),
     ("latency", "send to decision, P99", "event sent to decision received at 50,000 messages/s, P99"),
 )
 

@@ -109,6 +109,22 @@ class ChainMerge:
         self.late_rows += int(late.sum())
         return Stretch(ready, source[order], row[order], late)
 
+    def undo(self, chain: int, first: int, last: int) -> int:
+        """Drop what waits of slots ``first`` to ``last``; what comes of them now is not late. Gives how many rows."""
+        dropped = 0
+        for port in self._ports:
+            kept = []
+            for batch in self._pending[port]:
+                slot = batch.column("slot").to_numpy()
+                gone = (batch.column("chain").to_numpy() == chain) & (slot >= first) & (slot <= last)
+                dropped += int(gone.sum())
+                kept.append(batch.filter(pa.array(~gone)) if gone.any() else batch)
+            self._pending[port] = [batch for batch in kept if batch.num_rows]
+        newest = self._last.get(chain)
+        if newest is not None and first <= newest[0] <= last:
+            self._last[chain] = (first, 0, 0)
+        return dropped
+
     def snapshot(self) -> bytes:
         """What waits and where the order stands. Watermarks are not kept: the sources say them anew."""
         pending = []

@@ -26,14 +26,18 @@ BENCHES = {
 
 @click.command(epilog="Benches: " + "; ".join(f"{name} ({text})" for name, text in BENCHES.items()))
 @click.argument("name", type=click.Choice([*BENCHES, "all"]))
+@click.option("--shards", type=click.IntRange(1, 64), default=1, help="detect: how work divides over N processes.")
 @json_option
-def command(name: str, as_json: bool) -> None:
+def command(name: str, shards: int, as_json: bool) -> None:
     """Run the bench NAME (or all). Figures are ratios against something run in the same command."""
+    if shards > 1 and name != "detect":
+        raise click.UsageError("--shards is for the bench detect")
+    options = {"shards": shards} if shards > 1 else {}
     root = str(Path(__file__).resolve().parents[2])
     if root not in sys.path:
         sys.path.insert(0, root)
     for each in BENCHES if name == "all" else (name,):
-        outcome = importlib.import_module(f"bench.{each}").run()
+        outcome = importlib.import_module(f"bench.{each}").run(**options)
         if as_json:
             emit_json(outcome)
         else:

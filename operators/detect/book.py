@@ -284,6 +284,13 @@ class Book:
                 self.quads.append(self.edge(near, mint), self.edge(mint, far), back, LEAVES_HUB)
                 self.quads.append(self.edge(mint, near), self.edge(far, mint), there, ENTERS_HUB)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of pools, rates, and the ways that close cycles."""
+        arrays = self.pools, self.rate, self.best, self.target, self.back, self.is_hub
+        lists = self.pair_pools, self.ways, self.quads, self.routes
+        return sum(array.nbytes for array in arrays) + sum(each.nbytes for each in lists)
+
     def view(self) -> View:
         """The arrays for the kernel."""
         return View(

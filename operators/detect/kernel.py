@@ -401,13 +401,14 @@ def _behind(pool, slot, tx_index, ix_index):  # type: ignore[no-untyped-def]  # 
 
 @njit(cache=True, nogil=True)
 def run_swaps(  # type: ignore[no-untyped-def]
-    view: View, out: Found, swaps: Columns, begin, end, every_us, prices, priced, touched, again
+    view: View, out: Found, swaps: Columns, begin, end, every_us, prices, priced, touched, again, notes, noted
 ):  # pragma: no cover - compiled
     """Events ``begin`` to ``end``: update the pool, price, screen. Stops early when there is no room for more hits.
 
     A late swap of a pool that has gone on changes nothing. ``touched[event]`` is set where a pool was warm before its
     event. ``again``: the first event is the one that the last call stopped at; its price has been taken.
-    Gives (events done, hits found, prices recorded).
+    The first time that a slot changes a pool it is written to ``notes`` as it was, where that has room for anything.
+    Gives (events done, hits found, prices recorded, notes written).
     """
     found = 0
     # Taken out of their tuples once: in the loop that would count references at every event.
@@ -428,6 +429,11 @@ def run_swaps(  # type: ignore[no-untyped-def]
         one = pools[number]
         if late[event] and _behind(one, slot[r], tx_index[r], ix_index[r]):
             continue
+        if len(notes) > 0 and slot[r] > one["slot"]:
+            note = notes[noted]
+            note["slot"], note["pool"] = slot[r], number
+            note["before"] = one
+            noted += 1
         one["slot"], one["tx_index"], one["ix_index"] = slot[r], tx_index[r], ix_index[r]
         if price_width[r] > 0:
             words = one["price"]
@@ -460,8 +466,8 @@ def run_swaps(  # type: ignore[no-untyped-def]
             found = screen_pool(view, out, found, number, event)
             if found > len(out.hits):
                 one["warm"] = touched[event] or one["warm"]
-                return event, before, priced
-    return end, found, priced
+                return event, before, priced, noted
+    return end, found, priced, noted
 
 
 @njit(cache=True, nogil=True)

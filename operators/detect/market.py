@@ -23,6 +23,7 @@ from operators.detect.book import (
 from operators.detect.control import Policy
 from operators.detect.events import Events
 from operators.detect.settings import DetectSettings, Registry, address
+from operators.detect.undo import Journal, JournalState, TickNote, Ticks
 from operators.detect.updates import fault
 from operators.detect.venues import kind_of
 from proto.mevflow.v1 import market_pb2 as market
@@ -46,9 +47,10 @@ class MarketState(msgspec.Struct):
 
     pools: list[tuple[int, bytes, int, int, bytes, bytes]]
     symbols: list[tuple[str, str, int, int]]
-    ticks: list[list[tuple[int, bytes, bytes]] | None]
+    ticks: list[Ticks | None]
     table: bytes
     mints: bytes
+    journal: JournalState
 
 
 class Market:
@@ -66,6 +68,7 @@ class Market:
         self._hits = np.zeros(256, kernel.HIT_DTYPE)
         self._states = np.zeros((256, kernel.MAX_LEGS), POOL_DTYPE)
         self._prices = np.zeros(0, kernel.PRICE_DTYPE)
+        self._journal = Journal(self._settings.reorg_slots)
         self._priced = 0
         for key in self._tokens:
             self.book.mint(*key)
@@ -138,16 +141,43 @@ class Market:
             return self._hits[:0], self._states[:0]
         events.update_pool[event] = number
         self._grow_mints()
+        return self._screen(events, event, number, one["timestamp_us"])
+
+    def _screen(self, events: Events, event: int, number: int, time_us: int) -> tuple[Hits, Hits]:
+        """Derive, price and screen a pool whose state was changed."""
         again = False
         while True:
             found, self._priced = kernel.run_update(
-                self.book.view(), self._found(), number, event, one["timestamp_us"],
+                self.book.view(), self._found(), number, event, time_us,
                 self._settings.price_every_ms * 1000, self._room(events), self._priced, again,
             )  # fmt: skip
             if found <= len(self._hits):
                 return self._hits[:found], self._states[:found]
             self._double()
             again = True
+
+    def undo(self, chain: int, first: int, last: int) -> list[int]:
+        """Take back what slots ``first`` to ``last`` did; gives the pools that it changed, to be screened."""
+        touched, ticks = self._journal.undo(self.book, chain, first, last)
+        for note in ticks:
+            info, pool = self.book.info[note.pool], self.book.pools[note.pool]
+            if note.delta:
+                _change(info, note.lower, note.upper, -_signed(note.delta), _whole(pool))
+            else:
+                info.ticks = _ticks(note.before)
+        view = self.book.view()
+        for number in touched:
+            kernel.rerate(view, number)
+        return touched
+
+    def screen_again(self, events: Events, event: int, number: int) -> tuple[Hits, Hits]:
+        """The cycles that pay through a pool after it was taken back."""
+        events.update_pool[event] = number
+        return self._screen(events, event, number, events.at(event).timestamp_us)
+
+    def forget(self) -> None:
+        """A stretch is over: drop notes that no fork can ask for."""
+        self._journal.forget(self.book)
 
     def _apply(self, one: dict[str, Any]) -> int:
         """Change the pool; gives its number, -1 for a pool that is unknown and cannot be made. Raises AmmError."""
@@ -165,12 +195,15 @@ class Market:
             info.symbols = (one["symbol_a"], one["symbol_b"])
         if one["decimals_a"] or one["decimals_b"]:
             info.decimals = (one["decimals_a"], one["decimals_b"])
+        self._journal.note(book, number, one["slot"])
         if one["kind"] in (_CREATE, _SNAPSHOT):
+            self._journal.note_ticks(TickNote(one["slot"], number, before=_saved(info)))
             info.ticks = TickMap((t["tick"], _signed(t["liquidity_net"]), _gross(t)) for t in one["ticks"])
         elif one["kind"] == _LIQUIDITY and info.ticks is not None:
             delta = _signed(one["liquidity_delta"])
-            whole = int(pool["known_upper"]) - int(pool["known_lower"]) >= _WHOLE_TICKS
-            _change(info, one["tick_lower"], one["tick_upper"], delta, whole)
+            _change(info, one["tick_lower"], one["tick_upper"], delta, _whole(pool))
+            raw = _bytes(delta)
+            self._journal.note_ticks(TickNote(one["slot"], number, one["tick_lower"], one["tick_upper"], raw))
         for name in ("fee_pips", "tick_spacing"):
             if one[name]:
                 pool[name] = one[name]
@@ -192,11 +225,11 @@ class Market:
         """
         self._grow_mints()
         touched = np.zeros(end, np.bool_)
-        columns, view = events.swap_columns, self.book.view()
+        columns, view, journal = events.swap_columns, self.book.view(), self._journal
         while True:
-            done, found, self._priced = kernel.run_swaps(
+            done, found, self._priced, journal.noted = kernel.run_swaps(
                 view, self._found(), columns, begin, end, self._settings.price_every_ms * 1000, self._room(events),
-                self._priced, touched, again,
+                self._priced, touched, again, journal.room(end - begin), journal.noted,
             )  # fmt: skip
             if done > begin:
                 return done, self._hits[:found].copy(), self._states[:found].copy(), touched
@@ -275,8 +308,9 @@ class Market:
             mints = [book.mints[int(pool[side])][1] for side in ("mint_a", "mint_b")]
             pools.append((int(pool["chain"]), info.key, int(pool["venue"]), int(pool["kind"]), *mints))
             symbols.append((*info.symbols, *info.decimals))
-            ticks.append(None if info.ticks is None else [(t, _bytes(n), _bytes(g)) for t, n, g in info.ticks])
-        return MarketState(pools, symbols, ticks, book.pools[: book.count].tobytes(), self.mints.tobytes())  # type: ignore[arg-type]
+            ticks.append(_saved(info))
+        table, mint_table = book.pools[: book.count].tobytes(), self.mints.tobytes()
+        return MarketState(pools, symbols, ticks, table, mint_table, self._journal.snapshot())  # type: ignore[arg-type]
 
     def restore(self, saved: MarketState) -> None:
         """Make the pools in their order, then put their state back."""
@@ -290,7 +324,8 @@ class Market:
             book.info, saved.symbols, saved.ticks, strict=True
         ):
             info.symbols, info.decimals = (symbol_a, symbol_b), (decimals_a, decimals_b)
-            info.ticks = None if ticks is None else TickMap((t, _signed(n), _signed(g)) for t, n, g in ticks)
+            info.ticks = _ticks(ticks)
+        self._journal.restore(saved.journal)
         self._grow_mints()
         self.mints = np.frombuffer(bytearray(saved.mints), kernel.MINT_DTYPE)
         view = book.view()
@@ -318,6 +353,19 @@ def _signed(raw: bytes) -> int:
 
 def _bytes(number: int) -> bytes:
     return number.to_bytes(17, "little", signed=True)
+
+
+def _saved(info: PoolInfo) -> Ticks | None:
+    return None if info.ticks is None else [(tick, _bytes(net), _bytes(gross)) for tick, net, gross in info.ticks]
+
+
+def _ticks(saved: Ticks | None) -> TickMap | None:
+    return None if saved is None else TickMap((tick, _signed(net), _signed(gross)) for tick, net, gross in saved)
+
+
+def _whole(pool: np.void) -> bool:
+    """Whether every tick of the pool is known."""
+    return int(pool["known_upper"]) - int(pool["known_lower"]) >= _WHOLE_TICKS
 
 
 def _gross(tick: dict[str, Any]) -> int:

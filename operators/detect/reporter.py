@@ -44,6 +44,7 @@ class Reporter:
     def __init__(self, settings: DetectSettings, context: StageContext, market: Market, policy: Policy) -> None:
         self.settings, self.context, self.market, self.policy = settings, context, market, policy
         self.episodes = Episodes()
+        self.survivors = 0  # cycles that passed the screen and were sized
         self._facts: dict[Cycle, Facts] = {}
         self.rotations = Rotations(market.book, market.level)
         self.head = canonical("opportunity", context.topology)
@@ -145,6 +146,7 @@ class Report:
             facts = of.facts(hit.cycle)
             if not facts.mine:
                 continue
+            of.survivors += 1
             amounts = size(states.legs(hit))
             if amounts is None or not self._pays(hit, amounts):
                 continue

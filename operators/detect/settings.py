@@ -85,7 +85,7 @@ class DetectSettings(Settings):
     ``min_profit_usd`` is asked of the gross profit (pool fees paid) at the best input; a cycle whose start token has
     no price is reported when ``min_profit_usd`` is 0. ``costs`` are what one attempt costs
     (base and priority fee, tip; gas), taken off to give the net profit. ``lateness_ms`` holds events back in chain
-    time.
+    time. ``reorg_slots`` is how deep a fork can be taken back; 0 keeps nothing for that.
     """
 
     registry: str
@@ -93,4 +93,5 @@ class DetectSettings(Settings):
     min_profit_usd: float = Field(0.05, ge=0, allow_inf_nan=False)
     lateness_ms: int = Field(0, ge=0, le=600_000)
     costs: CostModel = CostModel()
+    reorg_slots: int = Field(64, ge=0, le=1_024)
     price_every_ms: int = Field(1_000, ge=0)

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from operators.codec import ERRORS, codec
 from operators.detect.control import Policy
-from operators.detect.events import PORTS, read
+from operators.detect.events import PORTS, Events, read
 from operators.detect.market import Market, MarketState
 from operators.detect.reporter import Reporter
 from operators.detect.rows import OPPORTUNITY, PRICE
@@ -18,10 +19,13 @@ from operators.detect.settings import DetectSettings, load_registry
 from operators.errors import StateError
 from operators.merge import ChainMerge, Stretch
 from operators.stage import Ack, Command, Output, Settings, Stage, StageContext, Watermark
+from proto.mevflow.v1 import market_pb2 as market
 
 SWAP = codec("mevflow.v1.Swap").located
 UPDATE = codec("mevflow.v1.PoolUpdate").located
 SNAPSHOT_VERSION = 3
+_REORG, _SKIPPED = market.PoolUpdate.KIND_REORG, market.PoolUpdate.KIND_SKIPPED
+_LAST_SLOT = (1 << 63) - 1
 
 
 class DetectState(msgspec.Struct):
@@ -71,8 +75,38 @@ class ArbitrageDetect(Stage):
         return {"opportunities": OPPORTUNITY, "prices": PRICE, "pools": UPDATE, "swaps": SWAP, "errors": ERRORS}
 
     def process(self, port: str, batch: pa.RecordBatch) -> Output:
+        if port == "updates":
+            backs = np.flatnonzero(np.isin(batch.column("kind").to_numpy(), (_REORG, _SKIPPED))).tolist()
+            if backs:
+                return list(self._gone_back(batch, backs))
         self._merge.add(port, batch)
         return ()
+
+    def _gone_back(self, batch: pa.RecordBatch, rows: list[int]) -> Iterator[tuple[str, pa.RecordBatch]]:
+        """Updates of which some say that the chain has gone back: they act when they are read, not in chain order."""
+        begin = 0
+        for row in rows:
+            self._merge.add("updates", batch.slice(begin, row - begin))
+            begin = row + 1
+            yield from self._undo(batch.slice(row, 1))
+        self._merge.add("updates", batch.slice(begin))
+
+    def _undo(self, row: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
+        chain, slot = (int(row.column(name)[0].as_py()) for name in ("chain", "slot"))
+        last = slot if row.column("kind")[0].as_py() == _SKIPPED else _LAST_SLOT
+        self._merge.undo(chain, slot, last)
+        no_swaps = pa.RecordBatch.from_arrays([pa.array([], field.type) for field in SWAP], schema=SWAP)
+        alone = Stretch([row, no_swaps], np.zeros(1, np.int8), np.zeros(1, np.int64), np.zeros(1, np.bool_))
+        events = Events(alone)
+        found = self._reporter.begin(events)
+        for number in self._market.undo(chain, slot, last):
+            hits, states = self._market.screen_again(events, 0, number)
+            found.take(0, 1, hits, states)
+        if len(found.opportunities):
+            yield "opportunities", found.batch()
+        prices = self._market.take_prices()
+        if len(prices) and self.context.wants("prices"):
+            yield "prices", self._reporter.prices(events, prices)
 
     def on_watermark(self, port: str, watermark: Watermark) -> Output:
         stretch = self._merge.advance(port, watermark, self.context.inputs or frozenset(PORTS))
@@ -101,8 +135,14 @@ class ArbitrageDetect(Stage):
         prices = self._market.take_prices()
         if len(prices) and self.context.wants("prices"):
             yield "prices", self._reporter.prices(events, prices)
+        self._market.forget()
         if len(events.errors):
             yield "errors", events.errors.batch()
+
+    @property
+    def survivors(self) -> int:
+        """How many cycles passed the screen and were sized, since the stage was made."""
+        return self._reporter.survivors
 
     def on_control(self, command: Command) -> Ack | None:
         ack = self._policy.on_control(command)

@@ -111,12 +111,16 @@ class PoolUpdate(_message.Message):
         KIND_FEE: _ClassVar[PoolUpdate.Kind]
         KIND_SNAPSHOT: _ClassVar[PoolUpdate.Kind]
         KIND_REMOVE: _ClassVar[PoolUpdate.Kind]
+        KIND_REORG: _ClassVar[PoolUpdate.Kind]
+        KIND_SKIPPED: _ClassVar[PoolUpdate.Kind]
     KIND_UNSPECIFIED: PoolUpdate.Kind
     KIND_CREATE: PoolUpdate.Kind
     KIND_LIQUIDITY: PoolUpdate.Kind
     KIND_FEE: PoolUpdate.Kind
     KIND_SNAPSHOT: PoolUpdate.Kind
     KIND_REMOVE: PoolUpdate.Kind
+    KIND_REORG: PoolUpdate.Kind
+    KIND_SKIPPED: PoolUpdate.Kind
     CHAIN_FIELD_NUMBER: _ClassVar[int]
     SLOT_FIELD_NUMBER: _ClassVar[int]
     TX_INDEX_FIELD_NUMBER: _ClassVar[int]

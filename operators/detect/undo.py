@@ -1,0 +1,122 @@
+"""What the last slots changed, so that a fork or a skipped slot can be taken back.
+
+The first time that a slot changes a pool, the pool's row as it was before is noted; a change of its ticks is noted with
+how to take it back. Slots deeper than ``depth`` below the newest of their chain are forgotten.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.detect.book import POOL_DTYPE, Book
+from operators.detect.lists import grown
+
+#: ``slot`` changed ``pool``, which was ``before``.
+NOTE_DTYPE = np.dtype([("slot", np.uint64), ("pool", np.int32), ("before", POOL_DTYPE)], align=True)
+
+
+Ticks = list[tuple[int, bytes, bytes]]
+
+
+class TickNote(msgspec.Struct):
+    """``slot`` changed the ticks of ``pool``: by ``delta`` (signed) in a range, or whole, from ``before``."""
+
+    slot: int
+    pool: int
+    lower: int = 0
+    upper: int = 0
+    delta: bytes = b""
+    before: Ticks | None = None
+
+
+class JournalState(msgspec.Struct):
+    """The notes of a snapshot."""
+
+    notes: bytes = b""
+    ticks: list[TickNote] = []
+
+
+class Journal:
+    """Notes in the order in which things happened; a depth of 0 keeps none."""
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+        self.notes: NDArray[np.void] = np.zeros(0, NOTE_DTYPE)
+        self.noted = 0
+        self._ticks: list[TickNote] = []
+
+    def room(self, events: int) -> NDArray[np.void]:
+        """The notes, with room for one more of every event; none where nothing is kept."""
+        if self.depth and self.noted + events > len(self.notes):
+            self.notes = grown(self.notes, self.noted + events)
+        return self.notes
+
+    def note(self, book: Book, number: int, slot: int) -> None:
+        """A pool is about to change in ``slot``."""
+        if self.depth and slot > int(book.pools[number]["slot"]):
+            note = self.room(1)[self.noted]
+            note["slot"], note["pool"], note["before"] = slot, number, book.pools[number]
+            self.noted += 1
+
+    def note_ticks(self, note: TickNote) -> None:
+        """A pool's ticks are about to change."""
+        if self.depth:
+            self._ticks.append(note)
+
+    def forget(self, book: Book) -> None:
+        """Drop what is deeper than a fork can reach."""
+        if not self.depth or not self.noted:
+            return
+        kept = self.notes[: self.noted]
+        chain = book.pools["chain"][kept["pool"]]
+        floor = np.zeros(int(chain.max()) + 1, np.uint64)
+        np.maximum.at(floor, chain, kept["slot"])
+        floor -= np.minimum(floor, np.uint64(self.depth))
+        stays = kept["slot"] > floor[chain]
+        self.noted = int(stays.sum())
+        self.notes[: self.noted] = kept[stays]
+        self._ticks = [note for note in self._ticks if note.slot > _of(floor, int(book.pools[note.pool]["chain"]))]
+
+    def undo(self, book: Book, chain: int, first: int, last: int) -> tuple[list[int], list[TickNote]]:
+        """Put back every pool of a chain that slots ``first`` to ``last`` changed.
+
+        Gives their numbers, ascending, and the changes of ticks to take back, the last first. A pool that a later slot
+        told of keeps that state; only its ticks lose what the undone slots did to them.
+        """
+        ticks = [note for note in reversed(self._ticks) if _undone(book, note.pool, note.slot, chain, first, last)]
+        touched = {note.pool for note in ticks}
+        stays = np.ones(self.noted, np.bool_)
+        for at in range(self.noted - 1, -1, -1):
+            number = int(self.notes[at]["pool"])
+            if not _undone(book, number, int(self.notes[at]["slot"]), chain, first, last):
+                continue
+            stays[at] = False
+            if int(book.pools[number]["slot"]) <= last:
+                warm = bool(book.pools[number]["warm"])
+                book.pools[number] = self.notes[at]["before"]
+                book.pools[number]["warm"] = warm
+                touched.add(number)
+        kept = self.notes[: self.noted][stays]
+        self.noted = len(kept)
+        self.notes[: self.noted] = kept
+        self._ticks = [note for note in self._ticks if not _undone(book, note.pool, note.slot, chain, first, last)]
+        return sorted(touched), ticks
+
+    def snapshot(self) -> JournalState:
+        """All notes."""
+        return JournalState(self.notes[: self.noted].tobytes(), self._ticks)
+
+    def restore(self, saved: JournalState) -> None:
+        """Take a snapshot's notes."""
+        self.notes = np.frombuffer(bytearray(saved.notes), NOTE_DTYPE)
+        self.noted, self._ticks = len(self.notes), list(saved.ticks)
+
+
+def _undone(book: Book, number: int, slot: int, chain: int, first: int, last: int) -> bool:
+    return first <= slot <= last and int(book.pools[number]["chain"]) == chain
+
+
+def _of(floor: NDArray[np.uint64], chain: int) -> int:
+    return int(floor[chain]) if chain < len(floor) else 0

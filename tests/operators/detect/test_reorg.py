@@ -1,0 +1,102 @@
+"""A fork or a skipped slot is taken back: state and open episodes are as if it had never been read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from operators.detect.stage import ArbitrageDetect
+from proto.mevflow.v1 import market_pb2 as market
+from tests.operators.detect.feeding import items, make, run, until
+from tests.operators.detect.market_messages import SLOT_US, batch, pair_market, swap
+from tests.operators.detect.random_market import START_US, RandomMarket
+
+EVERYTHING = list(until(1 << 62))
+
+
+def back(slot: int, kind: int = market.PoolUpdate.KIND_REORG, chain: int = market.CHAIN_SOLANA) -> market.PoolUpdate:
+    return market.PoolUpdate(chain=chain, slot=slot, timestamp_us=START_US + slot * SLOT_US, kind=kind)
+
+
+def open_now(stage: ArbitrageDetect) -> dict[object, list[int]]:
+    return {cycle: episode.amounts for cycle, episode in stage._reporter.episodes.open.items()}
+
+
+def state(stage: ArbitrageDetect) -> list[object]:
+    book = stage._market.book
+    names = [name for name in book.pools.dtype.names or () if name != "warm"]
+    ticks = [None if info.ticks is None else list(info.ticks) for info in book.info]
+    rows = [book.pools[name][: book.count].tolist() for name in names]
+    return [rows, ticks, book.best[: 2 * len(book.pairs)].tolist()]
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 1 << 32), share=st.floats(0.2, 0.9), restart=st.booleans())
+def test_a_fork_leaves_no_trace(seed: int, share: float, restart: bool) -> None:
+    batches = RandomMarket(seed, pools=7, events=40).batches()
+    slots = np.unique(np.concatenate([each.column("slot").to_numpy() for each in batches]))
+    first = int(slots[int(share * len(slots))])
+    before = [each.filter(pc.less(each.column("slot"), first)) for each in batches]
+    after = [each.filter(pc.greater_equal(each.column("slot"), first)) for each in batches]
+    # The other fork: the same states at other places.
+    order = np.random.default_rng(seed).permutation(after[-1].num_rows)
+    other = after[-1].take(pa.array(order))
+    for name in ("slot", "tx_index", "ix_index", "timestamp_us"):
+        other = other.set_column(other.schema.get_field_index(name), other.schema.field(name), after[-1].column(name))
+    straight, forked = make(), make()
+    run(straight, [*items(before), *EVERYTHING], end=False)
+    run(forked, [*items(before), *EVERYTHING, *items([*after[:-1], other]), *EVERYTHING], end=False)
+    if restart:
+        again = make()
+        again.restore(forked.snapshot())
+        forked = again
+    run(forked, [*items([batch(back(first))]), *EVERYTHING], end=False)
+    assert state(forked) == state(straight)
+    assert open_now(forked) == open_now(straight)
+    new = run(straight, [*items(after), *EVERYTHING], end=False)
+    anew = run(forked, [*items(after), *EVERYTHING], end=False)
+    assert state(forked) == state(straight)
+    assert open_now(forked) == open_now(straight)
+    assert anew.get("swaps") == new.get("swaps")
+    for table in (new, anew):
+        assert "opportunities" not in table or not pc.any(table["opportunities"].column("late")).as_py()
+
+
+def test_a_skipped_slot_leaves_what_came_after() -> None:
+    first, second, wide, *_ = pair_market()  # slot 3 opens a gap
+    stage = make()
+    run(stage, [*items([batch(first, second, wide)]), *EVERYTHING], end=False)
+    assert open_now(stage)
+    found = run(stage, [*items([batch(back(3, market.PoolUpdate.KIND_SKIPPED))]), *EVERYTHING], end=False)
+    assert [row["closed"] for row in found["opportunities"].to_pylist()] == [True]
+    assert not open_now(stage)
+    run(stage, [*items([batch(swap(4, b"p", (10**12, 102_000 * 10**6)))]), *EVERYTHING], end=False)
+    run(stage, [*items([batch(back(3, market.PoolUpdate.KIND_SKIPPED))]), *EVERYTHING], end=False)
+    assert open_now(stage), "slot 4 stands"
+
+
+def test_what_still_waits_of_an_undone_slot_is_dropped() -> None:
+    first, second, wide, *_ = pair_market()
+    stage = make()
+    run(stage, [*items([batch(first, second, wide)]), *items([batch(back(3))]), *EVERYTHING], end=False)
+    assert not open_now(stage)
+
+
+@pytest.mark.parametrize("reorg_slots", [0, 1])
+def test_no_more_is_kept_than_was_asked(reorg_slots: int) -> None:
+    stage = make(reorg_slots=reorg_slots)
+    for message in pair_market():
+        run(stage, [*items([batch(message)]), *EVERYTHING], end=False)
+    assert stage._market._journal.noted == reorg_slots
+
+
+def test_another_chain_is_left_alone() -> None:
+    stage = make()
+    run(stage, [*items([batch(*pair_market())]), *EVERYTHING], end=False)
+    known = state(stage)
+    run(stage, [*items([batch(back(1, chain=market.CHAIN_ETHEREUM))]), *EVERYTHING], end=False)
+    assert state(stage) == known
