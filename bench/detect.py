@@ -6,7 +6,7 @@ Three markets under synthetic flow: 5,000 and 50,000 pools of a power law, and t
 - *screened*: the compiled loop over events that have been read into arrays; pools updated, every cycle screened.
 - *merged and screened*: the whole stage, from Arrow batches on, over a flow in which nothing pays.
 - *sized and emitted*: the whole stage over a flow in which about one cycle in a hundred events pays and is sized,
-  quoted exactly and made a row. A hot pair's event may bring thousands of cycles at once, so shocks are rarer than that.
+  quoted exactly and made a row. A hot pair's event may bring thousands of cycles at once, so shocks are rarer.
 
 The peers search the same updates' graph for a negative cycle, which is how arbitrage is usually looked for.
 """

@@ -13,6 +13,7 @@ time that does not depend on how many there are.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import permutations
@@ -113,7 +114,8 @@ class Book:
         self.rate: NDArray[np.float64] = np.full((64, 2), NOT_TRADABLE)
         self.count = 0
         self.info: list[PoolInfo] = []
-        self.index: dict[tuple[int, bytes], int] = {}
+        #: Number of each pool, by chain and address.
+        self.index: defaultdict[int, dict[bytes, int]] = defaultdict(dict)
         self.mints: list[tuple[int, bytes]] = []
         self.mint_index: dict[tuple[int, bytes], int] = {}
         self.pairs: list[tuple[int, int]] = []
@@ -176,7 +178,7 @@ class Book:
             self.rate[number:] = NOT_TRADABLE
         self.count += 1
         self.info.append(PoolInfo(key))
-        self.index[(chain, key)] = number
+        self.index[chain][key] = number
         pool = self.pools[number]
         pool["chain"], pool["venue"], pool["kind"] = chain, venue, kind
         pool["mint_a"], pool["mint_b"], pool["flipped"] = a, b, a > b

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -221,24 +222,27 @@ def _find_pools(events: Events, market: Market, context: StageContext) -> None:
     codes = encoded.indices.to_numpy()
     keys = encoded.dictionary.to_pylist()
     good = events.pool == -1
-    named = {one: np.unique(codes[good & (chain == one)]).tolist() for one in np.unique(chain[good]).tolist()}
+    chains = np.unique(chain[good]).tolist()
     # A pool of this stretch is named by one number, chain * len(keys) + code.
-    unknown = {
-        one * len(keys) + code: (one, keys[code])
-        for one, found in named.items()
-        for code in found
-        if (one, keys[code]) not in market
-    }
+    unknown = {}
+    for one in chains:
+        new = _numbers(market, one, keys) == -1
+        here = good & (chain == one)
+        for code in np.unique(codes[here & new[codes]]).tolist() if new.any() else ():
+            unknown[one * len(keys) + code] = (one, keys[code])
     if unknown or swaps.num_rows < len(events):
         _add_pools(events, market, unknown, good, chain.astype(np.int64) * len(keys) + codes)
-    for one, found in named.items():
+    for one in chains:
         here = good & (chain == one)
-        table = np.full(len(keys), -1, np.int32)
-        table[found] = [market.book.index.get((one, keys[code]), -1) for code in found]
-        events.pool[here] = table[codes[here]]
+        events.pool[here] = _numbers(market, one, keys)[codes[here]]
     for row in np.flatnonzero(events.pool == -1).tolist():
         events.reject(swaps, row, "unknown_pool", "the first row of a pool must name both mints", context)
         events.pool[row] = -2
+
+
+def _numbers(market: Market, chain: int, keys: list[bytes]) -> NDArray[np.int32]:
+    """The numbers of pools of a chain, -1 for one that is not known."""
+    return np.fromiter(map(market.book.index[chain].get, keys, repeat(-1)), np.int32, len(keys))
 
 
 def _add_pools(

@@ -101,7 +101,7 @@ class Market:
 
     def __contains__(self, key: tuple[int, bytes]) -> bool:
         """Whether a pool, by chain and address, is known."""
-        return key in self.book.index
+        return key[1] in self.book.index[key[0]]
 
     def add_from(self, batch: pa.RecordBatch, row: int) -> int:
         """A new pool, made from the first swap or update that names its two mints; gives its number."""
@@ -182,7 +182,7 @@ class Market:
     def _apply(self, one: dict[str, Any]) -> int:
         """Change the pool; gives its number, -1 for a pool that is unknown and cannot be made. Raises AmmError."""
         book = self.book
-        number = book.index.get((one["chain"], one["pool"]), -1)
+        number = book.index[one["chain"]].get(one["pool"], -1)
         if number < 0:
             if not one["mint_a"] or not one["mint_b"] or one["mint_a"] == one["mint_b"]:
                 return -1

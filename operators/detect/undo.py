@@ -71,13 +71,15 @@ class Journal:
             return
         kept = self.notes[: self.noted]
         chain = book.pools["chain"][kept["pool"]]
-        floor = np.zeros(int(chain.max()) + 1, np.uint64)
-        np.maximum.at(floor, chain, kept["slot"])
-        floor -= np.minimum(floor, np.uint64(self.depth))
-        stays = kept["slot"] > floor[chain]
+        floor = {one: int(kept["slot"][chain == one].max()) - self.depth for one in np.unique(chain).tolist()}
+        if all(kept["slot"][chain == one].min() > least for one, least in floor.items()):
+            return
+        stays = np.zeros(self.noted, np.bool_)
+        for one, least in floor.items():
+            stays |= (chain == one) & (kept["slot"].astype(np.int64) > least)
         self.noted = int(stays.sum())
         self.notes[: self.noted] = kept[stays]
-        self._ticks = [note for note in self._ticks if note.slot > _of(floor, int(book.pools[note.pool]["chain"]))]
+        self._ticks = [note for note in self._ticks if note.slot > floor.get(int(book.pools[note.pool]["chain"]), -1)]
 
     def undo(self, book: Book, chain: int, first: int, last: int) -> tuple[list[int], list[TickNote]]:
         """Put back every pool of a chain that slots ``first`` to ``last`` changed.
@@ -116,7 +118,3 @@ class Journal:
 
 def _undone(book: Book, number: int, slot: int, chain: int, first: int, last: int) -> bool:
     return first <= slot <= last and int(book.pools[number]["chain"]) == chain
-
-
-def _of(floor: NDArray[np.uint64], chain: int) -> int:
-    return int(floor[chain]) if chain < len(floor) else 0
