@@ -25,7 +25,7 @@ SWAP = codec("mevflow.v1.Swap").located
 UPDATE = codec("mevflow.v1.PoolUpdate").located
 SNAPSHOT_VERSION = 3
 _REORG, _SKIPPED = market.PoolUpdate.KIND_REORG, market.PoolUpdate.KIND_SKIPPED
-_LAST_SLOT = (1 << 63) - 1
+_LAST_SLOT = (1 << 64) - 1
 
 
 class DetectState(msgspec.Struct):

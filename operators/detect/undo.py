@@ -76,7 +76,7 @@ class Journal:
             return
         stays = np.zeros(self.noted, np.bool_)
         for one, least in floor.items():
-            stays |= (chain == one) & (kept["slot"].astype(np.int64) > least)
+            stays |= (chain == one) & (kept["slot"] > least)
         self.noted = int(stays.sum())
         self.notes[: self.noted] = kept[stays]
         self._ticks = [note for note in self._ticks if note.slot > floor.get(int(book.pools[note.pool]["chain"]), -1)]

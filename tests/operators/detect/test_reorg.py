@@ -100,3 +100,13 @@ def test_another_chain_is_left_alone() -> None:
     known = state(stage)
     run(stage, [*items([batch(back(1, chain=market.CHAIN_ETHEREUM))]), *EVERYTHING], end=False)
     assert state(stage) == known
+
+
+def test_the_highest_slot_there_can_be() -> None:
+    stage = make()
+    top = (1 << 64) - 1
+    last = swap(top, b"p", (1, 1), timestamp_us=START_US)
+    gone = market.PoolUpdate(chain=last.chain, slot=top, timestamp_us=START_US, kind=market.PoolUpdate.KIND_REORG)
+    run(stage, [*items([batch(*pair_market(), last)]), *EVERYTHING], end=False)
+    run(stage, [*items([batch(gone)]), *EVERYTHING], end=False)
+    assert int(stage._market.book.pools[0]["slot"]) < top
