@@ -6,12 +6,13 @@ Requests are written as JSON without their payloads' content (its size and hash 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from control.handlers import Handlers
 from control.identity import Authenticator, AuthError, Identity
 from control.methods import METHODS
 from control.refusal import Refused
+from control.timings import Timings
 from control.topologies import refusal_of
 from control.writer import Writer
 from operators.errors import MevflowError
@@ -35,6 +37,9 @@ _MAX_TEXT = 500
 _MAX_REQUEST = 4_000
 #: Fields whose content is not for the audit.
 _CONTENT = ("payload", "yaml")
+
+#: A request, its protobuf bytes, or what makes it (and may refuse to) once it is known who calls.
+Given = Message | bytes | Callable[[], Message]
 
 log = structlog.get_logger("mevflow.control")
 
@@ -63,6 +68,7 @@ class Dispatcher:
 
     def __init__(self, handlers: Handlers, authenticator: Authenticator, writer: Writer) -> None:
         self._auth, self._writer = authenticator, writer
+        self.timings = Timings()
         self.routes = {
             method.name: Route(method.name, getattr(pb, method.input_type.name), getattr(handlers, _snake(method.name)))
             for method in SERVICE.methods
@@ -79,7 +85,7 @@ class Dispatcher:
             raise
         return identity
 
-    async def call(self, method: str, request: Message | bytes, caller: Caller) -> Any:
+    async def call(self, method: str, request: Given, caller: Caller) -> Any:
         """A call with one answer."""
         record = self._begin(method, caller)
         try:
@@ -97,7 +103,7 @@ class Dispatcher:
         self._end(record, "OK")
         return reply
 
-    async def stream(self, method: str, request: Message | bytes, caller: Caller) -> AsyncIterator[Any]:
+    async def stream(self, method: str, request: Given, caller: Caller) -> AsyncGenerator[Any, None]:
         """A call with any number of answers. Its audit record is written when it begins, and when it fails."""
         record = self._begin(method, caller)
         try:
@@ -113,6 +119,21 @@ class Dispatcher:
                 raise
             raise failure from error
 
+    @contextlib.contextmanager
+    def guard(self, method: str, caller: Caller) -> Iterator[tuple[Identity, ControlAudit]]:
+        """A call of a carrier's own: admitted and audited like the others. The record's ``request`` may be set."""
+        record = self._begin(method, caller)
+        try:
+            identity = self.admit(caller, method)
+            record.identity, record.role = identity.name, str(identity.role)
+            yield identity, record
+        except BaseException as error:
+            failure = self._failed(record, error)
+            if failure is error:
+                raise
+            raise failure from error
+        self._end(record, "OK")
+
     def _begin(self, method: str, caller: Caller) -> ControlAudit:
         call_id = uuid.uuid4().hex
         CALL_ID.set(call_id)
@@ -121,9 +142,7 @@ class Dispatcher:
             timestamp_us=time.time_ns() // 1000, call_id=call_id, peer=caller.peer[:_MAX_TEXT], method=method
         )
 
-    def _prepare(
-        self, method: str, request: Message | bytes, caller: Caller, record: ControlAudit
-    ) -> tuple[Identity, Message]:
+    def _prepare(self, method: str, request: Given, caller: Caller, record: ControlAudit) -> tuple[Identity, Message]:
         identity = self.admit(caller, method)
         record.identity, record.role = identity.name, str(identity.role)
         parsed = self._parse(method, request)
@@ -142,9 +161,11 @@ class Dispatcher:
             raise Refused("UNAVAILABLE", "AUDIT_UNAVAILABLE", "the audit log takes no records", retry_after_s=1.0)
         return identity, parsed
 
-    def _parse(self, method: str, request: Message | bytes) -> Message:
+    def _parse(self, method: str, request: Given) -> Message:
         if isinstance(request, Message):
             return request
+        if callable(request):
+            return request()
         try:
             return self.routes[method].request.FromString(request)
         except DecodeError as error:
@@ -179,6 +200,7 @@ class Dispatcher:
         record.status = status
         self._writer.audit(record)
         took_ms = round((time.time_ns() // 1000 - record.timestamp_us) / 1000, 3)
+        self.timings.add(record.method, took_ms, status == "OK")
         say = log.info if METHODS[record.method].changes or status != "OK" else log.debug
         say(
             "call",

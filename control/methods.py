@@ -1,4 +1,4 @@
-"""The calls of ``mevflow.v1.Control``: who may make them, and what they do to the world."""
+"""The calls of ``mevflow.v1.Control`` and of the gateway: who may make them, and what they do to the world."""
 
 from __future__ import annotations
 
@@ -37,5 +37,14 @@ METHODS = {
         Method("Stop", "admin", changes=True),
         Method("Rescale", "admin", changes=True),
         Method("Replay", "operator", streams=True, changes=True),
+        # Of the gateway alone
+        Method("Login", "viewer"),
+        Method("Logout", "viewer"),
+        Method("Session", "viewer"),
+        Method("Channel", "viewer"),
+        Method("Metrics", "viewer"),
+        Method("Query", "viewer"),
+        Method("DatasetSchema", "viewer"),
+        Method("DatasetExport", "viewer"),
     )
 }

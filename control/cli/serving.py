@@ -13,12 +13,14 @@ from flows.cli.settings import file_option
 @click.command()
 @click.option("--host", help="Address to listen on (default: as configured).")
 @click.option("--port", type=click.IntRange(0, 65535), help="0: a free one (default: as configured).")
+@click.option("--http-port", type=click.IntRange(0, 65535), help="Of the gateway; 0: a free one.")
 @click.option("--log-level", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]), default="INFO")
 @file_option
 @json_option
-def serve(host: str | None, port: int | None, log_level: str, file: Path, as_json: bool) -> None:
+def serve(host: str | None, port: int | None, http_port: int | None, log_level: str, file: Path, as_json: bool) -> None:
     """Run the control service until SIGTERM; it then ends what it has under way. Its log is JSON on stderr."""
     from control.auth.setup import guards
+    from control.gateway.server import HttpDoor
     from control.serve import Options, run
     from control.server import Door
     from control.service import Settings
@@ -28,15 +30,26 @@ def serve(host: str | None, port: int | None, log_level: str, file: Path, as_jso
     where = host or settings.control.host
     guarded = guards(settings.control, where)
     door = Door(where, settings.control.port if port is None else port, guarded.credentials)
+    http = HttpDoor(
+        where,
+        settings.control.http_port if http_port is None else http_port,
+        guarded.context,
+        settings.control.origins,
+        clickhouse=settings.clickhouse,
+    )
     options = Options(
-        Settings(settings.kafka.bootstrap, file, settings.var), door, guarded.authenticator, log_level=log_level
+        Settings(settings.kafka.bootstrap, file, settings.var),
+        door,
+        guarded.authenticator,
+        (http.beside(guarded.authenticator.authenticates),),
+        log_level,
     )
 
     def ready(found: dict[str, str]) -> None:
         if as_json:
             emit_json(found)
             return
-        click.echo(f"gRPC at {found['grpc']} (service {found['service_id']})")
+        click.echo(f"gRPC at {found['grpc']}, HTTP at {found['http']} (service {found['service_id']})")
         click.echo(guarded.said())
 
     run(options, ready)

@@ -18,6 +18,7 @@ from tests.control.conftest import CONTROL_TOPICS
 from tests.flows.steering import conftest as steering
 from tests.plugins.kafka import free_port
 
+MEVFLOW = (sys.executable, "-m", "flows.cli")
 plugin, make_shard = steering.plugin, steering.make_shard
 
 
@@ -28,7 +29,7 @@ def serve(tmp_path):
 
     def start(file, bootstrap, number=0):
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", "control", "serve", "--port", "0", "--json", "--file", str(file)],
+            [*MEVFLOW, "control", "serve", "--port", "0", "--http-port", "0", "--json", "--file", str(file)],
             stdout=subprocess.PIPE,
             stderr=(tmp_path / f"service-{number}.log").open("ab"),
             env={**environment(), "MEVFLOW_VAR": str(tmp_path / "var"), "MEVFLOW_KAFKA__BOOTSTRAP": bootstrap},
@@ -127,6 +128,7 @@ def test_a_broker_restart_in_the_middle_loses_and_doubles_no_answer(make_shard, 
 def test_start_and_stop_in_the_background(tmp_path, kafka_broker, monkeypatch, settings):
     monkeypatch.setenv("MEVFLOW_KAFKA__BOOTSTRAP", kafka_broker)
     monkeypatch.setenv("MEVFLOW_CONTROL__PORT", str(free_port()))
+    monkeypatch.setenv("MEVFLOW_CONTROL__HTTP_PORT", str(free_port()))
     found = control_service.start(tmp_path, settings.file)
     with Control(found["grpc"]) as control:
         assert control.status().service_id == found["service_id"]

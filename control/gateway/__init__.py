@@ -1,0 +1,1 @@
+"""HTTP/JSON and WebSocket over the same handlers as gRPC."""

@@ -1,0 +1,150 @@
+"""``/api/datasets/schema`` and ``/api/datasets/export``: tables as files, whole or by time, streamed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from control.gateway import problems
+from control.gateway.carry import Carrier
+from control.gateway.reader import Bounds, Reader
+from control.refusal import Refused, invalid
+
+#: Format -> (ClickHouse's name, media type, ending).
+FORMATS = {
+    "parquet": ("Parquet", "application/vnd.apache.parquet", "parquet"),
+    "csv": ("CSVWithNames", "text/csv; charset=utf-8; header=present", "csv"),
+    "arrow": ("ArrowStream", "application/vnd.apache.arrow.stream", "arrows"),
+}
+EXPORT = Bounds(rows=5_000_000, answer_bytes=2 << 30, seconds=120.0, memory_bytes=2 << 30, at_once=2)
+_KNOWN = ("dataset", "format", "columns", "from", "to", "limit")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?Z?)?\Z")
+_COLUMNS = """
+SELECT table, name, type, comment, default_kind
+FROM system.columns
+WHERE database = currentDatabase() AND NOT startsWith(table, '.') AND default_kind != 'EPHEMERAL'
+ORDER BY table, position
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """``computed``: not stored as such, or of the sink's own; exported only when asked for by name."""
+
+    name: str
+    type: str
+    comment: str
+    computed: bool
+
+
+class Datasets:
+    """Two endpoints."""
+
+    def __init__(self, carrier: Carrier, reader: Reader, bounds: Bounds = EXPORT) -> None:
+        self._carrier, self._reader, self._bounds = carrier, reader, bounds
+
+    async def schema(self, request: Request) -> Response:
+        """Columns of every dataset, or of ``dataset``."""
+        carrier = self._carrier
+        try:
+            with carrier.dispatcher.guard("DatasetSchema", carrier.caller(request)) as (_, record):
+                carrier.check(request)
+                name = request.query_params.get("dataset", "")
+                record.target = name[:200]
+                found = await self._datasets()
+                chosen = {name: _dataset(found, name)} if name else found
+        except Refused as refused:
+            return problems.answer(refused)
+        body = {
+            "datasets": [
+                {
+                    "name": dataset,
+                    "columns": [
+                        {"name": c.name, "type": c.type, "comment": c.comment, "computed": c.computed} for c in columns
+                    ],
+                    "by_time": any(c.name == "timestamp" for c in columns),
+                }
+                for dataset, columns in chosen.items()
+            ],
+            "formats": list(FORMATS),
+        }
+        return Response(msgspec.json.encode(body), 200, {"cache-control": "no-store"}, "application/json")
+
+    async def export(self, request: Request) -> Response:
+        """``dataset``, ``format`` (parquet, csv, arrow), ``columns`` (a,b), ``from`` and ``to`` (UTC), ``limit``."""
+        carrier = self._carrier
+        try:
+            with carrier.dispatcher.guard("DatasetExport", carrier.caller(request)) as (_, record):
+                carrier.check(request)
+                query = dict(request.query_params)
+                record.target = query.get("dataset", "")[:200]
+                record.request = msgspec.json.encode(query)[:2000]
+                statement, parameters, form = await self._plan(query)
+                pieces = self._reader.stream(statement, FORMATS[form][0], parameters, self._bounds)
+                first = await anext(pieces, b"")
+        except Refused as refused:
+            return problems.answer(refused)
+        name = f"{query['dataset']}.{FORMATS[form][2]}"
+        headers = {"cache-control": "no-store", "content-disposition": f'attachment; filename="{name}"'}
+        return StreamingResponse(_chain(first, pieces), 200, headers, FORMATS[form][1])
+
+    async def _plan(self, query: dict[str, str]) -> tuple[str, dict[str, str], str]:
+        """(statement, parameters, format). Names come from the schema, values go as parameters. Raises Refused."""
+        for key in query:
+            if key not in _KNOWN:
+                raise invalid(key[:64], f"no such parameter; known: {', '.join(_KNOWN)}")
+        form = query.get("format", "parquet")
+        if form not in FORMATS:
+            raise invalid("format", f"is one of {', '.join(FORMATS)}")
+        name = query.get("dataset", "")
+        columns = _dataset(await self._datasets(), name)
+        known = [column.name for column in columns]
+        wanted = [c for c in query.get("columns", "").split(",") if c] or [c.name for c in columns if not c.computed]
+        for column in wanted:
+            if column not in known:
+                raise invalid("columns", f"{name} has no column {column[:64]!r}")
+        where, parameters = [], {}
+        for key, sign in (("from", ">="), ("to", "<")):
+            if key in query:
+                if "timestamp" not in known or not _TIME.match(query[key]):
+                    raise invalid(key, "is a time in UTC, of a dataset that has a timestamp")
+                parameters[key] = query[key].replace("T", " ").removesuffix("Z")
+                where.append(f"timestamp {sign} parseDateTime64BestEffort({{{key}:String}}, 6, 'UTC')")
+        limit = query.get("limit", str(self._bounds.rows))
+        if not limit.isascii() or not limit.isdigit() or not 0 < int(limit) <= self._bounds.rows:
+            raise invalid("limit", f"is 1 to {self._bounds.rows:,}")
+        picked = ", ".join(f"`{column}`" for column in wanted)
+        statement = f"SELECT {picked} FROM `{name}`"
+        if where:
+            statement += f" WHERE {' AND '.join(where)}"
+        return f"{statement} LIMIT {int(limit)}", parameters, form
+
+    async def _datasets(self) -> dict[str, list[Column]]:
+        """Tables and views of the database, by name."""
+        text = await self._reader.read(_COLUMNS, "JSONCompactEachRow", {})
+        found: dict[str, list[Column]] = {}
+        for line in text.splitlines():
+            table, name, kind, comment, default = msgspec.json.decode(line, type=tuple[str, str, str, str, str])
+            found.setdefault(table, []).append(Column(name, kind, comment, default in ("MATERIALIZED", "ALIAS")))
+        return found
+
+
+def _dataset(found: dict[str, list[Column]], name: str) -> list[Column]:
+    if name not in found:
+        known = ", ".join(found)
+        raise Refused("NOT_FOUND", "NO_SUCH_DATASET", f"no dataset {name[:64]!r}; known: {known}")
+    return found[name]
+
+
+async def _chain(first: bytes, rest: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+    """A failure in the middle breaks the connection off, so that nobody takes half a file for a whole one."""
+    if first:
+        yield first
+    async for piece in rest:
+        yield piece

@@ -1,0 +1,160 @@
+"""``/api/openapi.json``: made from the routes and the ``.proto`` file's own messages."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from control.dispatch import SERVICE
+from control.gateway.routes import ROUTES, Route
+from control.gateway.sessions import CSRF_HEADER
+from control.gateway.shape import JSON_FIELDS
+from control.methods import METHODS
+
+_NUMBERS = {FieldDescriptor.CPPTYPE_DOUBLE: "number", FieldDescriptor.CPPTYPE_FLOAT: "number"}
+_PROBLEM = {"$ref": "#/components/responses/Problem"}
+#: (verb, path, summary, parameters of the URL, body, media of the answer)
+_OTHERS: tuple[tuple[str, str, str, tuple[str, ...], dict[str, Any] | None, str], ...] = (
+    ("post", "/api/session", "A cookie session for a bearer token", (), None, "application/json"),
+    ("get", "/api/session", "Who the caller is", (), None, "application/json"),
+    ("delete", "/api/session", "End the session", (), None, ""),
+    ("get", "/api/provisioning/health", "Whether calls are taken; needs no token", (), None, "application/json"),
+    ("get", "/api/health/metrics/performance", "Calls, lateness, shards", (), None, "application/json"),
+    (
+        "post",
+        "/api/clickhouse/query",
+        "One statement that reads, or a template by name",
+        (),
+        {
+            "type": "object",
+            "properties": {
+                "query": {"type": "string"},
+                "template": {"type": "string"},
+                "parameters": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}},
+            },
+        },
+        "application/json",
+    ),
+    ("get", "/api/datasets/schema", "Datasets and their columns", ("dataset",), None, "application/json"),
+    (
+        "get",
+        "/api/datasets/export",
+        "A dataset as Parquet, CSV or Arrow",
+        ("dataset", "format", "columns", "from", "to", "limit"),
+        None,
+        "application/octet-stream",
+    ),
+)
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    schemas: dict[str, Any] = {}
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.verb.lower()] = _call(route, schemas)
+    for verb, path, summary, names, body, media in _OTHERS:
+        operation: dict[str, Any] = {"summary": summary, "parameters": [_parameter(name) for name in names]}
+        if body is not None:
+            operation["requestBody"] = {"content": {"application/json": {"schema": body}}}
+        done: dict[str, Any] = {"description": "done"}
+        if media:
+            done["content"] = {media: {}}
+        operation["responses"] = {"200" if media else "204": done, "default": _PROBLEM}
+        if path == "/api/provisioning/health":
+            operation["security"] = []
+        paths.setdefault(path, {})[verb] = operation
+    problem = {
+        "type": "object",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "code": {"type": "string", "description": "the gRPC status"},
+            "reason": {"type": "string", "description": "for machines"},
+        },
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "mevflow control",
+            "version": "1",
+            "description": "The control plane over HTTP. A WebSocket at /api/control/ws carries the same calls.",
+        },
+        "security": [{"bearer": []}, {"session": [], "csrf": []}],
+        "paths": paths,
+        "components": {
+            "schemas": {**dict(sorted(schemas.items())), "Problem": problem},
+            "responses": {
+                "Problem": {
+                    "description": "refused",
+                    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                }
+            },
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT (EdDSA)"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "mevflow_session"},
+                "csrf": {"type": "apiKey", "in": "header", "name": CSRF_HEADER},
+            },
+        },
+    }
+
+
+def _call(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+    method = SERVICE.methods_by_name[route.call]
+    given, answered = method.input_type, _refer(method.output_type, schemas)
+    in_path = re.findall(r"\{(\w+)\}", route.path)
+    parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in in_path]
+    operation: dict[str, Any] = {
+        "operationId": route.call,
+        "summary": route.summary,
+        "description": f"Needs the role {METHODS[route.call].role}.",
+    }
+    if route.verb == "GET":
+        for each in given.fields:
+            if each.name not in in_path and each.message_type is None:
+                parameters.append({"name": each.name, "in": "query", "schema": _one(each, schemas)})
+    else:
+        operation["requestBody"] = {"content": {"application/json": {"schema": _refer(given, schemas)}}}
+    media = "application/x-ndjson" if METHODS[route.call].streams else "application/json"
+    done = {"description": "done", "content": {media: {"schema": answered}}}
+    return {**operation, "parameters": parameters, "responses": {"200": done, "default": _PROBLEM}}
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": {"type": "string"}}
+
+
+def _refer(message: Descriptor, schemas: dict[str, Any]) -> dict[str, Any]:
+    """A reference to a message's schema, which is made when it is not there yet."""
+    if message.name not in schemas:
+        schemas[message.name] = {}
+        schemas[message.name] = {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                field.name: {"type": "array", "items": _one(field, schemas)}
+                if field.is_repeated
+                else _one(field, schemas)
+                for field in message.fields
+            },
+        }
+    return {"$ref": f"#/components/schemas/{message.name}"}
+
+
+def _one(field: FieldDescriptor, schemas: dict[str, Any]) -> dict[str, Any]:
+    if field.message_type is not None:
+        return _refer(field.message_type, schemas)
+    if field.enum_type is not None:
+        return {"type": "string", "enum": [value.name for value in field.enum_type.values]}
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return {"description": "JSON"} if field.name in JSON_FIELDS else {"type": "string", "format": "byte"}
+    if field.type == FieldDescriptor.TYPE_STRING:
+        return {"type": "string"}
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        return {"type": "boolean"}
+    return {"type": _NUMBERS.get(field.cpp_type, "integer")}

@@ -1,0 +1,213 @@
+"""The gateway's server: Starlette on uvicorn, in the event loop of the control service."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as Served
+from starlette.routing import WebSocketRoute
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from control.auth.tls import name_of
+from control.dispatch import Dispatcher
+from control.gateway import openapi, problems
+from control.gateway.calls import endpoint
+from control.gateway.carry import MAX_BODY, Carrier
+from control.gateway.channel import Channel
+from control.gateway.datasets import Datasets
+from control.gateway.health import Health
+from control.gateway.login import Login
+from control.gateway.origin import Origins
+from control.gateway.queries import Queries
+from control.gateway.reader import Reader
+from control.gateway.routes import ROUTES
+from control.gateway.sessions import CSRF_HEADER, Sessions
+from control.refusal import Refused
+from control.server import is_loopback
+from control.service import Service
+from flows.config import ClickHouseConfig
+from operators.errors import MevflowError, UsageError
+
+_GRACE_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class HttpDoor:
+    """Where it listens (``port`` 0: a free one), who may call from a page, and ClickHouse."""
+
+    host: str = "127.0.0.1"
+    port: int = 8001
+    context: ssl.SSLContext | None = field(default=None, repr=False)
+    origins: tuple[str, ...] = ()
+    max_body: int = MAX_BODY
+    clickhouse: ClickHouseConfig = field(default_factory=ClickHouseConfig)
+
+    def beside(self, authenticates: bool) -> Callable[[Service, Dispatcher], Http]:
+        """What ``control.serve`` starts. Raises UsageError for an open door."""
+        if not is_loopback(self.host) and (not authenticates or self.context is None):
+            raise UsageError(f"without authentication and TLS the gateway listens on loopback only, not on {self.host}")
+        return lambda service, dispatcher: Http(service, dispatcher, self, authenticates=authenticates)
+
+
+class Http:
+    """Serves until stopped."""
+
+    def __init__(self, service: Service, dispatcher: Dispatcher, door: HttpDoor, *, authenticates: bool) -> None:
+        self._door = door
+        self._reader = Reader(door.clickhouse)
+        carrier = Carrier(
+            dispatcher, Sessions(), Origins(door.origins, authenticates=authenticates), max_body=door.max_body
+        )
+        self._health = Health(service, carrier, self._reader)
+        self._server = _Server(
+            uvicorn.Config(
+                _application(carrier, self._reader, self._health, door),
+                http=_Http,
+                ws=_WebSocket,
+                ws_max_size=door.max_body,
+                ws_per_message_deflate=False,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=_GRACE_S,
+                limit_concurrency=2_000,
+                ssl_context_factory=None if door.context is None else lambda _config, _default: _given(door.context),
+            )
+        )
+        self.address = ""
+
+    async def start(self) -> None:
+        """Listen. Raises MevflowError when the port is taken."""
+        family = socket.AF_INET6 if ":" in self._door.host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((self._door.host, self._door.port))
+        except OSError as error:
+            listener.close()
+            raise MevflowError(
+                f"the gateway cannot listen on {self._door.host}:{self._door.port}: {error.strerror}",
+                hint="MEVFLOW_CONTROL__HTTP_PORT",
+            ) from error
+        scheme = "http" if self._door.context is None else "https"
+        host = f"[{self._door.host}]" if ":" in self._door.host else self._door.host
+        self.address = f"{scheme}://{host}:{listener.getsockname()[1]}"
+        for name in ("uvicorn.error", "uvicorn.asgi"):
+            logging.getLogger(name).setLevel(logging.CRITICAL if name == "uvicorn.error" else logging.WARNING)
+        await self._server.begin([listener])
+        self._health.start()
+
+    async def stop(self) -> None:
+        """Take no new requests, let those under way end, close the channels."""
+        await self._health.stop()
+        await self._server.end()
+        self._reader.close()
+
+
+def _given(context: ssl.SSLContext | None) -> ssl.SSLContext:
+    assert context is not None
+    return context
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server inside a loop that is someone else's: signals and the end are not its own."""
+
+    async def begin(self, sockets: list[socket.socket]) -> None:
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.startup(sockets=sockets)
+        self._sockets = sockets
+
+    async def end(self) -> None:
+        await self.shutdown(sockets=self._sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Http(HttpToolsProtocol):
+    """Also says whose certificate a TLS client showed."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {"mevflow.tls": _tls(self.transport)}
+
+
+class _WebSocket(WebSocketsSansIOProtocol):
+    """Also says whose certificate a TLS client showed."""
+
+    async def run_asgi(self) -> None:
+        self.scope["extensions"]["mevflow.tls"] = _tls(self.transport)
+        await super().run_asgi()
+
+
+def _tls(transport: Any) -> dict[object, object]:
+    return {"name": name_of(transport.get_extra_info("peercert"))}
+
+
+def _application(carrier: Carrier, reader: Reader, health: Health, door: HttpDoor) -> Starlette:
+    login, queries, datasets = Login(carrier), Queries(carrier, reader), Datasets(carrier, reader)
+    described = msgspec.json.encode(openapi.document())
+
+    async def describe(request: Request) -> Response:
+        return Response(described, 200, media_type="application/json")
+
+    routes: list[Any] = [Served(each.path, endpoint(carrier, each), methods=[each.verb]) for each in _ordered()]
+    routes += [
+        Served("/api/session", login.begin, methods=["POST"]),
+        Served("/api/session", login.look, methods=["GET"]),
+        Served("/api/session", login.end, methods=["DELETE"]),
+        Served("/api/provisioning/health", health.probe, methods=["GET"]),
+        Served("/api/health/metrics/performance", health.performance, methods=["GET"]),
+        Served("/api/clickhouse/query", queries.ask, methods=["POST"]),
+        Served("/api/datasets/schema", datasets.schema, methods=["GET"]),
+        Served("/api/datasets/export", datasets.export, methods=["GET"]),
+        Served("/api/openapi.json", describe, methods=["GET"]),
+        WebSocketRoute("/api/control/ws", Channel(carrier).serve),
+    ]
+    middleware = []
+    if door.origins:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=list(door.origins),
+                allow_methods=["GET", "POST", "DELETE"],
+                allow_headers=["authorization", "content-type", CSRF_HEADER],
+                allow_credentials=True,
+            )
+        )
+    return Starlette(routes=routes, middleware=middleware, exception_handlers={HTTPException: _not_found})
+
+
+def _ordered() -> list[Any]:
+    """Fixed paths before those with a name in them, and the most called one first."""
+    return sorted(ROUTES, key=lambda each: ("{" in each.path, each.call != "Status"))
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 500)
+    if status == 405:
+        return problems.answer(Refused("UNIMPLEMENTED", "METHOD_NOT_ALLOWED", f"not with {request.method}"))
+    return problems.answer(
+        Refused("NOT_FOUND", "NO_SUCH_PATH", "there is nothing here; /api/openapi.json says what is")
+    )

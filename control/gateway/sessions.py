@@ -1,0 +1,65 @@
+"""Cookie sessions for browsers: a token, handed in once, is kept here behind a cookie that scripts cannot read.
+
+The token is verified anew at every call, so a session ends when its token expires or its key is withdrawn. Every call
+that is not a plain read must carry the session's CSRF token in a header, which a page from elsewhere cannot know.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from control.refusal import Refused
+
+CSRF_HEADER = "x-csrf-token"
+LIFE_S = 8 * 3600.0
+_KEPT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """``token`` is the bearer token that was handed in."""
+
+    token: str = field(repr=False)
+    csrf: str = field(repr=False)
+    ends: float
+
+    def check_csrf(self, given: str) -> None:
+        """Raise Refused unless ``given`` is the session's CSRF token."""
+        if not hmac.compare_digest(given.encode(), self.csrf.encode()):
+            raise Refused(
+                "PERMISSION_DENIED",
+                "CSRF",
+                f"a call with a session's cookie carries {CSRF_HEADER}, as the login gave it",
+            )
+
+
+class Sessions:
+    """Sessions by cookie value; the oldest goes when there are too many."""
+
+    def __init__(self) -> None:
+        self._by_id: OrderedDict[str, Session] = OrderedDict()
+
+    def begin(self, token: str) -> tuple[str, Session]:
+        """A new session; gives its cookie value."""
+        identifier = secrets.token_urlsafe(32)
+        session = Session(token, secrets.token_urlsafe(32), time.monotonic() + LIFE_S)
+        self._by_id[identifier] = session
+        if len(self._by_id) > _KEPT:
+            self._by_id.popitem(last=False)
+        return identifier, session
+
+    def get(self, identifier: str) -> Session | None:
+        """The session of a cookie, while it lasts."""
+        session = self._by_id.get(identifier)
+        if session is not None and time.monotonic() >= session.ends:
+            del self._by_id[identifier]
+            return None
+        return session
+
+    def end(self, identifier: str) -> None:
+        """Forget a session."""
+        self._by_id.pop(identifier, None)

@@ -1,0 +1,192 @@
+"""Queries and datasets over HTTP, on the real engine."""
+
+import asyncio
+import io
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+from control.gateway import queries
+from control.gateway.reader import Bounds, Reader
+from control.refusal import Refused
+from flows.config import ClickHouseConfig
+from tests.control.gateway.conftest import Client
+
+QUERY = "/api/clickhouse/query"
+
+
+@pytest.fixture
+def rows(clickhouse_client, clickhouse_database):
+    """Three labels, a second apart."""
+    clickhouse_client.command(
+        f"INSERT INTO {clickhouse_database}.dex_pools (timestamp, chain, pool) "
+        "SELECT toDateTime64('2026-01-01 00:00:00', 6, 'UTC') + number, 'solana', concat('p', toString(number)) "
+        "FROM numbers(3)"
+    )
+
+
+async def test_a_query_with_parameters(ask, rows, audited):
+    text = (
+        "SELECT pool, toUInt64(18446744073709551615) AS big, {n:UInt8} AS n FROM dex_pools WHERE pool = {pool:String}"
+    )
+    reply = await ask("POST", QUERY, {"query": text, "parameters": {"pool": "p1", "n": 7}})
+    assert reply.body["columns"][0] == {"name": "pool", "type": "LowCardinality(String)"}
+    assert reply.body["rows"] == [["p1", "18446744073709551615", 7]]
+    assert reply.body["truncated"] is False
+    evil = "p1' OR 1 = 1 --\n\t\\"
+    reply = await ask("POST", QUERY, {"query": "SELECT {a:String} AS a", "parameters": {"a": evil}})
+    assert reply.body["rows"] == [[evil]]
+    record = await audited(lambda r: r.method == "Query")
+    assert b"dex_pools" in record.request
+    assert b"OR 1" not in record.request
+
+
+async def test_templates(ask, rows):
+    reply = await ask("POST", QUERY, {"template": "rows_by_table"})
+    assert reply.status == 200, reply.body
+    assert (await ask("POST", QUERY, {"template": "none"})).body["reason"] == "NO_SUCH_TEMPLATE"
+    assert (await ask("POST", QUERY, {"template": "a", "query": "SELECT 1"})).status == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        ({"query": "DROP TABLE dex_pools"}, 403, "NOT_A_READ"),
+        ({"query": "SELECT file('/etc/passwd')"}, 403, "FUNCTION_REFUSED"),
+        ({"query": "SELECT * FROM url('http://127.0.0.1:1/')"}, 403, "FUNCTION_REFUSED"),
+        ({"query": "SELECT * FROM system.users"}, 403, "TABLE_REFUSED"),
+        ({"query": "SELECT 1; SELECT 2"}, 403, "ONE_STATEMENT"),
+        ({"query": "SELECT nothing"}, 422, "QUERY_FAILED"),
+        ({"query": "SELECT {a:UInt8}", "parameters": {"a": "x"}}, 422, "QUERY_FAILED"),
+        ({"query": "SELECT {a:UInt8}"}, 422, "QUERY_FAILED"),
+        ({"query": "SELECT 1", "parameters": {"a; b": 1}}, 400, "INVALID_ARGUMENT"),
+        ({"query": "SELECT 1", "settings": {"readonly": 0}}, 400, "MALFORMED_JSON"),
+        ({"query": ""}, 400, "INVALID_ARGUMENT"),
+        ({"query": "SELECT repeat('a', 900000) FROM numbers(1000)"}, 429, "QUERY_TOO_LARGE"),
+        ({"query": "SELECT 1", "parameters": {"a": [1]}}, 400, "MALFORMED_JSON"),
+    ],
+)
+async def test_what_is_refused_and_audited(ask, audited, body, status, reason):
+    reply = await ask("POST", QUERY, body)
+    assert (reply.status, reply.body["reason"]) == (status, reason)
+    record = await audited(lambda r: r.method == "Query" and r.status != "OK")
+    assert record.detail.startswith(reason)
+    assert "version 2" not in reply.body["detail"]
+
+
+async def test_rows_are_bounded(ask):
+    reply = await ask("POST", QUERY, {"query": "SELECT number FROM numbers(100000)"})
+    assert (len(reply.body["rows"]), reply.body["truncated"]) == (10_000, True)
+
+
+async def test_time_and_number_are_bounded(clickhouse_server, clickhouse_database):
+    where = ClickHouseConfig(host=clickhouse_server.host, port=clickhouse_server.port, database=clickhouse_database)
+    reader = Reader(where, Bounds(seconds=0.5, at_once=1, patience_s=0.1))
+    slow = "SELECT count() FROM numbers(100000000000) WHERE cityHash64(number) = 1"
+    first = asyncio.create_task(reader.read(slow, "CSV", {}))
+    await asyncio.sleep(0.2)
+    with pytest.raises(Refused, match="too many queries"):
+        await reader.read("SELECT 1", "CSV", {})
+    with pytest.raises(Refused) as refused:
+        await first
+    assert refused.value.reason == "QUERY_TOO_LARGE"
+    assert (await reader.read("SELECT 1", "CSV", {})) == b"1\n"
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("INSERT INTO dex_pools (pool) VALUES ('x')", "readonly"),
+        ("CREATE TABLE x (a Int8) ENGINE = Memory", "readonly"),
+        ("DROP TABLE dex_pools", "readonly"),
+        ("SET readonly = 0", "readonly"),
+        ("SELECT 1 SETTINGS max_result_rows = 0", "readonly"),
+        ("SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String')", "readonly"),
+        ("SELECT * FROM file('/etc/passwd', 'LineAsString')", "readonly"),
+        ("SELECT * FROM executable('id', 'TSV', 'a String')", "readonly"),
+    ],
+)
+async def test_the_engine_itself_holds_readonly(clickhouse_server, clickhouse_database, statement, said):
+    """Without our own look at the statement."""
+    where = ClickHouseConfig(host=clickhouse_server.host, port=clickhouse_server.port, database=clickhouse_database)
+    reader = Reader(where)
+    with pytest.raises(Refused, match=said):
+        await reader.read(statement, "CSV", {})
+    reader.close()
+
+
+async def test_no_clickhouse(make_gateway, authenticator, keys):
+    nowhere = ClickHouseConfig(port=1)
+    call = Client(await make_gateway(authenticator, clickhouse=nowhere), keys.token())
+    reply = await call("POST", QUERY, {"query": "SELECT 1"})
+    assert (reply.status, reply.body["reason"]) == (503, "CLICKHOUSE_UNREACHABLE")
+    assert (await call("GET", "/api/provisioning/health", token="")).body["clickhouse"] is False
+    assert (await call("GET", "/api/control/status")).status == 200
+
+
+async def test_schema(ask):
+    reply = (await ask("GET", "/api/datasets/schema")).body
+    assert {"raw_swaps", "dex_pools", "pools"} <= {each["name"] for each in reply["datasets"]}
+    one = (await ask("GET", "/api/datasets/schema?dataset=raw_swaps")).body["datasets"]
+    kinds = {column["name"]: (column["type"], column["computed"]) for column in one[0]["columns"]}
+    assert kinds["amount_in"] == ("UInt128", False)
+    assert kinds["signature"][1] is True
+    assert "_signer" not in kinds
+    assert (await ask("GET", "/api/datasets/schema?dataset=x")).body["reason"] == "NO_SUCH_DATASET"
+
+
+async def test_exports(ask, rows):
+    where = "/api/datasets/export?dataset=dex_pools&columns=timestamp,pool&from=2026-01-01T00:00:01Z"
+    parquet = await ask("GET", f"{where}&format=parquet")
+    assert parquet.headers["content-disposition"] == 'attachment; filename="dex_pools.parquet"'
+    table = pyarrow.parquet.read_table(io.BytesIO(parquet.raw))
+    arrow = pa.ipc.open_stream((await ask("GET", f"{where}&format=arrow")).raw).read_all()
+    csv = pyarrow.csv.read_csv(io.BytesIO((await ask("GET", f"{where}&format=csv")).raw))
+    for found in (table, arrow, csv):
+        assert sorted(_texts(found["pool"])) == ["p1", "p2"]
+    bounded = await ask("GET", f"{where}&to=2026-01-01 00:00:02&format=csv".replace(" ", "%20"))
+    assert bounded.raw.count(b"\n") == 2
+    assert (await ask("GET", f"{where}&limit=1&format=csv")).raw.count(b"\n") == 2
+
+
+def _texts(column):
+    return [each.decode() if isinstance(each, bytes) else each for each in column.to_pylist()]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "dataset=none",
+        "dataset=dex_pools&format=xml",
+        "dataset=dex_pools&columns=pool,1",
+        "dataset=dex_pools&columns=`pool`%20FROM%20system.users%20--",
+        "dataset=dex_pools&limit=0",
+        "dataset=dex_pools&limit=99999999999",
+        "dataset=dex_pools&limit=1%20UNION%20ALL%20SELECT%201",
+        "dataset=dex_pools&from=yesterday",
+        "dataset=dex_pools&from='%20OR%201",
+        "dataset=dex_pools&where=1",
+        "",
+    ],
+)
+async def test_wrong_exports_are_refused_and_audited(ask, audited, query):
+    reply = await ask("GET", f"/api/datasets/export?{query}")
+    assert reply.status in (400, 404)
+    assert (await audited(lambda r: r.method == "DatasetExport")).status != "OK"
+
+
+async def test_a_client_that_leaves_frees_its_turn(clickhouse_server, clickhouse_database):
+    where = ClickHouseConfig(host=clickhouse_server.host, port=clickhouse_server.port, database=clickhouse_database)
+    reader, bounds = Reader(where), Bounds(rows=10**9, answer_bytes=1 << 40, at_once=1, patience_s=5.0)
+    for _ in range(3):
+        pieces = reader.stream("SELECT number FROM numbers(100000000)", "CSV", {}, bounds)
+        assert (await anext(pieces)).startswith(b"0\n1\n")
+        await pieces.aclose()
+    reader.close()
+
+
+def test_values_are_written_as_clickhouse_reads_them():
+    assert [queries._text(value) for value in (True, 1, 1.5, "a\tb\\")] == ["1", "1", "1.5", "a\\tb\\\\"]

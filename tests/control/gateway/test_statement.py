@@ -1,0 +1,214 @@
+"""Statements that read pass; all else is refused, twice over: by its text, and by ClickHouse's own tree of it."""
+
+import asyncio
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from control.gateway.reader import Reader
+from control.gateway.statement import TABLE_FUNCTIONS, check_text, check_tree
+from control.refusal import Refused
+from flows.config import ClickHouseConfig
+
+GOOD = [
+    "SELECT 1",
+    "select count() from raw_swaps where pool = {pool:String} -- a comment; DROP TABLE x",
+    "WITH a AS (SELECT number AS n FROM numbers(10)) SELECT sum(n) AS `the sum, all` FROM a;",
+    "SELECT pool, 'a;b /* no comment', \"x\" FROM (SELECT pool, 1 AS x FROM raw_swaps) ORDER BY 1 LIMIT 5",
+    "SELECT a.pool FROM raw_swaps AS a JOIN dex_pools AS b ON a.pool = b.pool WHERE a.pool IN (SELECT pool FROM pools)",
+    "SELECT name FROM system.tables WHERE database = currentDatabase() AND name NOT IN ('a', 'b')",
+    "SELECT format('{}-{}', 'a', 'b') AS format, [1, 2][1], (1, 2).1, map('a', 1)['a']",
+    "DESCRIBE TABLE raw_swaps",
+    "DESC raw_swaps",
+    "SHOW TABLES",
+    "SHOW CREATE TABLE raw_swaps",
+    "SELECT 1 UNION ALL SELECT 2 /* and so on */ -- the end",
+    "SELECT quantile(0.5)(slot), toStartOfMinute(timestamp) AS t FROM raw_swaps GROUP BY t WITH TOTALS",
+    "SELECT * FROM values('a UInt8, b String', (1, 'x')), generateSeries(1, 3)",
+]
+BAD = [
+    "",
+    "   -- nothing",
+    "INSERT INTO raw_swaps (slot) VALUES (1)",
+    "CREATE TABLE x (a Int8) ENGINE = Memory",
+    "DROP TABLE raw_swaps",
+    "ALTER TABLE raw_swaps DELETE WHERE 1",
+    "TRUNCATE TABLE raw_swaps",
+    "OPTIMIZE TABLE raw_swaps",
+    "SYSTEM SHUTDOWN",
+    "SET readonly = 0",
+    "USE system",
+    "KILL QUERY WHERE 1",
+    "ATTACH TABLE x",
+    "GRANT ALL ON *.* TO default",
+    "BACKUP DATABASE default TO File('/tmp/x')",
+    "EXPLAIN SELECT 1",
+    "EXISTS TABLE raw_swaps",
+    "(SELECT 1)",
+    "SELECT 1; SELECT 2",
+    "SELECT 1; DROP TABLE raw_swaps",
+    "SELECT 1;; DROP TABLE raw_swaps",
+    "SELECT 1 -- a\n; DROP TABLE raw_swaps",
+    "SELECT '\\'' ; DROP TABLE raw_swaps --'",
+    "SELECT $$'$$ ; DROP TABLE raw_swaps -- $$'$$",
+    "SELECT $a$ ' $a$; DROP TABLE raw_swaps --'",
+    "SELECT \u201c'\u201c ; DROP TABLE raw_swaps -- \u201c'\u201c",
+    "SELECT \u2018a\u2019",
+    "SELECT /* 1",
+    "SELECT 'open",
+    "SELECT `open",
+    "SELECT 1 /*/ ; DROP TABLE raw_swaps /*/",
+    "WITH 1 AS x INSERT INTO raw_swaps (slot) SELECT x",
+    "SELECT 1 INTO OUTFILE '/tmp/x'",
+    "SELECT 1 INTO/**/OUTFILE '/tmp/x'",
+    "SELECT 1 FORMAT Null",
+    "SELECT 1 SETTINGS max_result_rows = 0",
+    "SELECT * FROM (SELECT 1 SETTINGS readonly = 0)",
+    "SELECT * FROM file('/etc/passwd', 'LineAsString')",
+    "SELECT * FROM FiLe('/etc/passwd', 'LineAsString')",
+    "SELECT * FROM `file`('/etc/passwd', 'LineAsString')",
+    "SELECT * FROM \"file\" /**/ ('/etc/passwd')",
+    "SELECT file('/etc/passwd')",
+    "SELECT `file`('/etc/passwd')",
+    "SELECT 1 WHERE (SELECT file('/etc/passwd')) != ''",
+    "SELECT * FROM '/etc/passwd.csv'",
+    "SELECT * FROM `/etc/passwd`",
+    "SELECT * FROM default.`/etc/passwd`",
+    "SELECT * FROM `passwd.csv`",
+    "SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String')",
+    "SELECT * FROM u\\rl('http://127.0.0.1:1/')",
+    "SELECT * FROM urlCluster('c', 'http://127.0.0.1:1/')",
+    "SELECT * FROM remote('127.0.0.1', system.one)",
+    "SELECT * FROM remoteSecure('127.0.0.1', system.one)",
+    "SELECT * FROM cluster('c', system.one)",
+    "SELECT * FROM s3('http://127.0.0.1:1/a', 'CSV')",
+    "SELECT * FROM s3Cluster('c', 'http://127.0.0.1:1/a')",
+    "SELECT * FROM gcs('http://127.0.0.1:1/a')",
+    "SELECT * FROM azureBlobStorage('a', 'b', 'c')",
+    "SELECT * FROM hdfs('hdfs://127.0.0.1:1/a', 'CSV')",
+    "SELECT * FROM executable('id', 'TSV', 'a String')",
+    "SELECT * FROM mysql('127.0.0.1:1', 'a', 'b', 'c', 'd')",
+    "SELECT * FROM postgresql('127.0.0.1:1', 'a', 'b', 'c', 'd')",
+    "SELECT * FROM jdbc('a', 'b')",
+    "SELECT * FROM odbc('a', 'b', 'c')",
+    "SELECT * FROM mongodb('127.0.0.1:1', 'a', 'b', 'c', 'd', 'e Int8')",
+    "SELECT * FROM redis('127.0.0.1:1', 'a', 'a Int8')",
+    "SELECT * FROM sqlite('/etc/passwd', 'a')",
+    "SELECT * FROM input('a Int8')",
+    "SELECT * FROM python('os')",
+    "SELECT * FROM eval('SELECT 1')",
+    "SELECT * FROM loop(numbers(3))",
+    "SELECT * FROM merge('system', '.*')",
+    "SELECT * FROM dictionary('a')",
+    "SELECT * FROM deltaLake('s3://a')",
+    "SELECT * FROM numbers(1) AS a, url('http://127.0.0.1:1/') AS b",
+    "SELECT * FROM numbers(1) UNION ALL SELECT * FROM file('/etc/passwd')",
+    "WITH x AS (SELECT * FROM file('/etc/passwd')) SELECT 1",
+    "SELECT 1 IN (SELECT * FROM file('/etc/passwd'))",
+    "SELECT 1 IN system.users",
+    "SELECT 1 NOT IN system.users",
+    "SELECT 1 GLOBAL IN system.users",
+    "SELECT * FROM system.users",
+    "SELECT * FROM SyStEm.processes",
+    "SELECT * FROM `system`.`query_log`",
+    "SELECT * FROM system.named_collections",
+    "SELECT * FROM elsewhere.secrets",
+    "SELECT * FROM {t:Identifier}",
+    "SELECT * FROM { t : Identifier }",
+    "DESCRIBE TABLE url('http://127.0.0.1:1/')",
+    "DESCRIBE (SELECT * FROM file('/etc/passwd'))",
+    "DESCRIBE TABLE file('/etc/passwd')",
+    "SHOW CREATE TABLE system.users",
+    "SHOW CREATE USER default",
+    "SHOW GRANTS",
+    "SHOW PROCESSLIST",
+    "SHOW TABLES FROM elsewhere",
+    "SELECT sleep(3)",
+    "SELECT sleepEachRow(1) FROM numbers(10)",
+    "SELECT dictGet('a', 'b', 1)",
+    "SELECT getClientHTTPHeader('X-ClickHouse-Key')",
+    "SELECT aiGenerate('a')",
+    "SELECT getMacro('a'), getServerSetting('b')",
+    "SELECT 1 WHERE 1 = (SELECT\x00 1)",
+    "SELECT '" + "a" * 70_000 + "'",
+]
+
+
+@pytest.fixture
+def tree(clickhouse_server, clickhouse_database):
+    """Check a statement as the endpoint does."""
+    reader = Reader(
+        ClickHouseConfig(host=clickhouse_server.host, port=clickhouse_server.port, database=clickhouse_database)
+    )
+
+    async def check(statement):
+        check_text(statement)
+        statement = statement.strip().rstrip(";")
+        check_tree(await reader.explain(statement, {"pool": "a", "t": "one"}), clickhouse_database)
+        return await reader.read(statement, "JSONCompact", {"pool": "a"})
+
+    yield check
+    reader.close()
+
+
+@pytest.mark.parametrize("statement", GOOD)
+async def test_what_reads_passes(tree, statement):
+    assert await tree(statement)
+
+
+@pytest.mark.parametrize("statement", BAD, ids=range(len(BAD)))
+async def test_what_does_not_is_refused_before_it_runs(tree, statement):
+    with pytest.raises(Refused) as refused:
+        await tree(statement)
+    # What ClickHouse cannot even parse was not run either.
+    assert (
+        refused.value.reason
+        in (
+            "NOT_A_READ",
+            "ONE_STATEMENT",
+            "STATEMENT_REFUSED",
+            "TABLE_REFUSED",
+            "FUNCTION_REFUSED",
+            "TOO_LARGE",
+        )
+        or "SYNTAX_ERROR" in refused.value.message
+    )
+
+
+async def test_every_table_function_of_the_engine_is_refused_but_the_harmless(tree, clickhouse_client):
+    found = {row[0] for row in clickhouse_client.query("SELECT name FROM system.table_functions").result_rows}
+    assert len(found) > 50
+    for name in found:
+        if name.lower() not in TABLE_FUNCTIONS and not name.startswith("view"):  # those take a query
+            with pytest.raises(Refused) as refused:
+                await tree(f"SELECT * FROM {name}('a', 'b')")
+            assert refused.value.reason == "FUNCTION_REFUSED", name
+
+
+_PIECES = st.sampled_from(
+    "; ' \" ` -- /* */ # $$ \\ SELECT 1 ( ) FROM {a:String} \u201c \u2019 AS , '' #!".split()
+    + ["\n", " ", "\t", "# ", "DROP TABLE marked"]
+)
+
+
+async def test_no_mix_of_quotes_and_comments_gets_a_second_statement_through(
+    tree, clickhouse_client, clickhouse_database
+):
+    table = f"{clickhouse_database}.marked"
+    clickhouse_client.command(f"CREATE TABLE {table} (a Int8) ENGINE = Memory")
+    loop = asyncio.get_running_loop()
+
+    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(_PIECES, max_size=14).map(lambda pieces: "SELECT 1 " + " ".join(pieces)))
+    def mixes(statement):
+        async def run():
+            try:
+                await tree(statement)
+            except Refused:
+                return
+
+        asyncio.run_coroutine_threadsafe(run(), loop).result(20)
+
+    await asyncio.to_thread(mixes)
+    assert clickhouse_client.command(f"EXISTS TABLE {table}") == 1
