@@ -17,7 +17,8 @@ import urllib3
 from control.refusal import Refused
 from flows.config import ClickHouseConfig
 
-_CODE = re.compile(r"Code: (\d+)\. DB::Exception: (.*?)(?: \(version [^)]*(?:\([a-z]+\))?\))?\s*\Z", re.DOTALL)
+_CODE = re.compile(r"Code: (\d+)\. DB::Exception: ")
+_VERSION = re.compile(r"\s*\(version [^()]*(?:\([a-z]+\))?\)\.?")
 _PIECE = 1 << 16
 _TAIL = 32 << 10
 #: ClickHouse's codes of bounds that were passed.
@@ -170,8 +171,8 @@ class Reader:
 
 def _failed(said: str) -> Refused:
     """What ClickHouse said, without its version and without more than a caller needs."""
-    found = _CODE.search(said.strip())
-    code, text = (found[1], found[2]) if found else ("0", "ClickHouse refused the query")
+    code = found[1] if (found := _CODE.search(said)) else "0"
+    text = _VERSION.sub("", _CODE.sub("", said)).strip() or "ClickHouse refused the query"
     if code in _BOUNDS:
         return Refused("RESOURCE_EXHAUSTED", "QUERY_TOO_LARGE", text[:500], metadata={"clickhouse_code": code})
     if code in ("192", "193", "194", "516"):

@@ -8,6 +8,8 @@ import pytest
 import pytest_asyncio
 import urllib3
 
+from clickhouse.client import connect
+from clickhouse.migrate import migrate
 from control.auth.authenticator import ProvenAuthenticator
 from control.auth.keys import KeyFolder
 from control.auth.limits import Limits, Rate
@@ -89,10 +91,19 @@ async def call(make_gateway, authenticator, keys):
     return Client(await make_gateway(authenticator, max_body=100_000), keys.token())
 
 
+@pytest.fixture(scope="session")
+def database(clickhouse_server):
+    """A migrated database for the folder."""
+    client = connect(clickhouse_server.host, clickhouse_server.port)
+    migrate(client, "gateway")
+    client.close()
+    return "gateway"
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def ask(make_gateway, authenticator, keys, clickhouse_server, clickhouse_database):
+async def ask(make_gateway, authenticator, keys, clickhouse_server, database):
     """A client of a gateway that has ClickHouse."""
-    where = ClickHouseConfig(host=clickhouse_server.host, port=clickhouse_server.port, database=clickhouse_database)
+    where = ClickHouseConfig(host=clickhouse_server.host, port=clickhouse_server.port, database=database)
     return Client(await make_gateway(authenticator, clickhouse=where), keys.token())
 
 
