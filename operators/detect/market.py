@@ -175,9 +175,9 @@ class Market:
         events.update_pool[event] = number
         return self._screen(events, event, number, events.at(event).timestamp_us)
 
-    def forget(self) -> None:
-        """A stretch is over: drop notes that no fork can ask for."""
-        self._journal.forget(self.book)
+    def tidy(self) -> None:
+        """A stretch is over: notes that no fork can ask for may go."""
+        self._journal.tidy(self.book)
 
     def _apply(self, one: dict[str, Any]) -> int:
         """Change the pool; gives its number, -1 for a pool that is unknown and cannot be made. Raises AmmError."""
@@ -310,7 +310,7 @@ class Market:
             symbols.append((*info.symbols, *info.decimals))
             ticks.append(_saved(info))
         table, mint_table = book.pools[: book.count].tobytes(), self.mints.tobytes()
-        return MarketState(pools, symbols, ticks, table, mint_table, self._journal.snapshot())  # type: ignore[arg-type]
+        return MarketState(pools, symbols, ticks, table, mint_table, self._journal.snapshot(book))  # type: ignore[arg-type]
 
     def restore(self, saved: MarketState) -> None:
         """Make the pools in their order, then put their state back."""

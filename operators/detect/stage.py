@@ -135,7 +135,7 @@ class ArbitrageDetect(Stage):
         prices = self._market.take_prices()
         if len(prices) and self.context.wants("prices"):
             yield "prices", self._reporter.prices(events, prices)
-        self._market.forget()
+        self._market.tidy()
         if len(events.errors):
             yield "errors", events.errors.batch()
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from operators.detect.book import POOL_DTYPE, Book
 from operators.detect.lists import grown
 
+_MANY = 1 << 17
 #: ``slot`` changed ``pool``, which was ``before``.
 NOTE_DTYPE = np.dtype([("slot", np.uint64), ("pool", np.int32), ("before", POOL_DTYPE)], align=True)
 
@@ -45,6 +46,7 @@ class Journal:
         self.depth = depth
         self.notes: NDArray[np.void] = np.zeros(0, NOTE_DTYPE)
         self.noted = 0
+        self._tidy_at = _MANY  # so many notes are looked through for what can go
         self._ticks: list[TickNote] = []
 
     def room(self, events: int) -> NDArray[np.void]:
@@ -65,9 +67,15 @@ class Journal:
         if self.depth:
             self._ticks.append(note)
 
+    def tidy(self, book: Book) -> None:
+        """Forget from time to time: looking through the notes costs as much as there are."""
+        if self.noted >= self._tidy_at:
+            self.forget(book)
+            self._tidy_at = max(_MANY, 2 * self.noted)
+
     def forget(self, book: Book) -> None:
         """Drop what is deeper than a fork can reach."""
-        if not self.depth or not self.noted:
+        if not self.noted:
             return
         kept = self.notes[: self.noted]
         chain = book.pools["chain"][kept["pool"]]
@@ -106,8 +114,9 @@ class Journal:
         self._ticks = [note for note in self._ticks if not _undone(book, note.pool, note.slot, chain, first, last)]
         return sorted(touched), ticks
 
-    def snapshot(self) -> JournalState:
-        """All notes."""
+    def snapshot(self, book: Book) -> JournalState:
+        """The notes that a fork can reach."""
+        self.forget(book)
         return JournalState(self.notes[: self.noted].tobytes(), self._ticks)
 
     def restore(self, saved: JournalState) -> None:

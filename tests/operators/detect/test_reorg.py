@@ -91,6 +91,7 @@ def test_no_more_is_kept_than_was_asked(reorg_slots: int) -> None:
     stage = make(reorg_slots=reorg_slots)
     for message in pair_market():
         run(stage, [*items([batch(message)]), *EVERYTHING], end=False)
+    stage.snapshot()
     assert stage._market._journal.noted == reorg_slots
 
 
