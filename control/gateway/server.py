@@ -98,7 +98,8 @@ class Http:
     async def start(self) -> None:
         """Listen. Raises MevflowError when the port is taken."""
         family = socket.AF_INET6 if ":" in self._door.host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # Without the protocol asyncio would not turn Nagle's algorithm off: 40 ms a call.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((self._door.host, self._door.port))
