@@ -20,6 +20,7 @@ from flows.topics import TOPICS, create
 from proto.mevflow.v1 import control_service_pb2 as pb
 from proto.mevflow.v1.control_pb2 import ControlAck, ControlCommand, Heartbeat
 from proto.mevflow.v1.control_service_pb2_grpc import ControlStub
+from tests.plugins.kafka import running_broker
 
 CONTROL_TOPICS = tuple(spec for spec in TOPICS if spec.name.startswith("control-"))
 ANN = Identity("ann", Role.ADMIN)
@@ -134,6 +135,13 @@ class ActingShard:
         )
         self._producer.produce(ACKS, row.SerializeToString(), key=command.command_id)
         self._producer.poll(0)
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(tmp_path_factory):
+    """A broker of this folder's own: pulses and kills are for every shard that hears of them."""
+    with running_broker(tmp_path_factory.mktemp("control-kafka")) as bootstrap:
+        yield bootstrap
 
 
 @pytest.fixture(scope="session")

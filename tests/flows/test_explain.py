@@ -110,7 +110,7 @@ def test_people_get_the_same_in_words(engine: tuple[int, Rows], explain: Any) ->
     decision = engine[1]["decisions"][0]
     code, out, _ = explain(decision["decision_id"].hex()[:8].upper())
     assert code == 0
-    for part in ("dex-swaps-proto[0]@100", "USDC > SOL > USDC", "tip-linucb version 1", "state=open", "log_profit"):
+    for part in ("dex-swaps-proto[0]@100", "USDC > SOL > USDC", "tip-linucb version 0", "state=open", "log_profit"):
         assert part in out
 
 

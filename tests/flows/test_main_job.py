@@ -24,9 +24,17 @@ def world(tmp_path_factory):
         "MEVFLOW_KAFKA__CONTROLLER_PORT": str(free_port()),
         "MEVFLOW_CLICKHOUSE__PORT": str(free_port()),
         "MEVFLOW_WEBSOCKET__PORT": str(free_port()),
+        "MEVFLOW_CONTROL__PORT": str(free_port()),
+        "MEVFLOW_CONTROL__HTTP_PORT": str(free_port()),
     }
     yield environment
-    for command in (("stop", "detect-live"), ("hub", "stop"), ("clickhouse", "stop"), ("broker", "stop")):
+    for command in (
+        ("control", "stop"),
+        ("stop", "detect-live"),
+        ("hub", "stop"),
+        ("clickhouse", "stop"),
+        ("broker", "stop"),
+    ):
         subprocess.run([sys.executable, "-m", "flows.cli", *command], cwd=ROOT, env=environment, check=False)
 
 

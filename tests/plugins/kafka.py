@@ -3,7 +3,7 @@
 import random
 import socket
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -20,14 +20,22 @@ def free_port():
             return port
 
 
+@contextmanager
+def running_broker(var):
+    """A broker that keeps its files in ``var``; gives the bootstrap address."""
+    bootstrap = f"127.0.0.1:{free_port()}"
+    broker.start(var, bootstrap, free_port(), heap_mb=384)
+    try:
+        yield bootstrap
+    finally:
+        broker.stop(var)
+
+
 @pytest.fixture(scope="session")
 def kafka_broker(tmp_path_factory):
     """The bootstrap address."""
-    var = tmp_path_factory.mktemp("kafka-var")
-    bootstrap = f"127.0.0.1:{free_port()}"
-    broker.start(var, bootstrap, free_port(), heap_mb=384)
-    yield bootstrap
-    broker.stop(var)
+    with running_broker(tmp_path_factory.mktemp("kafka-var")) as bootstrap:
+        yield bootstrap
 
 
 @pytest.fixture
