@@ -1,4 +1,4 @@
-"""Run every bench; write ``docs/benchmarks.md`` and the README's table. ``python -m bench.report``."""
+"""Run every bench and write ``docs/benchmarks.md`` and the README's table. ``python -m bench.report [NAME ...]``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ from flows.cli.bench import BENCHES, show
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "benchmarks.md"
 README = ROOT / "README.md"
+_HEAD = (
+    "# Benchmarks",
+    "",
+    "Written by `make bench`; the numbers are of one run on one machine. Ratios compare with something that",
+    "ran in the same command, which is what carries over to other machines.",
+)
 BEGIN, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
 
 #: What the README quotes: (bench, figure, what it says).
@@ -31,51 +37,68 @@ QUOTED = (
 )
 
 
-def main() -> None:
-    """Print each bench as it ends; the page is replaced when all have."""
-    lines = [
-        "# Benchmarks",
-        "",
-        "Written by `make bench`; the numbers are of one run on one machine. Ratios compare with something that",
-        "ran in the same command, which is what carries over to other machines.",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {platform.machine()}, "
-        f"Python {platform.python_version()}.",
-    ]
-    figures: dict[str, list[dict[str, Any]]] = {}
-    for name, text in BENCHES.items():
-        print(f"bench {name}: {text}", file=sys.stderr, flush=True)
+def main(names: list[str]) -> None:
+    """Print each bench as it ends, and put its section in its place; the others stay."""
+    sections = _sections(TARGET.read_text()) if TARGET.exists() else {}
+    for name in names or BENCHES:
+        print(f"bench {name}: {BENCHES[name]}", file=sys.stderr, flush=True)
         outcome = importlib.import_module(f"bench.{name}").run()
         show(outcome)
-        lines += [
-            "",
-            f"## {name}",
-            "",
-            f"{text[0].upper()}{text[1:]}.",
-            "",
-            "| figure | value | unit | against | ratio |",
-        ]
-        lines += ["|---|---:|---|---|---:|"]
-        for figure in outcome["figures"]:
-            value = f"{figure['value']:,.3g}" if figure["value"] < 1000 else f"{figure['value']:,.0f}"
-            ratio = "" if figure["ratio"] is None else f"{figure['ratio']:.2f}"
-            lines.append(f"| {figure['name']} | {value} | {figure['unit']} | {figure['against'] or ''} | {ratio} |")
-        figures[name] = outcome["figures"]
-    TARGET.write_text("\n".join(lines) + "\n")
-    quote(figures)
+        sections[name] = _section(name, outcome["figures"])
+    TARGET.write_text("\n".join([*_HEAD, *(line for name in BENCHES for line in sections.get(name, []))]) + "\n")
+    quote({name: _figures(lines) for name, lines in sections.items()})
 
 
-def quote(figures: dict[str, list[dict[str, Any]]]) -> None:
+def _section(name: str, figures: list[dict[str, Any]]) -> list[str]:
+    text = BENCHES[name]
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    lines = [
+        "",
+        f"## {name}",
+        "",
+        f"{text[0].upper()}{text[1:]}. {datetime.now(UTC):%Y-%m-%d}, {machine}.",
+        "",
+        "| figure | value | unit | against | ratio |",
+        "|---|---:|---|---|---:|",
+    ]
+    for figure in figures:
+        value = f"{figure['value']:,.3g}" if figure["value"] < 1000 else f"{figure['value']:,.0f}"
+        ratio = "" if figure["ratio"] is None else f"{figure['ratio']:,.2f}"
+        lines.append(f"| {figure['name']} | {value} | {figure['unit']} | {figure['against'] or ''} | {ratio} |")
+    return lines
+
+
+def _sections(page: str) -> dict[str, list[str]]:
+    """The sections of a page that was written before, by bench."""
+    found: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in page.splitlines():
+        if line.startswith("## "):
+            lines = found[line[3:]] = [""]
+        lines.append(line)
+    for lines in found.values():
+        while not lines[-1]:
+            lines.pop()
+    return found
+
+
+def _figures(section: list[str]) -> dict[str, list[str]]:
+    """Value, unit, peer and ratio as they are shown, by figure."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section if line.startswith("| ")]
+    return {row[0]: row[1:] for row in rows}
+
+
+def quote(figures: dict[str, dict[str, list[str]]]) -> None:
     """Replace the README's table by these figures."""
     rows = ["| what | figure | beside |", "|---|---:|---|"]
     for bench, name, text in QUOTED:
-        figure = next(each for each in figures[bench] if each["name"] == name)
-        beside = "" if figure["ratio"] is None else f"{figure['ratio']:.2f} × {figure['against']}"
-        rows.append(f"| {text} | {figure['value']:,.0f} {figure['unit']} | {beside} |")
+        if name in figures.get(bench, {}):
+            value, unit, against, ratio = figures[bench][name]
+            rows.append(f"| {text} | {value} {unit} | {f'{ratio} × {against}' if ratio else ''} |")
     text = README.read_text()
     head, tail = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
     README.write_text(head + "\n" + "\n".join(rows) + "\n" + tail)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
