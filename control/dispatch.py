@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import re
 import time
@@ -69,6 +70,8 @@ class Dispatcher:
     def __init__(self, handlers: Handlers, authenticator: Authenticator, writer: Writer) -> None:
         self._auth, self._writer = authenticator, writer
         self.timings = Timings()
+        # Ids of calls: random by process, counted within it. A random one each would cost a call to the kernel.
+        self._prefix, self._numbers = uuid.uuid4().hex[:20], itertools.count()
         self.routes = {
             method.name: Route(method.name, getattr(pb, method.input_type.name), getattr(handlers, _snake(method.name)))
             for method in SERVICE.methods
@@ -135,7 +138,7 @@ class Dispatcher:
         self._end(record, "OK")
 
     def _begin(self, method: str, caller: Caller) -> ControlAudit:
-        call_id = uuid.uuid4().hex
+        call_id = f"{self._prefix}{next(self._numbers):012x}"
         CALL_ID.set(call_id)
         DEADLINE.set(None if caller.time_left_s is None else time.monotonic() + caller.time_left_s)
         return ControlAudit(
@@ -223,6 +226,8 @@ def _snake(name: str) -> str:
 
 def _shown(request: Message) -> bytes:
     """A request as JSON; of contents only size and hash."""
+    if not request.ByteSize():
+        return b"{}"
     copy: Any = type(request)()
     copy.CopyFrom(request)
     stands: dict[str, str] = {}

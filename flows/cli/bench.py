@@ -20,6 +20,7 @@ BENCHES = {
     "decide": "decisions a second",
     "split": "splits over parallel pools a second, beside a generic convex solver",
     "latency": "event in Kafka to decision out at 50,000 messages a second",
+    "control": "status calls and policies: gRPC and HTTP, with TLS and without",
     "kill": "kill command to the last decision at 100,000 messages a second",
 }
 
