@@ -49,7 +49,7 @@ class Carrier:
 
     def check(self, connection: HTTPConnection) -> None:
         """Raise Refused for a request that someone else's page may have made."""
-        self.origins.check(connection.headers, connection.url.scheme)
+        self.origins.check(connection.headers, connection.scope["scheme"])
         session = self.session(connection)
         if session is not None and connection.scope.get("method", "GET") not in _SAFE:
             session.check_csrf(connection.headers.get(CSRF_HEADER, ""))

@@ -29,6 +29,7 @@ from control.gateway import openapi, problems
 from control.gateway.calls import endpoint
 from control.gateway.carry import MAX_BODY, Carrier
 from control.gateway.channel import Channel
+from control.gateway.corked import Corked
 from control.gateway.datasets import Datasets
 from control.gateway.health import Health
 from control.gateway.login import Login
@@ -147,11 +148,15 @@ class _Server(uvicorn.Server):
 
 
 class _Http(HttpToolsProtocol):
-    """Also says whose certificate a TLS client showed."""
+    """Also says whose certificate a TLS client showed, and sends a small answer in one piece."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(Corked(transport, self.loop))  # type: ignore[arg-type]
+        self._extensions: dict[str, dict[object, object]] = {"mevflow.tls": _tls(transport)}
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {"mevflow.tls": _tls(self.transport)}
+        self.scope["extensions"] = self._extensions
 
 
 class _WebSocket(WebSocketsSansIOProtocol):

@@ -90,6 +90,7 @@ def parse(kind: type[Message], text: bytes, extra: dict[str, Any]) -> Message:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused("INVALID_ARGUMENT", "MALFORMED_JSON", f"the body is not a JSON object: {error}") from None
     names = kind.DESCRIPTOR.fields_by_name
+    # The contents stay as they were written; the rest goes through protobuf's own reader.
     contents = {name: bytes(given.pop(name)) for name in JSON_FIELDS.intersection(given).intersection(names)}
     try:
         # msgspec.Raw checks nothing inside until it is decoded.
@@ -107,6 +108,8 @@ def parse(kind: type[Message], text: bytes, extra: dict[str, Any]) -> Message:
 
 def parse_query(kind: type[Message], query: dict[str, str], extra: dict[str, Any]) -> Message:
     """A request from the parameters of a URL. Raises Refused."""
+    if not query and not extra:
+        return kind()
     fields = kind.DESCRIPTOR.fields_by_name
     given: dict[str, Any] = {}
     for name, value in query.items():
