@@ -101,7 +101,10 @@ def prepare(home: Path, host: str, port: int, controller_port: int, java_path: s
         return properties
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     command = [java_path, "-Xmx128m", *classpath(jar_folder), "kafka.tools.StorageTool", "format"]
-    done = subprocess.run([*command, "-t", cluster, "-c", str(properties)], capture_output=True, text=True, check=False)
+    # One id in 64 begins with a dash: it must not stand alone.
+    done = subprocess.run(
+        [*command, f"--cluster-id={cluster}", "-c", str(properties)], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise MevflowError(
             f"the broker's data folder cannot be formatted:\n{(done.stdout + done.stderr)[-1500:]}", file=str(data)

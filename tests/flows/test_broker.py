@@ -1,6 +1,7 @@
 """The embedded broker: starts once, keeps its data over a stop, names what is in its way."""
 
 import socket
+import uuid
 
 import pytest
 
@@ -27,6 +28,13 @@ def test_start_is_idempotent_and_data_outlives_a_stop(tmp_path, send):
         assert listing(moved, ["t"])[0].messages == 1
     finally:
         broker.stop(tmp_path)
+
+
+def test_a_cluster_id_may_begin_with_a_dash(tmp_path, monkeypatch):
+    monkeypatch.setattr(broker_files.uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xfb" * 16))
+    tools = broker_files.java(), broker_files.jars(lambda said: None)
+    broker_files.prepare(tmp_path, "127.0.0.1", 1, 2, *tools)
+    assert "cluster.id=-" in (tmp_path / "data" / "meta.properties").read_text()
 
 
 @pytest.mark.parametrize("which", ["bootstrap", "controller"])
