@@ -77,6 +77,8 @@ class View(NamedTuple):
 
     pools: NDArray[np.void]
     rate: NDArray[np.float64]
+    log_keep: NDArray[np.float64]
+    max_hops: int
     best: NDArray[np.float64]
     target: NDArray[np.int32]
     back: NDArray[np.int32]
@@ -112,6 +114,8 @@ class Book:
         self.pools: NDArray[np.void] = np.zeros(64, POOL_DTYPE)
         #: By pool: log rate net of fee along its pair, and against it. Apart from the rest, for the cache's sake.
         self.rate: NDArray[np.float64] = np.full((64, 2), NOT_TRADABLE)
+        #: By pool: the logarithm of what its fee leaves.
+        self.log_keep: NDArray[np.float64] = np.zeros(64)
         self.count = 0
         self.info: list[PoolInfo] = []
         #: Number of each pool, by chain and address.
@@ -176,6 +180,7 @@ class Book:
             self.pools = grown(self.pools, number + 1)
             self.rate = grown(self.rate, number + 1)
             self.rate[number:] = NOT_TRADABLE
+            self.log_keep = grown(self.log_keep, number + 1)
         self.count += 1
         self.info.append(PoolInfo(key))
         self.index[chain][key] = number
@@ -289,14 +294,14 @@ class Book:
     @property
     def nbytes(self) -> int:
         """Memory of pools, rates, and the ways that close cycles."""
-        arrays = self.pools, self.rate, self.best, self.target, self.back, self.is_hub
+        arrays = self.pools, self.rate, self.log_keep, self.best, self.target, self.back, self.is_hub
         lists = self.pair_pools, self.ways, self.quads, self.routes
         return sum(array.nbytes for array in arrays) + sum(each.nbytes for each in lists)
 
     def view(self) -> View:
         """The arrays for the kernel."""
         return View(
-            self.pools, self.rate, self.best, self.target, self.back, self.is_hub,
+            self.pools, self.rate, self.log_keep, self.max_hops, self.best, self.target, self.back, self.is_hub,
             self.pair_pools.start, self.pair_pools.count, self.pair_pools.data,
             self.ways.start, self.ways.count, self.ways.data,
             self.quads.start, self.quads.count, self.quads.data,

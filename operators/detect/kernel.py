@@ -52,8 +52,7 @@ PRICE_DTYPE = np.dtype([("event", np.int64), ("mint", np.int32), ("pool", np.int
 #: Sums of the same rates in another order differ by less than this.
 _SLACK = 1e-12
 _TWO_64 = 2.0**64
-_LOG_TWO_96 = 96 * math.log(2.0)
-_LOG_TWO_64 = 64 * math.log(2.0)
+_PER_X64, _PER_X96 = 2.0**-64, 2.0**-96
 
 
 class Columns(NamedTuple):
@@ -87,39 +86,43 @@ class Found(NamedTuple):
     native: NDArray[np.int32]
 
 
-@njit(cache=True, nogil=True)
-def _rates(pool):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """A pool's log rates net of fee along its pair and against it; -inf where nothing can be traded."""
+@njit(cache=True, nogil=True, forceinline=True)
+def _log_keep(pool):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """The logarithm of what a pool's fee leaves; -inf where it leaves nothing."""
     keep = 1.0 - pool["fee_pips"] / 1e6
-    log_price = 0.0
-    tradable = pool["kind"] != KIND_NOT_TRADED and not pool["denied"] and keep > 0.0
+    return math.log(keep) if keep > 0.0 else -np.inf
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _rates(pool, log_keep):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """A pool's log rates net of fee along its pair and against it, and its price, raw token B per raw token A.
+
+    The rates are -inf and the price is 0 where nothing can be traded.
+    """
+    price = 0.0
     if pool["kind"] == KIND_CONCENTRATED_X64 or pool["kind"] == KIND_CONCENTRATED_X96:
-        price, liquidity = pool["price"], pool["liquidity"]
-        root = (float(price[2]) * _TWO_64 + float(price[1])) * _TWO_64 + float(price[0])
-        tradable = tradable and root > 0.0 and (liquidity[0] != 0 or liquidity[1] != 0)
-        if tradable:
-            shift = _LOG_TWO_64 if pool["kind"] == KIND_CONCENTRATED_X64 else _LOG_TWO_96
-            log_price = 2.0 * (math.log(root) - shift)
+        words, liquidity = pool["price"], pool["liquidity"]
+        root = (float(words[2]) * _TWO_64 + float(words[1])) * _TWO_64 + float(words[0])
+        if liquidity[0] != 0 or liquidity[1] != 0:
+            root *= _PER_X64 if pool["kind"] == KIND_CONCENTRATED_X64 else _PER_X96
+            price = root * root
     else:
         a, b = pool["reserve_a"], pool["reserve_b"]
         reserve_a = float(a[1]) * _TWO_64 + float(a[0])
         reserve_b = float(b[1]) * _TWO_64 + float(b[0])
-        tradable = tradable and reserve_a > 0.0 and reserve_b > 0.0
-        if tradable:
-            log_price = math.log(reserve_b) - math.log(reserve_a)
-    if not tradable:
-        return -np.inf, -np.inf
-    if pool["flipped"]:
-        log_price = -log_price
-    cost = math.log(keep)
-    return log_price + cost, cost - log_price
+        if reserve_a > 0.0:
+            price = reserve_b / reserve_a
+    if not price > 0.0 or pool["denied"] or log_keep == -np.inf or pool["kind"] == KIND_NOT_TRADED:
+        return -np.inf, -np.inf, 0.0
+    log_price = -math.log(price) if pool["flipped"] else math.log(price)
+    return log_price + log_keep, log_keep - log_price, price
 
 
 # The next two run at every event. They are given the arrays that they read one by one: a tuple of all of them costs
 # more to hand over than they have to do.
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _settle(  # type: ignore[no-untyped-def]
     pair, along, against, old_along, old_against, rate, best, pool_start, pool_count, pool_of,
     tree, tree_base, tree_room, part_start, part_count, part_of,
@@ -140,26 +143,22 @@ def _settle(  # type: ignore[no-untyped-def]
                 set_best(edge, most, best, tree, tree_base, tree_room, part_start, part_count, part_of)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _may_pay(  # type: ignore[no-untyped-def]
-    pair, along, against, best, back, way_start, way_count, ways, quad_start, quad_count, quads, tree, tree_base
+    edge, mine, four, best, back, way_start, way_count, ways, quad_start, quad_count, quads, tree, tree_base
 ):  # pragma: no cover - compiled
-    """Whether the bounds leave room for a cycle through a pool of these rates."""
-    for side in range(2):
-        mine = along if side == 0 else against
-        if mine == -np.inf:
-            continue
-        edge = 2 * pair + side
-        if mine + best[edge ^ 1] > 0.0:
+    """Whether the bounds leave room for a cycle over a directed edge through a pool of this rate."""
+    if mine + best[edge ^ 1] > 0.0:
+        return True
+    if back[edge] >= 0:
+        if mine + tree[tree_base[back[edge]] + 1] > -_SLACK:
             return True
-        if back[edge] >= 0:
-            if mine + tree[tree_base[back[edge]] + 1] > -_SLACK:
+    else:
+        start = way_start[edge]
+        for at in range(start, start + way_count[edge]):
+            if mine + best[ways[at, 0]] + best[ways[at, 1]] > -_SLACK:
                 return True
-        else:
-            start = way_start[edge]
-            for at in range(start, start + way_count[edge]):
-                if mine + best[ways[at, 0]] + best[ways[at, 1]] > -_SLACK:
-                    return True
+    if four:
         start = quad_start[edge]
         for at in range(start, start + quad_count[edge]):
             if mine + best[quads[at, 0]] + tree[tree_base[quads[at, 1]] + 1] > -_SLACK:
@@ -168,16 +167,18 @@ def _may_pay(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def rerate(view: View, number: int) -> None:  # pragma: no cover - compiled
-    """Derive a pool's rates from its state."""
+def rerate(view: View, number: int) -> float:  # pragma: no cover - compiled
+    """Derive a pool's rates from its state; gives its price."""
     old_along, old_against = view.rate[number, 0], view.rate[number, 1]
-    along, against = _rates(view.pools[number])
+    view.log_keep[number] = _log_keep(view.pools[number])
+    along, against, price = _rates(view.pools[number], view.log_keep[number])
     view.rate[number, 0], view.rate[number, 1] = along, against
     _settle(
         view.pools[number]["pair"], along, against, old_along, old_against, view.rate, view.best,
         view.pool_start, view.pool_count, view.pool_of,
         view.tree, view.tree_base, view.tree_room, view.part_start, view.part_count, view.part_of,
     )  # fmt: skip
+    return price
 
 
 @njit(cache=True, nogil=True)
@@ -347,28 +348,25 @@ def screen_pool(view: View, out: Found, found: int, number: int, event: int) -> 
     return found
 
 
-@njit(cache=True, nogil=True)
-def observe_price(pools, number, along, against, event, time_us, mints, every_us, prices, found):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True, forceinline=True)
+def observe_price(pools, number, price, event, time_us, mints, every_us, prices, found):  # type: ignore[no-untyped-def]
     """Price the pool's mints from each other: a numeraire prices a hub, either prices the rest.
 
     A mint follows its deepest pool (by the worth of the anchor's side). A price is recorded in ``prices`` when the last
     one is ``every_us`` old. Gives the new number of records.
     """  # pragma: no cover - compiled
-    one = pools[number]
-    if along == -np.inf:
+    if not price > 0.0:
         return found
-    # Without the fee the two rates are each other's negative: half their difference is the log price.
-    log_along = (along - against) / 2
+    one = pools[number]
     for side in range(2):
         mint = one["mint_a"] if side == 0 else one["mint_b"]
         anchor = one["mint_b"] if side == 0 else one["mint_a"]
         if mints[anchor]["level"] >= mints[mint]["level"] or mints[anchor]["usd"] <= 0.0:
             continue
-        a_along = (side == 0) != one["flipped"]  # from mint to anchor runs along the pair
-        price = math.exp(log_along if a_along else -log_along)  # raw anchor per raw mint
+        in_anchor = price if side == 0 else 1.0 / price  # raw anchor per raw mint
         if one["kind"] == KIND_CONCENTRATED_X64 or one["kind"] == KIND_CONCENTRATED_X96:
             liquidity = one["liquidity"]
-            anchor_side = (float(liquidity[1]) * _TWO_64 + float(liquidity[0])) * math.sqrt(price)
+            anchor_side = (float(liquidity[1]) * _TWO_64 + float(liquidity[0])) * math.sqrt(in_anchor)
         else:
             reserve = one["reserve_b"] if side == 0 else one["reserve_a"]
             anchor_side = float(reserve[1]) * _TWO_64 + float(reserve[0])
@@ -378,7 +376,7 @@ def observe_price(pools, number, along, against, event, time_us, mints, every_us
             continue
         of["pool"] = number
         of["depth"] = depth
-        of["usd"] = price * mints[anchor]["usd"]
+        of["usd"] = in_anchor * mints[anchor]["usd"]
         if time_us - of["said_us"] >= every_us:
             of["said_us"] = time_us
             record = prices[found]
@@ -390,7 +388,7 @@ def observe_price(pools, number, along, against, event, time_us, mints, every_us
     return found
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _behind(pool, slot, tx_index, ix_index):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     if slot != pool["slot"]:
         return slot < pool["slot"]
@@ -407,12 +405,14 @@ def run_swaps(  # type: ignore[no-untyped-def]
 
     A late swap of a pool that has gone on changes nothing. ``touched[event]`` is set where a pool was warm before its
     event. ``again``: the first event is the one that the last call stopped at; its price has been taken.
+    A side is screened where its rate rose or a cycle through the pool paid before: else what did not pay does not now.
     The first time that a slot changes a pool it is written to ``notes`` as it was, where that has room for anything.
     Gives (events done, hits found, prices recorded, notes written).
     """
     found = 0
     # Taken out of their tuples once: in the loop that would count references at every event.
     pools, rate, best, back, tree, tree_base = view.pools, view.rate, view.best, view.back, view.tree, view.tree_base
+    log_keep, four = view.log_keep, view.max_hops > 3
     pool_start, pool_count, pool_of = view.pool_start, view.pool_count, view.pool_of
     part_start, part_count, part_of, tree_room = view.part_start, view.part_count, view.part_of, view.tree_room
     way_start, way_count, ways = view.way_start, view.way_count, view.ways
@@ -445,22 +445,32 @@ def run_swaps(  # type: ignore[no-untyped-def]
             a, b = one["reserve_a"], one["reserve_b"]
             a[0], a[1] = reserve_a[r, 0], reserve_a[r, 1]
             b[0], b[1] = reserve_b[r, 0], reserve_b[r, 1]
-        if fee[r] != 0:
+        if fee[r] != 0 and fee[r] != one["fee_pips"]:
             one["fee_pips"] = fee[r]
+            log_keep[number] = _log_keep(one)
         pair, old_along, old_against = one["pair"], rate[number, 0], rate[number, 1]
-        along, against = _rates(one)
+        along, against, now = _rates(one, log_keep[number])
         rate[number, 0], rate[number, 1] = along, against
         _settle(
             pair, along, against, old_along, old_against, rate, best, pool_start, pool_count, pool_of,
             tree, tree_base, tree_room, part_start, part_count, part_of,
         )  # fmt: skip
-        if not again or event > begin:
-            priced = observe_price(pools, number, along, against, event, time_us[r], mints, every_us, prices, priced)
+        stopped = again and event == begin
+        if not stopped:
+            priced = observe_price(pools, number, now, event, time_us[r], mints, every_us, prices, priced)
         touched[event] = one["warm"]
         one["warm"] = False
-        if _may_pay(
-            pair, along, against, best, back, way_start, way_count, ways,
-            quad_start, quad_count, quads, tree, tree_base,
+        open_to = stopped or touched[event]
+        if (
+            (open_to or along > old_along) and _may_pay(
+                2 * pair, along, four, best, back, way_start, way_count, ways,
+                quad_start, quad_count, quads, tree, tree_base,
+            )
+        ) or (
+            (open_to or against > old_against) and _may_pay(
+                2 * pair + 1, against, four, best, back, way_start, way_count, ways,
+                quad_start, quad_count, quads, tree, tree_base,
+            )
         ):  # fmt: skip
             before = found
             found = screen_pool(view, out, found, number, event)
@@ -476,9 +486,8 @@ def run_update(view: View, out: Found, number, event, time_us, every_us, prices,
 
     Gives (hits found, prices recorded).
     """
-    rerate(view, number)
+    price = rerate(view, number)
     if not again:
-        along, against = view.rate[number, 0], view.rate[number, 1]
-        priced = observe_price(view.pools, number, along, against, event, time_us, out.mints, every_us, prices, priced)
+        priced = observe_price(view.pools, number, price, event, time_us, out.mints, every_us, prices, priced)
     view.pools[number]["warm"] = False
     return screen_pool(view, out, 0, number, event), priced

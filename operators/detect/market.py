@@ -295,6 +295,7 @@ class Market:
             )
             mints = [self.book.mints[int(pool[side])][1] for side in ("mint_a", "mint_b")]
             pool["denied"] = self._policy.denies(chain, key, mints)
+            pool["warm"] = True  # what pays by the new rules has not been looked for
             kernel.rerate(view, number)
 
     # -- state -----------------------------------------------------------------------------------------------

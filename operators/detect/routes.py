@@ -21,7 +21,7 @@ _FIRST_ROOM = 8
 NONE = -1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def set_best(edge, rate, best, tree, tree_base, tree_room, part_start, part_count, part_of):  # type: ignore[no-untyped-def]
     """Set the best log rate of a directed edge, and the leaves of the routes that it is a part of."""
     # pragma: no cover - compiled

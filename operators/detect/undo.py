@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from operators.detect.book import POOL_DTYPE, Book
 from operators.detect.lists import grown
 
-_MANY = 1 << 17
+_MANY = 1 << 15
 #: ``slot`` changed ``pool``, which was ``before``.
 NOTE_DTYPE = np.dtype([("slot", np.uint64), ("pool", np.int32), ("before", POOL_DTYPE)], align=True)
 
