@@ -64,9 +64,11 @@ POOL_DTYPE = np.dtype(
 
 @dataclass
 class PoolInfo:
-    """What is not on the hot path: the pool's key, its symbols, its ticks."""
+    """What is not on the hot path: the pool's key, the numbers of its mints A and B, its symbols, its ticks."""
 
     key: bytes
+    mints: tuple[int, int]
+    venue: int
     ticks: TickMap | None = None
     symbols: tuple[str, str] = ("", "")
     decimals: tuple[int, int] = (0, 0)
@@ -182,7 +184,7 @@ class Book:
             self.rate[number:] = NOT_TRADABLE
             self.log_keep = grown(self.log_keep, number + 1)
         self.count += 1
-        self.info.append(PoolInfo(key))
+        self.info.append(PoolInfo(key, (a, b), venue))
         self.index[chain][key] = number
         pool = self.pools[number]
         pool["chain"], pool["venue"], pool["kind"] = chain, venue, kind

@@ -62,10 +62,10 @@ class Rotations:
         book, count = self.book, len(pools)
         legs, starts = [], []
         for number, with_pair in zip(pools, along, strict=True):
-            pool = book.pools[number]
-            a_to_b = bool(with_pair) != bool(pool["flipped"])
+            a, b = book.info[number].mints
+            a_to_b = bool(with_pair) != (a > b)
             legs.append((number, a_to_b))
-            starts.append(int(pool["mint_a"] if a_to_b else pool["mint_b"]))
+            starts.append(a if a_to_b else b)
         first = min(range(count), key=lambda leg: (self._level(starts[leg]), book.mints[starts[leg]]))
         turn = tuple((first + step) % count for step in range(count))
         return tuple(legs[leg] for leg in turn), turn

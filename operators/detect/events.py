@@ -225,16 +225,18 @@ def _find_pools(events: Events, market: Market, context: StageContext) -> None:
     chains = np.unique(chain[good]).tolist()
     # A pool of this stretch is named by one number, chain * len(keys) + code.
     unknown = {}
+    numbers = {one: _numbers(market, one, keys) for one in chains}
     for one in chains:
-        new = _numbers(market, one, keys) == -1
+        new = numbers[one] == -1
         here = good & (chain == one)
         for code in np.unique(codes[here & new[codes]]).tolist() if new.any() else ():
             unknown[one * len(keys) + code] = (one, keys[code])
     if unknown or swaps.num_rows < len(events):
         _add_pools(events, market, unknown, good, chain.astype(np.int64) * len(keys) + codes)
+        numbers = {one: _numbers(market, one, keys) for one in chains}
     for one in chains:
         here = good & (chain == one)
-        events.pool[here] = _numbers(market, one, keys)[codes[here]]
+        events.pool[here] = numbers[one][codes[here]]
     for row in np.flatnonzero(events.pool == -1).tolist():
         events.reject(swaps, row, "unknown_pool", "the first row of a pool must name both mints", context)
         events.pool[row] = -2

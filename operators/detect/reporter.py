@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import xxhash
@@ -17,10 +15,10 @@ from operators.detect.cycles import Cycle, Found, Rotations, States
 from operators.detect.episodes import Episodes, Open
 from operators.detect.events import Events
 from operators.detect.market import Market
-from operators.detect.rows import OpportunityRows, price_batch
+from operators.detect.rows import OpportunityRows, Row, price_batch
 from operators.detect.settings import DetectSettings
 from operators.detect.sizing import size
-from operators.ids import canonical, stable_id
+from operators.ids import canonical
 from operators.stage import StageContext
 
 LOGIC_VERSION = 1
@@ -34,8 +32,11 @@ class Facts:
     key: bytes
     mine: bool  # it belongs to this shard
     mints: tuple[int, ...]  # that the legs start with
-    legs: dict[str, list[Any]]  # constant columns of the legs
-    no_amounts: dict[str, list[Any]]
+    pools: list[bytes]
+    mint_in: list[bytes]
+    mint_out: list[bytes]
+    venues: list[int]
+    nothing: list[bytes]  # an amount of 0 a leg
 
 
 class Reporter:
@@ -65,24 +66,25 @@ class Reporter:
         names: list[bytes | int] = []
         starts, keys, ins, outs, venues = [], [], [], [], []
         for number, a_to_b in cycle:
-            pool, key = book.pools[number], book.info[number].key
-            source, target = int(pool["mint_a"]), int(pool["mint_b"])
-            if not a_to_b:
-                source, target = target, source
-            names += [key, int(a_to_b)]
-            keys.append(key)
+            info = book.info[number]
+            source, target = info.mints if a_to_b else info.mints[::-1]
+            names += [info.key, int(a_to_b)]
+            keys.append(info.key)
             starts.append(source)
             ins.append(book.mints[source][1])
             outs.append(book.mints[target][1])
-            venues.append(int(pool["venue"]))
-        mine = self.context.shards == 1 or stable_id(*names)[0] % self.context.shards == self.context.shard
-        none = [u128(0)] * len(cycle)
+            venues.append(info.venue)
+        shards = self.context.shards
+        key = canonical(*names)
         facts = self._facts[cycle] = Facts(
-            key=canonical(*names),
-            mine=mine,
+            key=key,
+            mine=shards == 1 or xxhash.xxh3_128_digest(key)[0] % shards == self.context.shard,
             mints=tuple(starts),
-            legs={"pool": keys, "mint_in": ins, "mint_out": outs, "venue": venues},
-            no_amounts={"amount_in": none, "amount_out": none},
+            pools=keys,
+            mint_in=ins,
+            mint_out=outs,
+            venues=venues,
+            nothing=[u128(0)] * len(cycle),
         )
         return facts
 
@@ -178,7 +180,7 @@ class Report:
         # A tip may be a share of the profit. What cannot be held as a number of lamports or wei is no profit.
         gross_native = int(min(gross * hit.usd / hit.native_usd, _MAX_COST))
         try:
-            cost = self._of.policy.costs.cost_native(chain, facts.legs["venue"], gross_native)
+            cost = self._of.policy.costs.cost_native(chain, facts.venues, gross_native)
         except KeyError:
             return 0  # a chain of which no rule is known
         # A start token that is worth next to nothing makes a cost that no amount can hold.
@@ -199,33 +201,38 @@ class Report:
         known = self._of.market
         symbols = [known.symbol(mint, leg[0]) for mint, leg in zip(facts.mints, episode.cycle, strict=True)]
         first, last, cost, usd, rate = 0, 0, 0, 0.0, 0.0
-        flows = facts.no_amounts
+        ins = outs = facts.nothing
         if amounts is not None and hit is not None:
             raw = [u128(amount) for amount in amounts]
             first, last = amounts[0], amounts[-1]
             cost = self._cost(chain, facts, hit, last - first)
             usd, rate = hit.usd, hit.rate
-            flows = {"amount_in": raw[:-1], "amount_out": raw[1:]}
+            ins, outs = raw[:-1], raw[1:]
         gross = last - first
         self.opportunities.add(
             event,
-            {
-                "opportunity_id": identity,
-                "mint": facts.legs["mint_in"][0],
-                "amount_in": u128(first),
-                "amount_out": u128(last),
-                "gross_profit": i128(gross),
-                "net_profit": i128(gross - cost),
-                "cost": u128(cost),
-                "gross_profit_usd": gross * usd,
-                "net_profit_usd": (gross - cost) * usd,
-                "log_rate": rate,
-                "new_episode": new,
-                "opened_slot": episode.opened_slot,
-                "ordinal": ordinal,
-                "opened_us": episode.opened_us,
-                "path": " > ".join([*symbols, symbols[0]]),
-                "closed": amounts is None,
-            },
-            {**facts.legs, **flows},
+            Row(
+                opportunity_id=identity,
+                mint=facts.mint_in[0],
+                amount_in=u128(first),
+                amount_out=u128(last),
+                gross_profit=i128(gross),
+                net_profit=i128(gross - cost),
+                cost=u128(cost),
+                gross_profit_usd=gross * usd,
+                net_profit_usd=(gross - cost) * usd,
+                log_rate=rate,
+                new_episode=new,
+                opened_slot=episode.opened_slot,
+                ordinal=ordinal,
+                opened_us=episode.opened_us,
+                path=" > ".join([*symbols, symbols[0]]),
+                closed=amounts is None,
+                legs_pool=facts.pools,
+                legs_mint_in=facts.mint_in,
+                legs_mint_out=facts.mint_out,
+                legs_amount_in=ins,
+                legs_amount_out=outs,
+                legs_venue=facts.venues,
+            ),
         )

@@ -77,16 +77,15 @@ class Journal:
         """Drop what is deeper than a fork can reach."""
         if not self.noted:
             return
-        kept = self.notes[: self.noted]
-        chain = book.pools["chain"][kept["pool"]]
-        floor = {one: int(kept["slot"][chain == one].max()) - self.depth for one in np.unique(chain).tolist()}
-        if all(kept["slot"][chain == one].min() > least for one, least in floor.items()):
-            return
+        slot, chain = self.notes["slot"][: self.noted].copy(), book.pools["chain"][self.notes["pool"][: self.noted]]
+        floor = {one: int(slot[chain == one].max()) - self.depth for one in np.unique(chain).tolist()}
         stays = np.zeros(self.noted, np.bool_)
         for one, least in floor.items():
-            stays |= (chain == one) & (kept["slot"] > least)
-        self.noted = int(stays.sum())
-        self.notes[: self.noted] = kept[stays]
+            stays |= (chain == one) & (slot > least)
+        # Notes lie nearly in order: what comes before the first that stays goes.
+        first = int(stays.argmax())
+        self.noted -= first
+        self.notes[: self.noted] = self.notes[first : first + self.noted]
         self._ticks = [note for note in self._ticks if note.slot > floor.get(int(book.pools[note.pool]["chain"]), -1)]
 
     def undo(self, book: Book, chain: int, first: int, last: int) -> tuple[list[int], list[TickNote]]:
