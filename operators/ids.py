@@ -12,6 +12,8 @@ import xxhash
 
 #: Bytes of an id.
 ID_BYTES = 16
+#: Kind and length of a short integer, by its length.
+_INTEGER = [b"i" + size.to_bytes(4, "little") for size in range(33)]
 
 
 def canonical(*parts: bytes | str | int) -> bytes:
@@ -22,19 +24,20 @@ def canonical(*parts: bytes | str | int) -> bytes:
     >>> canonical("a", 1).hex()
     '730100000061690100000001'
     """
-    out = bytearray()
+    out = b""
     for part in parts:
-        if isinstance(part, bytes):
-            kind, raw = b"b", part
+        if isinstance(part, int):
+            size = part.bit_length() // 8 + 1
+            head = _INTEGER[size] if size < len(_INTEGER) else b"i" + size.to_bytes(4, "little")
+            out += head + int(part).to_bytes(size, "little", signed=True)
+        elif isinstance(part, bytes):
+            out += b"b" + len(part).to_bytes(4, "little") + part
         elif isinstance(part, str):
-            kind, raw = b"s", part.encode()
-        elif isinstance(part, int):
-            number = int(part)
-            kind, raw = b"i", number.to_bytes(number.bit_length() // 8 + 1, "little", signed=True)
+            raw = part.encode()
+            out += b"s" + len(raw).to_bytes(4, "little") + raw
         else:
             raise TypeError(f"an id part is bytes, str or int, not {type(part).__name__}")
-        out += kind + len(raw).to_bytes(4, "little") + raw
-    return bytes(out)
+    return out
 
 
 def stable_id(*parts: bytes | str | int) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +17,7 @@ from operators.detect.sizing import ConcentratedLeg, Leg, ReservesLeg, known_str
 Cycle = tuple[tuple[int, bool], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A cycle that screens above zero after an event. ``turn`` says which of the hit's legs each of its legs is.
 
     ``usd`` and ``native_usd`` are what a raw unit of its start token, and of the chain's fee token, was worth after

@@ -59,6 +59,8 @@ class Market:
     def __init__(self, settings: DetectSettings, registry: Registry, policy: Policy) -> None:
         self._settings, self._registry, self._policy = settings, registry, policy
         self._tokens = {token.key: token for token in registry.tokens}
+        #: How often a pool's names for its mints have changed.
+        self.named = 0
         self._clear()
 
     def _clear(self) -> None:
@@ -192,7 +194,9 @@ class Market:
         if (one["sqrt_price_x64"] or one["sqrt_price_x96"]) and pool["kind"] not in (price, KIND_NOT_TRADED):
             raise AmmError("the state is not of the kind that the pool's venue has")
         if one["symbol_a"] or one["symbol_b"]:
-            info.symbols = (one["symbol_a"], one["symbol_b"])
+            symbols = one["symbol_a"], one["symbol_b"]
+            self.named += info.symbols != symbols
+            info.symbols = symbols
         if one["decimals_a"] or one["decimals_b"]:
             info.decimals = (one["decimals_a"], one["decimals_b"])
         self._journal.note(book, number, one["slot"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
+
 import numpy as np
 import pyarrow as pa
 import xxhash
@@ -31,12 +32,12 @@ class Facts:
 
     key: bytes
     mine: bool  # it belongs to this shard
-    mints: tuple[int, ...]  # that the legs start with
     pools: list[bytes]
     mint_in: list[bytes]
     mint_out: list[bytes]
     venues: list[int]
     nothing: list[bytes]  # an amount of 0 a leg
+    path: str  # the mints' names
 
 
 class Reporter:
@@ -47,6 +48,7 @@ class Reporter:
         self.episodes = Episodes()
         self.survivors = 0  # cycles that passed the screen and were sized
         self._facts: dict[Cycle, Facts] = {}
+        self._named = 0
         self.rotations = Rotations(market.book, market.level)
         self.head = canonical("opportunity", context.topology)
 
@@ -54,6 +56,9 @@ class Reporter:
         """Start the rows of a stretch."""
         if self.rotations.book is not self.market.book:  # restored from a snapshot
             self.rotations = Rotations(self.market.book, self.market.level)
+            self._facts.clear()
+        if self._named != self.market.named:  # a pool told other names of its mints
+            self._named = self.market.named
             self._facts.clear()
         return Report(self, events)
 
@@ -74,17 +79,18 @@ class Reporter:
             ins.append(book.mints[source][1])
             outs.append(book.mints[target][1])
             venues.append(info.venue)
+        symbols = [self.market.symbol(mint, leg[0]) for mint, leg in zip(starts, cycle, strict=True)]
         shards = self.context.shards
         key = canonical(*names)
         facts = self._facts[cycle] = Facts(
             key=key,
             mine=shards == 1 or xxhash.xxh3_128_digest(key)[0] % shards == self.context.shard,
-            mints=tuple(starts),
             pools=keys,
             mint_in=ins,
             mint_out=outs,
             venues=venues,
             nothing=[u128(0)] * len(cycle),
+            path=" > ".join([*symbols, symbols[0]]),
         )
         return facts
 
@@ -198,8 +204,6 @@ class Report:
         hit: Found | None,
         chain: int,
     ) -> None:
-        known = self._of.market
-        symbols = [known.symbol(mint, leg[0]) for mint, leg in zip(facts.mints, episode.cycle, strict=True)]
         first, last, cost, usd, rate = 0, 0, 0, 0.0, 0.0
         ins = outs = facts.nothing
         if amounts is not None and hit is not None:
@@ -226,7 +230,7 @@ class Report:
                 opened_slot=episode.opened_slot,
                 ordinal=ordinal,
                 opened_us=episode.opened_us,
-                path=" > ".join([*symbols, symbols[0]]),
+                path=facts.path,
                 closed=amounts is None,
                 legs_pool=facts.pools,
                 legs_mint_in=facts.mint_in,
