@@ -57,6 +57,14 @@ def test_allowing_again_brings_a_pool_back() -> None:
     assert slots(run(stage, items([batch(REST[1])]))) == [3]
 
 
+def test_what_pays_since_a_pool_is_allowed_again_is_found_though_its_price_falls() -> None:
+    stage = make()
+    say(stage, deny_pools=[base58.b58encode(b"q" * 32).decode()])
+    run(stage, [*items([batch(FIRST, *REST[:2])]), *until(1 << 62)], end=False)
+    assert say(stage, version=2).status == "APPLIED"
+    assert slots(run(stage, items([batch(swap(6, b"p", (10**12, 101_900 * 10**6)))]))) == [6]
+
+
 @pytest.mark.parametrize(
     ("spec", "reason"),
     [
