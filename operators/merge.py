@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -97,15 +98,15 @@ class ChainMerge:
         order = _stable_order(keys)
         chain, slot, tx, ix = (key[order] for key in keys)
         late = np.zeros(len(order), np.bool_)
-        for one in np.unique(chain):
+        for one in distinct(chain):
             here = chain == one
-            last = self._last.get(int(one))
+            last = self._last.get(one)
             if last is not None:
                 s, t, i = (key[here] for key in (slot, tx, ix))
                 late[here] = (s < last[0]) | ((s == last[0]) & ((t < last[1]) | ((t == last[1]) & (i < last[2]))))
             end = np.flatnonzero(here)[-1]
             newest = (int(slot[end]), int(tx[end]), int(ix[end]))
-            self._last[int(one)] = newest if last is None else max(last, newest)
+            self._last[one] = newest if last is None else max(last, newest)
         self.late_rows += int(late.sum())
         return Stretch(ready, source[order], row[order], late)
 
@@ -145,6 +146,14 @@ class ChainMerge:
         for port, data in zip(self._ports, saved.pending, strict=True):
             with pa.ipc.open_stream(data) as reader:
                 self._pending[port] = list(reader)
+
+
+def distinct(values: NDArray[Any]) -> list[int]:
+    """The different values, ascending, of what is most often one value over and over."""
+    if not len(values):
+        return []
+    least, most = int(values.min()), int(values.max())
+    return [least] if least == most else np.unique(values).tolist()
 
 
 def _part(batch: pa.RecordBatch, hold_us: int, now: list[pa.RecordBatch], later: list[pa.RecordBatch]) -> None:

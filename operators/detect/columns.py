@@ -37,6 +37,27 @@ def _spread(offsets, data, width, out, length, wrong):  # type: ignore[no-untype
             out[i, byte >> 3] |= np.uint64(data[begin + byte]) << np.uint64(8 * (byte & 7))
 
 
+@njit(cache=True, nogil=True)
+def _either(x64, x96, length_x64, length_x96, price, width):  # type: ignore[no-untyped-def]  # pragma: no cover
+    for i in range(len(price)):
+        if length_x64[i] > 0:
+            price[i, 0], price[i, 1], price[i, 2] = x64[i, 0], x64[i, 1], 0
+            width[i] = 16
+        else:
+            price[i, 0], price[i, 1], price[i, 2] = x96[i, 0], x96[i, 1], x96[i, 2]
+            width[i] = length_x96[i]
+
+
+def prices(
+    x64: Words, x96: Words, length_x64: NDArray[np.int32], length_x96: NDArray[np.int32]
+) -> tuple[Words, NDArray[np.int32]]:
+    """A row's price ``(rows, 3)`` in whichever of the two it is stated, and its width in bytes: 16, 20 or 0."""
+    price = np.empty((len(x64), 3), np.uint64)
+    width = np.empty(len(x64), np.int32)
+    _either(x64, x96, length_x64, length_x96, price, width)
+    return price, width
+
+
 def words(column: pa.BinaryArray, width: int, wrong: NDArray[np.bool_]) -> tuple[Words, NDArray[np.int32]]:
     """Little-endian integers of ``width`` bytes as words ``(rows, ceil(width / 8))``, and each value's length.
 
@@ -48,6 +69,8 @@ def words(column: pa.BinaryArray, width: int, wrong: NDArray[np.bool_]) -> tuple
         _, offset_buffer, data_buffer = column.buffers()
         offsets = np.frombuffer(offset_buffer, np.int32)[column.offset : column.offset + len(column) + 1]
         data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.zeros(0, np.uint8)
+        if offsets[0] == offsets[-1]:
+            return out, length
         np.subtract(offsets[1:], offsets[:-1], out=length)
         if offsets[0] % 4 == 0 and ((length == width) | (length == 0)).all():
             _copy(length, data[offsets[0] : offsets[-1]].view(np.uint32), out.view(np.uint32))

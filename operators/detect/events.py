@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from operators.codec import COORDINATES, ERRORS, codec
-from operators.detect.columns import Words, words
+from operators.detect.columns import Words, prices, words
 from operators.detect.kernel import Columns
 from operators.detect.updates import MAX_TICK, fault
-from operators.merge import Stretch
+from operators.merge import Stretch, distinct
 from operators.stage import StageContext
 
 if TYPE_CHECKING:
@@ -183,11 +183,10 @@ def read(stretch: Stretch, market: Market, context: StageContext) -> Events:
         size = pc.binary_length(swaps.column(name)).to_numpy()
         wrong |= (size != 0) & (size != 16)
     x64 = lengths["sqrt_price_x64"] > 0
-    events.price[:, :2] = np.where(
-        x64[:, None], events.amounts["sqrt_price_x64"], events.amounts["sqrt_price_x96"][:, :2]
+    amounts = events.amounts
+    events.price, events.price_width = prices(
+        amounts["sqrt_price_x64"], amounts["sqrt_price_x96"], lengths["sqrt_price_x64"], lengths["sqrt_price_x96"]
     )
-    events.price[:, 2] = events.amounts["sqrt_price_x96"][:, 2]
-    events.price_width = np.where(x64, 16, lengths["sqrt_price_x96"]).astype(np.int32)
     stateless = (events.price_width == 0) & ((lengths["reserve_a"] == 0) | (lengths["reserve_b"] == 0))
     both = x64 & (lengths["sqrt_price_x96"] > 0)
     chain = swaps.column("chain").to_numpy()
@@ -222,7 +221,7 @@ def _find_pools(events: Events, market: Market, context: StageContext) -> None:
     codes = encoded.indices.to_numpy()
     keys = encoded.dictionary.to_pylist()
     good = events.pool == -1
-    chains = np.unique(chain[good]).tolist()
+    chains = distinct(chain[good])
     # A pool of this stretch is named by one number, chain * len(keys) + code.
     unknown = {}
     numbers = {one: _numbers(market, one, keys) for one in chains}

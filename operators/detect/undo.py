@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from operators.detect.book import POOL_DTYPE, Book
 from operators.detect.lists import grown
+from operators.merge import distinct
 
 _MANY = 1 << 15
 #: ``slot`` changed ``pool``, which was ``before``.
@@ -78,7 +79,7 @@ class Journal:
         if not self.noted:
             return
         slot, chain = self.notes["slot"][: self.noted].copy(), book.pools["chain"][self.notes["pool"][: self.noted]]
-        floor = {one: int(slot[chain == one].max()) - self.depth for one in np.unique(chain).tolist()}
+        floor = {one: int(slot[chain == one].max()) - self.depth for one in distinct(chain)}
         stays = np.zeros(self.noted, np.bool_)
         for one, least in floor.items():
             stays |= (chain == one) & (slot > least)
