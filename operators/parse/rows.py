@@ -48,4 +48,6 @@ def _default(kind: pa.DataType) -> Any:
         return ""
     if pa.types.is_list(kind):
         return []
+    if pa.types.is_struct(kind):
+        return None
     return 0

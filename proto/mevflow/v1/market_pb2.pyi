@@ -101,8 +101,88 @@ class TickLiquidity(_message.Message):
     liquidity_gross: bytes
     def __init__(self, tick: _Optional[int] = ..., liquidity_net: _Optional[bytes] = ..., liquidity_gross: _Optional[bytes] = ...) -> None: ...
 
+class StableCoin(_message.Message):
+    __slots__ = ("mint", "balance", "rate")
+    MINT_FIELD_NUMBER: _ClassVar[int]
+    BALANCE_FIELD_NUMBER: _ClassVar[int]
+    RATE_FIELD_NUMBER: _ClassVar[int]
+    mint: bytes
+    balance: bytes
+    rate: bytes
+    def __init__(self, mint: _Optional[bytes] = ..., balance: _Optional[bytes] = ..., rate: _Optional[bytes] = ...) -> None: ...
+
+class StableCurve(_message.Message):
+    __slots__ = ("coins", "amp", "amp_precision", "fee_numerator", "fee_denominator", "admin_fee_numerator", "admin_fee_denominator", "lp_supply", "base_pool")
+    COINS_FIELD_NUMBER: _ClassVar[int]
+    AMP_FIELD_NUMBER: _ClassVar[int]
+    AMP_PRECISION_FIELD_NUMBER: _ClassVar[int]
+    FEE_NUMERATOR_FIELD_NUMBER: _ClassVar[int]
+    FEE_DENOMINATOR_FIELD_NUMBER: _ClassVar[int]
+    ADMIN_FEE_NUMERATOR_FIELD_NUMBER: _ClassVar[int]
+    ADMIN_FEE_DENOMINATOR_FIELD_NUMBER: _ClassVar[int]
+    LP_SUPPLY_FIELD_NUMBER: _ClassVar[int]
+    BASE_POOL_FIELD_NUMBER: _ClassVar[int]
+    coins: _containers.RepeatedCompositeFieldContainer[StableCoin]
+    amp: int
+    amp_precision: int
+    fee_numerator: int
+    fee_denominator: int
+    admin_fee_numerator: int
+    admin_fee_denominator: int
+    lp_supply: bytes
+    base_pool: bytes
+    def __init__(self, coins: _Optional[_Iterable[_Union[StableCoin, _Mapping]]] = ..., amp: _Optional[int] = ..., amp_precision: _Optional[int] = ..., fee_numerator: _Optional[int] = ..., fee_denominator: _Optional[int] = ..., admin_fee_numerator: _Optional[int] = ..., admin_fee_denominator: _Optional[int] = ..., lp_supply: _Optional[bytes] = ..., base_pool: _Optional[bytes] = ...) -> None: ...
+
+class Bin(_message.Message):
+    __slots__ = ("id", "amount_a", "amount_b", "open_order", "processed_order", "order_is_ask")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_A_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_B_FIELD_NUMBER: _ClassVar[int]
+    OPEN_ORDER_FIELD_NUMBER: _ClassVar[int]
+    PROCESSED_ORDER_FIELD_NUMBER: _ClassVar[int]
+    ORDER_IS_ASK_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    amount_a: bytes
+    amount_b: bytes
+    open_order: bytes
+    processed_order: bytes
+    order_is_ask: bool
+    def __init__(self, id: _Optional[int] = ..., amount_a: _Optional[bytes] = ..., amount_b: _Optional[bytes] = ..., open_order: _Optional[bytes] = ..., processed_order: _Optional[bytes] = ..., order_is_ask: _Optional[bool] = ...) -> None: ...
+
+class BinFees(_message.Message):
+    __slots__ = ("base_factor", "base_fee_power", "filter_period_s", "decay_period_s", "reduction_factor_bps", "variable_fee_control", "max_volatility_accumulator", "protocol_share_bps", "volatility_accumulator", "volatility_reference", "index_reference", "last_update_s", "fee_in_b_only", "limit_orders")
+    BASE_FACTOR_FIELD_NUMBER: _ClassVar[int]
+    BASE_FEE_POWER_FIELD_NUMBER: _ClassVar[int]
+    FILTER_PERIOD_S_FIELD_NUMBER: _ClassVar[int]
+    DECAY_PERIOD_S_FIELD_NUMBER: _ClassVar[int]
+    REDUCTION_FACTOR_BPS_FIELD_NUMBER: _ClassVar[int]
+    VARIABLE_FEE_CONTROL_FIELD_NUMBER: _ClassVar[int]
+    MAX_VOLATILITY_ACCUMULATOR_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_SHARE_BPS_FIELD_NUMBER: _ClassVar[int]
+    VOLATILITY_ACCUMULATOR_FIELD_NUMBER: _ClassVar[int]
+    VOLATILITY_REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    INDEX_REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    LAST_UPDATE_S_FIELD_NUMBER: _ClassVar[int]
+    FEE_IN_B_ONLY_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_ORDERS_FIELD_NUMBER: _ClassVar[int]
+    base_factor: int
+    base_fee_power: int
+    filter_period_s: int
+    decay_period_s: int
+    reduction_factor_bps: int
+    variable_fee_control: int
+    max_volatility_accumulator: int
+    protocol_share_bps: int
+    volatility_accumulator: int
+    volatility_reference: int
+    index_reference: int
+    last_update_s: int
+    fee_in_b_only: bool
+    limit_orders: bool
+    def __init__(self, base_factor: _Optional[int] = ..., base_fee_power: _Optional[int] = ..., filter_period_s: _Optional[int] = ..., decay_period_s: _Optional[int] = ..., reduction_factor_bps: _Optional[int] = ..., variable_fee_control: _Optional[int] = ..., max_volatility_accumulator: _Optional[int] = ..., protocol_share_bps: _Optional[int] = ..., volatility_accumulator: _Optional[int] = ..., volatility_reference: _Optional[int] = ..., index_reference: _Optional[int] = ..., last_update_s: _Optional[int] = ..., fee_in_b_only: _Optional[bool] = ..., limit_orders: _Optional[bool] = ...) -> None: ...
+
 class PoolUpdate(_message.Message):
-    __slots__ = ("chain", "slot", "tx_index", "ix_index", "timestamp_us", "signature", "venue", "pool", "kind", "mint_a", "mint_b", "decimals_a", "decimals_b", "fee_pips", "tick_spacing", "reserve_a", "reserve_b", "sqrt_price_x64", "sqrt_price_x96", "liquidity", "tick", "tick_lower", "tick_upper", "liquidity_delta", "ticks", "known_tick_lower", "known_tick_upper", "known_range_set", "symbol_a", "symbol_b", "reanchored", "signer")
+    __slots__ = ("chain", "slot", "tx_index", "ix_index", "timestamp_us", "signature", "venue", "pool", "kind", "mint_a", "mint_b", "decimals_a", "decimals_b", "fee_pips", "tick_spacing", "reserve_a", "reserve_b", "sqrt_price_x64", "sqrt_price_x96", "liquidity", "tick", "tick_lower", "tick_upper", "liquidity_delta", "ticks", "known_tick_lower", "known_tick_upper", "known_range_set", "symbol_a", "symbol_b", "reanchored", "signer", "stable", "bins", "bin_fees")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[PoolUpdate.Kind]
@@ -153,6 +233,9 @@ class PoolUpdate(_message.Message):
     SYMBOL_B_FIELD_NUMBER: _ClassVar[int]
     REANCHORED_FIELD_NUMBER: _ClassVar[int]
     SIGNER_FIELD_NUMBER: _ClassVar[int]
+    STABLE_FIELD_NUMBER: _ClassVar[int]
+    BINS_FIELD_NUMBER: _ClassVar[int]
+    BIN_FEES_FIELD_NUMBER: _ClassVar[int]
     chain: Chain
     slot: int
     tx_index: int
@@ -185,7 +268,10 @@ class PoolUpdate(_message.Message):
     symbol_b: str
     reanchored: bool
     signer: bytes
-    def __init__(self, chain: _Optional[_Union[Chain, str]] = ..., slot: _Optional[int] = ..., tx_index: _Optional[int] = ..., ix_index: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., signature: _Optional[bytes] = ..., venue: _Optional[_Union[Venue, str]] = ..., pool: _Optional[bytes] = ..., kind: _Optional[_Union[PoolUpdate.Kind, str]] = ..., mint_a: _Optional[bytes] = ..., mint_b: _Optional[bytes] = ..., decimals_a: _Optional[int] = ..., decimals_b: _Optional[int] = ..., fee_pips: _Optional[int] = ..., tick_spacing: _Optional[int] = ..., reserve_a: _Optional[bytes] = ..., reserve_b: _Optional[bytes] = ..., sqrt_price_x64: _Optional[bytes] = ..., sqrt_price_x96: _Optional[bytes] = ..., liquidity: _Optional[bytes] = ..., tick: _Optional[int] = ..., tick_lower: _Optional[int] = ..., tick_upper: _Optional[int] = ..., liquidity_delta: _Optional[bytes] = ..., ticks: _Optional[_Iterable[_Union[TickLiquidity, _Mapping]]] = ..., known_tick_lower: _Optional[int] = ..., known_tick_upper: _Optional[int] = ..., known_range_set: _Optional[bool] = ..., symbol_a: _Optional[str] = ..., symbol_b: _Optional[str] = ..., reanchored: _Optional[bool] = ..., signer: _Optional[bytes] = ...) -> None: ...
+    stable: StableCurve
+    bins: _containers.RepeatedCompositeFieldContainer[Bin]
+    bin_fees: BinFees
+    def __init__(self, chain: _Optional[_Union[Chain, str]] = ..., slot: _Optional[int] = ..., tx_index: _Optional[int] = ..., ix_index: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., signature: _Optional[bytes] = ..., venue: _Optional[_Union[Venue, str]] = ..., pool: _Optional[bytes] = ..., kind: _Optional[_Union[PoolUpdate.Kind, str]] = ..., mint_a: _Optional[bytes] = ..., mint_b: _Optional[bytes] = ..., decimals_a: _Optional[int] = ..., decimals_b: _Optional[int] = ..., fee_pips: _Optional[int] = ..., tick_spacing: _Optional[int] = ..., reserve_a: _Optional[bytes] = ..., reserve_b: _Optional[bytes] = ..., sqrt_price_x64: _Optional[bytes] = ..., sqrt_price_x96: _Optional[bytes] = ..., liquidity: _Optional[bytes] = ..., tick: _Optional[int] = ..., tick_lower: _Optional[int] = ..., tick_upper: _Optional[int] = ..., liquidity_delta: _Optional[bytes] = ..., ticks: _Optional[_Iterable[_Union[TickLiquidity, _Mapping]]] = ..., known_tick_lower: _Optional[int] = ..., known_tick_upper: _Optional[int] = ..., known_range_set: _Optional[bool] = ..., symbol_a: _Optional[str] = ..., symbol_b: _Optional[str] = ..., reanchored: _Optional[bool] = ..., signer: _Optional[bytes] = ..., stable: _Optional[_Union[StableCurve, _Mapping]] = ..., bins: _Optional[_Iterable[_Union[Bin, _Mapping]]] = ..., bin_fees: _Optional[_Union[BinFees, _Mapping]] = ...) -> None: ...
 
 class PriceTick(_message.Message):
     __slots__ = ("chain", "slot", "timestamp_us", "mint", "numeraire", "price", "pool", "source", "tx_index", "ix_index")
