@@ -63,32 +63,32 @@ def run(seconds: float = SECONDS, applies: int = APPLIES) -> dict[str, Any]:
         var = place.folder / "var"
         deploy.start(deploy.prepare(file, NAME, var, shards=SHARDS, fresh=False))
         down.callback(deploy.stop, NAME, var)
-        load = down.enter_context(_generator())
+        load = down.enter_context(generator())
         for tls in (False, True):
             with _service(place, file, var, tls=tls) as service:
                 _wait_for_shards(service)
                 for kind in ("grpc", "http"):
-                    _drive(load, service.job(kind, 10, 500, 1.0))  # warm
+                    drive(load, service.job(kind, 10, 500, 1.0))  # warm
                     what = f"{'gRPC' if kind == 'grpc' else 'HTTP'}{', TLS' if tls else ''}"
                     for callers, rate, text in LOADS:
-                        took = _drive(load, service.job(kind, callers, rate, seconds))["took_ms"]
-                        figures += _percentiles(f"status, {what}, {text}", took, STATUS_BARS)
+                        took = drive(load, service.job(kind, callers, rate, seconds))["took_ms"]
+                        figures += percentiles(f"status, {what}, {text}", took, STATUS_BARS)
                     figures += _saturate(load, service, kind, what, seconds)
                 if not tls:
                     took = _apply(service, applies)
-                    figures += _percentiles(f"policy to the acks of {SHARDS} shards", took, APPLY_BARS)
+                    figures += percentiles(f"policy to the acks of {SHARDS} shards", took, APPLY_BARS)
     return {"bench": "control", "figures": figures}
 
 
 def _saturate(load: Any, service: Running, kind: str, what: str, seconds: float) -> list[dict[str, Any]]:
     """50 callers as fast as they are answered: what a core of the service gives, and who is busy."""
     before, began = _cpu_s(service.pid), time.perf_counter()
-    done = _drive(load, service.job(kind, 50, 0, seconds))
+    done = drive(load, service.job(kind, 50, 0, seconds))
     busy = (_cpu_s(service.pid) - before) / (time.perf_counter() - began)
     return [
-        _figure(f"status, {what}, 50 callers without a pause", done["calls_per_s"], "calls/s", None, None),
-        _figure(f"status, {what}, the same: the service's CPU", busy, "cores", "of one event loop", busy),
-        _figure(f"status, {what}, the same: the generator's CPU", done["cpu"], "cores", "of one thread", done["cpu"]),
+        figure(f"status, {what}, 50 callers without a pause", done["calls_per_s"], "calls/s", None, None),
+        figure(f"status, {what}, the same: the service's CPU", busy, "cores", "of one event loop", busy),
+        figure(f"status, {what}, the same: the generator's CPU", done["cpu"], "cores", "of one thread", done["cpu"]),
     ]
 
 
@@ -109,19 +109,22 @@ def _apply(service: Running, count: int) -> list[float]:
     return took[5:]
 
 
-def _percentiles(what: str, took_ms: list[float], bars: dict[str, float]) -> list[dict[str, Any]]:
+def percentiles(what: str, took_ms: list[float], bars: dict[str, float]) -> list[dict[str, Any]]:
+    """Figures of calls that took so many milliseconds, each beside its bar."""
     found = []
     for name, bar in bars.items():
         value = float(np.percentile(took_ms, float(name[1:])))
-        found.append(_figure(f"{what}, {name}", value, "ms", f"bar: {bar:g} ms", value / bar))
+        found.append(figure(f"{what}, {name}", value, "ms", f"bar: {bar:g} ms", value / bar))
     return found
 
 
-def _figure(name: str, value: float, unit: str, against: str | None, ratio: float | None) -> dict[str, Any]:
+def figure(name: str, value: float, unit: str, against: str | None, ratio: float | None) -> dict[str, Any]:
+    """A row of a bench's outcome."""
     return {"name": name, "value": value, "unit": unit, "against": against, "ratio": ratio}
 
 
-def _drive(load: Any, job: Job) -> dict[str, Any]:
+def drive(load: Any, job: Job) -> dict[str, Any]:
+    """What the load generator measures of a job. Raises RuntimeError when it fails."""
     load.stdin.write(json.dumps(asdict(job)) + "\n")
     load.stdin.flush()
     line = load.stdout.readline()
@@ -132,7 +135,8 @@ def _drive(load: Any, job: Job) -> dict[str, Any]:
 
 
 @contextmanager
-def _generator() -> Iterator[Any]:
+def generator() -> Iterator[Any]:
+    """The load generator's process."""
     command = [sys.executable, "-m", "bench.control_load"]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

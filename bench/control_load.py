@@ -213,7 +213,7 @@ def drive(job: Job) -> dict[str, Any]:
             while sent < total and began + sent / job.rate <= now:
                 callers[sent % job.callers].due(began + sent / job.rate)
                 sent += 1
-            if len(took) == total or now > end + 5.0:
+            if len(took) == total or now > end + 30.0:
                 break
             wait = began + sent / job.rate - time.perf_counter() if sent < total else 0.1
         else:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 import structlog
+import uvloop
 
 from control.dispatch import Dispatcher
 from control.handlers import Handlers
@@ -65,7 +66,8 @@ def run(options: Options, ready: Callable[[dict[str, str]], None]) -> None:
             hint="mevflow control stop",
             file=str(folder / RECORD.name),
         )
-    asyncio.run(_serve(options, folder / RECORD.name, ready))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(options, folder / RECORD.name, ready))
 
 
 async def _serve(options: Options, record: Path, ready: Callable[[dict[str, str]], None]) -> None:

@@ -38,7 +38,7 @@ class Writer:
         self._lazy = Producer(
             {
                 **shared,
-                "linger.ms": 20,
+                "linger.ms": 100,
                 "enable.idempotence": True,
                 "message.timeout.ms": 0,
                 "queue.buffering.max.messages": _AUDIT_QUEUE,

@@ -21,6 +21,7 @@ BENCHES = {
     "split": "splits over parallel pools a second, beside a generic convex solver",
     "latency": "event in Kafka to decision out at 50,000 messages a second",
     "control": "status calls and policies: gRPC and HTTP, with TLS and without",
+    "stacks": "an empty call on the stacks that the control service could stand on",
     "kill": "kill command to the last decision at 100,000 messages a second",
 }
 
