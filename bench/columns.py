@@ -61,4 +61,6 @@ def _default(kind: pa.DataType, rows: int) -> pa.Array:
     if pa.types.is_list(kind):
         return pa.array([[]] * rows, kind)
     empty: object = b"" if pa.types.is_binary(kind) else "" if pa.types.is_string(kind) else 0
+    if pa.types.is_struct(kind):
+        return pa.nulls(rows, kind)
     return pa.repeat(pa.scalar(bool(empty) if pa.types.is_boolean(kind) else empty, kind), rows)
