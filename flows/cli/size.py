@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,24 +28,18 @@ def command(file: Path, check: bool, tolerance: float, as_json: bool) -> None:
     """Size every cycle of FILE: the input that gains most, exact amounts by leg, and the profit.
 
     FILE is {"cycles": [{"name", "legs": [{"venue", ...}], "expected": {"amount_in", "profit"}}]}; the states that
-    each venue's leg needs are in docs/detection.md, "Sizing".
+    each venue's leg needs are in docs/detection.md, "Sizing". A list in place of a leg is of pools side by side: the
+    amount is split over those that pay for their swap ("cost_per_swap" of the cycle, raw units of its first token).
     """
     from flows.cli.progress import progress
-    from operators.detect.sizing import size_to_the_unit
 
     cases = _read(file)
     found: list[dict[str, Any]] = []
     with progress(len(cases), "cycles") as show:
-        for number, (name, legs, expected) in enumerate(cases):
-            amounts = size_to_the_unit(legs)
-            row: dict[str, Any] = {
-                "name": name,
-                "amount_in": amounts[0] if amounts else 0,
-                "amounts": amounts or [0] * (len(legs) + 1),
-                "profit": amounts[-1] - amounts[0] if amounts else 0,
-            }
-            if check and expected is not None:
-                row["verdict"], row["why"] = _verdict(legs, row["profit"], expected, tolerance)
+        for number, case in enumerate(cases):
+            row = {"name": case.name, **_sized(case)}
+            if check and case.expected is not None:
+                row["verdict"], row["why"] = _verdict(case, row["profit"], tolerance)
             found.append(row)
             show(number + 1)
     verdicts = Counter(row["verdict"] for row in found if "verdict" in row)
@@ -69,8 +64,44 @@ def command(file: Path, check: bool, tolerance: float, as_json: bool) -> None:
         raise UsageError("no cycle has expected values", file=str(file), hint='"expected": {"profit": "123"}')
 
 
-def _read(file: Path) -> list[tuple[str, list[Any], dict[str, int] | None]]:
-    """Name, legs and expected values of each case. Raises UsageError that names the file and the case."""
+@dataclass(frozen=True)
+class _Case:
+    """``hops`` are the pools side by side of each leg; ``split`` where any leg was given as a list of pools."""
+
+    name: str
+    hops: list[list[Any]]
+    split: bool
+    cost_per_swap: int
+    expected: dict[str, int] | None
+
+
+def _sized(case: _Case) -> dict[str, Any]:
+    """The best input, amounts along the legs, and profit; of a split also what each pool takes and gives."""
+    from operators.detect.sizing import size_to_the_unit
+    from operators.detect.split import split
+
+    nothing = [0] * (len(case.hops) + 1)
+    if not case.split:
+        amounts = size_to_the_unit([hop[0] for hop in case.hops]) or nothing
+        return {"amount_in": amounts[0], "amounts": amounts, "profit": amounts[-1] - amounts[0]}
+    best = split(case.hops, case.cost_per_swap)
+    if best is None:
+        return {"amount_in": 0, "amounts": nothing, "profit": 0, "single_profit": 0, "swaps": 0, "pools": []}
+    return {
+        "amount_in": best.amount_in,
+        "amounts": [best.amount_in, *map(sum, best.amounts_out)],
+        "profit": best.profit,
+        "single_profit": best.single_profit,
+        "swaps": best.swaps,
+        "pools": [
+            [{"amount_in": given, "amount_out": got} for given, got in zip(into, out, strict=True)]
+            for into, out in zip(best.amounts_in, best.amounts_out, strict=True)
+        ],
+    }
+
+
+def _read(file: Path) -> list[_Case]:
+    """The cycles. Raises UsageError that names the file and the case."""
     import json
 
     from operators.detect.legs.read import LegError, leg, whole
@@ -82,7 +113,7 @@ def _read(file: Path) -> list[tuple[str, list[Any], dict[str, int] | None]]:
     cycles = tree.get("cycles") if isinstance(tree, dict) else tree
     if not isinstance(cycles, list):
         raise UsageError("no list of cycles", file=str(file), hint='{"cycles": [{"legs": [...]}]}')
-    cases: list[tuple[str, list[Any], dict[str, int] | None]] = []
+    cases: list[_Case] = []
     for number, cycle in enumerate(cycles):
         name = f"cycle {number}"
         try:
@@ -92,19 +123,32 @@ def _read(file: Path) -> list[tuple[str, list[Any], dict[str, int] | None]]:
             listed = cycle.get("legs")
             if not isinstance(listed, list) or not 1 <= len(listed) <= 16:
                 raise LegError("legs is a list of 1 to 16")
-            legs = [leg(each, f"leg {at}") for at, each in enumerate(listed)]
+            hops = [
+                [leg(pool, f"leg {at} pool {side}") for side, pool in enumerate(each)]
+                if isinstance(each, list)
+                else [leg(each, f"leg {at}")]
+                for at, each in enumerate(listed)
+            ]
+            if not all(1 <= len(hop) <= 64 for hop in hops):
+                raise LegError("pools side by side are a list of 1 to 64")
+            beside = any(isinstance(each, list) for each in listed)
+            cost = whole(cycle.get("cost_per_swap", 0), "cost_per_swap")
+            if cost < 0:
+                raise LegError("cost_per_swap is not negative")
             expected = cycle.get("expected")
             if expected is not None:
                 if not isinstance(expected, dict) or not expected.keys() <= {"amount_in", "profit"}:
                     raise LegError("expected has amount_in, profit, or both")
                 expected = {key: whole(value, key) for key, value in expected.items()}
-            cases.append((name, legs, expected))
+                if beside and "profit" not in expected:
+                    raise LegError("of pools side by side expected is a profit")
+            cases.append(_Case(name, hops, beside, cost, expected))
         except LegError as wrong:
             raise UsageError(f"{file}:{name}: {wrong}") from wrong
     return cases
 
 
-def _verdict(legs: list[Any], profit: int, expected: dict[str, int], tolerance: float) -> tuple[str, str]:
+def _verdict(case: _Case, profit: int, tolerance: float) -> tuple[str, str]:
     """``equal``, ``better`` or ``different``, and why.
 
     What counts is what is gained: near the best input the profit hardly changes, so another input that gains as much
@@ -112,10 +156,11 @@ def _verdict(legs: list[Any], profit: int, expected: dict[str, int], tolerance: 
     """
     from operators.detect.sizing import quote
 
+    expected = case.expected or {}
     amount_in = expected.get("amount_in", 0)
     wanted = expected.get("profit")
     if wanted is None:
-        theirs = quote(legs, amount_in) if amount_in > 0 else [0, 0]
+        theirs = quote([hop[0] for hop in case.hops], amount_in) if amount_in > 0 else [0, 0]
         if theirs is None:
             return "different", f"the legs cannot take the expected input {amount_in}"
         wanted = theirs[-1] - theirs[0]

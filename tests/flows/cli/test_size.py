@@ -51,6 +51,23 @@ def run(tmp_path: Path, tree: Any, *options: str) -> dict[str, Any]:
     return found
 
 
+def test_pools_side_by_side_share_an_amount(tmp_path: Path) -> None:
+    beside = [v2(10**24, 2 * 10**24), v2(3 * 10**24, 6 * 10**24)]
+    cycles = [
+        {"name": "free", "legs": [beside, CYCLE[1]]},
+        {"name": "dear", "legs": [beside, CYCLE[1]], "cost_per_swap": str(10**24)},
+        {"name": "plain", "legs": [beside[1], CYCLE[1]]},
+    ]
+    free, dear, plain = run(tmp_path, {"cycles": cycles})["cycles"]
+    one, other = free["pools"][0]
+    assert free["swaps"] == 3
+    assert free["amount_in"] == one["amount_in"] + other["amount_in"]
+    assert other["amount_in"] == pytest.approx(3 * one["amount_in"], rel=1e-6)
+    assert free["profit"] > free["single_profit"] == pytest.approx(plain["profit"], rel=1e-9)
+    assert dear["swaps"] == 2
+    assert dear["profit"] == dear["single_profit"] == free["single_profit"]
+
+
 def test_input_amounts_and_profit(tmp_path: Path) -> None:
     (cycle,) = run(tmp_path, {"cycles": [{"name": "two pairs", "legs": CYCLE}]})["cycles"]
     assert cycle["name"] == "two pairs"
