@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import permutations
 from typing import NamedTuple
 
@@ -23,11 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.amm.tick_map import TickMap
+from operators.detect.curves import Curve
 from operators.detect.lists import Lists, grown
 from operators.detect.routes import NONE, Routes, set_best
 
 #: How a pool is priced.
 KIND_NOT_TRADED, KIND_CONCENTRATED_X64, KIND_CONCENTRATED_X96, KIND_CONSTANT_PRODUCT = 0, 1, 2, 3
+#: From here on the state is a :data:`Curve` beside the book, and ``price`` holds three floats: the log rates net of fee
+#: from token A to B and back, and B per A (0: nothing is known).
+KIND_STABLE, KIND_BINS = 4, 5
 NOT_TRADABLE = -np.inf
 #: More two-leg ways back than this are kept in a tree.
 HOT = 8
@@ -72,6 +76,11 @@ class PoolInfo:
     ticks: TickMap | None = None
     symbols: tuple[str, str] = ("", "")
     decimals: tuple[int, int] = (0, 0)
+    #: A pool of n coins is n (n - 1) / 2 *faces*, one a pair of coins. The first has the state and knows them all.
+    first: int = 0
+    faces: list[int] = field(default_factory=list)
+    coins: tuple[int, int] = (0, 1)  # which coins A and B are
+    curve: Curve | None = None
 
 
 class View(NamedTuple):
@@ -118,6 +127,9 @@ class Book:
         self.rate: NDArray[np.float64] = np.full((64, 2), NOT_TRADABLE)
         #: By pool: the logarithm of what its fee leaves.
         self.log_keep: NDArray[np.float64] = np.zeros(64)
+        #: By pool: the number that pools with a state in common share; no cycle goes through two of them.
+        self.group: NDArray[np.int32] = np.zeros(64, np.int32)
+        self.has_faces = False
         self.count = 0
         self.info: list[PoolInfo] = []
         #: Number of each pool, by chain and address.
@@ -175,7 +187,7 @@ class Book:
         return found
 
     def add(self, chain: int, key: bytes, venue: int, kind: int, mint_a: bytes, mint_b: bytes) -> int:
-        """A new pool; gives its number."""
+        """A new pool, or another face of one that is known; gives its number."""
         a, b = self.mint(chain, mint_a), self.mint(chain, mint_b)
         number = self.count
         if number == len(self.pools):
@@ -183,9 +195,13 @@ class Book:
             self.rate = grown(self.rate, number + 1)
             self.rate[number:] = NOT_TRADABLE
             self.log_keep = grown(self.log_keep, number + 1)
+            self.group = grown(self.group, number + 1)
         self.count += 1
-        self.info.append(PoolInfo(key, (a, b), venue))
-        self.index[chain][key] = number
+        first = self.index[chain].setdefault(key, number)
+        self.info.append(PoolInfo(key, (a, b), venue, first=first))
+        self.info[first].faces.append(number)
+        self.has_faces |= first != number
+        self.group[number] = first
         pool = self.pools[number]
         pool["chain"], pool["venue"], pool["kind"] = chain, venue, kind
         pool["mint_a"], pool["mint_b"], pool["flipped"] = a, b, a > b
@@ -198,6 +214,13 @@ class Book:
         pool["pair"] = pair
         self.pair_pools.append(pair, number)
         return number
+
+    def face(self, first: int, mint_a: int, mint_b: int) -> int:
+        """The face of a pool between two mints, either way round; -1 where there is none."""
+        for number in self.info[first].faces:
+            if self.info[number].mints in ((mint_a, mint_b), (mint_b, mint_a)):
+                return number
+        return -1
 
     def _pair(self, low: int, high: int) -> int:
         pair = self.pair_index[(low, high)] = len(self.pairs)

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.amm.concentrated import ConcentratedState
-from operators.detect.book import KIND_CONCENTRATED_X64, KIND_CONSTANT_PRODUCT, POOL_DTYPE, Book
+from operators.amm.dlmm import DlmmState
+from operators.amm.saber import SaberState
+from operators.detect.book import KIND_CONCENTRATED_X64, KIND_CONSTANT_PRODUCT, KIND_STABLE, POOL_DTYPE, Book
+from operators.detect.legs import BinsLeg, SaberLeg, StableLeg
 from operators.detect.sizing import ConcentratedLeg, Leg, ReservesLeg, known_stretch
 
 #: A directed cycle: (pool, goes from token A to token B) a leg, in canonical rotation.
@@ -118,17 +121,20 @@ class States:
     def __init__(self, book: Book, states: NDArray[np.void]) -> None:
         self._book, self._raw, self._legs = book, states.tobytes(), states.shape[1]
 
-    def legs(self, found: Found) -> list[Leg]:
-        """The legs as the exact venues quote them."""
+    def legs(self, found: Found, time_us: int) -> list[Leg]:
+        """The legs as the exact venues quote them at chain time ``time_us``."""
         hit = found.hit
         return [
-            self._leg(hit, leg, number, a_to_b) for leg, (number, a_to_b) in zip(found.turn, found.cycle, strict=True)
+            self._leg(hit, leg, number, a_to_b, time_us)
+            for leg, (number, a_to_b) in zip(found.turn, found.cycle, strict=True)
         ]
 
-    def _leg(self, hit: int, leg: int, number: int, a_to_b: bool) -> Leg:
+    def _leg(self, hit: int, leg: int, number: int, a_to_b: bool, time_us: int) -> Leg:
         now = _State._make(_ROW.unpack_from(self._raw, (hit * self._legs + leg) * _ROW.size))
         if now.kind == KIND_CONSTANT_PRODUCT:
             return ReservesLeg((_integer(now.reserve_a), _integer(now.reserve_b)), now.fee_pips, a_to_b, now.venue)
+        if now.kind >= KIND_STABLE:
+            return self._curved(number, a_to_b, time_us)
         low, high = now.known_lower, now.known_upper
         near_low, near_high = known_stretch(now.tick, now.tick_spacing)
         if low <= near_high and near_low <= high:  # the known range holds the price: both together are known
@@ -149,6 +155,18 @@ class States:
             known_tick_upper=high,
         )
         return ConcentratedLeg(state, a_to_b, 1 << (64 if now.kind == KIND_CONCENTRATED_X64 else 96), now.venue)
+
+    def _curved(self, number: int, a_to_b: bool, time_us: int) -> Leg:
+        """A leg by the pool's curve, which is still that of the hit: a change of it ends a run of events."""
+        info = self._book.info[number]
+        curve = self._book.info[info.first].curve
+        if isinstance(curve, DlmmState):
+            return BinsLeg(curve, a_to_b, time_us // 1_000_000)
+        i, j = info.coins if a_to_b else info.coins[::-1]
+        if isinstance(curve, SaberState):
+            return SaberLeg(curve, i == 0)
+        assert curve is not None, "a pool without a state has no rate"
+        return StableLeg(curve, i, j)
 
 
 def _integer(words: bytes) -> int:

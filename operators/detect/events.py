@@ -19,6 +19,7 @@ from operators.detect.kernel import Columns
 from operators.detect.updates import MAX_TICK, fault
 from operators.merge import Stretch, distinct
 from operators.stage import StageContext
+from proto.mevflow.v1.market_pb2 import VENUE_CURVE_STABLE, VENUE_METEORA_DLMM, VENUE_SABER
 
 if TYPE_CHECKING:
     from operators.detect.market import Market
@@ -28,6 +29,8 @@ PORTS = ("updates", "swaps")
 UPDATES, SWAPS = 0, 1
 _AMOUNTS = {"sqrt_price_x64": 16, "sqrt_price_x96": 20, "liquidity": 16, "reserve_a": 16, "reserve_b": 16}
 _CHECKED = ("amount_in", "amount_out")
+#: Venues whose swaps need not say what they leave: the rule says it of the amounts.
+_BY_AMOUNTS = (VENUE_METEORA_DLMM, VENUE_CURVE_STABLE, VENUE_SABER)
 #: What an event says of itself.
 EVENT_FIELDS = ("chain", "slot", "tx_index", "ix_index", "timestamp_us")
 
@@ -188,6 +191,8 @@ def read(stretch: Stretch, market: Market, context: StageContext) -> Events:
         amounts["sqrt_price_x64"], amounts["sqrt_price_x96"], lengths["sqrt_price_x64"], lengths["sqrt_price_x96"]
     )
     stateless = (events.price_width == 0) & ((lengths["reserve_a"] == 0) | (lengths["reserve_b"] == 0))
+    if stateless.any():
+        stateless &= ~np.isin(swaps.column("venue").to_numpy(), _BY_AMOUNTS)
     both = x64 & (lengths["sqrt_price_x96"] > 0)
     chain = swaps.column("chain").to_numpy()
     fee = events.fee >= 1_000_000
@@ -206,7 +211,7 @@ def read(stretch: Stretch, market: Market, context: StageContext) -> Events:
             events.pool[row] = -2
     _find_pools(events, market, context)
     kind = market.book.pools["kind"][events.pool]
-    width = np.array([0, 16, 20, 0], np.int32)[kind]  # of the price, by kind; what is not traded may have any
+    width = np.array([0, 16, 20, 0, 0, 0], np.int32)[kind]  # of the price, by kind; what is not traded may have any
     for row in np.flatnonzero((events.pool >= 0) & (events.price_width != width) & (kind > 0)).tolist():
         events.reject(swaps, row, "other_kind", "the state is not of the kind that the pool's venue has", context)
         events.pool[row] = -2
@@ -278,13 +283,29 @@ def _add_pools(
             continue
         if fault(updates.slice(row, 1).to_pylist()[0]) is None:
             appear[key] = event, updates, row
-    for _, batch, row in sorted(appear.values(), key=lambda found: found[0]):
+    several = [(event, updates, int(events.row[event])) for event in _tell_coins(events) if _good(events, event)]
+    for _, batch, row in sorted([*appear.values(), *several], key=lambda found: found[0]):
         market.add_from(batch, row)
     if unknown:
         numbers = np.array(sorted(unknown), np.int64)
         since = np.array([appear.get(unknown[number], (len(events),))[0] for number in numbers.tolist()], np.int64)
         at = np.minimum(np.searchsorted(numbers, names), len(numbers) - 1)
         good &= (numbers[at] != names) | (place >= since[at])
+
+
+def _tell_coins(events: Events) -> list[int]:
+    """The events that are updates of a stable-swap pool and name its coins: it may have more than two."""
+    told = events.updates.column("stable").is_valid().to_numpy(zero_copy_only=False)
+    if not told.any():
+        return []
+    updates = np.flatnonzero(events.source == UPDATES)
+    return [int(event) for event in updates[told[events.row[updates]]].tolist()]
+
+
+def _good(events: Events, event: int) -> bool:
+    one = events.updates.slice(int(events.row[event]), 1).to_pylist()[0]
+    coins = one["stable"]["coins"]
+    return len(coins) > 2 and bool(one["mint_a"] and one["mint_b"]) and fault(one) is None
 
 
 def _names_mints(batch: pa.RecordBatch, first: str, second: str) -> NDArray[np.bool_]:

@@ -19,6 +19,7 @@ from operators.detect.book import (
     KIND_CONCENTRATED_X64,
     KIND_CONCENTRATED_X96,
     KIND_NOT_TRADED,
+    KIND_STABLE,
     LEAVES_HUB,
     View,
 )
@@ -106,6 +107,13 @@ def _rates(pool, log_keep):  # type: ignore[no-untyped-def]  # pragma: no cover 
         if liquidity[0] != 0 or liquidity[1] != 0:
             root *= _PER_X64 if pool["kind"] == KIND_CONCENTRATED_X64 else _PER_X96
             price = root * root
+    elif pool["kind"] >= KIND_STABLE:
+        told = pool["price"].view(np.float64)
+        if not told[2] > 0.0 or pool["denied"]:
+            return -np.inf, -np.inf, 0.0
+        if pool["flipped"]:
+            return told[1], told[0], told[2]
+        return told[0], told[1], told[2]
     else:
         a, b = pool["reserve_a"], pool["reserve_b"]
         reserve_a = float(a[1]) * _TWO_64 + float(a[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -10,18 +11,22 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from operators.amm.concentrated import AmmError
+from operators.amm.dlmm import DlmmState
+from operators.amm.stable_swap import StableState
 from operators.amm.tick_map import TickMap
-from operators.detect import kernel
+from operators.detect import curves, kernel
 from operators.detect.book import (
     KIND_CONCENTRATED_X64,
     KIND_CONCENTRATED_X96,
     KIND_NOT_TRADED,
+    KIND_STABLE,
     POOL_DTYPE,
     Book,
     PoolInfo,
 )
 from operators.detect.control import Policy
-from operators.detect.events import Events
+from operators.detect.curves import Curve, SwapRow
+from operators.detect.events import SWAPS, Events
 from operators.detect.settings import DetectSettings, Registry, address
 from operators.detect.undo import Journal, JournalState, TickNote, Ticks
 from operators.detect.updates import fault
@@ -43,9 +48,11 @@ Hits = NDArray[np.void]
 
 
 class MarketState(msgspec.Struct):
-    """Pools by number: key and two mints; arrays as bytes; ticks as (tick, net, gross)."""
+    """Pools by number: key and two mints; arrays as bytes; ticks as (tick, net, gross); curves as bytes."""
 
     pools: list[tuple[int, bytes, int, int, bytes, bytes]]
+    coins: list[tuple[int, int]]
+    curves: list[bytes]
     symbols: list[tuple[str, str, int, int]]
     ticks: list[Ticks | None]
     table: bytes
@@ -72,6 +79,7 @@ class Market:
         self._prices = np.zeros(0, kernel.PRICE_DTYPE)
         self._journal = Journal(self._settings.reorg_slots)
         self._priced = 0
+        self._curved = False  # there is a pool whose state is beside the book
         for key in self._tokens:
             self.book.mint(*key)
         self._grow_mints()
@@ -114,14 +122,63 @@ class Market:
             mints = (one["mint_in"], one["mint_out"]) if one["a_to_b"] else (one["mint_out"], one["mint_in"])
         else:
             mints = one["mint_a"], one["mint_b"]
+        known = self.book.index[one["chain"]].get(one["pool"], -1)
+        if known >= 0:
+            return self._add_faces(known, curves.coins_of(one))
         x96 = bool(one["sqrt_price_x96"])
         kind = kind_of(one["venue"], not x96 and bool(one["sqrt_price_x64"] or one.get("tick_spacing")), x96)
-        return self._add(one["chain"], one["pool"], one["venue"], kind, *mints)
+        number = self._add(one["chain"], one["pool"], one["venue"], kind, *mints)
+        return self._add_faces(number, curves.coins_of(one))
+
+    def _add_faces(self, first: int, mints: Sequence[bytes]) -> int:
+        """The faces of a stable-swap pool of more than two coins that are not there yet; gives the pool's number."""
+        book = self.book
+        pool, key = book.pools[first], book.info[first].key
+        chain, venue, kind = int(pool["chain"]), int(pool["venue"]), int(pool["kind"])
+        if kind == KIND_STABLE and len(mints) > 2:
+            for i, mint in enumerate(mints):
+                for other in mints[i + 1 :]:
+                    if book.face(first, book.mint(chain, mint), book.mint(chain, other)) < 0:
+                        self._add(chain, key, venue, kind, mint, other)
+        return first
 
     def _add(self, chain: int, key: bytes, venue: int, kind: int, mint_a: bytes, mint_b: bytes) -> int:
         number = self.book.add(chain, key, venue, kind, mint_a, mint_b)
         self.book.pools[number]["denied"] = self._policy.denies(chain, key, (mint_a, mint_b))
+        self._curved |= kind >= KIND_STABLE
         return number
+
+    def moved(self, number: int) -> list[int]:
+        """The pools of the book that an event on a pool changes: its faces."""
+        return self.book.info[number].faces if number >= 0 else []
+
+    def runs(self, events: Events) -> Iterator[tuple[int, int]]:
+        """(begin, end) of each update, of each swap of a pool that has a curve, and of the swaps between them."""
+        if not self._curved:
+            yield from events.runs()
+            return
+        alone = self._is_curved(events)
+        for begin, end in events.runs():
+            for single in (begin + np.flatnonzero(alone[begin:end])).tolist():
+                if single > begin:
+                    yield begin, single
+                yield single, single + 1
+                begin = single + 1
+            if begin < end:
+                yield begin, end
+
+    def _is_curved(self, events: Events) -> NDArray[np.bool_]:
+        """By event: a swap of a pool that has a curve."""
+        alone = np.zeros(len(events), np.bool_)
+        swaps = np.flatnonzero(events.source == SWAPS)
+        pools = events.pool[events.row[swaps]]
+        alone[swaps] = (self.book.pools["kind"][pools] >= KIND_STABLE) & (pools >= 0)
+        return alone
+
+    def has_curve(self, events: Events, event: int) -> bool:
+        """Whether an event is a swap of a pool that has a curve."""
+        number = -1 if events.is_update(event) else int(events.pool[events.row[event]])
+        return number >= 0 and bool(self.book.pools[number]["kind"] >= KIND_STABLE)
 
     def update(self, events: Events, event: int) -> tuple[Hits, Hits]:
         """Apply a pool update; give the cycles that screen above zero after it, with their legs' states."""
@@ -143,7 +200,76 @@ class Market:
             return self._hits[:0], self._states[:0]
         events.update_pool[event] = number
         self._grow_mints()
-        return self._screen(events, event, number, one["timestamp_us"])
+        return self._screen_faces(events, event, number, one["timestamp_us"])
+
+    def curve_swap(self, events: Events, event: int) -> tuple[Hits, Hits]:
+        """Apply a swap of a pool that has a curve; give the cycles that screen above zero after it."""
+        row = int(events.row[event])
+        one = {name: events.swaps.column(name)[row].as_py() for name in _SWAPPED}
+        number = int(events.pool[row])
+        self._grow_mints()
+        info, pool = self.book.info[number], self.book.pools[number]
+        place = one["slot"], one["tx_index"], one["ix_index"]
+        if bool(events.late[event]) and place < tuple(pool[["slot", "tx_index", "ix_index"]].tolist()):
+            if curves.told_whole(info.curve) or info.curve is None:
+                return self._hits[:0], self._states[:0]
+            # What came after it was worked out without it.
+            self._journal.forget_curves(number, one["slot"])
+            self._set_curve(number, None, None)
+        else:
+            self._set_curve(number, curves.after_swap(info.curve, self._swapped(number, one)), place)
+        return self._screen_faces(events, event, number, one["timestamp_us"])
+
+    def _swapped(self, number: int, one: dict[str, Any]) -> SwapRow:
+        book = self.book
+        source, target = (book.mint_index.get((one["chain"], one[name]), -1) for name in ("mint_in", "mint_out"))
+        face = book.info[max(book.face(number, source, target), number)]
+        a_to_b = source == face.mints[0] if face.mints in ((source, target), (target, source)) else one["a_to_b"]
+        i, j = face.coins if a_to_b else face.coins[::-1]
+        # A and B of the row are those of its direction.
+        into, out = ("reserve_a", "reserve_b") if one["a_to_b"] else ("reserve_b", "reserve_a")
+        paid, got, balance_i, balance_j = (
+            int.from_bytes(one[name], "little") for name in ("amount_in", "amount_out", into, out)
+        )
+        return SwapRow(i, j, paid, got, balance_i, balance_j, one["tick"], one["timestamp_us"])
+
+    def _set_curve(self, number: int, curve: Curve | None, place: tuple[int, int, int] | None) -> None:
+        """Give a pool its state, and every face its rates; ``place`` is that of the event unless it is late."""
+        book, info = self.book, self.book.info[number]
+        for face in info.faces:
+            if place is not None:
+                self._journal.note(book, face, place[0])
+        info.curve = curve
+        for face in info.faces:
+            pool, (i, j) = book.pools[face], book.info[face].coins
+            if place is not None:
+                pool["slot"], pool["tx_index"], pool["ix_index"] = place
+            pool["price"].view(np.float64)[:] = curves.rates(curve, i, j)
+            for name, held in zip(("reserve_a", "reserve_b"), curves.holdings(curve, i, j), strict=True):
+                _set(pool[name], held.to_bytes(16, "little"))
+
+    def _screen_faces(self, events: Events, event: int, number: int, time_us: int) -> tuple[Hits, Hits]:
+        """Price and screen all that an event changed."""
+        faces = self.moved(number)
+        if len(faces) == 1:
+            return self._apart(*self._screen(events, event, number, time_us))
+        for face in faces:
+            kernel.rerate(self.book.view(), face)
+        found = []
+        for face in faces:
+            hits, states = self._screen(events, event, face, time_us)
+            found.append((hits.copy(), states.copy()))
+        return self._apart(np.concatenate([hits for hits, _ in found]), np.concatenate([each for _, each in found]))
+
+    def _apart(self, hits: Hits, states: Hits) -> tuple[Hits, Hits]:
+        """Hits without those that go twice through one pool: its first swap would change what the second finds."""
+        if not self.book.has_faces or not len(hits):
+            return hits, states
+        pools = hits["pool"]
+        group = np.where(pools >= 0, self.book.group[pools], -1 - np.arange(pools.shape[1], dtype=np.int32))
+        group.sort(axis=1)
+        apart = (group[:, 1:] != group[:, :-1]).all(axis=1)
+        return hits[apart], states[apart]
 
     def _screen(self, events: Events, event: int, number: int, time_us: int) -> tuple[Hits, Hits]:
         """Derive, price and screen a pool whose state was changed."""
@@ -161,6 +287,10 @@ class Market:
     def undo(self, chain: int, first: int, last: int) -> list[int]:
         """Take back what slots ``first`` to ``last`` did; gives the pools that it changed, to be screened."""
         touched, ticks = self._journal.undo(self.book, chain, first, last)
+        firsts = sorted({self.book.info[number].first for number in touched})
+        for number in firsts:
+            if self.book.pools[number]["kind"] >= KIND_STABLE:
+                self._set_curve(number, self.book.info[number].curve, None)
         for note in ticks:
             info, pool = self.book.info[note.pool], self.book.pools[note.pool]
             if note.delta:
@@ -168,14 +298,15 @@ class Market:
             else:
                 info.ticks = _ticks(note.before)
         view = self.book.view()
-        for number in touched:
-            kernel.rerate(view, number)
-        return touched
+        for number in firsts:
+            for face in self.moved(number):
+                kernel.rerate(view, face)
+        return firsts
 
     def screen_again(self, events: Events, event: int, number: int) -> tuple[Hits, Hits]:
         """The cycles that pay through a pool after it was taken back."""
         events.update_pool[event] = number
-        return self._screen(events, event, number, events.at(event).timestamp_us)
+        return self._screen_faces(events, event, number, events.at(event).timestamp_us)
 
     def tidy(self) -> None:
         """A stretch is over: notes that no fork can ask for may go."""
@@ -190,15 +321,13 @@ class Market:
                 return -1
             number = self._make(one)
         info, pool = book.info[number], book.pools[number]
+        if pool["kind"] >= KIND_STABLE:
+            self._update_curve(number, one)
+            return number
         price = KIND_CONCENTRATED_X64 if one["sqrt_price_x64"] else KIND_CONCENTRATED_X96
         if (one["sqrt_price_x64"] or one["sqrt_price_x96"]) and pool["kind"] not in (price, KIND_NOT_TRADED):
             raise AmmError("the state is not of the kind that the pool's venue has")
-        if one["symbol_a"] or one["symbol_b"]:
-            symbols = one["symbol_a"], one["symbol_b"]
-            self.named += info.symbols != symbols
-            info.symbols = symbols
-        if one["decimals_a"] or one["decimals_b"]:
-            info.decimals = (one["decimals_a"], one["decimals_b"])
+        self._name(info, one)
         self._journal.note(book, number, one["slot"])
         if one["kind"] in (_CREATE, _SNAPSHOT):
             self._journal.note_ticks(TickNote(one["slot"], number, before=_saved(info)))
@@ -222,6 +351,41 @@ class Market:
             pool["known_lower"], pool["known_upper"] = -887_272, 887_272
         return number
 
+    def _name(self, info: PoolInfo, one: dict[str, Any]) -> None:
+        if one["symbol_a"] or one["symbol_b"]:
+            symbols = one["symbol_a"], one["symbol_b"]
+            self.named += info.symbols != symbols
+            info.symbols = symbols
+        if one["decimals_a"] or one["decimals_b"]:
+            info.decimals = (one["decimals_a"], one["decimals_b"])
+
+    def _update_curve(self, number: int, one: dict[str, Any]) -> None:
+        """Change a pool that has a curve. Raises AmmError."""
+        book, info, pool = self.book, self.book.info[number], self.book.pools[number]
+        place = one["slot"], one["tx_index"], one["ix_index"]
+        behind = place < tuple(pool[["slot", "tx_index", "ix_index"]].tolist())
+        mints = [book.mint_index.get((one["chain"], mint), -1) for mint in curves.coins_of(one)]
+        if mints and not all(mint in mints for face in info.faces for mint in book.info[face].mints):
+            raise AmmError("the coins are not those of the pool")
+        curve = curves.updated(info.curve, one, info.venue == market.VENUE_SABER, behind)
+        if mints and isinstance(info.curve, StableState) and len(mints) != len(info.curve.balances):
+            raise AmmError("the coins are not those of the pool")
+        self._name(info, one)
+        if behind:
+            if curve is not info.curve:
+                self._journal.forget_curves(number, one["slot"])
+                self._set_curve(number, curve, None)
+            return
+        for face in info.faces if mints else ():
+            a, b = book.info[face].mints
+            book.info[face].coins = mints.index(a), mints.index(b)
+        for face in info.faces:
+            for name in ("fee_pips", "tick_spacing"):
+                if one[name]:
+                    book.pools[face][name] = one[name]
+            book.pools[face]["tick"] = curve.active_id if isinstance(curve, DlmmState) else 0
+        self._set_curve(number, curve, place)
+
     def swaps(self, events: Events, begin: int, end: int, again: bool) -> tuple[int, Hits, Hits, NDArray[np.bool_]]:
         """Apply the swaps from ``begin`` on: (where it stopped, hits, their states, events on warm pools).
 
@@ -236,7 +400,7 @@ class Market:
                 self._priced, touched, again, journal.room(end - begin), journal.noted,
             )  # fmt: skip
             if done > begin:
-                return done, self._hits[:found].copy(), self._states[:found].copy(), touched
+                return done, *self._apart(self._hits[:found].copy(), self._states[:found].copy()), touched
             self._double()
             again = True
 
@@ -308,6 +472,7 @@ class Market:
         """All state, with pools in their order."""
         book = self.book
         pools, symbols, ticks = [], [], []
+        coins, states = [info.coins for info in book.info], [curves.saved(info.curve) for info in book.info]
         for number, info in enumerate(book.info):
             pool = book.pools[number]
             mints = [book.mints[int(pool[side])][1] for side in ("mint_a", "mint_b")]
@@ -315,7 +480,8 @@ class Market:
             symbols.append((*info.symbols, *info.decimals))
             ticks.append(_saved(info))
         table, mint_table = book.pools[: book.count].tobytes(), self.mints.tobytes()
-        return MarketState(pools, symbols, ticks, table, mint_table, self._journal.snapshot(book))  # type: ignore[arg-type]
+        journal = self._journal.snapshot(book)
+        return MarketState(pools, coins, states, symbols, ticks, table, mint_table, journal)  # type: ignore[arg-type]
 
     def restore(self, saved: MarketState) -> None:
         """Make the pools in their order, then put their state back."""
@@ -330,6 +496,8 @@ class Market:
         ):
             info.symbols, info.decimals = (symbol_a, symbol_b), (decimals_a, decimals_b)
             info.ticks = _ticks(ticks)
+        for info, coins, raw in zip(book.info, saved.coins, saved.curves, strict=True):
+            info.coins, info.curve = coins, curves.loaded(raw)
         self._journal.restore(saved.journal)
         self._grow_mints()
         self.mints = np.frombuffer(bytearray(saved.mints), kernel.MINT_DTYPE)
@@ -347,8 +515,13 @@ _NATIVE: dict[int, bytes] = {
 _MAKING = frozenset(
     (
         *("chain", "pool", "venue", "mint_in", "mint_out", "a_to_b", "mint_a", "mint_b"),
-        *("sqrt_price_x64", "sqrt_price_x96", "tick_spacing"),
+        *("sqrt_price_x64", "sqrt_price_x96", "tick_spacing", "stable"),
     )
+)
+#: What a swap of a pool that has a curve is read for.
+_SWAPPED = (
+    *("chain", "slot", "tx_index", "ix_index", "timestamp_us", "mint_in", "mint_out", "a_to_b", "tick"),
+    *("amount_in", "amount_out", "reserve_a", "reserve_b"),
 )
 
 

@@ -74,6 +74,8 @@ class Reporter:
             info = book.info[number]
             source, target = info.mints if a_to_b else info.mints[::-1]
             names += [info.key, int(a_to_b)]
+            if len(book.info[info.first].faces) > 1:  # two cycles may differ in the coins alone
+                names += [book.mints[source][1], book.mints[target][1]]
             keys.append(info.key)
             starts.append(source)
             ins.append(book.mints[source][1])
@@ -155,7 +157,7 @@ class Report:
             if not facts.mine:
                 continue
             of.survivors += 1
-            amounts = size(states.legs(hit))
+            amounts = size(states.legs(hit, at.timestamp_us))
             if amounts is None or not self._pays(hit, amounts):
                 continue
             paying.add(hit.cycle)
@@ -163,7 +165,9 @@ class Report:
             if report is not None:
                 rows.append((facts, *report, amounts, hit))
         rows += [
-            (of.facts(episode.cycle), episode, False, None, None) for episode in of.episodes.ended(at.pool, paying)
+            (of.facts(episode.cycle), episode, False, None, None)
+            for pool in of.market.moved(at.pool)
+            for episode in of.episodes.ended(pool, paying)
         ]
         if not rows:
             return

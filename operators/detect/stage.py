@@ -23,7 +23,7 @@ from proto.mevflow.v1 import market_pb2 as market
 
 SWAP = codec("mevflow.v1.Swap").located
 UPDATE = codec("mevflow.v1.PoolUpdate").located
-SNAPSHOT_VERSION = 3
+SNAPSHOT_VERSION = 4
 _REORG, _SKIPPED = market.PoolUpdate.KIND_REORG, market.PoolUpdate.KIND_SKIPPED
 _LAST_SLOT = (1 << 64) - 1
 
@@ -117,9 +117,14 @@ class ArbitrageDetect(Stage):
         if self.context.wants("swaps") and (swaps := events.ordered("swaps")).num_rows:
             yield "swaps", swaps
         found = self._reporter.begin(events)
-        for begin, end in events.runs():
+        for begin, end in self._market.runs(events):
             if events.is_update(begin):
                 hits, states = self._market.update(events, begin)
+                found.take(begin, end, hits, states)
+                continue
+            if self._market.has_curve(events, begin):
+                hits, states = self._market.curve_swap(events, begin)
+                found.touched(np.arange(end) == begin)
                 found.take(begin, end, hits, states)
                 continue
             again = False

@@ -10,7 +10,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.detect.book import POOL_DTYPE, Book
+from operators.detect import curves
+from operators.detect.book import KIND_STABLE, POOL_DTYPE, Book
+from operators.detect.curves import Curve
 from operators.detect.lists import grown
 from operators.merge import distinct
 
@@ -38,6 +40,7 @@ class JournalState(msgspec.Struct):
 
     notes: bytes = b""
     ticks: list[TickNote] = []
+    curves: list[tuple[int, int, bytes]] = []
 
 
 class Journal:
@@ -49,6 +52,8 @@ class Journal:
         self.noted = 0
         self._tidy_at = _MANY  # so many notes are looked through for what can go
         self._ticks: list[TickNote] = []
+        #: By slot and pool: the state beside the book that a note of a row goes with.
+        self._curves: dict[tuple[int, int], Curve | None] = {}
 
     def room(self, events: int) -> NDArray[np.void]:
         """The notes, with room for one more of every event; none where nothing is kept."""
@@ -62,6 +67,13 @@ class Journal:
             note = self.room(1)[self.noted]
             note["slot"], note["pool"], note["before"] = slot, number, book.pools[number]
             self.noted += 1
+            if note["before"]["kind"] >= KIND_STABLE and book.info[number].first == number:
+                self._curves[slot, number] = book.info[number].curve
+
+    def forget_curves(self, number: int, slot: int) -> None:
+        """What was noted of a pool after ``slot`` did not know what a late row of that slot has put in doubt."""
+        for noted in [key for key in self._curves if key[1] == number and key[0] > slot]:
+            self._curves[noted] = None
 
     def note_ticks(self, note: TickNote) -> None:
         """A pool's ticks are about to change."""
@@ -88,12 +100,18 @@ class Journal:
         self.noted -= first
         self.notes[: self.noted] = self.notes[first : first + self.noted]
         self._ticks = [note for note in self._ticks if note.slot > floor.get(int(book.pools[note.pool]["chain"]), -1)]
+        self._curves = {
+            key: curve
+            for key, curve in self._curves.items()
+            if key[0] > floor.get(int(book.pools[key[1]]["chain"]), -1)
+        }
 
     def undo(self, book: Book, chain: int, first: int, last: int) -> tuple[list[int], list[TickNote]]:
         """Put back every pool of a chain that slots ``first`` to ``last`` changed.
 
         Gives their numbers, ascending, and the changes of ticks to take back, the last first. A pool that a later slot
-        told of keeps that state; only its ticks lose what the undone slots did to them.
+        told of keeps that state; only its ticks lose what the undone slots did to them. Bins and balances that such a
+        slot did not tell of itself are forgotten.
         """
         ticks = [note for note in reversed(self._ticks) if _undone(book, note.pool, note.slot, chain, first, last)]
         touched = {note.pool for note in ticks}
@@ -103,6 +121,15 @@ class Journal:
             if not _undone(book, number, int(self.notes[at]["slot"]), chain, first, last):
                 continue
             stays[at] = False
+            curve = self._curves.pop((int(self.notes[at]["slot"]), number), None)
+            info = book.info[number]
+            if info.first == number and book.pools[number]["kind"] >= KIND_STABLE:
+                if int(book.pools[number]["slot"]) <= last:
+                    info.curve = curve
+                elif not curves.told_whole(info.curve):
+                    self.forget_curves(number, last)
+                    info.curve = None
+                    touched.add(number)
             if int(book.pools[number]["slot"]) <= last:
                 warm = bool(book.pools[number]["warm"])
                 book.pools[number] = self.notes[at]["before"]
@@ -117,12 +144,14 @@ class Journal:
     def snapshot(self, book: Book) -> JournalState:
         """The notes that a fork can reach."""
         self.forget(book)
-        return JournalState(self.notes[: self.noted].tobytes(), self._ticks)
+        states = [(slot, number, curves.saved(curve)) for (slot, number), curve in self._curves.items()]
+        return JournalState(self.notes[: self.noted].tobytes(), self._ticks, states)
 
     def restore(self, saved: JournalState) -> None:
         """Take a snapshot's notes."""
         self.notes = np.frombuffer(bytearray(saved.notes), NOTE_DTYPE)
         self.noted, self._ticks = len(self.notes), list(saved.ticks)
+        self._curves = {(slot, number): curves.loaded(raw) for slot, number, raw in saved.curves}
 
 
 def _undone(book: Book, number: int, slot: int, chain: int, first: int, last: int) -> bool:

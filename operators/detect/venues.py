@@ -1,8 +1,8 @@
 """Which rule prices and quotes the pools of which venue.
 
 A pool whose message names no venue goes by its state: a Q64.64 price is quoted as a Whirlpool, a Q64.96 price as
-Uniswap v3, reserves as Uniswap v2. Venues that have a rule in :mod:`operators.amm` but none here yet (bins, stable
-curves) are kept and never traded: their reserves are not those of a constant product.
+Uniswap v3, reserves as Uniswap v2. Bins and stable curves have their state beside the book
+(:mod:`operators.detect.curves`) and quote themselves.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from operators.amm import raydium_clmm, raydium_cpmm, raydium_v4, uniswap_v2, un
 from operators.amm.concentrated import PIPS, AmmError, ConcentratedState, Quote, Rules
 from operators.amm.two_reserves import PairQuote
 from operators.detect.book import (
+    KIND_BINS,
     KIND_CONCENTRATED_X64,
     KIND_CONCENTRATED_X96,
     KIND_CONSTANT_PRODUCT,
-    KIND_NOT_TRADED,
+    KIND_STABLE,
 )
 from proto.mevflow.v1 import market_pb2 as market
 
@@ -27,9 +28,9 @@ _KINDS: dict[int, int] = {
     market.VENUE_UNISWAP_V2: KIND_CONSTANT_PRODUCT,
     market.VENUE_RAYDIUM_V4: KIND_CONSTANT_PRODUCT,
     market.VENUE_RAYDIUM_CPMM: KIND_CONSTANT_PRODUCT,
-    market.VENUE_METEORA_DLMM: KIND_NOT_TRADED,
-    market.VENUE_CURVE_STABLE: KIND_NOT_TRADED,
-    market.VENUE_SABER: KIND_NOT_TRADED,
+    market.VENUE_METEORA_DLMM: KIND_BINS,
+    market.VENUE_CURVE_STABLE: KIND_STABLE,
+    market.VENUE_SABER: KIND_STABLE,
 }
 _CONCENTRATED: dict[int, Callable[[ConcentratedState, bool, int], Quote]] = {
     market.VENUE_ORCA_WHIRLPOOL: whirlpool_program.quote_exact_in,
