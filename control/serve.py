@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -27,6 +28,8 @@ from control.service import Service, Settings
 from flows.runtime.process import ProcessId
 from operators.errors import UsageError
 
+#: The reader's thread gives way to the event loop after so long.
+_SWITCH_S = 0.0005
 RECORD = Path("control") / "service.json"
 
 
@@ -90,6 +93,10 @@ async def _serve(options: Options, record: Path, ready: Callable[[dict[str, str]
         assert me is not None
         me.save(record, service_id=service.service_id, **addresses)
         down.callback(record.unlink, missing_ok=True)
+        # What the process has imported stays: looking through it again would hold a call up for tens of milliseconds.
+        gc.collect()
+        gc.freeze()
+        sys.setswitchinterval(_SWITCH_S)
         ready({"service_id": service.service_id, **addresses})
         await stopping.wait()
         structlog.get_logger("mevflow.control").info("draining")
