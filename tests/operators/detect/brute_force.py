@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import permutations
+from itertools import combinations, permutations
 from typing import Any
 
 from operators.amm import uniswap_v2, uniswap_v3, whirlpool
 from operators.amm.concentrated import AmmError, ConcentratedState
 from operators.errors import MevflowError
 from proto.mevflow.v1.market_pb2 import PoolUpdate
+from tests.operators.detect.brute_curves import CURVED, Curved
 
 PIPS = 1_000_000
 #: (address, token A goes in) a leg.
@@ -38,6 +39,9 @@ class Pool:
     ticks: dict[int, tuple[int, int]] | None = None  # tick -> (net, gross)
     known: tuple[int, int] = (1, 0)
     denied: bool = False
+    address: bytes = b""
+    curved: Curved | None = None  # shared by the faces of a pool
+    coins: tuple[int, int] = (0, 1)
 
     def ends(self, a_to_b: bool) -> tuple[bytes, bytes]:
         """The mint that goes in, the mint that comes out."""
@@ -45,6 +49,8 @@ class Pool:
 
     def marginal(self, a_to_b: bool) -> tuple[int, int]:
         """Output per input of the first unit, net of the fee, as a fraction; (0, 1) when nothing is there."""
+        if self.curved is not None:
+            return self.curved.marginal(*self._way(a_to_b)) if not self.denied else (0, 1)
         if self.one:
             b, a = (self.price**2, self.one**2) if self.liquidity else (0, 0)
         else:
@@ -58,6 +64,8 @@ class Pool:
         """The exact output; 0 when not all of the input can be taken within what is known."""
         if amount_in <= 0:
             return 0
+        if self.curved is not None:
+            return self.curved.quote(*self._way(a_to_b), amount_in)
         try:
             if not self.one:
                 fees = {"fee_a": self.fee_pips, "fee_b": self.fee_pips, "fee_denominator": PIPS}
@@ -68,6 +76,9 @@ class Pool:
         except (AmmError, MevflowError):
             return 0
         return quote.amount_out if quote.filled else 0
+
+    def _way(self, a_to_b: bool) -> tuple[int, int]:
+        return self.coins if a_to_b else self.coins[::-1]
 
     def state(self, a_to_b: bool) -> ConcentratedState:
         """As the venue wants it, cut off where a swap would come to a stretch without any liquidity.
@@ -114,8 +125,14 @@ class BruteForce:
         if key not in self.pools:
             a, b = ("mint_in", "mint_out") if swap else ("mint_a", "mint_b")
             mints = (row[b], row[a]) if swap and not row["a_to_b"] else (row[a], row[b])
-            self.pools[key] = Pool(row["chain"], mints)
+            self.pools[key] = Pool(row["chain"], mints, address=row["pool"])
         pool = self.pools[key]
+        for each in self.pools.values():
+            if each.curved is not None:
+                each.curved.now_s = row["timestamp_us"] // 1_000_000
+        if row["venue"] in CURVED:
+            self._apply_curved(pool, row, swap)
+            return key
         if not swap:
             self._update(pool, row)
         if row["sqrt_price_x64"] or row["sqrt_price_x96"]:
@@ -129,6 +146,28 @@ class BruteForce:
         if not swap and row["kind"] == PoolUpdate.KIND_REMOVE:
             pool.liquidity, pool.reserves = 0, (0, 0)
         return key
+
+    def _apply_curved(self, pool: Pool, row: dict[str, Any], swap: bool) -> None:
+        if pool.curved is None:
+            coins = [coin["mint"] for coin in row["stable"]["coins"]] if row["stable"] else list(pool.mints)
+            pool.curved = Curved(coins)
+            for i, j in combinations(range(len(coins)), 2):
+                name = row["pool"] + (bytes([i, j]) if (i, j) != (0, 1) else b"")
+                mints = coins[i], coins[j]
+                self.pools[row["chain"], name] = Pool(
+                    row["chain"], mints, address=row["pool"], curved=pool.curved, coins=(i, j)
+                )
+        pool.curved.now_s = row["timestamp_us"] // 1_000_000
+        (pool.curved.swap if swap else pool.curved.update)(row)
+
+    def faces(self, key: tuple[int, bytes]) -> list[tuple[int, bytes]]:
+        """The pools that an event on ``key`` changes."""
+        return [name for name, pool in self.pools.items() if (pool.chain, pool.address) == key]
+
+    def leg(self, chain: int, name: bytes, a_to_b: bool) -> tuple[bytes, bytes, bytes]:
+        """Address, mint in and mint out."""
+        pool = self.pools[chain, name]
+        return (pool.address, *pool.ends(a_to_b))
 
     def _update(self, pool: Pool, row: dict[str, Any]) -> None:
         pool.spacing = row["tick_spacing"] or pool.spacing
@@ -157,6 +196,8 @@ class BruteForce:
         for a_to_b in (True, False):
             for count in range(1, self.max_hops):
                 for rest in permutations(others, count):
+                    if len({self.pools[chain, name].address for name in (first, *rest)}) <= count:
+                        continue  # the first swap changes what the second finds
                     cycle = self._walk(chain, (first, *rest), a_to_b)
                     if cycle is not None:
                         yield cycle
@@ -183,8 +224,11 @@ class BruteForce:
         return len(hubs) == 2 or any(hubs)
 
     def gap(self, chain: int, cycle: Cycle) -> bool:
-        """Whether the first unit gains."""
-        gain, cost = 1, 1
+        """Whether the first unit gains; where a pool's curve is computed in whole units, almost."""
+        if any(self.pools[chain, name].curved for name, _ in cycle):
+            gain, cost = 10**9 + 1, 10**9
+        else:
+            gain, cost = 1, 1
         for name, a_to_b in cycle:
             up, down = self.pools[chain, name].marginal(a_to_b)
             gain, cost = gain * up, cost * down
@@ -204,10 +248,9 @@ class BruteForce:
             return self.amounts(chain, cycle, amount)[-1] - amount
 
         # Bracket the peak, then narrow by thirds: profit rises to it and falls from it, but for rounding.
-        low, high = 0, 1
-        while high < 1 << 120 and profit(2 * high) > profit(high):
-            high *= 2
-        high *= 4
+        gained = [profit(1 << power) for power in range(100)]
+        top = max(range(100), key=gained.__getitem__)
+        low, high = 1 << top >> 2, 4 << top
         while high - low > 64:
             third = (high - low) // 3
             left, right = low + third, high - third

@@ -36,22 +36,23 @@ def compare(
     for row in tables["opportunities"].to_pylist() if "opportunities" in tables else []:
         said[place_of(row)].append(row)
     market, seen = BruteForce(HUBS, max_hops), Counter[str]()
-    opened: dict[frozenset[tuple[bytes, bytes]], dict[str, Any]] = {}
+    opened: dict[frozenset[tuple[bytes, bytes, bytes]], dict[str, Any]] = {}
     for number, row in enumerate(rows):
         key = market.apply(row)
         if number + 1 < len(rows) and place_of(rows[number + 1]) == place_of(row):
             continue  # the rows of a place say together what happened there
         for each in said.pop(place_of(row), []):
-            legs = frozenset((leg["pool"], leg["mint_in"]) for leg in each["legs"])
+            legs = frozenset((leg["pool"], leg["mint_in"], leg["mint_out"]) for leg in each["legs"])
             assert each["new_episode"] == (legs not in opened)
             if each["closed"]:
                 del opened[legs]
             else:
                 opened[legs] = each
-        for cycle in market.cycles(key):
-            name = frozenset((pool, market.pools[key[0], pool].ends(a_to_b)[0]) for pool, a_to_b in cycle)
-            seen["cycles"] += 1
-            _check(market, key[0], cycle, opened.get(name), every, units, seen)
+        for face in market.faces(key):
+            for cycle in market.cycles(face):
+                legs = frozenset(market.leg(key[0], *leg) for leg in cycle)
+                seen["cycles"] += 1
+                _check(market, key[0], cycle, opened.get(legs), every, units, seen)
     assert not said, "rows at places where nothing happened"
     return seen
 
@@ -72,7 +73,7 @@ def _check(
     search = row is None or seen["gaps"] % every == 0
     if row is not None:
         seen["open"] += 1
-        names = [pool for pool, _ in cycle]
+        names = [market.pools[chain, pool].address for pool, _ in cycle]
         first = names.index(row["legs"][0]["pool"])
         cycle = cycle[first:] + cycle[:first]
         amounts = [unsigned(row["amount_in"]), *(unsigned(leg["amount_out"]) for leg in row["legs"])]
@@ -83,7 +84,9 @@ def _check(
     if not search:
         return
     seen["searched"] += 1
-    _, profit = market.best(chain, cycle)
+    amount, profit = market.best(chain, cycle)
+    # A unit of the coarsest token on the way is worth so many of the first.
+    units *= max(amount // max(each, 1) for each in market.amounts(chain, cycle, amount)) if profit else 1
     if row is None:
         assert profit <= units, f"a gain of {profit} was not reported"
     else:

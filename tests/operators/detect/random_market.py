@@ -12,12 +12,14 @@ from google.protobuf.message import Message
 from operators.amm import tick_math_x64, tick_math_x96
 from operators.codec import codec
 from proto.mevflow.v1 import market_pb2 as market
+from tests.operators.detect.random_curves import CURVES, RandomCurve
 
 USDC = base58.b58decode("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v")
 USDT = base58.b58decode("Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB")
 SOL = base58.b58decode("So11111111111111111111111111111111111111112")
 MINTS = (USDC, USDT, SOL, b"x" * 32, b"y" * 32)
 SPACING = 16
+PLAIN = ("x64", "x96", "reserves")
 START_US = 1_700_000_000_000_000
 
 
@@ -26,7 +28,7 @@ class RandomPool:
     """What the generator keeps of a pool; ``positions`` are (lower, upper, liquidity)."""
 
     name: bytes
-    kind: str  # "x64", "x96" or "reserves"
+    kind: str  # "x64", "x96", "reserves", or one of CURVES
     mints: tuple[bytes, bytes]
     fee_pips: int
     positions: list[tuple[int, int, int]] = field(default_factory=list)
@@ -45,6 +47,7 @@ class RandomMarket:
     seed: int
     pools: int = 6
     events: int = 30
+    kinds: tuple[str, ...] = PLAIN
 
     def batches(self) -> list[pa.RecordBatch]:
         """One batch of updates and one of swaps."""
@@ -52,7 +55,11 @@ class RandomMarket:
         worth = {mint: random.uniform(-0.02, 0.02) for mint in MINTS}
         book = [self._pool(random, number) for number in range(self.pools)]
         messages: list[Message] = []
+        curves = {pool.name: RandomCurve(random, pool.name, pool.kind, pool.mints, MINTS, worth) for pool in book}
         for place, pool in enumerate(book):
+            if pool.kind in CURVES:
+                messages.append(curves[pool.name].whole(_place(place)))
+                continue
             self._move(random, pool, worth)
             if pool.kind != "reserves":
                 pool.positions = [self._position(random, pool.tick) for _ in range(random.randint(1, 4))]
@@ -61,6 +68,9 @@ class RandomMarket:
         for place in range(self.pools, self.pools + self.events):
             pool = random.choice(book)
             what = random.random()
+            if pool.kind in CURVES:
+                messages.append(curves[pool.name].happens(_place(place)))
+                continue
             if what < 0.75:
                 self._move(random, pool, worth)
                 messages.append(self._swap(random, pool, place))
@@ -82,7 +92,7 @@ class RandomMarket:
 
     def _pool(self, random: Random, number: int) -> RandomPool:
         first, second = random.sample(MINTS, 2)
-        kind = random.choice(("x64", "x96", "reserves"))
+        kind = random.choice(self.kinds)
         return RandomPool(bytes([number + 1]) * 32, kind, (first, second), random.choice((100, 500, 2500, 3000)))
 
     def _move(self, random: Random, pool: RandomPool, worth: dict[bytes, float]) -> None:

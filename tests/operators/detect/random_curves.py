@@ -1,0 +1,168 @@
+"""What happens to random pools with a curve of their own: Saber, Curve of two and three coins, Meteora DLMM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from google.protobuf.message import Message
+
+from operators.amm import dlmm, stable_swap
+from operators.amm.concentrated import AmmError
+from operators.amm.dlmm import Bin, DlmmState, FeeRule, Volatility
+from operators.amm.stable_swap import StableState
+from proto.mevflow.v1 import market_pb2 as market
+
+CURVES = ("saber", "curve2", "curve3", "bins")
+_VENUES = {"saber": market.VENUE_SABER, "bins": market.VENUE_METEORA_DLMM}
+_RULE = ("base_factor", "base_fee_power", "filter_period_s", "decay_period_s", "reduction_factor_bps")
+_RULE += ("variable_fee_control", "max_volatility_accumulator", "protocol_share_bps")
+_MOVED = ("accumulator", "reference", "index_reference", "last_update_s")
+
+
+class RandomCurve:
+    """A pool, and what the messages so far have told of it."""
+
+    def __init__(
+        self,
+        random: Random,
+        name: bytes,
+        kind: str,
+        mints: tuple[bytes, bytes],
+        all_mints: Sequence[bytes],
+        worth: dict[bytes, float],
+    ) -> None:
+        self.random, self.name, self.kind, self.worth = random, name, kind, worth
+        self.mints = list(mints)
+        self.venue = _VENUES.get(kind, market.VENUE_CURVE_STABLE)
+        if kind not in CURVES:
+            return
+        if kind == "curve3":
+            self.mints.append(random.choice([mint for mint in all_mints if mint not in mints]))
+        self._new()
+
+    def _new(self) -> None:
+        random = self.random
+        if self.kind != "bins":
+            size = 10 ** random.randint(6, 14)
+            balances = tuple(int(size * random.uniform(0.3, 3.0)) for _ in self.mints)
+            # A coin that is worth more counts for more.
+            rates = tuple(int(10**18 * (1 + self.worth[mint])) for mint in self.mints)
+            precision = random.choice((1, 100))
+            amp = random.randint(1, 800) * precision
+            fee = random.choice((1_000_000, 4_000_000, 20_000_000))
+            self.stable = StableState(balances, rates, amp, precision, fee, random.choice((0, 5 * 10**9)))
+            return
+        step = random.choice((1, 5, 20))
+        log_price = self.worth[self.mints[0]] - self.worth[self.mints[1]] + random.gauss(0, 0.004)
+        active = int(log_price / (step / 10_000))
+        size = 10 ** random.randint(4, 12)
+        bins = {}
+        for number in range(active - 15, active + 16):
+            if random.random() < 0.7:
+                a = random.randrange(size) if number >= active else 0
+                b = random.randrange(size) if number <= active else 0
+                bins[number] = Bin(0, a, b)
+        control = random.choice((0, 40_000, 400_000))
+        rule = FeeRule(random.choice((1_000, 10_000)), 0, 2, 6, 5_000, control, 350_000, 500)
+        known = random.choice(((-443636, 443636), (active - 9, active + 7)))
+        self.pair = dlmm.state_of(step, active, rule, Volatility(0, 0, active, 0), bins, known=known)
+
+    def whole(self, place: dict[str, int]) -> Message:
+        """A snapshot."""
+        first = {"pool": self.name, "venue": self.venue, "mint_a": self.mints[0], "mint_b": self.mints[1]}
+        update = market.PoolUpdate(**place, **first, kind=market.PoolUpdate.KIND_SNAPSHOT)
+        if self.kind != "bins":
+            told, state = update.stable, self.stable
+            told.amp, told.amp_precision = state.amp, state.amp_precision
+            told.fee_numerator, told.fee_denominator, told.admin_fee_numerator = state.fee, 10**10, state.admin_fee
+            if self.kind == "saber":
+                told.amp, told.amp_precision = max(state.amp // state.amp_precision, 1), 1
+            for mint, balance, rate in zip(self.mints, state.balances, state.rates, strict=True):
+                told.coins.add(mint=mint, balance=_u128(balance), rate=_u128(rate))
+            return update
+        pair = self.pair
+        update.tick, update.tick_spacing = pair.active_id, pair.bin_step_bps
+        for name in _RULE:
+            setattr(update.bin_fees, name, getattr(pair.fees, name))
+        for name in _MOVED:
+            to = name if name in ("index_reference", "last_update_s") else f"volatility_{name}"
+            setattr(update.bin_fees, to, getattr(pair.volatility, name))
+        self._bins(update, list(pair.bins))
+        if pair.known_lower > -443636:
+            update.known_range_set = True
+            update.known_tick_lower, update.known_tick_upper = pair.known_lower, pair.known_upper
+        return update
+
+    def _bins(self, update: market.PoolUpdate, ids: list[int]) -> None:
+        for number in ids:
+            held = self.pair.bins[number]
+            update.bins.add(id=number, amount_a=_u128(held.amount_a), amount_b=_u128(held.amount_b))
+
+    def happens(self, place: dict[str, int]) -> Message:
+        """A swap, mostly; else liquidity, a snapshot, or the end."""
+        what = self.random.random()
+        if what < 0.75:
+            return self._swap(place)
+        if what < 0.85 and self.kind == "bins":
+            return self._liquidity(place)
+        if what < 0.97:
+            self._new()
+            return self.whole(place)
+        return market.PoolUpdate(**place, pool=self.name, venue=self.venue, kind=market.PoolUpdate.KIND_REMOVE)
+
+    def _liquidity(self, place: dict[str, int]) -> Message:
+        pair, random = self.pair, self.random
+        update = market.PoolUpdate(**place, pool=self.name, venue=self.venue, kind=market.PoolUpdate.KIND_LIQUIDITY)
+        at = pair.active_id + random.randint(-8, 8)
+        update.tick_lower, update.tick_upper = at, at + random.randint(0, 3)
+        if random.random() < 0.5:
+            bins = dict(pair.bins)
+            for number in range(update.tick_lower, update.tick_upper + 1):
+                size = random.randrange(10**9)
+                bins[number] = Bin(0, size * (number >= pair.active_id), size * (number <= pair.active_id))
+            rest = pair.bin_step_bps, pair.active_id, pair.fees, pair.volatility
+            self.pair = dlmm.state_of(*rest, bins, known=(pair.known_lower, pair.known_upper))
+            self._bins(update, list(range(update.tick_lower, update.tick_upper + 1)))
+        return update
+
+    def _swap(self, place: dict[str, int]) -> Message:
+        random = self.random
+        i, j = random.sample(range(len(self.mints)), 2)
+        swap = market.Swap(**place, pool=self.name, venue=self.venue, mint_in=self.mints[i], mint_out=self.mints[j])
+        swap.a_to_b = i < j
+        if self.kind == "bins":
+            paid, got = self._through_bins(swap, i == 0, place["timestamp_us"] // 1_000_000)
+        else:
+            paid, got = self._through_coins(swap, i, j)
+        swap.amount_in, swap.amount_out = _u128(paid), _u128(got + (random.random() < 0.05))
+        return swap
+
+    def _through_bins(self, swap: market.Swap, a_to_b: bool, now_s: int) -> tuple[int, int]:
+        pair: DlmmState = self.pair
+        held = sum(each.amount_a + each.amount_b for each in pair.bins.values())
+        paid = self.random.randrange(1, max(held // 8, 2))
+        found = dlmm.quote_exact_in(pair, a_to_b, paid, now_s)
+        swap.tick = found.active_id_after
+        if found.filled:
+            self.pair = found.applied_to(pair)
+        return paid, found.amount_out
+
+    def _through_coins(self, swap: market.Swap, i: int, j: int) -> tuple[int, int]:
+        state = self.stable
+        # Not so much that a unit of what is left is worth hundreds of the other: rounding would be all that counts.
+        paid = self.random.randrange(1, max(min(state.balances) // 4, 2))
+        try:
+            found = stable_swap.quote_exact_in(state, i, j, paid)
+            self.stable = found.applied_to(state)
+            got = found.amount_out
+        except AmmError:
+            got = 0
+        if self.kind == "saber" or self.random.random() < 0.5:
+            a, b = (i, j) if swap.a_to_b else (j, i)
+            swap.reserve_a, swap.reserve_b = _u128(self.stable.balances[a]), _u128(self.stable.balances[b])
+        return paid, got
+
+
+def _u128(value: int) -> bytes:
+    return value.to_bytes(16, "little")
