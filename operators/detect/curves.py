@@ -186,7 +186,6 @@ def _whole_stable(told: dict[str, Any], saber_pool: bool) -> Curve:
         precision,
         fee * FEE_DENOMINATOR // of,
         admin * FEE_DENOMINATOR // admin_of,
-        _unsigned(told["lp_supply"]),
     )
 
 

@@ -215,9 +215,10 @@ class Market:
                 return self._hits[:0], self._states[:0]
             # What came after it was worked out without it.
             self._journal.forget_curves(number, one["slot"])
-            self._set_curve(number, None, None)
+            self._set_curve(number, None)
         else:
-            self._set_curve(number, curves.after_swap(info.curve, self._swapped(number, one)), place)
+            self._go_on(number, place)
+            self._set_curve(number, curves.after_swap(info.curve, self._swapped(number, one)))
         return self._screen_faces(events, event, number, one["timestamp_us"])
 
     def _swapped(self, number: int, one: dict[str, Any]) -> SwapRow:
@@ -233,17 +234,19 @@ class Market:
         )
         return SwapRow(i, j, paid, got, balance_i, balance_j, one["tick"], one["timestamp_us"])
 
-    def _set_curve(self, number: int, curve: Curve | None, place: tuple[int, int, int] | None) -> None:
-        """Give a pool its state, and every face its rates; ``place`` is that of the event unless it is late."""
+    def _go_on(self, number: int, place: tuple[int, int, int]) -> None:
+        """An event that is not late is about to change a pool that has a curve."""
+        for face in self.book.info[number].faces:
+            self._journal.note(self.book, face, place[0])
+            pool = self.book.pools[face]
+            pool["slot"], pool["tx_index"], pool["ix_index"] = place
+
+    def _set_curve(self, number: int, curve: Curve | None) -> None:
+        """Give a pool its state, and every face its rates."""
         book, info = self.book, self.book.info[number]
-        for face in info.faces:
-            if place is not None:
-                self._journal.note(book, face, place[0])
         info.curve = curve
         for face in info.faces:
             pool, (i, j) = book.pools[face], book.info[face].coins
-            if place is not None:
-                pool["slot"], pool["tx_index"], pool["ix_index"] = place
             pool["price"].view(np.float64)[:] = curves.rates(curve, i, j)
             for name, held in zip(("reserve_a", "reserve_b"), curves.holdings(curve, i, j), strict=True):
                 _set(pool[name], held.to_bytes(16, "little"))
@@ -290,7 +293,7 @@ class Market:
         firsts = sorted({self.book.info[number].first for number in touched})
         for number in firsts:
             if self.book.pools[number]["kind"] >= KIND_STABLE:
-                self._set_curve(number, self.book.info[number].curve, None)
+                self._set_curve(number, self.book.info[number].curve)
         for note in ticks:
             info, pool = self.book.info[note.pool], self.book.pools[note.pool]
             if note.delta:
@@ -374,17 +377,18 @@ class Market:
         if behind:
             if curve is not info.curve:
                 self._journal.forget_curves(number, one["slot"])
-                self._set_curve(number, curve, None)
+                self._set_curve(number, curve)
             return
         for face in info.faces if mints else ():
             a, b = book.info[face].mints
             book.info[face].coins = mints.index(a), mints.index(b)
+        self._go_on(number, place)
         for face in info.faces:
             for name in ("fee_pips", "tick_spacing"):
                 if one[name]:
                     book.pools[face][name] = one[name]
             book.pools[face]["tick"] = curve.active_id if isinstance(curve, DlmmState) else 0
-        self._set_curve(number, curve, place)
+        self._set_curve(number, curve)
 
     def swaps(self, events: Events, begin: int, end: int, again: bool) -> tuple[int, Hits, Hits, NDArray[np.bool_]]:
         """Apply the swaps from ``begin`` on: (where it stopped, hits, their states, events on warm pools).

@@ -112,7 +112,7 @@ class StableCoin(_message.Message):
     def __init__(self, mint: _Optional[bytes] = ..., balance: _Optional[bytes] = ..., rate: _Optional[bytes] = ...) -> None: ...
 
 class StableCurve(_message.Message):
-    __slots__ = ("coins", "amp", "amp_precision", "fee_numerator", "fee_denominator", "admin_fee_numerator", "admin_fee_denominator", "lp_supply", "base_pool")
+    __slots__ = ("coins", "amp", "amp_precision", "fee_numerator", "fee_denominator", "admin_fee_numerator", "admin_fee_denominator")
     COINS_FIELD_NUMBER: _ClassVar[int]
     AMP_FIELD_NUMBER: _ClassVar[int]
     AMP_PRECISION_FIELD_NUMBER: _ClassVar[int]
@@ -120,8 +120,6 @@ class StableCurve(_message.Message):
     FEE_DENOMINATOR_FIELD_NUMBER: _ClassVar[int]
     ADMIN_FEE_NUMERATOR_FIELD_NUMBER: _ClassVar[int]
     ADMIN_FEE_DENOMINATOR_FIELD_NUMBER: _ClassVar[int]
-    LP_SUPPLY_FIELD_NUMBER: _ClassVar[int]
-    BASE_POOL_FIELD_NUMBER: _ClassVar[int]
     coins: _containers.RepeatedCompositeFieldContainer[StableCoin]
     amp: int
     amp_precision: int
@@ -129,9 +127,7 @@ class StableCurve(_message.Message):
     fee_denominator: int
     admin_fee_numerator: int
     admin_fee_denominator: int
-    lp_supply: bytes
-    base_pool: bytes
-    def __init__(self, coins: _Optional[_Iterable[_Union[StableCoin, _Mapping]]] = ..., amp: _Optional[int] = ..., amp_precision: _Optional[int] = ..., fee_numerator: _Optional[int] = ..., fee_denominator: _Optional[int] = ..., admin_fee_numerator: _Optional[int] = ..., admin_fee_denominator: _Optional[int] = ..., lp_supply: _Optional[bytes] = ..., base_pool: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, coins: _Optional[_Iterable[_Union[StableCoin, _Mapping]]] = ..., amp: _Optional[int] = ..., amp_precision: _Optional[int] = ..., fee_numerator: _Optional[int] = ..., fee_denominator: _Optional[int] = ..., admin_fee_numerator: _Optional[int] = ..., admin_fee_denominator: _Optional[int] = ...) -> None: ...
 
 class Bin(_message.Message):
     __slots__ = ("id", "amount_a", "amount_b", "open_order", "processed_order", "order_is_ask")

@@ -13,7 +13,8 @@ from operators.detect.stage import ArbitrageDetect
 from proto.mevflow.v1 import market_pb2 as market
 from tests.operators.detect.feeding import items, make, run, until
 from tests.operators.detect.market_messages import SLOT_US, batch, pair_market, swap
-from tests.operators.detect.random_market import START_US, RandomMarket
+from tests.operators.detect.random_curves import CURVES
+from tests.operators.detect.random_market import PLAIN, START_US, RandomMarket
 
 EVERYTHING = list(until(1 << 62))
 
@@ -31,13 +32,18 @@ def state(stage: ArbitrageDetect) -> list[object]:
     names = [name for name in book.pools.dtype.names or () if name != "warm"]
     ticks = [None if info.ticks is None else list(info.ticks) for info in book.info]
     rows = [book.pools[name][: book.count].tolist() for name in names]
-    return [rows, ticks, book.best[: 2 * len(book.pairs)].tolist()]
+    return [rows, ticks, [info.curve for info in book.info], book.best[: 2 * len(book.pairs)].tolist()]
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 1 << 32), share=st.floats(0.2, 0.9), restart=st.booleans())
-def test_a_fork_leaves_no_trace(seed: int, share: float, restart: bool) -> None:
-    batches = RandomMarket(seed, pools=7, events=40).batches()
+@given(
+    seed=st.integers(0, 1 << 32),
+    share=st.floats(0.2, 0.9),
+    restart=st.booleans(),
+    kinds=st.sampled_from((PLAIN, PLAIN + CURVES)),
+)
+def test_a_fork_leaves_no_trace(seed: int, share: float, restart: bool, kinds: tuple[str, ...]) -> None:
+    batches = RandomMarket(seed, pools=7, events=40, kinds=kinds).batches()
     slots = np.unique(np.concatenate([each.column("slot").to_numpy() for each in batches]))
     first = int(slots[int(share * len(slots))])
     before = [each.filter(pc.less(each.column("slot"), first)) for each in batches]
