@@ -1,7 +1,7 @@
 """Decoded accounts as ``PoolUpdate`` rows (KIND_SNAPSHOT): what a registry learns pools from.
 
-A Whirlpool or CLMM row carries the ticks that its arrays hold. A pool of two reserves carries them net of what is
-owed; a pool whose price is in its bins (DLMM) carries mints and fee, since the message has no bins.
+A Whirlpool or CLMM row carries the ticks that its arrays hold, a DLMM row the bins. A pool of two reserves carries them
+net of what is owed.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from operators.accounts.dlmm import LbPairAccount
+from operators.accounts.dlmm import BinArrayAccount, LbPairAccount
 from operators.accounts.raydium_amm import AmmV4Account, CpmmConfigAccount, CpmmPoolAccount
 from operators.accounts.raydium_clmm import ClmmConfigAccount, ClmmPoolAccount, ClmmTickArrayAccount
 from operators.accounts.snapshot import WhirlpoolSnapshot
-from operators.accounts.states import raydium_amm_state, raydium_clmm_state, raydium_cpmm_state
+from operators.accounts.states import dlmm_state, raydium_amm_state, raydium_clmm_state, raydium_cpmm_state
 from operators.amm.concentrated import PIPS, ConcentratedState
+from operators.amm.dlmm import FeeRule
 from operators.amm.dlmm_math import FEE_PRECISION, fee_rate
 from operators.amounts import i128, u128
 from operators.parse.rows import Rows
@@ -98,8 +99,12 @@ class PoolUpdates:
             reserve_b=u128(state.reserve_b),
         )
 
-    def dlmm(self, pool: bytes, account: LbPairAccount) -> None:
-        """The fee is that of the account's present volatility, rounded up to a hundredth of a basis point."""
+    def dlmm(self, pool: bytes, account: LbPairAccount, arrays: Iterable[BinArrayAccount] = ()) -> None:
+        """A pair with the bins of ``arrays``; without any the row has neither bins nor the rule of their fee.
+
+        ``fee_pips`` is of the account's present volatility, rounded up to a hundredth of a basis point.
+        Raises AccountError (value) if the active bin's array is not among those given.
+        """
         rate = fee_rate(
             account.bin_step_bps,
             account.base_factor,
@@ -115,6 +120,7 @@ class PoolUpdates:
             fee_pips=-(-rate * PIPS // FEE_PRECISION),
             tick_spacing=account.bin_step_bps,
             tick=account.active_id,
+            **_bins(account, arrays),
         )
 
     def _concentrated(self, pool: bytes, venue: int, state: ConcentratedState, **fields: Any) -> None:
@@ -143,3 +149,32 @@ class PoolUpdates:
             kind=market.PoolUpdate.KIND_SNAPSHOT,
             **fields,
         )
+
+
+def _bins(account: LbPairAccount, arrays: Iterable[BinArrayAccount]) -> dict[str, Any]:
+    held = list(arrays)
+    if not held:
+        return {}
+    state = dlmm_state(account, held)
+    rule, moved = state.fees, state.volatility
+    fees = {name: getattr(rule, name) for name in FeeRule.__dataclass_fields__} | {
+        "volatility_accumulator": moved.accumulator,
+        "volatility_reference": moved.reference,
+        "index_reference": moved.index_reference,
+        "last_update_s": moved.last_update_s,
+        "fee_in_b_only": state.fee_in_b_only,
+        "limit_orders": state.limit_orders,
+    }
+    bins = [
+        {
+            "id": number,
+            "amount_a": u128(found.amount_a),
+            "amount_b": u128(found.amount_b),
+            "open_order": u128(found.open_order),
+            "processed_order": u128(found.processed_order),
+            "order_is_ask": found.order_is_ask,
+        }
+        for number, found in sorted(state.bins.items())
+    ]
+    known = {"known_tick_lower": state.known_lower, "known_tick_upper": state.known_upper, "known_range_set": True}
+    return {"bin_fees": fees, "bins": bins, **known}

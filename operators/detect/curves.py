@@ -216,7 +216,10 @@ def _bins(curve: DlmmState | None, one: dict[str, Any], behind: bool) -> DlmmSta
     bins = {each["id"]: _bin(each) for each in one["bins"]}
     unknown = set(bins) if behind else set()
     lower, upper = one["tick_lower"], one["tick_upper"]
-    if not bins or lower != upper or lower:
+    ranged = lower != upper or lower != 0
+    if not bins and not ranged:
+        return None  # nobody says which bins
+    if ranged:
         unknown |= set(range(max(lower, MIN_BIN_ID), min(upper, MAX_BIN_ID) + 1)) - (set() if behind else set(bins))
     curve = curve if behind else _with_bins(curve, bins)
     return _without(curve, unknown)

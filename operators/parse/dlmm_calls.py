@@ -1,7 +1,8 @@
 """Meteora DLMM instructions that create pairs, set fees, open and close positions and move liquidity between bins.
 
-A ``PoolUpdate`` has no bins: an update of liquidity names the bins touched (``tick_lower`` to ``tick_upper``, both
-inclusive) and, where it is told, the active bin (``tick``), and no amount. Layouts: MeteoraAg/dlmm-sdk, ``dlmm.json``.
+The instructions say no amounts of bins: an update of liquidity names the bins touched (``tick_lower`` to
+``tick_upper``, both inclusive) and, where it is told, the active bin (``tick``).
+Layouts: MeteoraAg/dlmm-sdk, ``dlmm.json``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,13 @@ _MOST_BINS = 400
 def base_fee_pips(bin_step: int, base_factor: int, power: int) -> int:
     """The fee of a calm pair, rounded up to a hundredth of a basis point."""
     return -(-fee_rate(bin_step, base_factor, power, 0, 0) * PIPS // FEE_PRECISION)
+
+
+def base_fee(base_factor: int, power: int) -> dict[str, object]:
+    """A ``BinFees`` that states the base fee alone."""
+    names = market.BinFees.DESCRIPTOR.fields
+    rest = {field.name: False if field.type == field.TYPE_BOOL else 0 for field in names}
+    return {**rest, "base_factor": base_factor, "base_fee_power": power}
 
 
 def _create(pool: int, mint_x: int, step: bool, factor: bool = False) -> Callable[[Instruction], Change]:

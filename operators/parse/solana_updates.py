@@ -15,7 +15,7 @@ from operators.amm import tick_math_raydium, tick_math_x64
 from operators.amm.concentrated import AmmError
 from operators.amounts import i128, u128
 from operators.parse.changes import Change, Instruction, Memory
-from operators.parse.dlmm_calls import base_fee_pips
+from operators.parse.dlmm_calls import base_fee, base_fee_pips
 from operators.parse.errors import ParseError
 from operators.parse.solana_events import SELF_CALL
 from operators.parse.solana_logs import DATA, RAY_LOG, log_data
@@ -96,7 +96,11 @@ def _complete(program: bytes, change: Change, memory: Memory) -> Change | None:
         step = memory.step_of(change.pool)
         if step is None:
             raise ParseError("the fee of a pair whose bin step is not known", reason="unknown_pool")
-        change.fields = {"fee_pips": base_fee_pips(step, *fields["dlmm_base"]), "tick_spacing": step}
+        change.fields = {
+            "fee_pips": base_fee_pips(step, *fields["dlmm_base"]),
+            "tick_spacing": step,
+            "bin_fees": base_fee(*fields["dlmm_base"]),
+        }
     return change
 
 
