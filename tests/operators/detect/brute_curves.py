@@ -136,6 +136,9 @@ class Curved:
             self._bins(self.state, row)
 
     def _bins(self, state: DlmmState, row: dict[str, Any]) -> None:
+        if not row["bins"] and row["tick_lower"] == row["tick_upper"] == 0:
+            self.state = None  # no range is told
+            return
         bins = {**state.bins, **{each["id"]: _bin(each) for each in row["bins"]}}
         low, high = state.known_lower, state.known_upper
         for number in range(row["tick_lower"], row["tick_upper"] + 1):
