@@ -261,7 +261,10 @@ class Market:
         found = []
         for face in faces:
             hits, states = self._screen(events, event, face, time_us)
-            found.append((hits.copy(), states.copy()))
+            if len(hits):
+                found.append((hits.copy(), states.copy()))
+        if not found:
+            return self._hits[:0], self._states[:0]
         return self._apart(np.concatenate([hits for hits, _ in found]), np.concatenate([each for _, each in found]))
 
     def _apart(self, hits: Hits, states: Hits) -> tuple[Hits, Hits]:
