@@ -27,10 +27,12 @@ from operators.detect.book import (
 from operators.detect.control import Policy
 from operators.detect.curves import Curve, SwapRow
 from operators.detect.events import SWAPS, Events
+from operators.detect.screen import HIT_DTYPE, MAX_LEGS, Found
 from operators.detect.settings import DetectSettings, Registry, address
 from operators.detect.undo import Journal, JournalState, TickNote, Ticks
 from operators.detect.updates import fault
 from operators.detect.venues import kind_of
+from operators.detect.worth import MINT_DTYPE, PRICE_DTYPE
 from proto.mevflow.v1 import market_pb2 as market
 
 _LEVELS = {"numeraire": 0, "hub": 1, "token": 2}
@@ -72,11 +74,11 @@ class Market:
 
     def _clear(self) -> None:
         self.book = Book(self._policy.max_hops, self._policy.hubs)
-        self.mints: NDArray[np.void] = np.zeros(0, kernel.MINT_DTYPE)
+        self.mints: NDArray[np.void] = np.zeros(0, MINT_DTYPE)
         self._native: NDArray[np.int32] = np.full(max(_NATIVE) + 1, -1, np.int32)
-        self._hits = np.zeros(256, kernel.HIT_DTYPE)
-        self._states = np.zeros((256, kernel.MAX_LEGS), POOL_DTYPE)
-        self._prices = np.zeros(0, kernel.PRICE_DTYPE)
+        self._hits = np.zeros(256, HIT_DTYPE)
+        self._states = np.zeros((256, MAX_LEGS), POOL_DTYPE)
+        self._prices = np.zeros(0, PRICE_DTYPE)
         self._journal = Journal(self._settings.reorg_slots)
         self._priced = 0
         self._curved = False  # there is a pool whose state is beside the book
@@ -92,7 +94,7 @@ class Market:
         self._native = np.full(max(_NATIVE) + 1, -1, np.int32)
         for key in _NATIVE.items():
             self._native[key[0]] = self.book.mint_index.get(key, -1)
-        grown = np.zeros(len(self.book.mints), kernel.MINT_DTYPE)
+        grown = np.zeros(len(self.book.mints), MINT_DTYPE)
         grown[:known] = self.mints
         self.mints = grown
         for number in range(known, len(grown)):
@@ -411,18 +413,18 @@ class Market:
             self._double()
             again = True
 
-    def _found(self) -> kernel.Found:
-        return kernel.Found(self._hits, self._states, self.mints, self._native)
+    def _found(self) -> Found:
+        return Found(self._hits, self._states, self.mints, self._native)
 
     def _double(self) -> None:
         """More cycles pay at one event than there is room for."""
-        self._hits = np.zeros(2 * len(self._hits), kernel.HIT_DTYPE)
-        self._states = np.zeros((2 * len(self._states), kernel.MAX_LEGS), POOL_DTYPE)
+        self._hits = np.zeros(2 * len(self._hits), HIT_DTYPE)
+        self._states = np.zeros((2 * len(self._states), MAX_LEGS), POOL_DTYPE)
 
     def _room(self, events: Events) -> NDArray[np.void]:
         """Space for two prices an event."""
         if len(self._prices) < 2 * len(events) + self._priced:
-            grown = np.zeros(2 * len(events) + self._priced, kernel.PRICE_DTYPE)
+            grown = np.zeros(2 * len(events) + self._priced, PRICE_DTYPE)
             grown[: self._priced] = self._prices[: self._priced]
             self._prices = grown
         return self._prices
@@ -507,7 +509,7 @@ class Market:
             info.coins, info.curve = coins, curves.loaded(raw)
         self._journal.restore(saved.journal)
         self._grow_mints()
-        self.mints = np.frombuffer(bytearray(saved.mints), kernel.MINT_DTYPE)
+        self.mints = np.frombuffer(bytearray(saved.mints), MINT_DTYPE)
         view = book.view()
         for number in range(book.count):
             kernel.rerate(view, number)
