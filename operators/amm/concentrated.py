@@ -199,6 +199,18 @@ def run_swap(
     )
 
 
+def position_amounts(
+    rules: Rules, sqrt_price: int, tick: int, lower: int, upper: int, liquidity: int, round_up: bool
+) -> tuple[int, int]:
+    """(A, B) of ``liquidity`` in [lower, upper) at the given price and tick."""
+    low, high = rules.price_at(lower), rules.price_at(upper)
+    if tick < lower:
+        return rules.delta_a(low, high, liquidity, round_up), 0
+    if tick < upper:
+        return rules.delta_a(sqrt_price, high, liquidity, round_up), rules.delta_b(low, sqrt_price, liquidity, round_up)
+    return 0, rules.delta_b(low, high, liquidity, round_up)
+
+
 def next_initialized(ticks: tuple[int, ...], tick: int, a_to_b: bool) -> int | None:
     """The nearest initialized tick at or below ``tick`` (a to b) or above it (b to a); None if there is none."""
     at = bisect_right(ticks, tick)

@@ -1,12 +1,55 @@
-"""What every venue of concentrated liquidity needs beside a quote: a price to screen by, and state from an event."""
+"""A program or contract of concentrated liquidity as a venue: exact quotes, a price to screen by, state from events."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from operators.amm.concentrated import PIPS, AmmError, ConcentratedState
+from operators.amm.concentrated import PIPS, AmmError, ConcentratedState, Quote, Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """``swap`` takes (state, amount, a to b, of the input, price limit); ``bits`` are those of its price's fraction.
+
+    ``rules`` state the largest amount, and the tick at a price.
+    """
+
+    swap: Callable[[ConcentratedState, int, bool, bool, int | None], Quote]
+    rules: Rules
+    bits: int
+
+    def quote_exact_in(
+        self, state: ConcentratedState, a_to_b: bool, amount_in: int, sqrt_price_limit: int | None = None
+    ) -> Quote:
+        """What ``amount_in`` buys. Raises AmmError where the program fails; ``filled`` is False at a limit."""
+        return self._swap(state, a_to_b, amount_in, True, sqrt_price_limit)
+
+    def quote_exact_out(
+        self, state: ConcentratedState, a_to_b: bool, amount_out: int, sqrt_price_limit: int | None = None
+    ) -> Quote:
+        """What ``amount_out`` costs. Raises AmmError where the program fails; ``filled`` is False at a limit."""
+        return self._swap(state, a_to_b, amount_out, False, sqrt_price_limit)
+
+    def marginal_price(self, state: ConcentratedState, a_to_b: bool) -> float:
+        """Raw output units per raw input unit for a tiny swap, net of fee; 0.0 without liquidity."""
+        return price_net_of_fee(state, a_to_b, self.bits)
+
+    def after_swap(
+        self, state: ConcentratedState, sqrt_price: int, liquidity: int | None = None, tick: int | None = None
+    ) -> ConcentratedState:
+        """``state`` after a swap that ended at ``sqrt_price``; what its event does not state follows from the ticks.
+
+        Raises AmmError if ticks are missing.
+        """
+        return check_after(state, sqrt_price, liquidity, tick, self.rules.tick_at)
+
+    def _swap(self, state: ConcentratedState, a_to_b: bool, amount: int, exact_in: bool, limit: int | None) -> Quote:
+        most = self.rules.max_amount
+        if most is not None and amount > most:
+            raise AmmError(f"{amount} does not fit {most.bit_length()} bits")
+        return self.swap(state, amount, a_to_b, exact_in, limit)
 
 
 def price_net_of_fee(state: ConcentratedState, a_to_b: bool, bits: int) -> float:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from operators.amm import tick_math_x64, whirlpool
-from operators.amm.concentrated import AmmError, ConcentratedState, Quote
+from operators.amm.concentrated import AmmError, ConcentratedState, Quote, position_amounts
 from operators.amm.tick_map import TickMap
 
 
@@ -154,7 +154,7 @@ def prices_moving(
 
     def worth(price: int) -> tuple[int, int]:
         tick = tick_math_x64.tick_at(price)
-        return whirlpool.position_amounts(price, tick, lower, upper, liquidity, round_up)
+        return position_amounts(whirlpool.RULES, price, tick, lower, upper, liquidity, round_up)
 
     def high_enough(price: int) -> bool:
         a, b = worth(price)

@@ -7,12 +7,12 @@ fees on one token only, or with limit orders on its ticks follows further rules 
 
 from __future__ import annotations
 
+from functools import partial
+
 from operators.amm import tick_math_raydium as ticks
 from operators.amm import whirlpool
-from operators.amm.concentrated import AmmError, ConcentratedState, Quote, Rules, next_initialized, run_swap
-from operators.amm.concentrated_venue import check_after, price_net_of_fee
-
-MAX_AMOUNT = (1 << 64) - 1
+from operators.amm.concentrated import ConcentratedState, Rules, next_initialized, run_swap
+from operators.amm.concentrated_venue import Venue
 
 
 def _next_target(state: ConcentratedState, tick: int, a_to_b: bool) -> int:
@@ -34,35 +34,8 @@ RULES = Rules(
     next_target=_next_target,
     min_tick=ticks.MIN_TICK,
     max_tick=ticks.MAX_TICK,
-    max_amount=MAX_AMOUNT,
+    max_amount=(1 << 64) - 1,
 )
-
-
-def quote_exact_in(
-    state: ConcentratedState, a_to_b: bool, amount_in: int, sqrt_price_limit: int | None = None
-) -> Quote:
-    """What ``amount_in`` buys. Raises AmmError where the program does; ``filled`` is False at a limit."""
-    return _swap(state, a_to_b, amount_in, True, sqrt_price_limit)
-
-
-def quote_exact_out(
-    state: ConcentratedState, a_to_b: bool, amount_out: int, sqrt_price_limit: int | None = None
-) -> Quote:
-    """What ``amount_out`` costs. Raises AmmError where the program does; ``filled`` is False at a limit."""
-    return _swap(state, a_to_b, amount_out, False, sqrt_price_limit)
-
-
-def marginal_price(state: ConcentratedState, a_to_b: bool) -> float:
-    """Raw output units per raw input unit for a tiny swap, net of fee; 0.0 without liquidity."""
-    return price_net_of_fee(state, a_to_b, 64)
-
-
-def after_swap(state: ConcentratedState, sqrt_price: int, liquidity: int, tick: int) -> ConcentratedState:
-    """``state`` after a ``SwapEvent``, which states price, liquidity and tick. Raises AmmError if ticks are missing."""
-    return check_after(state, sqrt_price, liquidity, tick, ticks.tick_at)
-
-
-def _swap(state: ConcentratedState, a_to_b: bool, amount: int, exact_in: bool, limit: int | None) -> Quote:
-    if amount > MAX_AMOUNT:
-        raise AmmError(f"{amount} does not fit 64 bits")
-    return run_swap(RULES, state, amount, a_to_b, exact_in, limit)
+_VENUE = Venue(partial(run_swap, RULES), RULES, bits=64)
+quote_exact_in, quote_exact_out = _VENUE.quote_exact_in, _VENUE.quote_exact_out
+marginal_price, after_swap = _VENUE.marginal_price, _VENUE.after_swap

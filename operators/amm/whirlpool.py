@@ -112,15 +112,3 @@ def quote_exact_in(
 ) -> Quote:
     """What ``amount_in`` buys now; see :func:`swap`. ``filled`` is False when not all of it could be used."""
     return swap(state, a_to_b, amount_in, True, sqrt_price_limit)
-
-
-def position_amounts(
-    sqrt_price: int, tick: int, lower: int, upper: int, liquidity: int, round_up: bool
-) -> tuple[int, int]:
-    """(A, B) of ``liquidity`` in [lower, upper) at the given price and tick."""
-    low, high = ticks.price_at(lower), ticks.price_at(upper)
-    if tick < lower:
-        return delta_a(low, high, liquidity, round_up), 0
-    if tick < upper:
-        return delta_a(sqrt_price, high, liquidity, round_up), delta_b(low, sqrt_price, liquidity, round_up)
-    return 0, delta_b(low, high, liquidity, round_up)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from operators.amm import uniswap_v3
-from operators.amm.concentrated import ConcentratedState
+from operators.amm.concentrated import ConcentratedState, position_amounts
 from operators.amounts import i128, u128, u160
 from operators.parse.errors import OnError, ParseError
 from operators.parse.numbers import MAX_U128
@@ -128,8 +128,8 @@ class UniswapDay:
         active = state.liquidity + (log.delta if log.lower <= state.tick < log.upper else 0)
         if state.seen and active < 0:
             raise ParseError(f"liquidity {state.liquidity} cannot change by {log.delta}", reason="impossible_amount")
-        exact = state.seen and (log.amount0, log.amount1) == uniswap_v3.position_amounts(
-            state.sqrt_price, state.tick, log.lower, log.upper, abs(log.delta), log.delta > 0
+        exact = state.seen and (log.amount0, log.amount1) == position_amounts(
+            uniswap_v3.RULES, state.sqrt_price, state.tick, log.lower, log.upper, abs(log.delta), log.delta > 0
         )
         state.segments.change(log.lower, log.upper, log.delta)
         if state.seen:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from operators.amm import tick_math_x64 as tick_math
 from operators.amm import whirlpool
-from operators.amm.concentrated import AmmError, ConcentratedState, Quote
+from operators.amm.concentrated import AmmError, ConcentratedState, Quote, position_amounts
 from operators.amm.inverse import Pricing, price_explaining, prices_moving
 from operators.amm.tick_map import TickMap
 from operators.parse.numbers import MAX_U128
@@ -78,7 +78,7 @@ class Pool:
         if not 0 <= active <= MAX_U128:
             raise AmmError(f"liquidity {self.liquidity} cannot become {active}")
         size, added = abs(delta), delta > 0
-        exact = moved == whirlpool.position_amounts(self.sqrt_price, self.tick, lower, upper, size, added)
+        exact = moved == position_amounts(whirlpool.RULES, self.sqrt_price, self.tick, lower, upper, size, added)
         self.ticks.change(lower, upper, delta)
         if not exact:
             self._anchor_on_position(lower, upper, size, added, moved)

@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from operators.amm import tick_math_x64, whirlpool
-from operators.amm.concentrated import ConcentratedState
+from operators.amm.concentrated import ConcentratedState, position_amounts
 from operators.amm.inverse import Pricing, first_true, price_explaining, prices_before, prices_moving
 from operators.amm.tick_map import TickMap
 from tests.operators.amm.pools import states
@@ -60,7 +60,7 @@ def test_prices_moving_is_exactly_where_the_amounts_are(
     low, high = lower * 128, (lower + width) * 128
 
     def worth(at: int) -> tuple[int, int]:
-        return whirlpool.position_amounts(at, tick_math_x64.tick_at(at), low, high, liquidity, round_up)
+        return position_amounts(whirlpool.RULES, at, tick_math_x64.tick_at(at), low, high, liquidity, round_up)
 
     within = (price - (1 << 50), price + (1 << 50))
     found = prices_moving(within, low, high, liquidity, round_up, worth(price))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.amm import tick_math_x64, whirlpool
-from operators.amm.concentrated import AmmError, ConcentratedState
+from operators.amm.concentrated import AmmError, ConcentratedState, position_amounts
 from operators.parse.whirlpool_accounts import read_accounts
 
 #: Orca's quotes are under its own licence: they are read where they lie beside the repository, never copied in.
@@ -49,8 +49,8 @@ def test_a_swap_reaches_the_end_of_its_third_array_and_no_further() -> None:
 )
 def test_a_position_takes_no_less_than_it_gives(tick: int, lower: int, width: int, liquidity: int) -> None:
     price, low, high = tick_math_x64.price_at(tick), lower * 128, (lower + width) * 128
-    put_in = whirlpool.position_amounts(price, tick, low, high, liquidity, True)
-    taken = whirlpool.position_amounts(price, tick, low, high, liquidity, False)
+    put_in = position_amounts(whirlpool.RULES, price, tick, low, high, liquidity, True)
+    taken = position_amounts(whirlpool.RULES, price, tick, low, high, liquidity, False)
     for side in (0, 1):
         assert 0 <= put_in[side] - taken[side] <= 1
     if tick < low:
