@@ -14,7 +14,7 @@ from operators.amm.concentrated import AmmError
 from operators.amm.dlmm import DlmmState
 from operators.amm.stable_swap import StableState
 from operators.amm.tick_map import TickMap
-from operators.detect import curves, kernel
+from operators.detect import curve_bytes, curves, kernel
 from operators.detect.book import (
     KIND_CONCENTRATED_X64,
     KIND_CONCENTRATED_X96,
@@ -25,6 +25,7 @@ from operators.detect.book import (
     PoolInfo,
 )
 from operators.detect.control import Policy
+from operators.detect.curve_updates import coins_of, updated
 from operators.detect.curves import Curve, SwapRow
 from operators.detect.events import SWAPS, Events
 from operators.detect.screen import HIT_DTYPE, MAX_LEGS, Found
@@ -126,11 +127,11 @@ class Market:
             mints = one["mint_a"], one["mint_b"]
         known = self.book.index[one["chain"]].get(one["pool"], -1)
         if known >= 0:
-            return self._add_faces(known, curves.coins_of(one))
+            return self._add_faces(known, coins_of(one))
         x96 = bool(one["sqrt_price_x96"])
         kind = kind_of(one["venue"], not x96 and bool(one["sqrt_price_x64"] or one.get("tick_spacing")), x96)
         number = self._add(one["chain"], one["pool"], one["venue"], kind, *mints)
-        return self._add_faces(number, curves.coins_of(one))
+        return self._add_faces(number, coins_of(one))
 
     def _add_faces(self, first: int, mints: Sequence[bytes]) -> int:
         """The faces of a stable-swap pool of more than two coins that are not there yet; gives the pool's number."""
@@ -372,10 +373,10 @@ class Market:
         book, info, pool = self.book, self.book.info[number], self.book.pools[number]
         place = one["slot"], one["tx_index"], one["ix_index"]
         behind = place < tuple(pool[["slot", "tx_index", "ix_index"]].tolist())
-        mints = [book.mint_index.get((one["chain"], mint), -1) for mint in curves.coins_of(one)]
+        mints = [book.mint_index.get((one["chain"], mint), -1) for mint in coins_of(one)]
         if mints and not all(mint in mints for face in info.faces for mint in book.info[face].mints):
             raise AmmError("the coins are not those of the pool")
-        curve = curves.updated(info.curve, one, info.venue == market.VENUE_SABER, behind)
+        curve = updated(info.curve, one, info.venue == market.VENUE_SABER, behind)
         if mints and isinstance(info.curve, StableState) and len(mints) != len(info.curve.balances):
             raise AmmError("the coins are not those of the pool")
         self._name(info, one)
@@ -481,7 +482,7 @@ class Market:
         """All state, with pools in their order."""
         book = self.book
         pools, symbols, ticks = [], [], []
-        coins, states = [info.coins for info in book.info], [curves.saved(info.curve) for info in book.info]
+        coins, states = [info.coins for info in book.info], [curve_bytes.saved(info.curve) for info in book.info]
         for number, info in enumerate(book.info):
             pool = book.pools[number]
             mints = [book.mints[int(pool[side])][1] for side in ("mint_a", "mint_b")]
@@ -506,7 +507,7 @@ class Market:
             info.symbols, info.decimals = (symbol_a, symbol_b), (decimals_a, decimals_b)
             info.ticks = _ticks(ticks)
         for info, coins, raw in zip(book.info, saved.coins, saved.curves, strict=True):
-            info.coins, info.curve = coins, curves.loaded(raw)
+            info.coins, info.curve = coins, curve_bytes.loaded(raw)
         self._journal.restore(saved.journal)
         self._grow_mints()
         self.mints = np.frombuffer(bytearray(saved.mints), MINT_DTYPE)

@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.detect import curves
+from operators.detect import curve_bytes
 from operators.detect.book import KIND_STABLE, POOL_DTYPE, Book
-from operators.detect.curves import Curve
+from operators.detect.curves import Curve, told_whole
 from operators.detect.lists import grown
 from operators.merge import distinct
 
@@ -126,7 +126,7 @@ class Journal:
             if info.first == number and book.pools[number]["kind"] >= KIND_STABLE:
                 if int(book.pools[number]["slot"]) <= last:
                     info.curve = curve
-                elif not curves.told_whole(info.curve):
+                elif not told_whole(info.curve):
                     self.forget_curves(number, last)
                     info.curve = None
                     touched.add(number)
@@ -144,14 +144,14 @@ class Journal:
     def snapshot(self, book: Book) -> JournalState:
         """The notes that a fork can reach."""
         self.forget(book)
-        states = [(slot, number, curves.saved(curve)) for (slot, number), curve in self._curves.items()]
+        states = [(slot, number, curve_bytes.saved(curve)) for (slot, number), curve in self._curves.items()]
         return JournalState(self.notes[: self.noted].tobytes(), self._ticks, states)
 
     def restore(self, saved: JournalState) -> None:
         """Take a snapshot's notes."""
         self.notes = np.frombuffer(bytearray(saved.notes), NOTE_DTYPE)
         self.noted, self._ticks = len(self.notes), list(saved.ticks)
-        self._curves = {(slot, number): curves.loaded(raw) for slot, number, raw in saved.curves}
+        self._curves = {(slot, number): curve_bytes.loaded(raw) for slot, number, raw in saved.curves}
 
 
 def _undone(book: Book, number: int, slot: int, chain: int, first: int, last: int) -> bool:
