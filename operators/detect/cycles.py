@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from operators.amm.concentrated import ConcentratedState
 from operators.amm.dlmm import DlmmState
 from operators.amm.saber import SaberState
-from operators.detect.book import KIND_CONCENTRATED_X64, KIND_CONSTANT_PRODUCT, KIND_STABLE, POOL_DTYPE, Book
+from operators.detect.book import Book
 from operators.detect.legs import BinsLeg, SaberLeg, StableLeg
+from operators.detect.pools import KIND_CONCENTRATED_X64, KIND_CONSTANT_PRODUCT, KIND_STABLE, POOL_DTYPE
 from operators.detect.sizing import ConcentratedLeg, Leg, ReservesLeg, known_stretch
 
 #: A directed cycle: (pool, goes from token A to token B) a leg, in canonical rotation.

@@ -15,19 +15,19 @@ from operators.amm.dlmm import DlmmState
 from operators.amm.stable_swap import StableState
 from operators.amm.tick_map import TickMap
 from operators.detect import curve_bytes, curves, kernel
-from operators.detect.book import (
+from operators.detect.book import Book
+from operators.detect.control import Policy
+from operators.detect.curve_updates import coins_of, updated
+from operators.detect.curves import Curve, SwapRow
+from operators.detect.events import SWAPS, Events
+from operators.detect.pools import (
     KIND_CONCENTRATED_X64,
     KIND_CONCENTRATED_X96,
     KIND_NOT_TRADED,
     KIND_STABLE,
     POOL_DTYPE,
-    Book,
     PoolInfo,
 )
-from operators.detect.control import Policy
-from operators.detect.curve_updates import coins_of, updated
-from operators.detect.curves import Curve, SwapRow
-from operators.detect.events import SWAPS, Events
 from operators.detect.screen import HIT_DTYPE, MAX_LEGS, Found
 from operators.detect.settings import DetectSettings, Registry, address
 from operators.detect.undo import Journal, JournalState, TickNote, Ticks
@@ -461,9 +461,7 @@ class Market:
     def apply_policy(self) -> None:
         """The policy changed: look for its cycles, mark the pools that it leaves out."""
         policy = self._policy
-        hubs = {self.book.mint(*hub) for hub in policy.hubs}
-        if (policy.max_hops, hubs) != (self.book.max_hops, self.book.hubs):
-            self.book.steer(policy.max_hops, policy.hubs)
+        self.book.steer(policy.max_hops, policy.hubs)
         self._grow_mints()
         view = self.book.view()
         for number in range(self.book.count):

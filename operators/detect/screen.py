@@ -14,7 +14,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from operators.detect.book import LEAVES_HUB, View
+from operators.detect.book import View
+from operators.detect.cycle_index import LEAVES_HUB
 from operators.detect.routes import NONE
 
 MAX_LEGS = 4

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.detect import curve_bytes
-from operators.detect.book import KIND_STABLE, POOL_DTYPE, Book
+from operators.detect.book import Book
 from operators.detect.curves import Curve, told_whole
 from operators.detect.lists import grown
+from operators.detect.pools import KIND_STABLE, POOL_DTYPE
 from operators.merge import distinct
 
 _MANY = 1 << 15

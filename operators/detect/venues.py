@@ -12,7 +12,7 @@ from collections.abc import Callable
 from operators.amm import raydium_clmm, raydium_cpmm, raydium_v4, uniswap_v2, uniswap_v3_venue, whirlpool_program
 from operators.amm.concentrated import PIPS, AmmError, ConcentratedState, Quote, Rules
 from operators.amm.two_reserves import PairQuote
-from operators.detect.book import (
+from operators.detect.pools import (
     KIND_BINS,
     KIND_CONCENTRATED_X64,
     KIND_CONCENTRATED_X96,

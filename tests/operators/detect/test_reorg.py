@@ -32,7 +32,7 @@ def state(stage: ArbitrageDetect) -> list[object]:
     names = [name for name in book.pools.dtype.names or () if name != "warm"]
     ticks = [None if info.ticks is None else list(info.ticks) for info in book.info]
     rows = [book.pools[name][: book.count].tolist() for name in names]
-    return [rows, ticks, [info.curve for info in book.info], book.best[: 2 * len(book.pairs)].tolist()]
+    return [rows, ticks, [info.curve for info in book.info], book.cycles.best[: 2 * len(book.cycles.pairs)].tolist()]
 
 
 @settings(max_examples=30, deadline=None)
