@@ -2,8 +2,9 @@
 
 Two looks. The text must hold one statement, and nothing that ClickHouse's lexer and this one may read differently.
 Then ClickHouse itself parses it (``EXPLAIN AST`` runs nothing), and its tree must hold only what is allowed, so that
-nobody need guess what it makes of comments and quotes. ``readonly=1`` comes third. It would not do alone: on the
-embedded engine it lets pass the function ``file``, the table function ``python``, and several statements at once.
+nobody need guess what it makes of comments and quotes. What the tree does not show in full (``APPLY``, the condition
+of ``SHOW``) may not stand in a statement. ``readonly=1`` comes third. It would not do alone: on the embedded engine
+it lets pass the function ``file``, the table function ``python``, and several statements at once.
 """
 
 from __future__ import annotations
@@ -27,12 +28,48 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _VERBS = ("SELECT", "WITH", "DESCRIBE", "DESC", "SHOW")
-_OUT = {"OUTFILE": "INTO OUTFILE writes a file", "INFILE": "INFILE reads a file", "FORMAT": "the format is a field"}
-_SETTING = re.compile(r"\s*\w+\s*=")
+_SHOW = re.compile(r"SHOW (TABLES( (NOT )?I?LIKE ')?|CREATE\b.*)( ;)?\Z", re.DOTALL)
+#: A column may be called FORMAT or SETTINGS: after these a word begins an expression, before those it ends one.
+_EXPRESSION_FOLLOWS = frozenset(("SELECT", "DISTINCT", ",", "(", "AS", ".", "BY"))
+_CLAUSES = frozenset(("FROM", "WHERE", "GROUP", "ORDER", "LIMIT", "AS", "DESC", "ASC", "AND", "OR", "IN", "IS", "LIKE"))
 _QUOTED_NAME = re.compile(r"[^\x00-\x1f/\\:@]*\Z")
 
 #: What a statement may be, as ClickHouse names it.
 _HEADS = ("SelectWithUnionQuery", "DescribeQuery", "ShowTables", "ShowCreateTableQuery")
+#: What may stand in one. Not here, because the tree hides what they hold: ``APPLY`` (the name of a function, or a
+#: lambda), and settings, which are no business of a statement's.
+_KINDS = frozenset(
+    (
+        *_HEADS,
+        "SelectIntersectExceptQuery",
+        "SelectQuery",
+        "ExpressionList",
+        "TablesInSelectQuery",
+        "TablesInSelectQueryElement",
+        "TableExpression",
+        "TableIdentifier",
+        "TableJoin",
+        "ArrayJoin",
+        "SampleRatio",
+        "Subquery",
+        "WithElement",
+        "Function",
+        "Identifier",
+        "Literal",
+        "Asterisk",
+        "QualifiedAsterisk",
+        "ColumnsRegexpMatcher",
+        "ColumnsListMatcher",
+        "ColumnsTransformerList",
+        "ColumnsExceptTransformer",
+        "ColumnsReplaceTransformer",
+        "ColumnsReplaceTransformer::Replacement",
+        "OrderByElement",
+        "InterpolateElement",
+        "WindowListElement",
+        "WindowDefinition",
+    )
+)
 #: Table functions that make rows out of nothing, or of tables that are looked at themselves.
 TABLE_FUNCTIONS = frozenset(
     (
@@ -50,10 +87,11 @@ TABLE_FUNCTIONS = frozenset(
 )
 #: Functions that read files, reach out, wait, run things, or tell about the server what callers need not know.
 _FUNCTIONS = re.compile(
-    r"(file|python.*|ai[A-Z_].*|AI[A-Z].*|dict.*|sleep.*|catboost.*|modelEvaluate|getClientHTTPHeader|getMacro|"
-    r"getServerSetting|getServerPort|showCertificate|filesystem.*|address.*|demangle|trap|logTrace|getOSKernelVersion|"
-    r"hostName|fullHostName|FQDN|serverUUID|currentRequestURL|__.*|eval|url|s3.*|remote.*|executable|input|mysql|postgresql|"
-    r"hdfs.*|jdbc|odbc|sqlite|mongodb|redis|cluster.*)\Z",
+    r"(file|python.*|ai[A-Z_].*|AI[A-Z].*|dict.*|joinGet.*|hasColumnInTable|sleep.*|catboost.*|modelEvaluate|"
+    r"getClientHTTPHeader|getMacro|getServerSetting|getServerPort|tcpPort|showCertificate|filesystem.*|address.*|"
+    r"demangle|trap|logTrace|getOSKernelVersion|hostName|fullHostName|FQDN|displayName|serverUUID|buildId|"
+    r"zookeeper.*|currentRequestURL|__.*|eval|url|s3.*|remote.*|executable|input|mysql|postgresql|hdfs.*|jdbc|odbc|"
+    r"sqlite|mongodb|redis|cluster.*)\Z",
     re.IGNORECASE,
 )
 #: Tables of ``system`` that say what there is.
@@ -61,7 +99,9 @@ SYSTEM_TABLES = frozenset(
     ("one", "numbers", "tables", "columns", "databases", "parts", "parts_columns", "functions", "time_zones", "formats")
 )
 _IN = re.compile(r"(global)?(not)?(null)?in(ignoreset)?\Z", re.IGNORECASE)
-_LINE = re.compile(r"(?P<depth> *)(?P<kind>\w+)(?: (?P<rest>.*?))?(?: \(children \d+\))?\Z")
+_LINE = re.compile(
+    r"(?P<depth> *)(?P<kind>[\w:]+)(?: (?!\(children \d+\)\Z)(?P<rest>.*?))?(?: \(children (?P<children>\d+)\))?\Z"
+)
 _TABLE = re.compile(r"(?P<name>\w+(?:\.\w+)?)(?: \(alias .*\))?\Z")
 
 
@@ -69,63 +109,63 @@ def check_text(text: str) -> None:
     """Raise Refused unless the text is one statement that reads, as far as its words say."""
     if len(text) > MAX_STATEMENT:
         raise _refused("TOO_LARGE", f"a statement has at most {MAX_STATEMENT:,} characters", "RESOURCE_EXHAUSTED")
-    verb, previous, depth = "", "", 0
-    ended = False
-    for token in _TOKEN.finditer(text):
-        kind, value = token.lastgroup or "", token[0]
-        if kind == "space":
-            if "\x00" in value:
-                raise _refused("STATEMENT_REFUSED", "the statement holds a zero byte")
-            continue
-        if ended:
-            raise _refused("ONE_STATEMENT", "one statement at a time")
-        if not verb:
-            verb = value.upper() if kind == "word" else value
-            if verb not in _VERBS:
-                raise _refused("NOT_A_READ", f"a statement is one of {', '.join(_VERBS)}")
-        if kind == "other":
-            if value == ";":
-                ended = True
-                continue
-            _check_other(value, text[token.start() : token.start() + 2])
-            depth += (value in "([") - (value in ")]")
-        elif kind == "name":
-            if not _QUOTED_NAME.match(value[1:-1]):
-                raise _refused("STATEMENT_REFUSED", "a quoted name holds no path and no control characters")
-        elif kind == "parameter" and token["parameter_type"].strip().lower() == "identifier":
-            raise _refused("STATEMENT_REFUSED", "parameters are values, not names")
-        elif kind == "word" and value.upper() == "SETTINGS" and _SETTING.match(text, token.end()):
-            raise _refused("STATEMENT_REFUSED", "settings are not the statement's to change")
-        elif kind == "word" and depth == 0 and value.upper() in _OUT and _is_clause(value, previous, text, token.end()):
-            raise _refused("STATEMENT_REFUSED", _OUT[value.upper()])
-        previous = value.upper()
-    if not verb:
+    if "\x00" in text:
+        raise _refused("STATEMENT_REFUSED", "the statement holds a zero byte")
+    tokens = [token for token in _TOKEN.finditer(text) if token.lastgroup != "space"]
+    if not tokens:
         raise _refused("NOT_A_READ", "there is no statement")
+    words = [token[0].upper() for token in tokens]
+    if words[0] not in _VERBS:
+        raise _refused("NOT_A_READ", f"a statement is one of {', '.join(_VERBS)}")
+    if ";" in words[:-1]:
+        raise _refused("ONE_STATEMENT", "one statement at a time")
+    if words[0] == "SHOW" and not _SHOW.match(" ".join(_shape(token) for token in tokens)):
+        raise _refused("STATEMENT_REFUSED", "shown are TABLES, which may be LIKE something, and CREATE TABLE")
+    for at, token in enumerate(tokens):
+        following = tokens[at + 1] if at + 1 < len(tokens) else None
+        _check_token(token, words[at - 1] if at else "", following, text)
+
+
+def _shape(token: re.Match[str]) -> str:
+    """A word as it is, texts as ``'``: for patterns over a whole statement."""
+    return "'" if token.lastgroup == "text" else token[0].upper()
+
+
+def _check_token(token: re.Match[str], before: str, following: re.Match[str] | None, text: str) -> None:
+    """Look at one token, between the word before it and the token after; comments and spaces do not count."""
+    kind, value = token.lastgroup, token[0]
+    if kind == "other":
+        _check_other(value, text[token.start() : token.start() + 2])
+    elif kind == "name" and not _QUOTED_NAME.match(value[1:-1]):
+        raise _refused("STATEMENT_REFUSED", "a quoted name holds no path and no control characters")
+    elif kind == "parameter" and token["parameter_type"].strip().lower() == "identifier":
+        raise _refused("STATEMENT_REFUSED", "parameters are values, not names")
+    elif kind == "word":
+        word, named = value.upper(), following is not None and following.lastgroup in ("word", "name")
+        if (word, before) in (("OUTFILE", "INTO"), ("INFILE", "FROM")):
+            raise _refused("STATEMENT_REFUSED", f"{word} is a file")
+        if word == "FORMAT" and named and before not in _EXPRESSION_FOLLOWS:
+            raise _refused("STATEMENT_REFUSED", "the format is not the statement's to choose")
+        ends = following is not None and following[0].upper() in _CLAUSES
+        if word == "SETTINGS" and named and not ends and before not in _EXPRESSION_FOLLOWS:
+            raise _refused("STATEMENT_REFUSED", "settings are not the statement's to change")
 
 
 def _check_other(value: str, two: str) -> None:
     """Characters that begin what ClickHouse reads in its own way: heredocs, typographic quotes, open comments."""
     if value in "'\"`" or two == "/*":
         raise _refused("STATEMENT_REFUSED", "a quote or a comment is not closed")
-    if value == "$" or not value.isascii() or not value.isprintable():
+    if value in "$\\" or not value.isascii() or not value.isprintable():
         raise _refused("STATEMENT_REFUSED", f"{value!r} stands outside quotes")
     if value in "{}":
         raise _refused("STATEMENT_REFUSED", "braces are for parameters: {name:Type}")
-
-
-def _is_clause(word: str, previous: str, text: str, end: int) -> bool:
-    """Whether OUTFILE, INFILE or FORMAT is a clause here, not a column or a function."""
-    if word.upper() == "OUTFILE":
-        return previous == "INTO"
-    if word.upper() == "INFILE":
-        return previous == "FROM"
-    return re.match(r"\s*[A-Za-z_]", text[end:]) is not None and previous not in ("SELECT", ",", "AS", ".", "BY")
 
 
 @dataclass(slots=True)
 class _Node:
     kind: str
     rest: str
+    expected: int
     children: list[_Node] = field(default_factory=list)
 
     def walk(self) -> Iterator[_Node]:
@@ -143,6 +183,10 @@ def check_tree(tree: str, database: str) -> None:
     if root.kind not in _HEADS:
         raise _refused("NOT_A_READ", f"a statement of the kind {root.kind} may not pass")
     for node in root.walk():
+        if node.kind not in _KINDS:
+            raise _refused("STATEMENT_REFUSED", f"a statement may not hold a {node.kind[:50]}")
+        if len(node.children) != node.expected:
+            raise _refused("STATEMENT_REFUSED", "a name in the statement looks like a part of it")
         if node.kind == "TableExpression":
             for child in node.children:
                 _check_table(child)
@@ -150,16 +194,14 @@ def check_tree(tree: str, database: str) -> None:
             _check_name(node.rest, database)
         elif node.kind == "Function":
             _check_function(node, database)
-        elif node.kind == "Set":
-            raise _refused("STATEMENT_REFUSED", "settings are not the statement's to change")
-        elif node.kind in ("InsertQuery", "CreateQuery", "DropQuery", "AlterQuery", "SystemQuery", "ExplainQuery"):
-            raise _refused("NOT_A_READ", f"the statement holds a {node.kind}")
-    if root.kind.startswith("Show"):
-        for child in root.children[:1]:
-            if child.kind == "Identifier":
-                name = child.rest.lower()
-                if name != database.lower() and len(root.children) > (root.kind == "ShowCreateTableQuery"):
-                    raise _refused("TABLE_REFUSED", f"the database is {database}")
+        elif node.kind == "Identifier" and node.rest.lower().startswith("system."):
+            _check_name(".".join(node.rest.partition(" ")[0].split(".")[:2]), database)
+    if root.kind == "ShowTables" and root.children:
+        raise _refused("TABLE_REFUSED", f"the database is {database}")
+    if root.kind == "ShowCreateTableQuery" and len(root.children) > 1:
+        name = root.children[0].rest.lower()
+        if name != database.lower():
+            raise _refused("TABLE_REFUSED", f"the database is {database}")
 
 
 def _check_table(node: _Node) -> None:
@@ -196,12 +238,12 @@ def _parse(tree: str) -> _Node:
     """The tree from its indented lines. Raises Refused when it does not look like one."""
     path: list[tuple[int, _Node]] = []
     root: _Node | None = None
-    for line in tree.splitlines():
+    for line in tree.rstrip("\n").split("\n"):
         found = _LINE.match(line)
         if found is None:
-            continue  # the rest of a name that holds a line break; such a name is refused before
+            raise _refused("STATEMENT_REFUSED", "a name in the statement holds a line break")
         depth = len(found["depth"])
-        node = _Node(found["kind"], found["rest"] or "")
+        node = _Node(found["kind"], found["rest"] or "", int(found["children"] or 0))
         while path and path[-1][0] >= depth:
             path.pop()
         if path:
