@@ -1,0 +1,101 @@
+"""Bytes that are no message, and messages that make no sense, over gRPC: refused and audited, never a fault within."""
+
+import grpc
+import pytest
+import pytest_asyncio
+from google.protobuf.message import DecodeError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from control.dispatch import SERVICE, Dispatcher
+from control.identity import LocalAuthenticator
+from control.methods import METHODS
+from control.server import Door, Server
+from proto.mevflow.v1 import control_service_pb2 as pb
+
+_READS = ("Validate", "Plan", "Status", "History", "ValidateTopology", "TopologyStatus")
+_GOOD = pb.PolicyRequest(topology="d-0", target="found", kind="policy", payload=b'{"min_profit_usd": 1}')
+_KINDS = {method.name: getattr(pb, method.input_type.name) for method in SERVICE.methods}
+
+
+def _damaged(message, cuts):
+    """A good message with bytes put in, changed and left out."""
+    data = bytearray(message)
+    for at, byte in cuts:
+        place = at % max(1, len(data))
+        data[place : place + 1 + at % 2] = bytes([byte]) * (at % 3)
+    return bytes(data)
+
+
+_BYTES = st.one_of(
+    st.binary(max_size=80),
+    st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=6).map(
+        lambda cuts: _damaged(_GOOD.SerializeToString(), cuts)
+    ),
+)
+
+
+def _drawn(strategy, count):
+    """Examples, drawn while the loop stands still: the libraries in it use ``random``, which hypothesis watches."""
+    found = []
+
+    @settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(strategy)
+    def draw(example):
+        found.append(example)
+
+    draw()
+    return found
+
+
+def _parses(method, raw):
+    try:
+        _KINDS[method].FromString(raw)
+    except DecodeError:
+        return False
+    return True
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def channel(service, handlers):
+    server = Server(Dispatcher(handlers, LocalAuthenticator(), service.writer), Door(port=0))
+    await server.start()
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        yield channel
+    await server.stop(0.1)
+
+
+async def code_of(channel, method, raw):
+    path = f"/mevflow.v1.Control/{method}"
+    try:
+        if METHODS[method].streams:
+            async for _ in channel.unary_stream(path)(raw, timeout=10):
+                break
+        else:
+            await channel.unary_unary(path)(raw, timeout=10)
+    except grpc.aio.AioRpcError as error:
+        return error.code().name
+    return "OK"
+
+
+@pytest.mark.parametrize("method", _KINDS)
+async def test_what_is_no_message_is_refused_by_every_method(channel, service, method):
+    """Also by those that would change something: what does not parse does nothing."""
+    start = service.events.next
+    for raw in (b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x02\xc3\x28", b"\x0b" * 200, b"\x0a\x05ab"):
+        assert not _parses(method, raw) or not _KINDS[method].DESCRIPTOR.fields
+        if not _parses(method, raw):
+            assert await code_of(channel, method, raw) == "INVALID_ARGUMENT", raw
+            break
+    async for _, record in service.events.follow(start):
+        if record.method == method and record.status == "INVALID_ARGUMENT":
+            assert record.detail.startswith("MALFORMED_MESSAGE")
+            break
+
+
+async def test_noise_never_fails_inside(channel):
+    for method, raw in _drawn(st.tuples(st.sampled_from(_READS), _BYTES), 120):
+        code = await code_of(channel, method, raw)
+        if not _parses(method, raw):
+            assert code == "INVALID_ARGUMENT", (method, raw)
+        assert code in ("OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION"), (method, raw, code)
