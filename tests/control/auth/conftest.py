@@ -15,6 +15,10 @@ from cryptography.x509.oid import NameOID
 from control.auth import files
 from control.auth.keys import make_key, read_private
 
+#: For property tests: hypothesis takes for the strategy's what threads of a Kafka client do, who draw brokers from the
+#: process's one ``random`` while the service of the folder runs.
+THREADS_DRAW = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+
 
 class Keys:
     """A folder of public keys, and the private halves beside it."""

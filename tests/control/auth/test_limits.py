@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from control.auth import limits as module
 from control.auth.limits import Limits, Rate
 from control.identity import AuthError, Identity, Role
+from tests.control.auth.conftest import THREADS_DRAW
 
 ANN, BOB = Identity("ann", Role.ADMIN), Identity("bob", Role.ADMIN)
 
@@ -37,6 +38,7 @@ def test_nothing_uses_up_what_the_kill_switch_needs():
         limits.take(ANN, "Kill", 0.0)
 
 
+@THREADS_DRAW
 @given(st.lists(st.floats(0, 2, width=32), min_size=1, max_size=80), st.integers(1, 20), st.integers(1, 10))
 def test_never_more_than_the_burst_and_the_rate(gaps, rate, burst):
     limits = Limits(Rate(rate, burst), Rate(1, 1), Rate(1, 1))

@@ -16,6 +16,7 @@ from control.auth import tokens as module
 from control.auth.keys import KeyFolder
 from control.auth.tokens import Tokens, make_token
 from control.identity import AuthError, Identity, Role
+from tests.control.auth.conftest import THREADS_DRAW
 
 
 @pytest.fixture
@@ -115,6 +116,7 @@ def test_no_more_than_so_many_are_remembered(keys, tokens, monkeypatch):
     assert len(tokens._known) == 3
 
 
+@THREADS_DRAW
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.one_of(
@@ -130,6 +132,7 @@ def test_noise_is_refused_and_nothing_else(tokens, text):
     refused(tokens, text)
 
 
+@THREADS_DRAW
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_changed_byte_is_accepted(keys, tokens, data):

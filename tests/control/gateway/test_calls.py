@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from control.identity import LocalAuthenticator
+from tests.control.auth.conftest import THREADS_DRAW
 from tests.control.gateway.conftest import Client
 
 
@@ -143,23 +144,17 @@ _BODIES = st.one_of(
 )
 
 
-def drawn(strategy, count):
-    """Examples, drawn while the loop stands still: the libraries in it use ``random``, which hypothesis watches."""
-    found = []
-
-    @settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(strategy)
-    def draw(example):
-        found.append(example)
-
-    draw()
-    return found
-
-
+@THREADS_DRAW
 async def test_noise_never_fails_inside(call):
-    for path, raw in drawn(st.tuples(_PATHS, _BODIES), 60):
-        reply = await call("POST", f"/api/control/{path}", raw=raw)
-        assert reply.status in (200, 400, 404, 409, 412, 415), (path, raw, reply.raw)
+    loop = asyncio.get_running_loop()
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(_PATHS, _BODIES)
+    def noise(path, raw):
+        reply = asyncio.run_coroutine_threadsafe(call("POST", f"/api/control/{path}", raw=raw), loop).result(20)
+        assert reply.status in (200, 400, 404, 409, 412, 415), (raw, reply.raw)
+
+    await asyncio.to_thread(noise)
 
 
 async def test_openapi_names_every_path(call):

@@ -10,6 +10,7 @@ from control.gateway.reader import Reader
 from control.gateway.statement import TABLE_FUNCTIONS, check_text, check_tree
 from control.refusal import Refused
 from flows.config import ClickHouseConfig
+from tests.control.auth.conftest import THREADS_DRAW
 
 GOOD = [
     "SELECT 1",
@@ -279,6 +280,7 @@ _MARKS = [
 _PIECES = st.sampled_from([*_MARKS, "SELECT", "1", "FROM", "AS", "{a:String}", " ", "\t", "DROP TABLE marked"])
 
 
+@THREADS_DRAW
 async def test_no_mix_of_quotes_and_comments_gets_a_second_statement_through(tree, clickhouse_client, database):
     table = f"{database}.marked"
     clickhouse_client.command(f"CREATE TABLE {table} (a Int8) ENGINE = Memory")
