@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from operators.detect.cycle_index import NOT_TRADABLE, CycleIndex
 from operators.detect.lists import grown
-from operators.detect.pools import POOL_DTYPE, PoolInfo
+from operators.detect.pools import KIND_STABLE, POOL_DTYPE, PoolInfo
 
 
 class View(NamedTuple):
@@ -60,6 +60,8 @@ class Book:
         #: By pool: the number that pools with a state in common share; no cycle goes through two of them.
         self.group: NDArray[np.int32] = np.zeros(64, np.int32)
         self.has_faces = False
+        self.has_curves = False  # there is a pool whose state is beside the book
+        self.renamed = 0  # how often a pool's names for its mints have changed
         self.count = 0
         self.info: list[PoolInfo] = []
         #: Number of each pool, by chain and address.
@@ -100,6 +102,7 @@ class Book:
         self.info.append(PoolInfo(key, (a, b), venue, first=first))
         self.info[first].faces.append(number)
         self.has_faces |= first != number
+        self.has_curves |= kind >= KIND_STABLE
         self.group[number] = first
         pool = self.pools[number]
         pool["chain"], pool["venue"], pool["kind"] = chain, venue, kind
@@ -120,6 +123,16 @@ class Book:
             if self.info[number].mints in ((mint_a, mint_b), (mint_b, mint_a)):
                 return number
         return -1
+
+    def name(self, number: int, one: dict[str, Any]) -> None:
+        """Take what an update, a dict by field, calls a pool's mints."""
+        info = self.info[number]
+        if one["symbol_a"] or one["symbol_b"]:
+            symbols = one["symbol_a"], one["symbol_b"]
+            self.renamed += info.symbols != symbols
+            info.symbols = symbols
+        if one["decimals_a"] or one["decimals_b"]:
+            info.decimals = one["decimals_a"], one["decimals_b"]
 
     @property
     def nbytes(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from operators.amm.tick_map import TickMap
 from operators.detect.curves import Curve
@@ -58,3 +59,14 @@ class PoolInfo:
     faces: list[int] = field(default_factory=list)
     coins: tuple[int, int] = (0, 1)  # which coins A and B are
     curve: Curve | None = None
+
+
+def place_of(pool: np.void) -> tuple[int, int, int]:
+    """Where a pool's newest event stands: slot, and the indices of transaction and instruction."""
+    slot, tx_index, ix_index = pool[["slot", "tx_index", "ix_index"]].tolist()
+    return slot, tx_index, ix_index
+
+
+def set_words(words: NDArray[np.uint64], raw: bytes) -> None:
+    """Write an amount's bytes, little-endian, to the words of a row's field."""
+    words[:] = np.frombuffer(raw.ljust(8 * len(words), b"\0"), "<u8")

@@ -48,17 +48,17 @@ class Reporter:
         self.episodes = Episodes()
         self.survivors = 0  # cycles that passed the screen and were sized
         self._facts: dict[Cycle, Facts] = {}
-        self._named = 0
-        self.rotations = Rotations(market.book, market.level)
+        self._renamed = 0
+        self.rotations = Rotations(market.book, market.mints.level)
         self.head = canonical("opportunity", context.topology)
 
     def begin(self, events: Events) -> Report:
         """Start the rows of a stretch."""
         if self.rotations.book is not self.market.book:  # restored from a snapshot
-            self.rotations = Rotations(self.market.book, self.market.level)
+            self.rotations = Rotations(self.market.book, self.market.mints.level)
             self._facts.clear()
-        if self._named != self.market.named:  # a pool told other names of its mints
-            self._named = self.market.named
+        if self._renamed != self.market.book.renamed:  # a pool told other names of its mints
+            self._renamed = self.market.book.renamed
             self._facts.clear()
         return Report(self, events)
 
@@ -81,7 +81,7 @@ class Reporter:
             ins.append(book.mints[source][1])
             outs.append(book.mints[target][1])
             venues.append(info.venue)
-        symbols = [self.market.symbol(mint, leg[0]) for mint, leg in zip(starts, cycle, strict=True)]
+        symbols = [self.market.mints.symbol(mint, leg[0]) for mint, leg in zip(starts, cycle, strict=True)]
         shards = self.context.shards
         key = canonical(*names)
         facts = self._facts[cycle] = Facts(
@@ -101,9 +101,9 @@ class Reporter:
         book, mints, pools = self.market.book, prices["mint"].tolist(), prices["pool"].tolist()
         numeraire = {
             book.mints[number][0]: book.mints[number][1]
-            for number in np.flatnonzero(self.market.mints["level"] == 0).tolist()
+            for number in np.flatnonzero(self.market.mints.worth["level"] == 0).tolist()
         }
-        scale = {mint: 10.0 ** self.market.decimals(mint) for mint in set(mints)}
+        scale = {mint: 10.0 ** self.market.mints.decimals(mint) for mint in set(mints)}
         return price_batch(
             events,
             prices["event"],

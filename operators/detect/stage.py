@@ -12,7 +12,8 @@ import pyarrow as pa
 from operators.codec import ERRORS, codec
 from operators.detect.control import Policy
 from operators.detect.events import PORTS, Events, read
-from operators.detect.market import Market, MarketState
+from operators.detect.market import Market
+from operators.detect.market_state import MarketState
 from operators.detect.reporter import Reporter
 from operators.detect.rows import OPPORTUNITY, PRICE
 from operators.detect.settings import DetectSettings, load_registry
