@@ -35,7 +35,7 @@ def legs_after(block: int, log: int) -> tuple[list[Leg], float]:
     """The legs of the one cycle that screens above zero after a log of the Uniswap day, and its log rate."""
     registry = load_registry(str(ROOT / "examples/pools.yaml"))
     settings, context = DetectSettings(registry=str(ROOT / "examples/pools.yaml")), StageContext("example", "found")
-    market = Market(settings, registry, Policy.of(settings, registry, context))
+    market = Market(settings, registry, Policy(settings, registry, context))
     merge = ChainMerge({"updates": UPDATE, "swaps": SWAP})
     for batch in open_recorded(*sorted((ROOT / "examples/data").glob("uniswap-v3-*.csv.gz"))):
         slot, ix = batch.column("slot"), batch.column("ix_index")
@@ -51,8 +51,10 @@ def legs_after(block: int, log: int) -> tuple[list[Leg], float]:
         else:
             done, hits, states, _ = market.swaps(events, begin, end, again=False)
             assert done == end, "few cycles pay on this day"
-    (found,) = (each for each in Rotations(market.book, market.level).found(hits) if each.event == len(events) - 1)
-    return States(market.book, states).legs(found), found.rate
+    (found,) = (
+        each for each in Rotations(market.book, market.mints.level).found(hits) if each.event == len(events) - 1
+    )
+    return States(market.book, states).legs(found, events.at(found.event).timestamp_us), found.rate
 
 
 def profit(legs: list[Leg], amount: int) -> float:
