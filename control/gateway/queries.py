@@ -13,7 +13,8 @@ from clickhouse import queries as templates
 from control.gateway import problems
 from control.gateway.carry import Carrier
 from control.gateway.reader import Reader
-from control.gateway.statement import check_text, check_tree
+from control.gateway.statement import check_text
+from control.gateway.tree import check_tree
 from control.refusal import Refused, invalid
 from operators.errors import UsageError
 

@@ -1,13 +1,17 @@
 """Statements that read pass; all else is refused, twice over: by its text, and by ClickHouse's own tree of it."""
 
 import asyncio
+import contextlib
+import socket
 
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from control.gateway.reader import Reader
-from control.gateway.statement import TABLE_FUNCTIONS, check_text, check_tree
+from control.gateway.statement import check_text
+from control.gateway.tree import FUNCTIONS, TABLE_FUNCTIONS, check_tree
 from control.refusal import Refused
 from flows.config import ClickHouseConfig
 from tests.control.auth.conftest import THREADS_DRAW
@@ -244,6 +248,85 @@ async def test_what_does_not_is_refused_before_it_runs(tree, statement):
         )
         or "SYNTAX_ERROR" in refused.value.message
     )
+
+
+#: Wherever an expression may stand.
+PLACES = [
+    "SELECT {}",
+    "SELECT {}::String",
+    "SELECT CAST({} AS String)",
+    "SELECT [{}]",
+    "SELECT tuple({}).1",
+    "SELECT CASE WHEN 1 THEN {} END",
+    "SELECT '/etc/hostname' AS p WHERE {} != ''",
+    "SELECT arrayMap(x -> {}, [1])",
+    "WITH x -> {} AS g SELECT g(1)",
+    "WITH {} AS x SELECT x",
+    "WITH (SELECT {}) AS x SELECT x",
+    "WITH x AS (SELECT {}) SELECT 1",
+    "SELECT (SELECT 1 UNION ALL SELECT length({}))",
+    "SELECT 1 INTERSECT SELECT length({})",
+    "SELECT 1 IN (SELECT {})",
+    "SELECT exists(SELECT {})",
+    "SELECT * FROM values('a String', {})",
+    "SELECT * FROM numbers(length({}))",
+    "SELECT * FROM (SELECT {})",
+    "SELECT * EXCEPT (a) REPLACE ({} AS b) FROM (SELECT 1 AS a, 2 AS b)",
+    "SELECT 1 FROM raw_swaps PREWHERE {} = ''",
+    "SELECT 1 FROM numbers(1) AS a JOIN numbers(1) AS b ON a.number = b.number AND {} = ''",
+    "SELECT 1 FROM numbers(1) ARRAY JOIN [{}] AS x",
+    "SELECT 1 GROUP BY {}",
+    "SELECT 1 HAVING {} != ''",
+    "SELECT 1 QUALIFY {} != ''",
+    "SELECT 1 ORDER BY {}",
+    "SELECT 1 AS a ORDER BY a WITH FILL FROM length({})",
+    "SELECT 1 AS a ORDER BY a WITH FILL STEP length({})",
+    "SELECT 1 AS a ORDER BY a WITH FILL INTERPOLATE (b AS {})",
+    "SELECT 1 LIMIT length({})",
+    "SELECT 1 LIMIT 1 BY {}",
+    "SELECT 1 LIMIT 1 OFFSET length({})",
+    "SELECT DISTINCT ON ({}) 1",
+    "SELECT sum(1) FILTER (WHERE {} = '')",
+    "SELECT quantile(length({}))(1)",
+    "SELECT rank() OVER (PARTITION BY {})",
+    "SELECT sum(1) OVER (ORDER BY 1 ROWS BETWEEN length({}) PRECEDING AND CURRENT ROW)",
+    "SELECT sum(1) OVER w WINDOW w AS (ORDER BY {})",
+    "SELECT INTERVAL length({}) DAY",
+    "SELECT extract(YEAR FROM {})",
+    "DESCRIBE (SELECT {})",
+    "DESCRIBE TABLE numbers(length({}))",
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_no_place_hides_a_function(tree, place):
+    for call in ("file('/etc/hostname')", "`FILE`('/etc/hostname')", "/**/File -- \n ('/etc/hostname')"):
+        with pytest.raises(Refused) as refused:
+            await tree(place.format(call))
+        assert refused.value.reason == "FUNCTION_REFUSED" or "SYNTAX_ERROR" in refused.value.message
+
+
+@pytest.mark.slow
+async def test_no_other_function_reads_or_reaches_out(clickhouse_client, tmp_path):
+    """Of those that take a text: called with a file's path and with an address on which someone listens."""
+    (tmp_path / "mark.csv").write_text("marked\n")
+    assert "marked" in str(clickhouse_client.command(f"SELECT file('{tmp_path / 'mark.csv'}')"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/mark"
+        found = clickhouse_client.query(
+            "SELECT name FROM system.functions WHERE NOT is_aggregate AND alias_to = '' "
+            "AND NOT match(name, '^(to|parse|date|time|JSON|bit|geo|h3|s2|array|map|emptyArray|series)[A-Z0-9]')"
+        )
+        names = {row[0] for row in found.result_rows if not FUNCTIONS.match(row[0])}
+        assert len(names) > 300
+        for name in names:
+            for given_ in (str(tmp_path / "mark.csv"), address):
+                with contextlib.suppress(DatabaseError):
+                    answer = clickhouse_client.command(f"SELECT `{name}`('{given_}')")
+                    assert "marked" not in str(answer), name
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 async def test_every_table_function_of_the_engine_is_refused_but_the_harmless(tree, clickhouse_client):
