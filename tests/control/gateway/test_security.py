@@ -3,9 +3,11 @@
 import json
 
 import pytest
+import structlog
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from control import dispatch
 from control.auth.authenticator import ProvenAuthenticator
 from control.auth.certificates import Certificates
 from control.auth.keys import KeyFolder
@@ -38,6 +40,21 @@ async def test_a_call_without_proof_is_refused_and_audited(call, keys, audited, 
     record = await audited(lambda r: r.method == "Kill")
     assert (record.status, record.identity, record.detail.partition(":")[0]) == ("UNAUTHENTICATED", "", reason)
     assert not token or token.encode() not in record.SerializeToString()
+
+
+async def test_no_secret_is_logged(call, keys, monkeypatch):
+    token, expired = keys.token(), keys.token(exp=1)
+    cookie = (await call("POST", "/api/session")).headers["set-cookie"].partition(";")[0]
+    csrf = (await call("GET", "/api/session", token="", headers={"cookie": cookie})).body["csrf"]
+    monkeypatch.setattr(dispatch, "log", structlog.get_logger())
+    with structlog.testing.capture_logs() as lines:
+        await call(*KILL, token=expired)
+        await call("GET", "/api/control/status", token=token)
+        await call(*KILL, token="", headers={"cookie": cookie, "x-csrf-token": csrf + "x"})
+        await call("POST", "/api/control/policy", {"payload": {"password": "hunter2"}})
+    assert len(lines) >= 4
+    for secret in (token, expired, cookie.partition("=")[2], csrf, "hunter2"):
+        assert secret not in str(lines)
 
 
 async def test_roles(call, keys, audited):
