@@ -30,7 +30,11 @@ CALL_ID: ContextVar[str] = ContextVar("call_id", default="")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A command to be. ``insist``: if another service was faster, try again with the next version."""
+    """A command to be.
+
+    ``insist``: if another service was faster, try again with the next version. ``way_back``: the service's own, to set
+    again what was before.
+    """
 
     method: str
     kind: str
@@ -41,6 +45,7 @@ class Draft:
     delivery: Delivery
     rolled_back_from: str = ""
     insist: bool = False
+    way_back: bool = False
 
     def check(self) -> None:
         """Raise Refused (INVALID_ARGUMENT) for what no command may be."""

@@ -137,9 +137,10 @@ class Entry:
 
     def outcome(self, tally: Tally | None = None) -> CommandReply.Outcome:
         """What it has come to by now. ``tally`` is the present one, if it is known."""
-        if self.rolled_back_by is not None and self.rolled_back_by.outcome() == CommandReply.CONVERGED:
-            return CommandReply.ROLLED_BACK
         tally = tally or self.tally()
+        back = self.rolled_back_by
+        if (tally.applied or not tally.rejected) and back is not None and back.outcome() == CommandReply.CONVERGED:
+            return CommandReply.ROLLED_BACK
         if tally.answered and not tally.rejected:
             return CommandReply.PENDING if self.won is None else CommandReply.CONVERGED
         if not tally.answered and self.open:

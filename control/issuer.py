@@ -7,6 +7,7 @@
 3. The record comes back through the log. Of two commands with one version the lower offset wins, here and in every
    shard; the other's caller gets ABORTED, and the winner is written once more, so that compaction keeps it.
 4. Answers are awaited as the ack policy says, then :class:`Entry.outcome` is the answer; what comes later counts too.
+5. What nobody took is not left as the last record of its key: the former state is set again under a higher version.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ _CONFIRM_S = 5.0
 #: How long the broker may take to accept a kill, before another way is taken. It may still arrive: that does no harm.
 _KILL_S = 1.0
 _TRIES = 5
+#: Kinds whose payload is the state of a stage.
+STATES = ("policy", "model")
 
 
 class Issuer:
@@ -49,11 +52,7 @@ class Issuer:
         if entry is None:
             entry = await self._send(draft, deadline)
         await self._settle(entry, draft, deadline)
-        if (
-            entry.outcome() in (CommandReply.PARTIAL, CommandReply.REJECTED)
-            and draft.delivery.rollback
-            and not replayed
-        ):
+        if not replayed and _must_go_back(entry, draft):
             await self._roll_back(entry, draft)
         entry.open = entry.open and draft.delivery.ack == Delivery.NONE
         entry.announced = entry.outcome()
@@ -239,6 +238,7 @@ class Issuer:
             identity=draft.identity,
             delivery=delivery,
             rolled_back_from=entry.command.command_id,
+            way_back=True,
         )
         try:
             reply = await self.issue(back)
@@ -254,3 +254,16 @@ class Issuer:
             if entry.command.version < before and entry.won and not taken_back:
                 return entry
         return None
+
+
+def _must_go_back(entry: Entry, draft: Draft) -> bool:
+    """Whether the former state is to be set again: a refusal, and the caller asked for it, or nobody has the new one.
+
+    The last record of a key is what a shard that starts later reads, and all that compaction leaves.
+    """
+    if draft.way_back:
+        return False
+    if draft.delivery.rollback:
+        return entry.outcome() in (CommandReply.PARTIAL, CommandReply.REJECTED)
+    tally = entry.tally()
+    return draft.kind in STATES and tally.answered and entry.outcome(tally) == CommandReply.REJECTED

@@ -87,6 +87,24 @@ async def test_a_refusal_is_rejected_alone_and_partial_beside_one_that_has_it(ma
     assert OUTCOME((await apply()).outcome) == "PARTIAL"
 
 
+async def test_what_every_shard_refuses_does_not_stay_in_force(make_shard, apply, heard, topology, handlers, settings):
+    picky = [(0.0, "REJECTED", "out_of_bounds")]
+    make_shard(lambda c: picky if b"9.000" in c.payload else [(0.0, "APPLIED", "")], shard=0)
+    make_shard(lambda c: picky if b"9.000" in c.payload else [(0.0, "APPLIED", "")], shard=1)
+    await heard(topology, 2)
+    await apply(0.5)
+    reply = await apply(9.0)
+    assert (OUTCOME(reply.outcome), reply.version, reply.rejected) == ("REJECTED", 2, 2)
+    assert reply.note == "version 1 is set again as version 3"
+    status = await handlers.status(pb.StatusRequest(topology=topology), ANN)
+    (held,) = (c for c in status.commands if c.topology)
+    assert (held.version, OUTCOME(held.outcome), held.payload) == (3, "CONVERGED", b'{"min_profit_usd": 0.500}')
+    assert (await status_of(handlers, reply.command_id)).outcome == pb.CommandReply.REJECTED
+    async with Service(settings) as another:  # and it is what the log says
+        current = another.ledger.in_force(topology, "policy", "found").current
+        assert current.command.payload == b'{"min_profit_usd": 0.500}'
+
+
 async def test_a_refusal_rolls_the_others_back_when_asked(make_shard, apply, heard, topology, handlers):
     picky = [(0.0, "REJECTED", "out_of_bounds")]
     good = make_shard(shard=0)
