@@ -306,7 +306,6 @@ async def test_no_place_hides_a_function(tree, place):
         assert refused.value.reason == "FUNCTION_REFUSED" or "SYNTAX_ERROR" in refused.value.message
 
 
-@pytest.mark.slow
 async def test_no_other_function_reads_or_reaches_out(clickhouse_client, tmp_path):
     """Of those that take a text: called with a file's path and with an address on which someone listens."""
     (tmp_path / "mark.csv").write_text("marked\n")
