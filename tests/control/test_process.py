@@ -56,7 +56,8 @@ def test_a_real_shard_is_steered_and_a_killed_service_forgets_nothing(make_shard
         assert (outcome(reply), reply.applied, reply.answers[0].stage) == ("CONVERGED", 1, "scaled")
         assert (reply.answers[0].topic, reply.answers[0].run_id) == ("numbers", shard.run_id)
         refused = control.apply(name, "scaled", {"gain": 101}, how=delivery(rollback=True))
-        assert (outcome(refused), refused.answers[0].reason) == ("ROLLED_BACK", "out_of_bounds")
+        assert (outcome(refused), refused.answers[0].reason) == ("REJECTED", "out_of_bounds")
+        assert refused.note == "version 1 is set again as version 3"  # nobody else had it
         assert outcome(control.kill(name, reason="drill")) == "CONVERGED"
     process.send_signal(signal.SIGKILL)
     process.wait()
