@@ -19,6 +19,8 @@ _MAX_TTL_MS = 30 * 86_400_000
 _MAX_KEY = 128
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,127}")
 _MAX_REASON = 1_000
+#: Kinds of commands whose payload is the state of a stage.
+STATE_KINDS = ("policy", "model")
 #: Kafka takes records of up to a mebibyte by default; the rest is the envelope's.
 MAX_PAYLOAD = 900_000
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from control.diff import changes
-from control.draft import Draft
+from control.draft import STATE_KINDS, Draft
 from control.identity import Identity
 from control.refusal import Refused, invalid
 from control.service import Service
@@ -23,7 +23,6 @@ from proto.mevflow.v1 import control_service_pb2 as pb
 from proto.mevflow.v1.control_pb2 import ControlAck
 
 _SHARD_KINDS = ("pause", "resume", "snapshot", "log_level")
-_POLICY_KINDS = ("policy", "model")
 _HISTORY = 50
 _KILL_WAIT_MS = 2_000
 
@@ -274,8 +273,8 @@ def kill_file(var: Path, topology: str) -> Path:
 
 
 def _policy_kind(kind: str) -> str:
-    if kind not in ("", *_POLICY_KINDS):
-        raise invalid("kind", f"is one of {', '.join(_POLICY_KINDS)}")
+    if kind not in ("", *STATE_KINDS):
+        raise invalid("kind", f"is one of {', '.join(STATE_KINDS)}")
     return kind or "policy"
 
 

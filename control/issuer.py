@@ -17,7 +17,7 @@ import time
 import uuid
 from collections import defaultdict
 
-from control.draft import CALL_ID, WAIT_S, Draft
+from control.draft import CALL_ID, STATE_KINDS, WAIT_S, Draft
 from control.entry import Entry
 from control.ledger import ISSUED, Call, Held, Ledger
 from control.refusal import Refused
@@ -32,8 +32,6 @@ _CONFIRM_S = 5.0
 #: How long the broker may take to accept a kill, before another way is taken. It may still arrive: that does no harm.
 _KILL_S = 1.0
 _TRIES = 5
-#: Kinds whose payload is the state of a stage.
-STATES = ("policy", "model")
 
 
 class Issuer:
@@ -266,4 +264,4 @@ def _must_go_back(entry: Entry, draft: Draft) -> bool:
     if draft.delivery.rollback:
         return entry.outcome() in (CommandReply.PARTIAL, CommandReply.REJECTED)
     tally = entry.tally()
-    return draft.kind in STATES and tally.answered and entry.outcome(tally) == CommandReply.REJECTED
+    return draft.kind in STATE_KINDS and tally.answered and entry.outcome(tally) == CommandReply.REJECTED

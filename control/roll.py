@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from control.draft import STATE_KINDS
 from control.entry import Place
 from flows.resolve import resolve
 from flows.runtime.layout import Layout
@@ -130,7 +131,7 @@ class Roll:
         """Who must answer a command."""
         places: set[Place] = set()
         for topology, shard in self.shards(command.topology):
-            if command.kind not in ("policy", "model"):
+            if command.kind not in STATE_KINDS:
                 places.add((topology, shard, ""))
                 continue
             stages = self.stages(topology)

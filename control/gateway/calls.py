@@ -45,10 +45,7 @@ def endpoint(carrier: Carrier, route: Route) -> Callable[[Request], Awaitable[Re
 
     async def unary(request: Request) -> Response:
         make = await prepare(request)
-        try:
-            reply = await carrier.dispatcher.call(route.call, make, carrier.caller(request))
-        except Refused as refused:
-            return problems.answer(refused)
+        reply = await carrier.dispatcher.call(route.call, make, carrier.caller(request))
         return Response(encode(reply), 200, _PRIVATE, _JSON)
 
     async def stream(request: Request) -> Response:
@@ -58,10 +55,7 @@ def endpoint(carrier: Carrier, route: Route) -> Callable[[Request], Awaitable[Re
         # A refusal comes at once and has a status of its own. What comes later can only be the last line.
         await asyncio.wait({first}, timeout=_FIRST_S)
         if first.done():
-            try:
-                first.result()
-            except Refused as refused:
-                return problems.answer(refused)
+            first.result()
         return StreamingResponse(_lines(first, replies), 200, _PRIVATE, LINES)
 
     return stream if METHODS[route.call].streams else unary

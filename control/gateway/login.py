@@ -6,7 +6,6 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from control.gateway import problems
 from control.gateway.carry import COOKIE, Carrier
 from control.gateway.sessions import LIFE_S
 from control.refusal import Refused
@@ -23,14 +22,11 @@ class Login:
     async def begin(self, request: Request) -> Response:
         """A session for the caller of a bearer token. The answer has the CSRF token; the cookie is HttpOnly."""
         carrier = self._carrier
-        try:
-            with carrier.dispatcher.guard("Login", carrier.caller(request)) as (identity, _):
-                carrier.check(request)
-                scheme, _, token = request.headers.get("authorization", "").partition(" ")
-                if scheme.lower() != "bearer" or not token:
-                    raise Refused("INVALID_ARGUMENT", "NO_TOKEN", "a session begins with a bearer token")
-        except Refused as refused:
-            return problems.answer(refused)
+        with carrier.dispatcher.guard("Login", carrier.caller(request)) as (identity, _):
+            carrier.check(request)
+            scheme, _, token = request.headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not token:
+                raise Refused("INVALID_ARGUMENT", "NO_TOKEN", "a session begins with a bearer token")
         cookie, session = carrier.sessions.begin(token.strip())
         body = {"name": identity.name, "role": str(identity.role), "csrf": session.csrf}
         response = Response(msgspec.json.encode(body), 200, _PRIVATE, "application/json")
@@ -48,11 +44,8 @@ class Login:
     async def look(self, request: Request) -> Response:
         """Who the caller is; of a session also its CSRF token, for a page that was loaded anew."""
         carrier = self._carrier
-        try:
-            with carrier.dispatcher.guard("Session", carrier.caller(request)) as (identity, _):
-                carrier.check(request)
-        except Refused as refused:
-            return problems.answer(refused)
+        with carrier.dispatcher.guard("Session", carrier.caller(request)) as (identity, _):
+            carrier.check(request)
         session = carrier.session(request)
         body = {"name": identity.name, "role": str(identity.role), "csrf": session.csrf if session else None}
         return Response(msgspec.json.encode(body), 200, _PRIVATE, "application/json")
@@ -60,11 +53,8 @@ class Login:
     async def end(self, request: Request) -> Response:
         """Forget the session."""
         carrier = self._carrier
-        try:
-            with carrier.dispatcher.guard("Logout", carrier.caller(request)):
-                carrier.check(request)
-        except Refused as refused:
-            return problems.answer(refused)
+        with carrier.dispatcher.guard("Logout", carrier.caller(request)):
+            carrier.check(request)
         carrier.sessions.end(request.cookies.get(COOKIE, ""))
         response = Response(None, 204, _PRIVATE)
         response.delete_cookie(COOKIE, path="/api")

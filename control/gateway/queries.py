@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from clickhouse import queries as templates
-from control.gateway import problems
 from control.gateway.carry import Carrier
 from control.gateway.reader import Reader
 from control.gateway.statement import check_text
@@ -59,16 +58,13 @@ class Queries:
         """Columns, rows (arrays; integers of 64 bits and more as text), and whether there would be more."""
         carrier = self._carrier
         body = await carrier.body(request)
-        try:
-            with carrier.dispatcher.guard("Query", carrier.caller(request)) as (_, record):
-                carrier.check(request)
-                if isinstance(body, Refused):
-                    raise body
-                statement, parameters = _read(body)
-                record.request = msgspec.json.encode({"query": statement[:_SHOWN], "parameters": sorted(parameters)})
-                answer = await self._run(statement, parameters)
-        except Refused as refused:
-            return problems.answer(refused)
+        with carrier.dispatcher.guard("Query", carrier.caller(request)) as (_, record):
+            carrier.check(request)
+            if isinstance(body, Refused):
+                raise body
+            statement, parameters = _read(body)
+            record.request = msgspec.json.encode({"query": statement[:_SHOWN], "parameters": sorted(parameters)})
+            answer = await self._run(statement, parameters)
         return Response(msgspec.json.encode(answer), 200, {"cache-control": "no-store"}, "application/json")
 
     async def _run(self, statement: str, parameters: dict[str, str]) -> dict[str, Any]:

@@ -202,12 +202,19 @@ def _application(carrier: Carrier, reader: Reader, health: Health, door: HttpDoo
                 allow_credentials=True,
             )
         )
-    return Starlette(routes=routes, middleware=middleware, exception_handlers={HTTPException: _not_found})
+    return Starlette(
+        routes=routes, middleware=middleware, exception_handlers={HTTPException: _not_found, Refused: _refused}
+    )
 
 
 def _ordered() -> list[Any]:
     """Fixed paths before those with a name in them, and the most called one first."""
     return sorted(ROUTES, key=lambda each: ("{" in each.path, each.call != "Status"))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return problems.answer(error)
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
