@@ -65,7 +65,9 @@ class ParallelStretches:
 
 
 class ParallelCurve:
-    """Any curves side by side."""
+    """Any concave curves side by side."""
+
+    rises: Sequence[float] = ()
 
     def __init__(self, curves: Sequence[Curve]) -> None:
         self._curves = curves

@@ -4,7 +4,8 @@ A leg's curve is made of stretches, each ``x -> p x / (1 + r x)`` from where it 
 a chain of such functions is one again, ``a x / (1 + c x)``, whose gain ``- x`` peaks at ``(sqrt(a) - 1) / c`` (Angeris,
 Chitra: Improved Price Oracles, 2020, for one pool). :func:`best_input` walks the legs together: it goes to the peak, or
 to where the first leg comes to the end of its stretch, and from there on, until the peak lies before the next end.
-With a stable-swap leg there are no stretches: the input at which the chain's marginal price is 1 is bracketed.
+With a stable-swap leg there are no stretches: the input at which the chain's marginal price is 1 is bracketed
+(:mod:`operators.detect.peaks`).
 
 Both are in floats and only propose an input; :func:`quote` then runs the venues' own integer arithmetic.
 :func:`size` is that; :func:`size_to_the_unit` goes on to the best whole units (:mod:`operators.detect.polish`).
@@ -17,9 +18,9 @@ from collections.abc import Sequence
 from typing import cast
 
 from operators.detect.legs.concentrated import ConcentratedLeg
-from operators.detect.legs.leg import Curve, Leg, Stretches, StretchLeg
+from operators.detect.legs.leg import Leg, Stretches, StretchLeg
 from operators.detect.legs.reserves import ReservesLeg
-from operators.detect.legs.solve import rising_root
+from operators.detect.peaks import best_on
 from operators.detect.polish import polish
 
 __all__ = [
@@ -27,7 +28,6 @@ __all__ = [
     "Leg",
     "ReservesLeg",
     "best_input",
-    "best_on",
     "best_walk",
     "known_stretch",
     "quote",
@@ -107,24 +107,6 @@ def best_walk(legs: Sequence[Stretches]) -> float:
             return best if past_peaks else total
         places[first_out], _, depths[first_out], rooms[first_out] = following
     return best if past_peaks else total
-
-
-def best_on(curves: Sequence[Curve]) -> float:
-    """The best input of a chain of any concave curves: where its marginal price falls to 1.
-
-    One over the price's square root is straight for constant products, and nearly so for others.
-    """
-
-    def missing(amount_in: float) -> float:
-        price, amount = 1.0, amount_in
-        for curve in curves:
-            amount, slope = curve.at(amount)
-            price *= slope
-            if price <= 0.0:
-                return _INF
-        return 1.0 / math.sqrt(price) - 1.0
-
-    return rising_root(missing, curves[0].scale)
 
 
 def quote(legs: Sequence[Leg], amount_in: int) -> list[int] | None:

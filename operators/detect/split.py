@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from itertools import product
 from typing import cast
 
-from operators.detect.legs.leg import Leg, StretchLeg
-from operators.detect.legs.stretches import falling
+from operators.detect.legs.bins import BinsLeg
+from operators.detect.legs.leg import Curve, Leg, StretchLeg
+from operators.detect.legs.stretches import StretchCurve, falling
 from operators.detect.parallel import ParallelCurve, ParallelStretches, allocate
-from operators.detect.sizing import best_on, best_walk, size
+from operators.detect.peaks import best_on
+from operators.detect.sizing import best_walk, size
 
 #: So many single cycles are tried each; beyond that the hops' pools are chosen by what a small input buys.
 _MAX_SINGLES = 256
@@ -111,7 +113,7 @@ def _solve(hops: Sequence[Sequence[Leg]], used: list[list[int]]) -> tuple[Amount
         walked = [ParallelStretches([falling(cast(StretchLeg, leg).stretches()) for leg in hop]) for hop in chosen]
         proposed = best_walk(walked)
     else:
-        proposed = best_on([ParallelCurve([leg.curve() for leg in hop]) for hop in chosen])
+        proposed = best_on([ParallelCurve([_concave(leg) for leg in hop]) for hop in chosen])
     if not 1.0 <= proposed <= 1e38:
         return None
     amount = int(proposed)
@@ -134,7 +136,7 @@ def _quoted(hops: Sequence[Sequence[Leg]], used: list[list[int]], amount_in: int
     for hop, numbers in zip(hops, used, strict=True):
         into, out = [0] * len(hop), [0] * len(hop)
         if amount:
-            parts = allocate([hop[number].curve() for number in numbers], float(amount))
+            parts = allocate([_concave(hop[number]) for number in numbers], float(amount))
             for number, part in zip(numbers, _whole(parts, amount), strict=True):
                 given = hop[number].quote(part) if part else 0
                 if given is None:
@@ -145,6 +147,11 @@ def _quoted(hops: Sequence[Sequence[Leg]], used: list[list[int]], amount_in: int
         outs.append(tuple(out))
         amount = sum(out)
     return tuple(ins), tuple(outs)
+
+
+def _concave(leg: Leg) -> Curve:
+    """A curve that a split can be found on: where a price would rise, it stays."""
+    return StretchCurve(falling(leg.stretches())) if isinstance(leg, BinsLeg) else leg.curve()
 
 
 def _whole(parts: Sequence[float], amount: int) -> list[int]:

@@ -12,7 +12,7 @@ from operators.amm.concentrated import AmmError
 from operators.amm.dlmm import DlmmState
 from operators.amm.dlmm_math import FEE_PRECISION, fee_rate
 from operators.detect.legs.leg import Stretch
-from operators.detect.legs.stretches import INF, StretchCurve, falling
+from operators.detect.legs.stretches import INF, StretchCurve
 from proto.mevflow.v1 import market_pb2 as market
 
 _ONE = 1 << 64
@@ -83,5 +83,5 @@ class BinsLeg:
             yield s, s, INF, net / price
 
     def curve(self) -> StretchCurve:
-        """The curve in floats; where the fee falls on the way, no price is better than the one before it."""
-        return StretchCurve(falling(self.stretches()))
+        """The curve in floats."""
+        return StretchCurve(self.stretches(), self.uneven)

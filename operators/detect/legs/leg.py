@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 #: A part of a curve, ``(s_from, s_to, depth, width)``; see :mod:`operators.detect.legs.stretches`.
@@ -10,14 +10,19 @@ Stretch = tuple[float, float, float, float]
 
 
 class Curve(Protocol):
-    """A concave curve in floats: raw units in, raw units out, net of fees."""
+    """A curve in floats: raw units in, raw units out, net of fees; concave but for ``rises``."""
+
+    @property
+    def rises(self) -> Sequence[float]:
+        """The inputs at which the marginal price becomes better than it was before, which a fee that falls does."""
+        ...
 
     def at(self, amount_in: float) -> tuple[float, float]:
         """Output and marginal price there. Beyond what the pool takes the price is 0."""
         ...
 
     def taken(self, price: float) -> float:
-        """The input up to which the marginal price is at least ``price`` (above 0)."""
+        """The input up to which the marginal price is at least ``price`` (above 0); asked of concave curves."""
         ...
 
     @property

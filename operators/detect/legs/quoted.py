@@ -6,7 +6,7 @@ Their curve in floats is read off exact quotes; its price is a difference of two
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from operators.amm import stable_meta, tricrypto
@@ -84,6 +84,8 @@ class QuotedCurve:
 
     def __init__(self, quote: Callable[[int], int | None], scale: float, price: float) -> None:
         self._quote, self.scale, self._price = quote, scale, price
+
+    rises: Sequence[float] = ()
 
     def at(self, amount_in: float) -> tuple[float, float]:
         """Output and marginal price after ``amount_in``."""

@@ -98,6 +98,8 @@ class StableCurve:
         self._d = 0.0 if self._empty else float(invariant(xp, amp, precision))
         self._in, self._out = unit_in, unit_out
 
+    rises: Sequence[float] = ()
+
     def at(self, amount_in: float) -> tuple[float, float]:
         """Output and marginal price after ``amount_in``."""
         if self._empty:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import pairwise
 
 from operators.detect.legs.leg import Stretch
 
@@ -22,10 +23,11 @@ INF = math.inf
 
 
 class StretchCurve:
-    """The curve that ``stretches`` make; they are read as far as they are asked for."""
+    """The curve that ``stretches`` make; they are read as far as they are asked for, to the end where ``uneven``."""
 
-    def __init__(self, stretches: Iterator[Stretch]) -> None:
+    def __init__(self, stretches: Iterator[Stretch], uneven: bool = False) -> None:
         self._more = stretches
+        self._uneven = uneven
         self._parts: list[Stretch] = []
         #: Input and output at the end of each part, and ``s`` there.
         self._x, self._y, self._s = [0.0], [0.0], [0.0]
@@ -66,6 +68,17 @@ class StretchCurve:
         s_from, _, depth, _ = self._parts[part]
         # A bin that is not reached takes nothing; one that is has been counted whole.
         return self._x[part] + (wanted - s_from) * depth if wanted > s_from else self._x[part]
+
+    @property
+    def rises(self) -> list[float]:
+        """Where a stretch has a better price than the one before it."""
+        if not self._uneven:
+            return []
+        while not self._done:
+            self._extend()
+        return [
+            x for x, (before, after) in zip(self._x[1:], pairwise(self._parts), strict=False) if after[0] < before[1]
+        ]
 
     @property
     def scale(self) -> float:
