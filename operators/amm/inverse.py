@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import accumulate
+
+from msgspec.structs import replace
 
 from operators.amm import tick_math_x64, whirlpool
 from operators.amm.concentrated import AmmError, ConcentratedState, Quote, position_amounts

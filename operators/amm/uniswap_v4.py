@@ -7,7 +7,7 @@ covered.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from operators.amm import uniswap_v3_venue
 from operators.amm.concentrated import PIPS, ConcentratedState, Quote

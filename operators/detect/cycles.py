@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -74,46 +74,35 @@ class Rotations:
 
 
 class _State(NamedTuple):
-    """A row of POOL_DTYPE, field by field."""
+    """What a leg needs of a row of POOL_DTYPE, in the order in which it lies there."""
 
-    chain: int
     venue: int
     kind: int
-    flipped: bool
-    pair: int
-    mint_a: int
-    mint_b: int
     fee_pips: int
     tick_spacing: int
     tick: int
-    denied: bool
     price: bytes
     liquidity: bytes
     reserve_a: bytes
     reserve_b: bytes
     known_lower: int
     known_upper: int
-    warm: bool
-    slot: int
-    tx_index: int
-    ix_index: int
 
 
-_CODES = {"i1": "b", "b1": "?", "i4": "i", "u4": "I", "u8": "Q"}
+_CODES = {"i1": "b", "i4": "i", "u4": "I"}
 
 
-def _layout(dtype: np.dtype[np.void]) -> struct.Struct:
-    """How a pool's row is unpacked: numbers as they are, amounts of several words as bytes."""
+def _layout(dtype: np.dtype[np.void], names: Sequence[str]) -> struct.Struct:
+    """How these fields of a row are unpacked: numbers as they are, amounts of several words as bytes."""
     assert dtype.fields is not None
     text, end = "<", 0
-    for kind, offset, *_ in sorted(dtype.fields.values(), key=lambda field: field[1]):
+    for kind, offset, *_ in (dtype.fields[name] for name in names):
         text += f"{offset - end}x" + (f"{kind.itemsize}s" if kind.subdtype else _CODES[kind.str[1:]])
         end = offset + kind.itemsize
     return struct.Struct(text + f"{dtype.itemsize - end}x")
 
 
-_ROW = _layout(POOL_DTYPE)
-assert POOL_DTYPE.names == _State._fields
+_ROW = _layout(POOL_DTYPE, _State._fields)
 
 
 class States:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -53,8 +52,7 @@ class DeadLetters:
         return pa.RecordBatch.from_pylist(self._rows, schema=ERRORS)
 
 
-@dataclass(frozen=True, slots=True)
-class At:
+class At(NamedTuple):
     """Where an event stands in chain order, and its pool's number (-1: rejected)."""
 
     chain: int
@@ -127,8 +125,7 @@ class Events:
         """Where an event stands."""
         source, row = int(self.source[event]), int(self.row[event])
         pool = self.update_pool.get(event, -1) if source == UPDATES else int(self.pool[row])
-        chain, slot, tx_index, ix_index, time_us = (int(column[row]) for column in self._places[source])
-        return At(chain, slot, tx_index, ix_index, time_us, pool)
+        return At._make([*(column.item(row) for column in self._places[source]), pool])
 
     def columns(self, events: list[int]) -> dict[str, pa.Array]:
         """EVENT_FIELDS and coordinates of ``events``, as columns."""

@@ -187,8 +187,9 @@ class Market:
         view = book.view()
         for number in range(book.count):
             pool = book.pools[number]
-            mints = [book.mints[int(pool[side])][1] for side in ("mint_a", "mint_b")]
-            pool["denied"] = policy.denies(int(pool["chain"]), book.info[number].key, mints)
+            info = book.info[number]
+            mints = [book.mints[mint][1] for mint in info.mints]
+            pool["denied"] = policy.denies(int(pool["chain"]), info.key, mints)
             pool["warm"] = True  # what pays by the new rules has not been looked for
             kernel.rerate(view, number)
 

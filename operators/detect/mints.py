@@ -64,14 +64,13 @@ class Mints:
         pool = int(self.worth["pool"][mint])
         if pool < 0:
             return 0
-        return self._book.info[pool].decimals[self._side(mint, pool)]
+        info = self._book.info[pool]
+        return info.decimals[info.mints.index(mint)]
 
     def symbol(self, mint: int, pool: int) -> str:
         """A name for people: the registry's, the pool's, or the address's first characters."""
         token = self._tokens.get(self._book.mints[mint])
         if token:
             return token.symbol
-        return self._book.info[pool].symbols[self._side(mint, pool)] or self._book.mints[mint][1].hex()[:8]
-
-    def _side(self, mint: int, pool: int) -> int:
-        return 0 if int(self._book.pools[pool]["mint_a"]) == mint else 1
+        info = self._book.info[pool]
+        return info.symbols[info.mints.index(mint)] or self._book.mints[mint][1].hex()[:8]

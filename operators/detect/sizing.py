@@ -43,25 +43,28 @@ _INF = math.inf
 
 def best_input(legs: Sequence[Leg]) -> float:
     """The input that gains most, in raw units as a float; 0 when no input gains."""
-    if all(hasattr(leg, "stretches") for leg in legs):
-        return best_walk(cast(Sequence[StretchLeg], legs))
-    return best_on([leg.curve() for leg in legs])
+    for leg in legs:
+        if not hasattr(leg, "stretches"):
+            return best_on([leg.curve() for leg in legs])
+    return best_walk(cast("Sequence[StretchLeg]", legs))
 
 
 def best_walk(legs: Sequence[Stretches]) -> float:
     """The best input of a chain whose legs are all made of stretches."""
-    ahead = [leg.stretches() for leg in legs]
-    places, depths, rooms = [], [], []
-    a = 1.0
-    for stretches in ahead:
+    ahead, places, depths, rooms = [], [], [], []
+    a, past_peaks = 1.0, False
+    for leg in legs:
+        stretches = leg.stretches()
         first = next(stretches, None)
         if first is None:
             return 0.0
-        places.append(first[0])
-        depths.append(first[2])
-        rooms.append(first[3])
-        a /= first[0] * first[0]
-    past_peaks = any(leg.uneven for leg in legs)
+        s, _, depth, room = first
+        ahead.append(stretches)
+        places.append(s)
+        depths.append(depth)
+        rooms.append(room)
+        a /= s * s
+        past_peaks = past_peaks or leg.uneven
     if a <= 1.0 and not past_peaks:
         return 0.0
     count = len(legs)

@@ -7,7 +7,9 @@ liquidity and the tick of the log to the unit is taken for the truth: dozens of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from operators.amm import tick_math_x96, uniswap_v3
 from operators.amm.concentrated import AmmError, ConcentratedState, Quote

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from operators.amm import raydium_clmm, tick_math_raydium, tick_math_x64, whirlpool
 from operators.amm.concentrated import AmmError, ConcentratedState

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from operators.amm import tick_math_x64, whirlpool, whirlpool_program
 from operators.amm.concentrated import AmmError, ConcentratedState

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from operators.amm import tick_math_x96, uniswap_v3
 from operators.amm.concentrated import ConcentratedState

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pyarrow as pa
 import pytest
 
@@ -90,7 +91,7 @@ def test_a_consumer_of_the_stream_knows_what_the_parser_knows(day: Day) -> None:
                     assert quote.liquidity_after == number(row["liquidity"])
                     assert quote.tick_after == row["tick"]
                     predicted += 1
-            state = replace(
+            state = msgspec.structs.replace(
                 state,
                 sqrt_price=number(row["sqrt_price_x96"]),
                 liquidity=number(row["liquidity"]),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import base58
 import msgspec
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from operators.amm import whirlpool
 from operators.amm.concentrated import ConcentratedState
