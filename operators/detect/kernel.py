@@ -98,7 +98,7 @@ def run_swaps(  # type: ignore[no-untyped-def]
     The first time that a slot changes a pool it is written to ``notes`` as it was, where that has room for anything.
     Gives (events done, hits found, prices recorded, notes written).
     """
-    found = 0
+    found = np.int64(0)
     # Taken out of their tuples once: in the loop that would count references at every event.
     pools, rate, best, back, tree, tree_base = view.pools, view.rate, view.best, view.back, view.tree, view.tree_base
     log_keep, four = view.log_keep, view.max_hops > 3
@@ -112,7 +112,7 @@ def run_swaps(  # type: ignore[no-untyped-def]
     tx_index, ix_index, mints = swaps.tx_index, swaps.ix_index, out.mints
     for event in range(begin, end):
         r = row[event]
-        number = pool[r]
+        number = np.int64(pool[r])
         if number < 0:
             continue
         one = pools[number]
@@ -179,4 +179,4 @@ def run_update(view: View, out: Found, number, event, time_us, every_us, prices,
     if not again:
         priced = observe_price(view.pools, number, price, event, time_us, out.mints, every_us, prices, priced)
     view.pools[number]["warm"] = False
-    return screen_pool(view, out, 0, number, event), priced
+    return screen_pool(view, out, np.int64(0), number, event), priced

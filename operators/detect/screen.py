@@ -4,6 +4,9 @@ A pair's best rate in each direction bounds every cycle through it, and the root
 a hot pair, so most events end after a handful of additions (:func:`may_pay`); where the bound is passed, every
 combination of pools is tried (:func:`screen_pool`), so nothing is missed. What is found is recorded with the legs'
 states at that moment.
+
+Numbers of pools and edges go from function to function as ``int64``: a literal, or a number as the lists hold it, has
+a type of its own, for which all that is called would be compiled once more.
 """
 
 from __future__ import annotations
@@ -39,6 +42,9 @@ HIT_DTYPE = np.dtype(
 )
 #: Sums of the same rates in another order differ by less than this.
 _SLACK = 1e-12
+_NO_LEG = np.int64(NONE)
+#: Of a walk over a tree's leaves, and where there are no more; its root.
+_START, _ROOT = np.int64(0), np.int64(1)
 
 
 class Found(NamedTuple):
@@ -79,30 +85,20 @@ def _start_usd(pool, along, mints):  # type: ignore[no-untyped-def]  # pragma: n
 
 
 @njit(cache=True, nogil=True)
-def _leg(view: View, out: Found, found: int, leg: int, number: int, edge: int) -> None:  # pragma: no cover - compiled
-    hit, pool = out.hits[found], view.pools[number]
-    hit["pool"][leg] = number
-    hit["along"][leg] = edge & 1 == 0
-    hit["usd"][leg] = _start_usd(pool, edge & 1 == 0, out.mints)
-    out.states[found, leg] = pool
-    pool["warm"] = True
-
-
-@njit(cache=True, nogil=True)
 def _record(view: View, out: Found, found, event, rate, p0, p1, p2, p3, e0, e1, e2, e3):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Write a hit of the pools ``p`` on the directed edges ``e``; -1 where there is no such leg."""
     if found < len(out.hits):
         hit = out.hits[found]
-        hit["event"], hit["rate"] = event, rate
-        hit["legs"] = 2 + (p2 >= 0) + (p3 >= 0)
-        hit["pool"][2], hit["pool"][3] = NONE, NONE
-        hit["along"][2], hit["along"][3] = False, False
-        _leg(view, out, found, 0, p0, e0)
-        _leg(view, out, found, 1, p1, e1)
-        if p2 >= 0:
-            _leg(view, out, found, 2, p2, e2)
-        if p3 >= 0:
-            _leg(view, out, found, 3, p3, e3)
+        hit["event"], hit["rate"], hit["legs"] = event, rate, 0
+        for leg, (number, edge) in enumerate(((p0, e0), (p1, e1), (p2, e2), (p3, e3))):
+            along = number >= 0 and edge & 1 == 0
+            hit["pool"][leg], hit["along"][leg] = number, along
+            if number >= 0:
+                pool = view.pools[number]
+                hit["legs"] += 1
+                hit["usd"][leg] = _start_usd(pool, along, out.mints)
+                out.states[found, leg] = pool
+                pool["warm"] = True
         chain = view.pools[p0]["chain"]
         paid_in = out.native[chain] if 0 <= chain < len(out.native) else -1
         hit["native_usd"] = out.mints[paid_in]["usd"] if paid_in >= 0 else 0.0
@@ -118,22 +114,22 @@ def _through(view: View, out: Found, found, event, first, e0, e1, e2, e3):  # ty
         return found
     two_from, three_from = view.pool_start[e1 >> 1], view.pool_start[e2 >> 1]
     for i in range(two_from, two_from + view.pool_count[e1 >> 1]):
-        two = view.pool_of[i, 0]
+        two = np.int64(view.pool_of[i, 0])
         after_two = mine + view.rate[two, e1 & 1]
         if after_two + rest <= -_SLACK:
             continue
         for j in range(three_from, three_from + view.pool_count[e2 >> 1]):
-            three = view.pool_of[j, 0]
+            three = np.int64(view.pool_of[j, 0])
             rate = after_two + view.rate[three, e2 & 1]
             if e3 < 0:
                 if rate > 0.0:
-                    found = _record(view, out, found, event, rate, first, two, three, NONE, e0, e1, e2, NONE)
+                    found = _record(view, out, found, event, rate, first, two, three, _NO_LEG, e0, e1, e2, e3)
                 continue
             if rate + view.best[e3] <= -_SLACK:
                 continue
             four_from = view.pool_start[e3 >> 1]
             for k in range(four_from, four_from + view.pool_count[e3 >> 1]):
-                four = view.pool_of[k, 0]
+                four = np.int64(view.pool_of[k, 0])
                 whole = rate + view.rate[four, e3 & 1]
                 if whole > 0.0:
                     found = _record(view, out, found, event, whole, first, two, three, four, e0, e1, e2, e3)
@@ -141,16 +137,16 @@ def _through(view: View, out: Found, found, event, first, e0, e1, e2, e3):  # ty
 
 
 @njit(cache=True, nogil=True)
-def _next_leaf(view: View, tree: int, at: int, above: float) -> int:  # pragma: no cover - compiled
+def _next_leaf(view: View, tree: np.int64, at: np.int64, above: float) -> np.int64:  # pragma: no cover - compiled
     """The next leaf of a tree above a limit, as its node: ``at`` is the last one or 0; gives 0 where there is none."""
     base, room = view.tree_base[tree], view.tree_room[tree]
-    node = 1
+    node = _ROOT
     if at > 0:
         node = at
         while node & 1 == 1:  # climb while it is a right child
             node >>= 1
         if node == 0:
-            return 0
+            return _START
         node += 1
     while True:
         if view.tree[base + node] > above:
@@ -161,56 +157,62 @@ def _next_leaf(view: View, tree: int, at: int, above: float) -> int:  # pragma: 
         while node & 1 == 1:
             node >>= 1
         if node == 0:
-            return 0
+            return _START
         node += 1
 
 
 @njit(cache=True, nogil=True)
 def _by_tree(
-    view: View, out: Found, found: int, event: int, first: int, edge: int, tree: int
-) -> int:  # pragma: no cover
+    view: View, out: Found, found: np.int64, event: int, first: np.int64, edge: np.int64, tree: np.int64
+) -> np.int64:  # pragma: no cover
     """Three legs whose way back is in a tree."""
     above = -view.rate[first, edge & 1] - _SLACK
     half, room = view.tree_base[tree] // 2, view.tree_room[tree]
-    leaf = _next_leaf(view, tree, 0, above)
+    leaf = _next_leaf(view, tree, _START, above)
     while leaf > 0:
         way = view.tree_way[half + leaf - room]
-        found = _through(view, out, found, event, first, edge, way[0], way[1], NONE)
+        found = _through(view, out, found, event, first, edge, np.int64(way[0]), np.int64(way[1]), _NO_LEG)
         leaf = _next_leaf(view, tree, leaf, above)
     return found
 
 
 @njit(cache=True, nogil=True)
-def _by_quads(view: View, out: Found, found: int, event: int, first: int, edge: int) -> int:  # pragma: no cover
+def _by_quads(
+    view: View, out: Found, found: np.int64, event: int, first: np.int64, edge: np.int64
+) -> np.int64:  # pragma: no cover
     """Four legs: the other edge at the far hub, and what is best between the two hubs."""
     mine = view.rate[first, edge & 1]
     start = view.quad_start[edge]
     for at in range(start, start + view.quad_count[edge]):
-        other, tree, leaves = view.quads[at, 0], view.quads[at, 1], view.quads[at, 2] == LEAVES_HUB
+        other, tree = np.int64(view.quads[at, 0]), np.int64(view.quads[at, 1])
+        leaves = view.quads[at, 2] == LEAVES_HUB
         above = -mine - view.best[other] - _SLACK
         if not view.tree[view.tree_base[tree] + 1] > above:
             continue
         half, room = view.tree_base[tree] // 2, view.tree_room[tree]
-        leaf = _next_leaf(view, tree, 0, above)
+        leaf = _next_leaf(view, tree, _START, above)
         while leaf > 0:
             way = view.tree_way[half + leaf - room]
+            one, two = np.int64(way[0]), np.int64(way[1])
             # A mint twice makes no cycle of four. One with hubs at all corners is found where the edge leaves one.
             if leaves:
-                if way[0] != other ^ 1:
-                    found = _through(view, out, found, event, first, edge, other, way[0], way[1])
-            elif way[1] != other ^ 1 and not (view.is_hub[view.target[edge ^ 1]] and view.is_hub[view.target[way[0]]]):
-                found = _through(view, out, found, event, first, edge, way[0], way[1], other)
+                if one != other ^ 1:
+                    found = _through(view, out, found, event, first, edge, other, one, two)
+            elif two != other ^ 1 and not (view.is_hub[view.target[edge ^ 1]] and view.is_hub[view.target[one]]):
+                found = _through(view, out, found, event, first, edge, one, two, other)
             leaf = _next_leaf(view, tree, leaf, above)
     return found
 
 
 @njit(cache=True, nogil=True)
-def screen_pool(view: View, out: Found, found: int, number: int, event: int) -> int:  # pragma: no cover - compiled
+def screen_pool(
+    view: View, out: Found, found: np.int64, number: np.int64, event: int
+) -> np.int64:  # pragma: no cover - compiled
     """Record every cycle through one pool that screens above zero; gives the new number of hits.
 
     More hits than there is room for are counted, not stored: the caller makes room and screens again.
     """
-    pair = view.pools[number]["pair"]
+    pair = np.int64(view.pools[number]["pair"])
     for side in range(2):
         mine = view.rate[number, side]
         if mine == -np.inf:
@@ -219,22 +221,22 @@ def screen_pool(view: View, out: Found, found: int, number: int, event: int) -> 
         if mine + view.best[edge ^ 1] > 0.0:
             start = view.pool_start[pair]
             for at in range(start, start + view.pool_count[pair]):
-                other = view.pool_of[at, 0]
+                other = np.int64(view.pool_of[at, 0])
                 rate = mine + view.rate[other, 1 - side]
                 if other != number and rate > 0.0:
                     found = _record(
-                        view, out, found, event, rate, number, other, NONE, NONE, edge, edge ^ 1, NONE, NONE
+                        view, out, found, event, rate, number, other, _NO_LEG, _NO_LEG, edge, edge ^ 1, _NO_LEG, _NO_LEG
                     )
-        tree = view.back[edge]
+        tree = np.int64(view.back[edge])
         if tree >= 0:
             if mine + view.tree[view.tree_base[tree] + 1] > -_SLACK:
                 found = _by_tree(view, out, found, event, number, edge, tree)
         else:
             start = view.way_start[edge]
             for at in range(start, start + view.way_count[edge]):
-                second, third = view.ways[at, 0], view.ways[at, 1]
+                second, third = np.int64(view.ways[at, 0]), np.int64(view.ways[at, 1])
                 if mine + view.best[second] + view.best[third] > -_SLACK:
-                    found = _through(view, out, found, event, number, edge, second, third, NONE)
+                    found = _through(view, out, found, event, number, edge, second, third, _NO_LEG)
         if view.quad_count[edge] > 0:
             found = _by_quads(view, out, found, event, number, edge)
     return found
