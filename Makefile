@@ -16,6 +16,7 @@ setup: .venv/ready ## Make .venv with the mevflow command, and check the machine
 .venv/ready: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "mevflow needs Python 3.11 or 3.12: apt-get install python3 python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@find . -path ./.venv -prune -o -name '*.nb[ic]' -exec rm -f {} +  # compiled kernels name the modules they came from
 	@echo "installing the locked dependencies (a few minutes the first time)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -39,18 +40,18 @@ format: setup ## Format the code
 	@$(BIN)/ruff format .
 
 proto: setup ## Generate the protobuf modules
-	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. proto/mevflow/v1/*.proto
-	@$(BIN)/python -m grpc_tools.protoc -I. --grpc_python_out=. proto/mevflow/v1/control_service.proto
+	@$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=proto --pyi_out=proto proto/mevflow/v1/*.proto
+	@$(BIN)/python -m grpc_tools.protoc -Iproto --grpc_python_out=proto proto/mevflow/v1/control_service.proto
 
 proto-check: setup ## Check that the generated modules are current
 	@rm -rf build/proto && mkdir -p build/proto
-	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=build/proto --pyi_out=build/proto proto/mevflow/v1/*.proto
-	@$(BIN)/python -m grpc_tools.protoc -I. --grpc_python_out=build/proto proto/mevflow/v1/control_service.proto
-	@for f in build/proto/proto/mevflow/v1/*; do cmp $$f proto/mevflow/v1/$$(basename $$f) || { echo "run make proto" >&2; exit 1; }; done
+	@$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=build/proto --pyi_out=build/proto proto/mevflow/v1/*.proto
+	@$(BIN)/python -m grpc_tools.protoc -Iproto --grpc_python_out=build/proto proto/mevflow/v1/control_service.proto
+	@for f in build/proto/mevflow/v1/*; do cmp $$f proto/mevflow/v1/$$(basename $$f) || { echo "run make proto" >&2; exit 1; }; done
 	@echo "the generated modules are current"
 
 bench: setup ## Run every bench and write docs/benchmarks.md
-	@$(BIN)/python -m bench.report
+	@$(BIN)/python -m mevflow.bench.report
 
 lock: ## Compile requirements.lock anew
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url \
@@ -58,3 +59,4 @@ lock: ## Compile requirements.lock anew
 
 clean: ## Remove what was built (var/ with its data stays)
 	@rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	@find . -path ./.venv -prune -o -name '*.nb[ic]' -exec rm -f {} +

@@ -20,13 +20,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clickhouse.client import connect
-from clickhouse.daemon import free_port, start, stop
-from clickhouse.migrate import migrate
-from operators.codec import codec
-from operators.stage import StageContext
-from sinks.clickhouse import ClickHouseSettings, ClickHouseSink, encode_rows
-from sinks.clickhouse_tables import TABLES
+from mevflow.clickhouse.client import connect
+from mevflow.clickhouse.daemon import free_port, start, stop
+from mevflow.clickhouse.migrate import migrate
+from mevflow.operators.codec import codec
+from mevflow.operators.stage import StageContext
+from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink, encode_rows
+from mevflow.sinks.clickhouse.tables import TABLES
 
 FLOOR_ROWS_S, AIM_ROWS_S = 1_000_000, 2_000_000
 BATCH_ROWS = 20_000
@@ -133,7 +133,7 @@ def _local(path: Path, message: str, batches: list[pa.RecordBatch]) -> float:
     (path / "block.native").write_bytes(b"".join(data))
     (path / "job.json").write_text(json.dumps({"table": TABLES[message].name, "columns": columns}))
     done = subprocess.run(
-        [sys.executable, "-m", "bench.clickhouse", str(path)], check=True, capture_output=True, text=True
+        [sys.executable, "-m", "mevflow.bench.clickhouse", str(path)], check=True, capture_output=True, text=True
     )
     return float(done.stdout) * BATCH_ROWS * len(batches)
 
@@ -142,8 +142,8 @@ def _feed_engine(path: Path, times: int = 10) -> float:
     """Blocks a second into an engine in this process."""
     import threading
 
-    from clickhouse.migrate import load
-    from clickhouse.server.engine import Engine
+    from mevflow.clickhouse.migrate import load
+    from mevflow.clickhouse.server.engine import Engine
 
     job = json.loads((path / "job.json").read_text())
     data = (path / "block.native").read_bytes()

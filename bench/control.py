@@ -1,7 +1,7 @@
 """The control plane: how long a status call takes with its token checked, and a policy until all shards have it.
 
-The service runs in its own process, the load generator (``bench.control_load``) in another, two idle shards of the
-real detection topology in two more, and the broker beside them: all on the machine's cores. Every call is
+The service runs in its own process, the load generator (``mevflow.bench.control_load``) in another, two idle shards of
+the real detection topology in two more, and the broker beside them: all on the machine's cores. Every call is
 authenticated, limited and audited (a record in Kafka). The bars are P50 0.5 ms and P99 2 ms for status, 15 and 50 ms
 for a policy.
 """
@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.control_load import Job
-from bench.latency import TOPOLOGY
-from bench.stand import ROOT, Stand, stand
-from flows.runtime.deploy import environment
+from mevflow.bench.control_load import Job
+from mevflow.bench.latency import TOPOLOGY
+from mevflow.bench.stand import ROOT, Stand, stand
+from mevflow.processes.environment import environment
 
 SECONDS = 2.0
 APPLIES = 150
@@ -54,7 +54,7 @@ class Running:
 
 def run(seconds: float = SECONDS, applies: int = APPLIES) -> dict[str, Any]:
     """Every load over gRPC and HTTP, without TLS and with it; then policies."""
-    from flows.runtime import deploy
+    from mevflow.flows.runtime import deploy
 
     figures: list[dict[str, Any]] = []
     with stand(clickhouse=False) as place, ExitStack() as down:
@@ -94,7 +94,7 @@ def _saturate(load: Any, service: Running, kind: str, what: str, seconds: float)
 
 def _apply(service: Running, count: int) -> list[float]:
     """Milliseconds from the call to the reply that says all shards have it, one call after the other."""
-    from control.client import Control, delivery, outcome
+    from mevflow.control.client.client import Control, delivery, outcome
 
     took = []
     with Control(service.grpc, token=service.token) as control:
@@ -137,7 +137,7 @@ def drive(load: Any, job: Job) -> dict[str, Any]:
 @contextmanager
 def generator() -> Iterator[Any]:
     """The load generator's process."""
-    command = [sys.executable, "-m", "bench.control_load"]
+    command = [sys.executable, "-m", "mevflow.bench.control_load"]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -151,8 +151,8 @@ def generator() -> Iterator[Any]:
 @contextmanager
 def _service(place: Stand, file: Path, var: Path, *, tls: bool) -> Iterator[Running]:
     """A service that checks tokens, on free ports."""
-    from control.auth.keys import make_key
-    from control.auth.tokens import make_token
+    from mevflow.control.auth.keys import make_key
+    from mevflow.control.auth.tokens import make_token
 
     folder = place.folder / ("tls" if tls else "plain")
     private = folder / "private" / "bench.pem"
@@ -168,7 +168,7 @@ def _service(place: Stand, file: Path, var: Path, *, tls: bool) -> Iterator[Runn
     if tls:
         certificate, key = _certificate(folder)
         settings |= {"MEVFLOW_CONTROL__TLS_CERT": str(certificate), "MEVFLOW_CONTROL__TLS_KEY": str(key)}
-    command = [sys.executable, "-m", "flows.cli", "control", "serve", "--port", "0", "--http-port", "0", "--json"]
+    command = [sys.executable, "-m", "mevflow.cli", "control", "serve", "--port", "0", "--http-port", "0", "--json"]
     command += ["--file", str(file), "--log-level", "WARNING"]
     process = subprocess.Popen(command, cwd=ROOT, env={**environment(), **settings}, stdout=subprocess.PIPE, text=True)
     try:
@@ -215,7 +215,7 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
 def _wait_for_shards(service: Running) -> None:
     import grpc
 
-    from control.client import Control
+    from mevflow.control.client.client import Control
 
     trust = grpc.ssl_channel_credentials(Path(service.ca_file).read_bytes()) if service.ca_file else None
     deadline = time.monotonic() + 30

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from operators.codec import codec
-from operators.decide.settings import BanditSettings
-from operators.decide.stage import BanditDecide
-from operators.stage import StageContext
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.codec import codec
+from mevflow.operators.decide.settings import BanditSettings
+from mevflow.operators.decide.stage import BanditDecide
+from mevflow.operators.stage import StageContext
+from mevflow.v1 import market_pb2 as market
 
 _BATCH = 2_000
 _TARGET = 50_000

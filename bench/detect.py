@@ -27,14 +27,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bench.detect_peers import networkx_rate, rustworkx_rate
-from bench.power_law import PowerLawMarket
-from bench.snapshot_market import SnapshotMarket
-from operators.codec import COORDINATES
-from operators.detect.events import PORTS, Events, read
-from operators.detect.settings import DetectSettings
-from operators.detect.stage import ArbitrageDetect
-from operators.stage import CAUGHT_UP_US, StageContext, Watermark
+from mevflow.bench.detect_peers import networkx_rate, rustworkx_rate
+from mevflow.bench.power_law import PowerLawMarket
+from mevflow.bench.snapshot_market import SnapshotMarket
+from mevflow.operators.codec import COORDINATES
+from mevflow.operators.detect.events import PORTS, Events, read
+from mevflow.operators.detect.settings import DetectSettings
+from mevflow.operators.detect.stage import ArbitrageDetect
+from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
 
 EVENTS = 300_000
 PEER_EVENTS, PEER_S = 20, 4.0

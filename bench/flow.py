@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bench.columns import complete, q64, random_bytes, u128, words
-from operators.codec import codec
+from mevflow.bench.columns import complete, q64, random_bytes, u128, words
+from mevflow.operators.codec import codec
 
 _SWAP = codec("mevflow.v1.Swap")
 FIRST_SLOT, FIRST_US, SLOT_US, SWAPS_A_SLOT = 300_000_000, 1_725_000_000_000_000, 400_000, 400

@@ -6,14 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from operators.codec import codec
-from operators.stage import StageContext
+from mevflow.operators.codec import codec
+from mevflow.operators.stage import StageContext
+from mevflow.processes.environment import environment
 
 PARTITIONS = 8
 _RATE = 50_000
@@ -22,8 +22,8 @@ _MESSAGE = "mevflow.v1.Swap"
 
 def run(messages: int = 2_000_000, rounds: int = 2, seconds: float = 5.0) -> dict[str, Any]:
     """The best of some rounds each, in turns, over one topic of synthetic swaps; then the delay at 50,000 a second."""
-    from bench.stand import stand
-    from flows.topics import TopicSpec, create, listing
+    from mevflow.bench.stand import stand
+    from mevflow.kafka.topics import TopicSpec, create, listing
 
     with stand(clickhouse=False) as place:
         topic = "bench-swaps"
@@ -66,7 +66,7 @@ def raw_loop(bootstrap: str, topic: str, messages: int) -> float:
     """Messages a second through ``consume(20_000)`` and ``value()``, from the first batch to the last."""
     from confluent_kafka import Consumer, TopicPartition
 
-    from bench.kafka_loop import SETTINGS
+    from mevflow.bench.kafka_loop import SETTINGS
 
     client = Consumer({"bootstrap.servers": bootstrap, "group.id": "bench-raw", **SETTINGS})
     client.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
@@ -84,7 +84,7 @@ def raw_loop(bootstrap: str, topic: str, messages: int) -> float:
 
 def source_loop(bootstrap: str, topic: str, ends: dict[int, int], decode: bool) -> float:
     """Messages a second through the source, from the first batch to the last; decoded or not."""
-    from sources.kafka import KafkaSettings, KafkaSource
+    from mevflow.sources.kafka.source import KafkaSettings, KafkaSource
 
     settings: dict[str, Any] = {"bootstrap": bootstrap, "topic": topic, "start": "earliest", "stop_offsets": ends}
     source = KafkaSource(KafkaSettings.model_validate(settings), StageContext("bench", "swaps"))
@@ -108,13 +108,13 @@ def source_loop(bootstrap: str, topic: str, ends: dict[int, int], decode: bool) 
 
 def delay(bootstrap: str, topic: str, seconds: float) -> tuple[float, float]:
     """P50 and P99, in milliseconds, from a send in another process to the poll that gives it, at 50,000 a second."""
-    from sources.kafka import KafkaSettings, KafkaSource
+    from mevflow.sources.kafka.source import KafkaSettings, KafkaSource
 
     settings: dict[str, Any] = {"bootstrap": bootstrap, "topic": topic, "start": "latest"}
     source = KafkaSource(KafkaSettings.model_validate(settings), StageContext("bench", "delay"))
     source.open(None)
-    command = [sys.executable, "-m", "bench.kafka", bootstrap, topic, str(seconds)]
-    sender = subprocess.Popen(command, cwd=Path(__file__).resolve().parents[1])
+    command = [sys.executable, "-m", "mevflow.bench.kafka", bootstrap, topic, str(seconds)]
+    sender = subprocess.Popen(command, env=environment())
     delays: list[np.ndarray] = []
     idle_since = time.monotonic()
     while sender.poll() is None or time.monotonic() - idle_since < 0.5:
@@ -200,7 +200,7 @@ def fill_topic(
     bootstrap: str, topic: str, n: int, make: Callable[[int, int], pa.RecordBatch] = synthetic_swaps, key: str = "pool"
 ) -> int:
     """Send ``n`` messages made by ``make(rows, seed)``, 100,000 at a time; give the bytes sent."""
-    from sinks.kafka import KafkaSettings, KafkaSink
+    from mevflow.sinks.kafka.sink import KafkaSettings, KafkaSink
 
     settings = KafkaSettings.model_validate({"bootstrap": bootstrap, "topic": topic, "key": key})
     sink = KafkaSink(settings, StageContext("bench", "fill"))

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.latency import TOPOLOGY
-from bench.market import Market
-from bench.stand import ROOT, Stand, stand
-from flows.runtime.deploy import environment
-from flows.steering.protocol import ACKS, COMMANDS, command_key
+from mevflow.bench.latency import TOPOLOGY
+from mevflow.bench.market import Market
+from mevflow.bench.stand import ROOT, Stand, stand
+from mevflow.flows.steering.protocol import ACKS, COMMANDS, command_key
+from mevflow.processes.environment import environment
 
 RATE = 100_000
 CYCLES = 30
@@ -39,7 +39,7 @@ CHUNK_MS = 5
 
 def run(rate: int = RATE, cycles: int = CYCLES) -> dict[str, Any]:
     """Deploy, send at ``rate``, kill and release ``cycles`` times; percentiles over the cycles."""
-    from flows.runtime import deploy
+    from mevflow.flows.runtime import deploy
 
     with stand(clickhouse=False) as place:
         file = place.folder / "kill.yaml"
@@ -99,7 +99,7 @@ def _switch(bootstrap: str, cycles: int) -> list[tuple[float, float, float, floa
     """Beat as the control service does until all is warm, then kill and release: when each was sent and answered."""
     from confluent_kafka import Producer
 
-    from proto.mevflow.v1.control_pb2 import ControlCommand
+    from mevflow.v1.control_pb2 import ControlCommand
 
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "acks": "all"})
     answers = _Answers(bootstrap)
@@ -147,7 +147,7 @@ class _Answers:
         self._thread.start()
 
     def _read(self) -> None:
-        from proto.mevflow.v1.control_pb2 import ControlAck
+        from mevflow.v1.control_pb2 import ControlAck
 
         deadline = None
         while deadline is None or (time.time() < deadline and not self._wanted <= set(self._at)):  # type: ignore[operator]
@@ -187,7 +187,7 @@ def _stamps(bootstrap: str) -> np.ndarray:
     """When the broker took each decision, in seconds, in order."""
     from confluent_kafka import Consumer, TopicPartition
 
-    from flows.topics import listing
+    from mevflow.kafka.topics import listing
 
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": uuid.uuid4().hex})
     (topic,) = listing(bootstrap, [DECISIONS])
@@ -207,8 +207,8 @@ def _send_pools(place: Stand) -> None:
 
 
 def _sink(bootstrap: str, topic: str) -> Any:
-    from operators.stage import StageContext
-    from sinks.kafka import KafkaSink
+    from mevflow.operators.stage import StageContext
+    from mevflow.sinks.kafka.sink import KafkaSink
 
     settings = KafkaSink.settings_type.model_validate(
         {"bootstrap": bootstrap, "topic": topic, "key": "pool", "linger_ms": 0}
@@ -219,14 +219,14 @@ def _sink(bootstrap: str, topic: str) -> Any:
 
 
 def _process(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "bench.kill", *arguments]
+    command = [sys.executable, "-m", "mevflow.bench.kill", *arguments]
     return subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
 
 
 def send(bootstrap: str, rate: int, total: int) -> None:
     """Send ``total`` swaps in chunks of 5 ms, each at its time. They are encoded before: the rate is the load."""
-    from operators.codec import codec
-    from sinks.kafka_producer import open_producer
+    from mevflow.operators.codec import codec
+    from mevflow.sinks.kafka.producer import open_producer
 
     swap = codec("mevflow.v1.Swap")
     chunks = [

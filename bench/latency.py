@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.market import FIRST_SLOT, SWAPS_A_SLOT, Market
-from bench.stand import ROOT, Stand, stand
-from flows.runtime.deploy import environment
+from mevflow.bench.market import FIRST_SLOT, SWAPS_A_SLOT, Market
+from mevflow.bench.stand import ROOT, Stand, stand
+from mevflow.processes.environment import environment
 
 RATE = 50_000
 SECONDS = 15
@@ -52,7 +52,7 @@ topologies:
 
 def run(rate: int = RATE) -> dict[str, Any]:
     """Deploy, send at ``rate`` for 20 s, and give the percentiles of what came back after the first 5."""
-    from flows.runtime import deploy
+    from mevflow.flows.runtime import deploy
 
     with stand(clickhouse=False) as place:
         file = place.folder / "latency.yaml"
@@ -96,8 +96,8 @@ def _figure(name: str, value: float, unit: str, against: str | None, ratio: floa
 
 
 def _send_pools(place: Stand) -> None:
-    from operators.stage import StageContext
-    from sinks.kafka import KafkaSink
+    from mevflow.operators.stage import StageContext
+    from mevflow.sinks.kafka.sink import KafkaSink
 
     settings = KafkaSink.settings_type.model_validate(
         {"bootstrap": place.bootstrap, "topic": "pool-updates-proto", "key": "pool"}
@@ -110,14 +110,14 @@ def _send_pools(place: Stand) -> None:
 
 
 def _process(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "bench.latency", *arguments]
+    command = [sys.executable, "-m", "mevflow.bench.latency", *arguments]
     return subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
 
 
 def send(bootstrap: str, rate: int, total: int) -> None:
     """Send ``total`` swaps in chunks of 5 ms, each at its time; print when each chunk was handed over."""
-    from operators.stage import StageContext
-    from sinks.kafka import KafkaSink
+    from mevflow.operators.stage import StageContext
+    from mevflow.sinks.kafka.sink import KafkaSink
 
     chunk = rate * CHUNK_MS // 1000
     settings = KafkaSink.settings_type.model_validate(
@@ -142,7 +142,7 @@ def read(bootstrap: str, total: int) -> None:
     """Read decisions until none comes for 5 s after the first; print which swap each answers and when it came."""
     from confluent_kafka import Consumer, TopicPartition
 
-    from proto.mevflow.v1.decision_pb2 import Decision
+    from mevflow.v1.decision_pb2 import Decision
 
     consumer = Consumer(
         {

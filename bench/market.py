@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bench.columns import complete, q64, random_bytes, u128, words
-from operators.codec import codec
+from mevflow.bench.columns import complete, q64, random_bytes, u128, words
+from mevflow.operators.codec import codec
 
 SOL = base58.b58decode("So11111111111111111111111111111111111111112")
 USDC = base58.b58decode("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v")

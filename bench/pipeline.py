@@ -11,9 +11,9 @@ import subprocess
 import sys
 from typing import Any
 
-from bench.market import Market
-from bench.stand import ROOT, Stand, stand
-from flows.runtime.deploy import environment
+from mevflow.bench.market import Market
+from mevflow.bench.stand import ROOT, Stand, stand
+from mevflow.processes.environment import environment
 
 TOPIC = "dex-swaps-proto"
 PEER_MESSAGES = 100_000
@@ -66,14 +66,14 @@ def run(messages: int = 2_000_000) -> dict[str, Any]:
     with stand() as place:
         fill(place, messages)
         bounds = _bounds(place)
-        raw = _peer("bench.kafka_loop", place, messages)
+        raw = _peer("mevflow.bench.kafka_loop", place, messages)
         figures = [_figure("raw consume()+value() loop", raw, None, None)]
         rates: dict[str, float] = {}
         for name in VARIANTS:
             _topology(place, f"warm-{name}", name, bounds, limit=20_000)
             rates[name] = _topology(place, name, name, bounds, figures=figures, raw=raw)
         for peer in ("faust", "bytewax"):
-            rate = _peer(f"bench.peers.{peer}_peer", place, PEER_MESSAGES)
+            rate = _peer(f"mevflow.bench.peers.{peer}_peer", place, PEER_MESSAGES)
             figures.append(_figure(f"the same job on {peer}", rate, None, None))
             figures.append(
                 _figure(f"detect against {peer}", rates["detect"] / rate, f"the same job on {peer}", rate, "x")
@@ -83,8 +83,8 @@ def run(messages: int = 2_000_000) -> dict[str, Any]:
 
 def fill(place: Stand, messages: int) -> None:
     """Publish the market's pools and ``messages`` swaps."""
-    from operators.stage import StageContext
-    from sinks.kafka import KafkaSink
+    from mevflow.operators.stage import StageContext
+    from mevflow.sinks.kafka.sink import KafkaSink
 
     market = Market()
     context = StageContext("bench", "fill")
@@ -101,7 +101,7 @@ def fill(place: Stand, messages: int) -> None:
 
 
 def _bounds(place: Stand) -> dict[str, dict[int, tuple[int, int]]]:
-    from flows.topics import offsets_for_times
+    from mevflow.kafka.topics import offsets_for_times
 
     return {topic: offsets_for_times(place.bootstrap, topic, None, None) for topic in (TOPIC, "pool-updates-proto")}
 

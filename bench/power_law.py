@@ -18,12 +18,12 @@ import base58
 import numpy as np
 import pyarrow as pa
 
-from bench.columns import complete
-from bench.flow import FIRST_SLOT, FIRST_US, SLOT_US, Flow, Pools, ranges, registry_yaml, way_back
-from bench.market import SOL, USDC
-from operators.amounts import i128
-from operators.codec import codec
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.bench.columns import complete
+from mevflow.bench.flow import FIRST_SLOT, FIRST_US, SLOT_US, Flow, Pools, ranges, registry_yaml, way_back
+from mevflow.bench.market import SOL, USDC
+from mevflow.operators.amounts import i128
+from mevflow.operators.codec import codec
+from mevflow.v1 import market_pb2 as market
 
 USDT = base58.b58decode("Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB")
 MSOL = base58.b58decode("mSoLzYCxHdYgdzU16g5QSh3i5K3z3KZK7ytfqcJm7So")
@@ -44,7 +44,8 @@ def _key(kind: str, index: int) -> bytes:
 class PowerLawMarket:
     """``pools`` pools over ``mints`` mints, six of which are hubs; ``constant_product`` of them carry reserves.
 
-    ``survivor_rate`` of the events leave a cycle that pays (see :mod:`bench.flow`); 0 gives a flow in which none does.
+    ``survivor_rate`` of the events leave a cycle that pays (see :mod:`mevflow.bench.flow`); 0 gives a flow in which
+    none does.
     """
 
     pools: int = 5_000

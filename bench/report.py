@@ -1,4 +1,4 @@
-"""Run every bench and write ``docs/benchmarks.md`` and the README's table. ``python -m bench.report [NAME ...]``."""
+"""Run every bench; write ``docs/benchmarks.md``, the README's table: ``python -m mevflow.bench.report [NAME ...]``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.cli.bench import BENCHES, show
+from mevflow.bench import BENCHES
+from mevflow.bench.figures import show
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).parents[2]
 TARGET = ROOT / "docs" / "benchmarks.md"
 README = ROOT / "README.md"
 _HEAD = (
@@ -42,7 +43,7 @@ def main(names: list[str]) -> None:
     sections = _sections(TARGET.read_text()) if TARGET.exists() else {}
     for name in names or BENCHES:
         print(f"bench {name}: {BENCHES[name]}", file=sys.stderr, flush=True)
-        outcome = importlib.import_module(f"bench.{name}").run()
+        outcome = importlib.import_module(f"mevflow.bench.{name}").run()
         show(outcome)
         sections[name] = _section(name, outcome["figures"])
     TARGET.write_text("\n".join([*_HEAD, *(line for name in BENCHES for line in sections.get(name, []))]) + "\n")

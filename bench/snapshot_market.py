@@ -20,15 +20,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from bench.columns import complete
-from bench.flow import FIRST_SLOT, FIRST_US, SLOT_US, Flow, Pools, ranges, registry_yaml, way_back
-from bench.market import SOL, USDC
-from bench.power_law import MSOL, USDT
-from bench.stand import ROOT
-from operators.accounts.pool_updates import PoolUpdates, Seen
-from operators.accounts.snapshot import WhirlpoolSnapshot, read_whirlpools
-from operators.codec import codec
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.bench.columns import complete
+from mevflow.bench.flow import FIRST_SLOT, FIRST_US, SLOT_US, Flow, Pools, ranges, registry_yaml, way_back
+from mevflow.bench.market import SOL, USDC
+from mevflow.bench.power_law import MSOL, USDT
+from mevflow.bench.stand import ROOT
+from mevflow.operators.accounts.pool_updates import PoolUpdates, Seen
+from mevflow.operators.accounts.snapshot import WhirlpoolSnapshot, read_whirlpools
+from mevflow.operators.codec import codec
+from mevflow.v1 import market_pb2 as market
 
 SNAPSHOT = ROOT / "examples/data/whirlpool-snapshot-185759999.csv.gz"
 _MIN_TICK = -443_636
@@ -40,7 +40,8 @@ _UPDATE = codec("mevflow.v1.PoolUpdate")
 class SnapshotMarket:
     """The pools of a snapshot that have liquidity, and swaps over them.
 
-    ``survivor_rate`` of the events leave a cycle that pays (see :mod:`bench.flow`), once the pools have settled.
+    ``survivor_rate`` of the events leave a cycle that pays (see :mod:`mevflow.bench.flow`), once the pools have
+    settled.
     """
 
     path: Path = SNAPSHOT

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from operators.detect.legs import ReservesLeg
-from operators.detect.split import split
+from mevflow.operators.sizing.legs import ReservesLeg
+from mevflow.operators.sizing.split import split
 
 Hops = list[list[ReservesLeg]]
 

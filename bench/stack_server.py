@@ -1,4 +1,4 @@
-"""Servers of ``bench stacks`` that answer an empty status call and do nothing else: ``python -m bench.stack_server``.
+"""Servers of ``bench stacks`` that answer an empty status call: ``python -m mevflow.bench.stack_server``.
 
 Arguments: a stack's name. Prints the port once it listens; ends when its standard input does.
 """

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bench.control import LOADS, STATUS_BARS, drive, figure, generator, percentiles
-from bench.control_load import Job
-from bench.stack_server import STACKS
-from bench.stand import ROOT
-from flows.runtime.deploy import environment
+from mevflow.bench.control import LOADS, STATUS_BARS, drive, figure, generator, percentiles
+from mevflow.bench.control_load import Job
+from mevflow.bench.stack_server import STACKS
+from mevflow.bench.stand import ROOT
+from mevflow.processes.environment import environment
 
 
 def run(seconds: float = 2.0) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def run(seconds: float = 2.0) -> dict[str, Any]:
 @contextmanager
 def _server(name: str) -> Iterator[int]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.stack_server", name],
+        [sys.executable, "-m", "mevflow.bench.stack_server", name],
         cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:

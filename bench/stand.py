@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.runtime.deploy import environment, shard_status
-from flows.runtime.layout import Layout
-from flows.runtime.spec import RunSpec, shape_of
+from mevflow.flows.runtime.deploy import shard_status
+from mevflow.flows.runtime.layout import Layout
+from mevflow.flows.runtime.spec import RunSpec, shape_of
+from mevflow.processes.environment import environment
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Stand:
 
     def run_topology(self, name: str, text: str) -> dict[str, Any]:
         """Run a bounded topology in a shard process; give its last status. Raises RuntimeError when it fails."""
-        from flows.resolve import resolve
-        from flows.topology import load
+        from mevflow.flows.spec.resolve import resolve
+        from mevflow.flows.spec.topology import load
 
         file = self.folder / f"{name}.yaml"
         file.write_text(text)
@@ -44,7 +45,7 @@ class Stand:
             shards=1,
             shape=shape_of(resolve(load(file), name)),
         )
-        command = [sys.executable, "-m", "flows.runtime.shard", str(spec.save()), "0"]
+        command = [sys.executable, "-m", "mevflow.flows.runtime.shard", str(spec.save()), "0"]
         done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{name} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -61,10 +62,10 @@ def free_port() -> int:
 @contextmanager
 def stand(*, clickhouse: bool = True) -> Iterator[Stand]:
     """Start the services; stop them whatever happens."""
-    from clickhouse import daemon
-    from clickhouse.client import connect
-    from clickhouse.migrate import migrate
-    from flows import broker, topics
+    from mevflow.clickhouse import daemon
+    from mevflow.clickhouse.client import connect
+    from mevflow.clickhouse.migrate import migrate
+    from mevflow.kafka import broker, topics
 
     with tempfile.TemporaryDirectory(prefix="mevflow-bench-") as name, ExitStack() as down:
         folder = Path(name)

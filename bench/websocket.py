@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bench.peers import websockets_peer
-from bench.websocket_clients import BYTES, COLUMNS, DROPPED, FAULTS, FRAMES, MESSAGES, read
-from operators.codec import codec
-from operators.errors import CheckFailedError
-from operators.stage import StageContext
-from sinks.hub import stop_hub
-from sinks.websocket import WebSocketSettings, WebSocketSink
+from mevflow.bench.peers import websockets_peer
+from mevflow.bench.websocket_clients import BYTES, COLUMNS, DROPPED, FAULTS, FRAMES, MESSAGES, read
+from mevflow.operators.codec import codec
+from mevflow.operators.errors import CheckFailedError
+from mevflow.operators.stage import StageContext
+from mevflow.sinks.websocket.hub import stop_hub
+from mevflow.sinks.websocket.sink import WebSocketSettings, WebSocketSink
 
 CLIENTS = (1, 10, 100)
 POOLS, WANTED = 64, 32

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from proto.mevflow.v1.realtime_pb2 import RealtimeBatch
+from mevflow.v1.realtime_pb2 import RealtimeBatch
 
 SAMPLE = 64
 

@@ -1,0 +1,8 @@
+"""ClickHouse: the embedded server, the schema, the queries.
+
+- :mod:`.server`: the chDB engine behind ClickHouse's HTTP interface
+- :mod:`.daemon`: that server as a background process
+- :mod:`.migrate`: numbered SQL migrations
+- :mod:`.queries`: query templates
+- :mod:`.client`: clickhouse-connect clients, made one way everywhere
+"""

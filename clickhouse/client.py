@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httputil import get_pool_manager
 
-from operators.errors import MevflowError, UnreachableError
+from mevflow.operators.errors import MevflowError, UnreachableError
 
 #: Code of "wrong password or no such user" and "a password is required".
 _AUTH_CODES = (193, 194, 516)

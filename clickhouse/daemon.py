@@ -15,8 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from clickhouse.server.listener import check_address
-from operators.errors import MevflowError, UnreachableError
+from mevflow.clickhouse.server.listener import check_address
+from mevflow.operators.errors import MevflowError, UnreachableError
+from mevflow.processes.environment import environment
 
 #: A stop waits this long for a clean end before it kills (the data survives that too), in seconds.
 STOP_PATIENCE_S = 25.0
@@ -69,7 +70,7 @@ def start(var_dir: Path, host: str = "127.0.0.1", port: int = 8123, password: st
             [
                 sys.executable,
                 "-m",
-                "clickhouse.server",
+                "mevflow.clickhouse.server",
                 *("--path", str(home.resolve())),
                 *("--host", host),
                 *("--port", str(port)),
@@ -78,8 +79,7 @@ def start(var_dir: Path, host: str = "127.0.0.1", port: int = 8123, password: st
             stdout=log,
             stderr=log,
             start_new_session=True,
-            cwd=Path(__file__).resolve().parent.parent,
-            env={**os.environ, "MEVFLOW_CLICKHOUSE__PASSWORD": password},
+            env={**environment(), "MEVFLOW_CLICKHOUSE__PASSWORD": password},
         )
     _pidfile(home).write_text(json.dumps({"pid": process.pid, "born": _born(process.pid), "host": host, "port": port}))
     _await(process.pid, host, port, home, wait_s, process)

@@ -15,7 +15,7 @@ from pathlib import Path
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from operators.errors import MevflowError, StateError, UsageError
+from mevflow.operators.errors import MevflowError, StateError, UsageError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql\Z")

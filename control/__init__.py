@@ -1,6 +1,11 @@
-"""The control plane's room: the gRPC service, the ack collector, auth, audit, the policy store and the gateway.
+"""The control plane: a service that publishes commands, collects every shard's answer, and tells what came of them.
 
-What it will speak to stands already: ``ControlCommand``, ``ControlAck`` and ``Heartbeat`` (``proto``), the topics
-``control-commands`` (compacted) and ``control-acks``, ``Stage.on_control`` with APPLIED, REJECTED, STALE and DUPLICATE,
-and the ``acks`` topology that keeps every answer in ClickHouse.
+Read in this order:
+
+- :mod:`.commands`: a command from its draft to its outcome
+- :mod:`.topics`: the Kafka topics behind it: what the service reads and writes
+- :mod:`.server`: the service and its gRPC door
+- :mod:`.auth`: who may call
+- :mod:`.gateway`: the same calls over HTTP/JSON and WebSocket
+- :mod:`.client`: a typed client
 """

@@ -14,17 +14,17 @@ import numpy as np
 import pyarrow.compute as pc
 from matplotlib import pyplot
 
-from bench.detect import located
-from operators.detect.control import Policy
-from operators.detect.cycles import Rotations, States
-from operators.detect.events import read
-from operators.detect.market import Market
-from operators.detect.settings import DetectSettings, load_registry
-from operators.detect.sizing import ConcentratedLeg, Leg, best_input, quote, size
-from operators.detect.stage import SWAP, UPDATE
-from operators.merge import ChainMerge
-from operators.stage import CAUGHT_UP_US, StageContext, Watermark
-from sources.recorded import open_recorded
+from mevflow.bench.detect import located
+from mevflow.operators.detect.control import Policy
+from mevflow.operators.detect.events import read
+from mevflow.operators.detect.market.market import Market
+from mevflow.operators.detect.report.cycles import Rotations, States
+from mevflow.operators.detect.settings import DetectSettings, load_registry
+from mevflow.operators.detect.stage import SWAP, UPDATE
+from mevflow.operators.merge import ChainMerge
+from mevflow.operators.sizing.size import ConcentratedLeg, Leg, best_input, quote, size
+from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
+from mevflow.sources.recorded import open_recorded
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK, LOG = 18_939_405, 58

@@ -16,7 +16,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from operators.errors import UsageError
+from mevflow.operators.errors import UsageError
 
 
 class KafkaConfig(BaseModel):

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from flows.topics import listing
-from operators.codec import codec
-from operators.errors import MevflowError, UnreachableError, UsageError
-from operators.stage import StageContext
+from mevflow.kafka.topics import listing
+from mevflow.operators.codec import codec
+from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
+from mevflow.operators.stage import StageContext
 
 TOPIC = "dlq"
 _MESSAGE = "mevflow.v1.DeadLetter"
@@ -66,7 +66,7 @@ def letters(bootstrap: str, dlq: str = TOPIC) -> Iterator[DeadLetter]:
 
     Raises UnreachableError, or UsageError when there is no such topic.
     """
-    from sources.kafka import KafkaSettings, KafkaSource
+    from mevflow.sources.kafka.source import KafkaSettings, KafkaSource
 
     ends = {p: stop for p, (_, stop) in listing(bootstrap, [dlq])[0].ends.items()}
     wanted = KafkaSettings.model_validate(

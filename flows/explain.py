@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from operators.decide.features import FEATURES
-from operators.errors import MevflowError, UsageError
+from mevflow.operators.decide.features import FEATURES
+from mevflow.operators.errors import MevflowError, UsageError
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client

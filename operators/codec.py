@@ -13,8 +13,8 @@ import pyarrow as pa
 from google.protobuf import message_factory
 from google.protobuf.message import Message
 
-from operators.errors import UsageError
-from proto.mevflow.v1 import control_pb2, dead_letter_pb2, decision_pb2, market_pb2, realtime_pb2
+from mevflow.operators.errors import UsageError
+from mevflow.v1 import control_pb2, dead_letter_pb2, decision_pb2, market_pb2, realtime_pb2
 
 FILES = [module.DESCRIPTOR for module in (market_pb2, decision_pb2, control_pb2, realtime_pb2, dead_letter_pb2)]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from operators.codec import ERRORS, RAW, codec
-from operators.stage import Output, Settings, Stage, StageContext
+from mevflow.operators.codec import ERRORS, RAW, codec
+from mevflow.operators.stage import Output, Settings, Stage, StageContext
 
 
 class DecodeSettings(Settings):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from operators.codec import COORDINATES, codec
+from mevflow.operators.codec import COORDINATES, codec
 
 #: Columns that a lineage row shares with its decision, by name.
 _SHARED = (

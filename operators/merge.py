@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from operators.errors import StateError
-from operators.stage import Watermark
+from mevflow.operators.errors import StateError
+from mevflow.operators.stage import Watermark
 
 ORDER = ("chain", "slot", "tx_index", "ix_index")
 _VERSION = 1

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from operators.codec import COORDINATES, codec
-from operators.stage import Output, Settings, Stage
+from mevflow.operators.codec import COORDINATES, codec
+from mevflow.operators.stage import Output, Settings, Stage
 
 _OUT = codec("mevflow.v1.RealtimeMessage")
 

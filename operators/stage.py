@@ -14,7 +14,7 @@ from typing import ClassVar
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from operators.switch import Switch
+from mevflow.operators.switch import Switch
 
 #: A watermark that no event can precede: the source has ended, or has nothing more right now.
 CAUGHT_UP_US = (1 << 63) - 1

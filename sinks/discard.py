@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from sinks.sink import Sink
+from mevflow.sinks.sink import Sink
 
 
 class DiscardSink(Sink):

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from operators.codec import ERRORS
-from operators.stage import Settings
-from sinks.kafka import KafkaSettings, KafkaSink
+from mevflow.operators.codec import ERRORS
+from mevflow.operators.stage import Settings
+from mevflow.sinks.kafka.sink import KafkaSettings, KafkaSink
 
 
 class DeadLetterSettings(KafkaSettings):

@@ -11,11 +11,11 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from operators.stage import Settings, StageContext, Watermark
+from mevflow.operators.stage import Settings, StageContext, Watermark
 
 
 class Sink:
-    """Base of every sink; see :class:`operators.stage.Stage` for the class attributes."""
+    """Base of every sink; see :class:`mevflow.operators.stage.Stage` for the class attributes."""
 
     use: ClassVar[str]
     summary: ClassVar[str] = ""

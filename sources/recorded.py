@@ -18,14 +18,14 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from operators.errors import UsageError
-from operators.parse.errors import OnError, ParseError
-from operators.parse.output import CHUNK_ROWS
-from operators.parse.uniswap_logs import HEADER, read_log
-from operators.parse.uniswap_pools import pool_named_in
-from operators.parse.uniswap_v3 import Row, UniswapDay
-from operators.parse.whirlpool import WhirlpoolDay
-from operators.parse.whirlpool_state import read_start_state
+from mevflow.operators.errors import UsageError
+from mevflow.operators.parse.errors import OnError, ParseError
+from mevflow.operators.parse.output import CHUNK_ROWS
+from mevflow.operators.parse.uniswap.logs import HEADER, read_log
+from mevflow.operators.parse.uniswap.pools import pool_named_in
+from mevflow.operators.parse.uniswap.v3 import Row, UniswapDay
+from mevflow.operators.parse.whirlpool.day import WhirlpoolDay
+from mevflow.operators.parse.whirlpool.state import read_start_state
 
 _GZIP = b"\x1f\x8b"
 #: Nothing that a block explorer or a node gives in one line is longer.

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from operators.stage import Settings, StageContext, Watermark
+from mevflow.operators.stage import Settings, StageContext, Watermark
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Poll:
 
 
 class Source:
-    """Base of every source; see :class:`operators.stage.Stage` for the class attributes."""
+    """Base of every source; see :class:`mevflow.operators.stage.Stage` for the class attributes."""
 
     use: ClassVar[str]
     summary: ClassVar[str] = ""

@@ -15,7 +15,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.run import cli_main
 
-from bench.peers.job import Job
+from mevflow.bench.peers.job import Job
 
 
 def main(bootstrap: str, topic: str, messages: int, port: int) -> None:

@@ -1,4 +1,4 @@
-"""The job on Faust. ``python -m bench.peers.faust_peer BOOTSTRAP TOPIC MESSAGES CLICKHOUSE_PORT``; prints JSON."""
+"""The job on Faust: ``python -m mevflow.bench.peers.faust_peer BOOTSTRAP TOPIC MESSAGES CLICKHOUSE_PORT`` (JSON)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import clickhouse_connect
 import faust
 
-from bench.peers.job import Job
+from mevflow.bench.peers.job import Job
 
 
 async def measure(bootstrap: str, topic: str, messages: int, port: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import math
 from collections import defaultdict
 from typing import Any
 
-from proto.mevflow.v1.market_pb2 import Swap
+from mevflow.v1.market_pb2 import Swap
 
 COLUMNS = ["slot", "pool", "other", "gap"]
 TABLE = """CREATE TABLE IF NOT EXISTS peer_rows (slot UInt64, pool String, other String, gap Float64)

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from operators.errors import UsageError
+from mevflow.operators.errors import UsageError
 
 FOLDER = Path(__file__).parent
 _DEFAULT = re.compile(r"-- default (\w+) ?(.*)")

@@ -1,4 +1,4 @@
-"""The server's process: ``python -m clickhouse.server --path DIR --host 127.0.0.1 --port 8123``.
+"""The server's process: ``python -m mevflow.clickhouse.server --path DIR --host 127.0.0.1 --port 8123``.
 
 The password comes from the environment (``MEVFLOW_CLICKHOUSE__PASSWORD``), never from the command line, which
 other users can read.
@@ -14,9 +14,9 @@ import sys
 import threading
 from pathlib import Path
 
-from clickhouse.server.engine import Engine
-from clickhouse.server.listener import Listener, check_address
-from operators.errors import MevflowError
+from mevflow.clickhouse.server.engine import Engine
+from mevflow.clickhouse.server.listener import Listener, check_address
+from mevflow.operators.errors import MevflowError
 
 #: How long a stop waits for running statements, in seconds.
 PATIENCE_S = 10.0
@@ -24,13 +24,13 @@ PATIENCE_S = 10.0
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT, then drain and close the engine."""
-    parser = argparse.ArgumentParser(prog="clickhouse.server", description=__doc__)
+    parser = argparse.ArgumentParser(prog="mevflow.clickhouse.server", description=__doc__)
     parser.add_argument("--path", type=Path, required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8123)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    log = logging.getLogger("clickhouse.server")
+    log = logging.getLogger("mevflow.clickhouse.server")
     password = os.environ.get("MEVFLOW_CLICKHOUSE__PASSWORD", "")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

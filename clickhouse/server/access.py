@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from email.message import Message
 from urllib.parse import urlsplit
 
-from clickhouse.server.errors import ACCESS_DENIED, AUTHENTICATION_FAILED, REQUIRED_PASSWORD, refuse
+from mevflow.clickhouse.server.errors import ACCESS_DENIED, AUTHENTICATION_FAILED, REQUIRED_PASSWORD, refuse
 
 USER = "default"
 

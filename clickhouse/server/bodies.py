@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from io import BufferedIOBase
 from typing import Any
 
-from clickhouse.server.errors import BAD_ARGUMENTS, INCORRECT_DATA, QUERY_IS_TOO_LARGE, refuse
+from mevflow.clickhouse.server.errors import BAD_ARGUMENTS, INCORRECT_DATA, QUERY_IS_TOO_LARGE, refuse
 
 #: Bytes read from the socket at a time.
 CHUNK_BYTES = 4 << 20

@@ -14,8 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from clickhouse.server.errors import ServerError, from_engine
-from operators.errors import MevflowError
+from mevflow.clickhouse.server.errors import ServerError, from_engine
+from mevflow.operators.errors import MevflowError
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
-from clickhouse.server.engine import Connection, Counts, Engine, identifier, literal
-from clickhouse.server.errors import INTO_OUTFILE_NOT_ALLOWED, READONLY, ServerError, refuse
-from clickhouse.server.request import Request
-from clickhouse.server.sessions import Sessions
-from clickhouse.server.statement import Insert, Statement, parse
+from mevflow.clickhouse.server.engine import Connection, Counts, Engine, identifier, literal
+from mevflow.clickhouse.server.errors import INTO_OUTFILE_NOT_ALLOWED, READONLY, ServerError, refuse
+from mevflow.clickhouse.server.request import Request
+from mevflow.clickhouse.server.sessions import Sessions
+from mevflow.clickhouse.server.statement import Insert, Statement, parse
 
 #: Formats whose blocks can follow each other without a header or a footer, so that an answer can be streamed.
 _STREAMABLE = frozenset(

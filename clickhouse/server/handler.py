@@ -9,24 +9,24 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, cast
 
-from clickhouse.server import bodies
-from clickhouse.server.engine import Counts
-from clickhouse.server.errors import (
+from mevflow.clickhouse.server import bodies
+from mevflow.clickhouse.server.engine import Counts
+from mevflow.clickhouse.server.errors import (
     BAD_ARGUMENTS,
     TOO_MANY_SIMULTANEOUS_QUERIES,
     UNKNOWN_EXCEPTION,
     ServerError,
     refuse,
 )
-from clickhouse.server.execute import Answer, ExternalTable
-from clickhouse.server.multipart import external_tables, parse_form
-from clickhouse.server.replies import ChunkWriter, Encoder, encoder, gather
-from clickhouse.server.request import Request, parse_request
+from mevflow.clickhouse.server.execute import Answer, ExternalTable
+from mevflow.clickhouse.server.multipart import external_tables, parse_form
+from mevflow.clickhouse.server.replies import ChunkWriter, Encoder, encoder, gather
+from mevflow.clickhouse.server.request import Request, parse_request
 
 if TYPE_CHECKING:
-    from clickhouse.server.listener import Listener
+    from mevflow.clickhouse.server.listener import Listener
 
-log = logging.getLogger("clickhouse.server")
+log = logging.getLogger("mevflow.clickhouse.server")
 
 _HEALTH = ("/ping", "/replicas_status")
 _TYPES = {

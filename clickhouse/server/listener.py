@@ -7,12 +7,12 @@ import threading
 import time
 from http.server import ThreadingHTTPServer
 
-from clickhouse.server.access import Access, is_loopback
-from clickhouse.server.engine import Engine
-from clickhouse.server.execute import Executor
-from clickhouse.server.handler import Handler
-from clickhouse.server.sessions import Sessions
-from operators.errors import MevflowError, UsageError
+from mevflow.clickhouse.server.access import Access, is_loopback
+from mevflow.clickhouse.server.engine import Engine
+from mevflow.clickhouse.server.execute import Executor
+from mevflow.clickhouse.server.handler import Handler
+from mevflow.clickhouse.server.sessions import Sessions
+from mevflow.operators.errors import MevflowError, UsageError
 
 #: As ClickHouse's default for max_concurrent_queries.
 MAX_STATEMENTS = 100

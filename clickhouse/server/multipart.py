@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from email.parser import BytesParser
 from email.policy import HTTP
 
-from clickhouse.server.errors import BAD_ARGUMENTS, refuse
-from clickhouse.server.execute import ExternalTable
+from mevflow.clickhouse.server.errors import BAD_ARGUMENTS, refuse
+from mevflow.clickhouse.server.execute import ExternalTable
 
 
 def parse_form(content_type: str, body: bytes) -> tuple[dict[str, str], dict[str, bytes]]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from email.message import Message
 from urllib.parse import parse_qsl
 
-from clickhouse.server.errors import BAD_ARGUMENTS, refuse
-from clickhouse.server.sessions import DEFAULT_TIMEOUT_S
+from mevflow.clickhouse.server.errors import BAD_ARGUMENTS, refuse
+from mevflow.clickhouse.server.sessions import DEFAULT_TIMEOUT_S
 
 #: Parameters of the interface itself, and settings that only its HTTP side looks at.
 _RESERVED = frozenset(

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from clickhouse.server.engine import Connection, Engine
-from clickhouse.server.errors import SESSION_IS_LOCKED, SESSION_NOT_FOUND, refuse
+from mevflow.clickhouse.server.engine import Connection, Engine
+from mevflow.clickhouse.server.errors import SESSION_IS_LOCKED, SESSION_NOT_FOUND, refuse
 
 #: What ClickHouse uses when the request names no ``session_timeout``, and the most that it allows, in seconds.
 DEFAULT_TIMEOUT_S = 60.0

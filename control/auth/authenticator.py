@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from control.auth.certificates import Certificates
-from control.auth.limits import Limits
-from control.auth.tokens import Tokens
-from control.identity import AuthError, Identity, require_role
+from mevflow.control.auth.certificates import Certificates
+from mevflow.control.auth.limits import Limits
+from mevflow.control.auth.tokens import Tokens
+from mevflow.control.server.identity import AuthError, Identity, require_role
 
 
 class ProvenAuthenticator:

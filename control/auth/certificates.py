@@ -16,9 +16,9 @@ from pathlib import Path
 
 import structlog
 
-from control.auth.files import Watched
-from control.identity import AuthError, Identity, Role
-from operators.errors import UsageError
+from mevflow.control.auth.files import Watched
+from mevflow.control.server.identity import AuthError, Identity, Role
+from mevflow.operators.errors import UsageError
 
 log = structlog.get_logger("mevflow.control")
 

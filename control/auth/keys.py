@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from control.auth.files import Watched
-from operators.errors import UsageError
+from mevflow.control.auth.files import Watched
+from mevflow.operators.errors import UsageError
 
 KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SUFFIX = ".pem"

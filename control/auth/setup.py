@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 
 import grpc
 
-from control.auth.authenticator import ProvenAuthenticator
-from control.auth.certificates import Certificates
-from control.auth.keys import KeyFolder
-from control.auth.limits import Limits, Rate
-from control.auth.tls import TlsFiles
-from control.auth.tokens import Tokens
-from control.identity import Authenticator, LocalAuthenticator
-from control.server import is_loopback
-from flows.config import ControlConfig
-from operators.errors import UsageError
+from mevflow.control.auth.authenticator import ProvenAuthenticator
+from mevflow.control.auth.certificates import Certificates
+from mevflow.control.auth.keys import KeyFolder
+from mevflow.control.auth.limits import Limits, Rate
+from mevflow.control.auth.tls import TlsFiles
+from mevflow.control.auth.tokens import Tokens
+from mevflow.control.server.grpc_door import is_loopback
+from mevflow.control.server.identity import Authenticator, LocalAuthenticator
+from mevflow.flows.config import ControlConfig
+from mevflow.operators.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 
-from operators.errors import UsageError
+from mevflow.operators.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from control.gateway import problems
-from control.gateway.carry import Carrier
-from control.gateway.routes import Route
-from control.gateway.shape import encode, parse, parse_query
-from control.methods import METHODS
-from control.refusal import Refused
+from mevflow.control.gateway import problems
+from mevflow.control.gateway.carry import Carrier
+from mevflow.control.gateway.routes import Route
+from mevflow.control.gateway.shape import encode, parse, parse_query
+from mevflow.control.server.methods import METHODS
+from mevflow.control.server.refusal import Refused
 
 _JSON = "application/json"
 LINES = "application/x-ndjson"

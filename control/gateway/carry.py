@@ -12,10 +12,10 @@ from typing import Any
 
 from starlette.requests import HTTPConnection, Request
 
-from control.dispatch import Caller, Dispatcher
-from control.gateway.origin import Origins
-from control.gateway.sessions import CSRF_HEADER, Session, Sessions
-from control.refusal import Refused
+from mevflow.control.gateway.origin import Origins
+from mevflow.control.gateway.sessions import CSRF_HEADER, Session, Sessions
+from mevflow.control.server.dispatch import Caller, Dispatcher
+from mevflow.control.server.refusal import Refused
 
 COOKIE = "mevflow_session"
 MAX_BODY = 4 << 20

@@ -17,11 +17,11 @@ import msgspec
 from google.protobuf.message import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from control.gateway import problems
-from control.gateway.carry import Carrier
-from control.gateway.shape import parse, plain
-from control.methods import METHODS
-from control.refusal import Refused
+from mevflow.control.gateway import problems
+from mevflow.control.gateway.carry import Carrier
+from mevflow.control.gateway.shape import parse, plain
+from mevflow.control.server.methods import METHODS
+from mevflow.control.server.refusal import Refused
 
 _UNDER_WAY = 64
 _RECHECK_S = 5.0

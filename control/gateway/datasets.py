@@ -11,9 +11,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from control.gateway.carry import Carrier
-from control.gateway.reader import Bounds, Reader
-from control.refusal import Refused, invalid
+from mevflow.control.gateway.carry import Carrier
+from mevflow.control.gateway.reader import Bounds, Reader
+from mevflow.control.server.refusal import Refused, invalid
 
 #: Format -> (ClickHouse's name, media type, ending).
 FORMATS = {

@@ -13,9 +13,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from control.gateway.carry import Carrier
-from control.gateway.reader import Reader
-from control.service import Service
+from mevflow.control.gateway.carry import Carrier
+from mevflow.control.gateway.reader import Reader
+from mevflow.control.server.service import Service
 
 _LAG_EVERY_S = 0.25
 _FRESH_S = 2.0

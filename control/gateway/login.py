@@ -6,9 +6,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from control.gateway.carry import COOKIE, Carrier
-from control.gateway.sessions import LIFE_S
-from control.refusal import Refused
+from mevflow.control.gateway.carry import COOKIE, Carrier
+from mevflow.control.gateway.sessions import LIFE_S
+from mevflow.control.server.refusal import Refused
 
 _PRIVATE = {"cache-control": "no-store"}
 

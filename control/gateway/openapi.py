@@ -7,11 +7,11 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from control.dispatch import SERVICE
-from control.gateway.routes import ROUTES, Route
-from control.gateway.sessions import CSRF_HEADER
-from control.gateway.shape import JSON_FIELDS
-from control.methods import METHODS
+from mevflow.control.gateway.routes import ROUTES, Route
+from mevflow.control.gateway.sessions import CSRF_HEADER
+from mevflow.control.gateway.shape import JSON_FIELDS
+from mevflow.control.server.dispatch import SERVICE
+from mevflow.control.server.methods import METHODS
 
 _NUMBERS = {FieldDescriptor.CPPTYPE_DOUBLE: "number", FieldDescriptor.CPPTYPE_FLOAT: "number"}
 _PROBLEM = {"$ref": "#/components/responses/Problem"}

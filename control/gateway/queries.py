@@ -9,13 +9,13 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from clickhouse import queries as templates
-from control.gateway.carry import Carrier
-from control.gateway.reader import Reader
-from control.gateway.statement import check_text
-from control.gateway.tree import check_tree
-from control.refusal import Refused, invalid
-from operators.errors import UsageError
+from mevflow.clickhouse import queries as templates
+from mevflow.control.gateway.carry import Carrier
+from mevflow.control.gateway.reader import Reader
+from mevflow.control.gateway.statement import check_text
+from mevflow.control.gateway.tree import check_tree
+from mevflow.control.server.refusal import Refused, invalid
+from mevflow.operators.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 _MAX_PARAMETERS = 64

@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from control.refusal import Refused
-from flows.config import ClickHouseConfig
+from mevflow.control.server.refusal import Refused
+from mevflow.flows.config import ClickHouseConfig
 
 _CODE = re.compile(r"Code: (\d+)\. DB::Exception: ")
 _VERSION = re.compile(r"\s*\(version [^()]*(?:\([a-z]+\))?\)\.?")

@@ -23,26 +23,26 @@ from starlette.routing import WebSocketRoute
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from control.auth.tls import name_of
-from control.dispatch import Dispatcher
-from control.gateway import openapi, problems
-from control.gateway.calls import endpoint
-from control.gateway.carry import MAX_BODY, Carrier
-from control.gateway.channel import Channel
-from control.gateway.corked import Corked
-from control.gateway.datasets import Datasets
-from control.gateway.health import Health
-from control.gateway.login import Login
-from control.gateway.origin import Origins
-from control.gateway.queries import Queries
-from control.gateway.reader import Reader
-from control.gateway.routes import ROUTES
-from control.gateway.sessions import CSRF_HEADER, Sessions
-from control.refusal import Refused
-from control.server import is_loopback
-from control.service import Service
-from flows.config import ClickHouseConfig
-from operators.errors import MevflowError, UsageError
+from mevflow.control.auth.tls import name_of
+from mevflow.control.gateway import openapi, problems
+from mevflow.control.gateway.calls import endpoint
+from mevflow.control.gateway.carry import MAX_BODY, Carrier
+from mevflow.control.gateway.channel import Channel
+from mevflow.control.gateway.corked import Corked
+from mevflow.control.gateway.datasets import Datasets
+from mevflow.control.gateway.health import Health
+from mevflow.control.gateway.login import Login
+from mevflow.control.gateway.origin import Origins
+from mevflow.control.gateway.queries import Queries
+from mevflow.control.gateway.reader import Reader
+from mevflow.control.gateway.routes import ROUTES
+from mevflow.control.gateway.sessions import CSRF_HEADER, Sessions
+from mevflow.control.server.dispatch import Dispatcher
+from mevflow.control.server.grpc_door import is_loopback
+from mevflow.control.server.refusal import Refused
+from mevflow.control.server.service import Service
+from mevflow.flows.config import ClickHouseConfig
+from mevflow.operators.errors import MevflowError, UsageError
 
 _GRACE_S = 5
 
@@ -59,7 +59,7 @@ class HttpDoor:
     clickhouse: ClickHouseConfig = field(default_factory=ClickHouseConfig)
 
     def beside(self, authenticates: bool) -> Callable[[Service, Dispatcher], Http]:
-        """What ``control.serve`` starts. Raises UsageError for an open door."""
+        """What ``mevflow.control.server.process`` starts. Raises UsageError for an open door."""
         if not is_loopback(self.host) and (not authenticates or self.context is None):
             raise UsageError(f"without authentication and TLS the gateway listens on loopback only, not on {self.host}")
         return lambda service, dispatcher: Http(service, dispatcher, self, authenticates=authenticates)

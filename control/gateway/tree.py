@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from control.gateway.statement import refused
+from mevflow.control.gateway.statement import refused
 
 #: What a statement may be, as ClickHouse names it.
 _HEADS = ("SelectWithUnionQuery", "DescribeQuery", "ShowTables", "ShowCreateTableQuery")

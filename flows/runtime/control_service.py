@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from flows.runtime.deploy import environment
-from flows.runtime.process import ProcessId
-from operators.errors import MevflowError
+from mevflow.operators.errors import MevflowError
+from mevflow.processes.background import ProcessId
+from mevflow.processes.environment import environment
 
 START_S, DRAIN_S = 60.0, 20.0
 
@@ -43,7 +43,7 @@ def start(var: Path, file: Path) -> dict[str, Any]:
     with path.open("ab") as log:
         mark = log.tell()
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", "control", "serve", "--file", str(file.absolute())],
+            [sys.executable, "-m", "mevflow.cli", "control", "serve", "--file", str(file.absolute())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,

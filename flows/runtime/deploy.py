@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -12,14 +11,15 @@ from typing import Any
 
 import msgspec
 
-from flows.preflight import preflight, preflight_control
-from flows.resolve import resolve
-from flows.runtime.layout import Layout
-from flows.runtime.process import ProcessId
-from flows.runtime.spec import RunSpec, shape_of
-from flows.steering.settings import control_settings
-from flows.topology import load
-from operators.errors import MevflowError, StateError, UsageError
+from mevflow.flows.runtime.layout import Layout
+from mevflow.flows.runtime.spec import RunSpec, shape_of
+from mevflow.flows.spec.preflight import preflight, preflight_control
+from mevflow.flows.spec.resolve import resolve
+from mevflow.flows.spec.topology import load
+from mevflow.flows.steering.settings import control_settings
+from mevflow.operators.errors import MevflowError, StateError, UsageError
+from mevflow.processes.background import ProcessId
+from mevflow.processes.environment import environment
 
 START_S, DRAIN_S = 60.0, 60.0
 
@@ -83,7 +83,7 @@ def start(spec: RunSpec) -> int:
         layout.log(shard).touch()
     marks = [layout.log(shard).stat().st_size for shard in range(spec.shards)]
     supervisor = subprocess.Popen(
-        [sys.executable, "-m", "flows.runtime.supervisor", str(layout.spec)],
+        [sys.executable, "-m", "mevflow.flows.runtime.supervisor", str(layout.spec)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -105,13 +105,6 @@ def start(spec: RunSpec) -> int:
         time.sleep(0.05)
     supervisor.terminate()
     raise MevflowError(f"{spec.topology} was not running after {START_S:g} s", hint=f"mevflow logs {spec.topology}")
-
-
-def environment() -> dict[str, str]:
-    """The environment of a child: ours, and the rooms importable from anywhere."""
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.environ.get("PYTHONPATH", "")
-    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root}
 
 
 def _tail(path: Path, mark: int, lines: int = 20) -> str:

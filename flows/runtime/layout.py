@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from operators.errors import MevflowError
+from mevflow.operators.errors import MevflowError
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""One shard: a process with one Bytewax worker. ``python -m flows.runtime.shard SPEC NUMBER``.
+"""One shard: a process with one Bytewax worker. ``python -m mevflow.flows.runtime.shard SPEC NUMBER``.
 
 Stopping is draining. SIGTERM and SIGINT set an event; each source sees it at its next poll and ends where it
 stands; Bytewax then closes the epoch: (1) every stage is snapshotted, (2) every sink is flushed and snapshotted,
@@ -20,16 +20,16 @@ import uuid
 from datetime import timedelta
 from pathlib import Path
 
-from flows.compiler import compile_topology
-from flows.meter import Meter
-from flows.resolve import ResolvedTopology, resolve
-from flows.runtime.spec import RunSpec
-from flows.steering.settings import control_settings
-from flows.steering.steering import ShardFacts, Steering
-from flows.topology import TopologyFile, load
-from operators.errors import MevflowError, StateError, UsageError
-from operators.stage import Stage
-from sources.source import Source
+from mevflow.flows.engine.compiler import compile_topology
+from mevflow.flows.engine.meter import Meter
+from mevflow.flows.runtime.spec import RunSpec
+from mevflow.flows.spec.resolve import ResolvedTopology, resolve
+from mevflow.flows.spec.topology import TopologyFile, load
+from mevflow.flows.steering.settings import control_settings
+from mevflow.flows.steering.steering import ShardFacts, Steering
+from mevflow.operators.errors import MevflowError, StateError, UsageError
+from mevflow.operators.stage import Stage
+from mevflow.sources.source import Source
 
 _PR_SET_PDEATHSIG = 1
 
@@ -40,7 +40,7 @@ def run(spec: RunSpec, shard: int) -> None:
     topology = resolve(file, spec.topology)
     run_id = ""
     if spec.replay is not None:
-        from flows.replay import bounded
+        from mevflow.flows.replay.plan import bounded
 
         topology = bounded(topology, spec.replay, spec.layout)
         run_id = spec.replay.run_id

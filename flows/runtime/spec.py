@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from flows.resolve import ResolvedTopology
-from flows.runtime.layout import Layout
-from flows.steering.recorded import RecordedCommand
+from mevflow.flows.runtime.layout import Layout
+from mevflow.flows.spec.resolve import ResolvedTopology
+from mevflow.flows.steering.recorded import RecordedCommand
 
 
 class Bounds(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """The supervisor of one topology: starts its shards, restarts one that dies, drains all when told.
 
-``python -m flows.runtime.supervisor SPEC``. A shard that exits 0 has finished; 2 means that it cannot work as
+``python -m mevflow.flows.runtime.supervisor SPEC``. A shard that exits 0 has finished; 2 means that it cannot work as
 configured, which no restart mends; anything else is tried again with a doubling pause.
 """
 
@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.runtime.process import ProcessId
-from flows.runtime.spec import RunSpec
+from mevflow.flows.runtime.spec import RunSpec
+from mevflow.processes.background import ProcessId
 
 FIRST_PAUSE_S, LAST_PAUSE_S, HEALTHY_S = 1.0, 30.0, 60.0
 
@@ -87,7 +87,7 @@ class Supervisor:
         shard.pause_s = min(2 * shard.pause_s, LAST_PAUSE_S)
 
     def _start(self, shard: _Shard) -> None:
-        command = [sys.executable, "-m", "flows.runtime.shard", str(self.spec.layout.spec), str(shard.number)]
+        command = [sys.executable, "-m", "mevflow.flows.runtime.shard", str(self.spec.layout.spec), str(shard.number)]
         with self.spec.layout.log(shard.number).open("ab") as log:
             shard.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         shard.started = time.monotonic()

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flows.steering.protocol import COMMANDS
-from operators.errors import MevflowError, UnreachableError, UsageError
-from proto.mevflow.v1.control_pb2 import ControlCommand
+from mevflow.flows.steering.protocol import COMMANDS
+from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
+from mevflow.v1.control_pb2 import ControlCommand
 
 
 class CommandLog:

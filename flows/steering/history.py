@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 
-from flows.preflight import broker_topics
-from flows.resolve import ResolvedTopology
-from flows.steering.protocol import ACKS, COMMANDS, EVERY
-from flows.steering.recorded import RecordedCommand, Row
-from operators.stage import Stage
-from proto.mevflow.v1 import market_pb2
-from proto.mevflow.v1.control_pb2 import ControlAck, ControlCommand
+from mevflow.flows.spec.preflight import broker_topics
+from mevflow.flows.spec.resolve import ResolvedTopology
+from mevflow.flows.steering.protocol import ACKS, COMMANDS, EVERY
+from mevflow.flows.steering.recorded import RecordedCommand, Row
+from mevflow.operators.stage import Stage
+from mevflow.v1 import market_pb2
+from mevflow.v1.control_pb2 import ControlAck, ControlCommand
 
 _ANSWER_S = 10.0
 

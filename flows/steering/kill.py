@@ -14,12 +14,12 @@ from pathlib import Path
 
 import msgspec
 
-from flows.steering.mailbox import Book
-from flows.steering.protocol import EVERY
-from operators.errors import StateError
-from operators.stage import Ack
-from operators.switch import Off, Switch
-from proto.mevflow.v1.control_pb2 import ControlCommand
+from mevflow.flows.steering.mailbox import Book
+from mevflow.flows.steering.protocol import EVERY
+from mevflow.operators.errors import StateError
+from mevflow.operators.stage import Ack
+from mevflow.operators.switch import Off, Switch
+from mevflow.v1.control_pb2 import ControlCommand
 
 
 class Latch(msgspec.Struct):

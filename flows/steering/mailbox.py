@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from flows.steering.protocol import command_key
-from operators.stage import Ack, Command, Stage
-from proto.mevflow.v1.control_pb2 import ControlCommand
+from mevflow.flows.steering.protocol import command_key
+from mevflow.operators.stage import Ack, Command, Stage
+from mevflow.v1.control_pb2 import ControlCommand
 
 #: Where in the source something took effect: topic, partition, offset.
 Position = tuple[str, int, int]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from flows.steering.mailbox import Position
-from flows.steering.protocol import ACKS, HEARTBEATS, heartbeat_key
-from operators.stage import Ack
-from proto.mevflow.v1.control_pb2 import ControlAck, ControlCommand, Heartbeat
+from mevflow.flows.steering.mailbox import Position
+from mevflow.flows.steering.protocol import ACKS, HEARTBEATS, heartbeat_key
+from mevflow.operators.stage import Ack
+from mevflow.v1.control_pb2 import ControlAck, ControlCommand, Heartbeat
 
 
 class Outbox:

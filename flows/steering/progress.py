@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from flows.steering.mailbox import NOWHERE, Position
+from mevflow.flows.steering.mailbox import NOWHERE, Position
 
 #: Later rows compare greater.
 ORDER = ("timestamp_us", "chain", "slot", "tx_index", "ix_index")

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from operators.stage import Command, Output, Stage, Watermark
+from mevflow.operators.stage import Command, Output, Stage, Watermark
 
 _PLACE = ("chain", "slot", "tx_index", "ix_index", "timestamp_us")
 

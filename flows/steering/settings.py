@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from flows.topology import TopologyFile
-from operators.errors import UsageError
+from mevflow.flows.spec.topology import TopologyFile
+from mevflow.operators.errors import UsageError
 
 
 class ControlSettings(BaseModel):

@@ -21,17 +21,17 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from flows.steering.commands import CommandLog
-from flows.steering.kill import KillSwitch, Pulse
-from flows.steering.mailbox import NOWHERE, Book, Mailbox, Order, Position
-from flows.steering.outbox import Outbox
-from flows.steering.protocol import PULSE, SLOTS
-from flows.steering.settings import ControlSettings
-from flows.steering.urgent import urgent
-from operators.errors import MevflowError
-from operators.stage import Ack
-from operators.switch import Switch
-from proto.mevflow.v1.control_pb2 import ControlCommand
+from mevflow.flows.steering.commands import CommandLog
+from mevflow.flows.steering.kill import KillSwitch, Pulse
+from mevflow.flows.steering.mailbox import NOWHERE, Book, Mailbox, Order, Position
+from mevflow.flows.steering.outbox import Outbox
+from mevflow.flows.steering.protocol import PULSE, SLOTS
+from mevflow.flows.steering.settings import ControlSettings
+from mevflow.flows.steering.urgent import urgent
+from mevflow.operators.errors import MevflowError
+from mevflow.operators.stage import Ack
+from mevflow.operators.switch import Switch
+from mevflow.v1.control_pb2 import ControlCommand
 
 _BEAT_S = 0.5
 _LOOK_S = 0.05

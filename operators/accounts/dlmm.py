@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from operators.accounts.reader import Reader
-from operators.amm.dlmm import Bin
+from mevflow.operators.accounts.reader import Reader
+from mevflow.operators.amm.bins.dlmm import Bin
 
 PAIR = bytes([33, 11, 49, 98, 181, 101, 177, 13])
 PAIR_SIZE = 904

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from operators.errors import MevflowError
+from mevflow.operators.errors import MevflowError
 
 
 @dataclass

@@ -12,17 +12,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from operators.accounts.dlmm import BinArrayAccount, LbPairAccount
-from operators.accounts.raydium_amm import AmmV4Account, CpmmConfigAccount, CpmmPoolAccount
-from operators.accounts.raydium_clmm import ClmmConfigAccount, ClmmPoolAccount, ClmmTickArrayAccount
-from operators.accounts.snapshot import WhirlpoolSnapshot
-from operators.accounts.states import dlmm_state, raydium_amm_state, raydium_clmm_state, raydium_cpmm_state
-from operators.amm.concentrated import PIPS, ConcentratedState
-from operators.amm.dlmm import FeeRule
-from operators.amm.dlmm_math import FEE_PRECISION, fee_rate
-from operators.amounts import i128, u128
-from operators.parse.rows import Rows
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.accounts.dlmm import BinArrayAccount, LbPairAccount
+from mevflow.operators.accounts.raydium_amm import AmmV4Account, CpmmConfigAccount, CpmmPoolAccount
+from mevflow.operators.accounts.raydium_clmm import ClmmConfigAccount, ClmmPoolAccount, ClmmTickArrayAccount
+from mevflow.operators.accounts.snapshot import WhirlpoolSnapshot
+from mevflow.operators.accounts.states import dlmm_state, raydium_amm_state, raydium_clmm_state, raydium_cpmm_state
+from mevflow.operators.amm.bins.dlmm import FeeRule
+from mevflow.operators.amm.bins.dlmm_math import FEE_PRECISION, fee_rate
+from mevflow.operators.amm.concentrated.curve import PIPS, ConcentratedState
+from mevflow.operators.amounts import i128, u128
+from mevflow.operators.parse.rows import Rows
+from mevflow.v1 import market_pb2 as market
 
 
 @dataclass(frozen=True, slots=True)

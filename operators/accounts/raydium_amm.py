@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from operators.accounts.errors import AccountError
-from operators.accounts.reader import Reader
+from mevflow.operators.accounts.errors import AccountError
+from mevflow.operators.accounts.reader import Reader
 
 AMM_SIZE = 752
 CPMM_POOL = bytes.fromhex("f7ede3f5d7c3de46")

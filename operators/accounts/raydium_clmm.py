@@ -8,8 +8,8 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from operators.accounts.reader import Reader
-from operators.amm import tick_math_x64
+from mevflow.operators.accounts.reader import Reader
+from mevflow.operators.amm.concentrated import tick_math_x64
 
 POOL = bytes.fromhex("f7ede3f5d7c3de46")
 POOL_SIZE = 1544

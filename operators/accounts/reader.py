@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operators.accounts.errors import AccountError
+from mevflow.operators.accounts.errors import AccountError
 
 
 class Reader:

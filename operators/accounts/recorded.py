@@ -9,8 +9,8 @@ from typing import Any
 
 import base58
 
-from operators.accounts.errors import AccountError
-from operators.accounts.registry import decode
+from mevflow.operators.accounts.errors import AccountError
+from mevflow.operators.accounts.registry import decode
 
 #: The largest account that a program may own.
 _MOST_BYTES = 10 << 20

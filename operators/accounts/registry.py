@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 import base58
 
-from operators.accounts import dlmm, raydium_amm, raydium_clmm, whirlpool
-from operators.accounts.errors import AccountError
+from mevflow.operators.accounts import dlmm, raydium_amm, raydium_clmm, whirlpool
+from mevflow.operators.accounts.errors import AccountError
 
 Account: TypeAlias = (
     whirlpool.WhirlpoolAccount

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import base58
 
-from operators.accounts import whirlpool
-from operators.accounts.errors import AccountError
-from operators.accounts.states import whirlpool_state
-from operators.amm.concentrated import ConcentratedState
+from mevflow.operators.accounts import whirlpool
+from mevflow.operators.accounts.errors import AccountError
+from mevflow.operators.accounts.states import whirlpool_state
+from mevflow.operators.amm.concentrated.curve import ConcentratedState
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from operators.accounts.dlmm import BINS_PER_ARRAY, BinArrayAccount, LbPairAccount
-from operators.accounts.errors import AccountError
-from operators.accounts.raydium_amm import AmmV4Account, CpmmConfigAccount, CpmmPoolAccount
-from operators.accounts.raydium_clmm import ClmmConfigAccount, ClmmPoolAccount, ClmmTickArrayAccount
-from operators.accounts.whirlpool import TickArrayAccount, WhirlpoolAccount
-from operators.amm.concentrated import ConcentratedState
-from operators.amm.dlmm import DlmmState, FeeRule, Volatility, state_of
-from operators.amm.raydium_cpmm import CpmmState
-from operators.amm.raydium_v4 import AmmV4State
+from mevflow.operators.accounts.dlmm import BINS_PER_ARRAY, BinArrayAccount, LbPairAccount
+from mevflow.operators.accounts.errors import AccountError
+from mevflow.operators.accounts.raydium_amm import AmmV4Account, CpmmConfigAccount, CpmmPoolAccount
+from mevflow.operators.accounts.raydium_clmm import ClmmConfigAccount, ClmmPoolAccount, ClmmTickArrayAccount
+from mevflow.operators.accounts.whirlpool import TickArrayAccount, WhirlpoolAccount
+from mevflow.operators.amm.bins.dlmm import DlmmState, FeeRule, Volatility, state_of
+from mevflow.operators.amm.concentrated.curve import ConcentratedState
+from mevflow.operators.amm.pairs.raydium_cpmm import CpmmState
+from mevflow.operators.amm.pairs.raydium_v4 import AmmV4State
 
 #: ``function_type`` of a pair: decided by whether it pays rewards, rewards only, limit orders only.
 _UNDETERMINED, _LIMIT_ORDERS = 0, 2

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from operators.accounts.reader import Reader
-from operators.amm import tick_math_x64
-from operators.amm.whirlpool import TICKS_PER_ARRAY
+from mevflow.operators.accounts.reader import Reader
+from mevflow.operators.amm.concentrated import tick_math_x64
+from mevflow.operators.amm.concentrated.whirlpool import TICKS_PER_ARRAY
 
 POOL = bytes.fromhex("3f95d10ce1806309")
 POOL_SIZE = 653

@@ -13,9 +13,9 @@ from itertools import accumulate
 
 from msgspec.structs import replace
 
-from operators.amm import tick_math_x64, whirlpool
-from operators.amm.concentrated import AmmError, ConcentratedState, Quote, position_amounts
-from operators.amm.tick_map import TickMap
+from mevflow.operators.amm.concentrated import tick_math_x64, whirlpool
+from mevflow.operators.amm.concentrated.curve import AmmError, ConcentratedState, Quote, position_amounts
+from mevflow.operators.amm.concentrated.tick_map import TickMap
 
 
 def first_true(holds: Callable[[int], bool], guess: int, low: int, high: int) -> int | None:

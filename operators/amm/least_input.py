@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from operators.amm.concentrated import AmmError
-from operators.amm.inverse import first_true
+from mevflow.operators.amm.concentrated.curve import AmmError
+from mevflow.operators.amm.inverse import first_true
 
 
 def least_input(amount_out: Callable[[int], int], wanted: int, guess: int, most: int) -> int:

@@ -17,11 +17,11 @@ import msgspec
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from operators.decide.settings import MAX_ARMS, SKIP, PolicySpec
-from operators.errors import StateError, UsageError
-from operators.learn import Policy
-from operators.stage import Ack, Command
-from operators.switch import Off
+from mevflow.operators.decide.settings import MAX_ARMS, SKIP, PolicySpec
+from mevflow.operators.errors import StateError, UsageError
+from mevflow.operators.learn import Policy
+from mevflow.operators.stage import Ack, Command
+from mevflow.operators.switch import Off
 
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
 _Options = Annotated[dict[_Name, float], Field(max_length=32)]

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from operators.codec import codec
-from operators.decide.market import Segment, Settled
-from operators.decide.rows import Rows, number
-from operators.decide.settings import PolicySpec, share_as_float
-from operators.outcomes import EXPIRED, rewards_usd, tip_raw
-from operators.stage import StageContext
+from mevflow.operators.codec import codec
+from mevflow.operators.decide.market import Segment, Settled
+from mevflow.operators.decide.rows import Rows, number
+from mevflow.operators.decide.settings import PolicySpec, share_as_float
+from mevflow.operators.outcomes import EXPIRED, rewards_usd, tip_raw
+from mevflow.operators.stage import StageContext
 
 #: Version of the logic that decides; stored tables keep the row of the highest one.
 LOGIC_VERSION = 1

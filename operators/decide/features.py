@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from operators.learn.kernels import Floats
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.learn.kernels import Floats
+from mevflow.v1 import market_pb2 as market
 
 #: The features in order; their values are logged with every decision.
 FEATURES = (

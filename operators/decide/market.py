@@ -20,14 +20,14 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from operators.decide.rows import Rows, number
-from operators.decide.settings import BanditSettings, ChainRules, PolicySpec, share_as_float, share_of
-from operators.decide.swaplog import SwapLog
-from operators.learn import Policy, draw
-from operators.learn.drift import PageHinkley
-from operators.learn.kernels import Floats, Ints, Seeds
-from operators.outcomes import EXPIRED, LANDED, SKIPPED, Fate, Rival, Verdict, judge, tip_raw
-from operators.switch import Off
+from mevflow.operators.decide.rows import Rows, number
+from mevflow.operators.decide.settings import BanditSettings, ChainRules, PolicySpec, share_as_float, share_of
+from mevflow.operators.decide.swaplog import SwapLog
+from mevflow.operators.learn import Policy, draw
+from mevflow.operators.learn.drift import PageHinkley
+from mevflow.operators.learn.kernels import Floats, Ints, Seeds
+from mevflow.operators.outcomes import EXPIRED, LANDED, SKIPPED, Fate, Rival, Verdict, judge, tip_raw
+from mevflow.operators.switch import Off
 
 
 class Bid(msgspec.Struct, gc=False):

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from operators.decide.features import contexts
-from operators.ids import ID_BYTES
-from operators.learn.kernels import Bools, Floats
-from operators.switch import Off
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.decide.features import contexts
+from mevflow.operators.ids import ID_BYTES
+from mevflow.operators.learn.kernels import Bools, Floats
+from mevflow.operators.switch import Off
+from mevflow.v1 import market_pb2 as market
 
 #: Chains that the stage has rules for.
 CHAINS: tuple[int, ...] = (market.CHAIN_SOLANA, market.CHAIN_ETHEREUM)

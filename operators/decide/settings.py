@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import BeforeValidator, Field, model_validator
 
-from operators.decide.features import FEATURES
-from operators.errors import UsageError
-from operators.learn import Policy, make_policy
-from operators.stage import Settings
+from mevflow.operators.decide.features import FEATURES
+from mevflow.operators.errors import UsageError
+from mevflow.operators.learn import Policy, make_policy
+from mevflow.operators.stage import Settings
 
 #: The arm that bids nothing. Always there, always last, always eligible.
 SKIP = "skip"

@@ -9,19 +9,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from operators.codec import ERRORS, codec
-from operators.decide import emit
-from operators.decide.control import Gate, GateState, learner
-from operators.decide.market import Collected, Market, MarketState, Settled
-from operators.decide.rows import CHAINS, Rows, faults
-from operators.decide.settings import BanditSettings, ChainRules, PolicySpec
-from operators.decide.swaplog import COLUMNS
-from operators.errors import StateError
-from operators.ids import ID_BYTES, canonical
-from operators.lineage import lineage
-from operators.stage import Ack, Command, Output, Settings, Stage, StageContext, Watermark
-from operators.switch import Off
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.codec import ERRORS, codec
+from mevflow.operators.decide import emit
+from mevflow.operators.decide.control import Gate, GateState, learner
+from mevflow.operators.decide.market import Collected, Market, MarketState, Settled
+from mevflow.operators.decide.rows import CHAINS, Rows, faults
+from mevflow.operators.decide.settings import BanditSettings, ChainRules, PolicySpec
+from mevflow.operators.decide.swaplog import COLUMNS
+from mevflow.operators.errors import StateError
+from mevflow.operators.ids import ID_BYTES, canonical
+from mevflow.operators.lineage import lineage
+from mevflow.operators.stage import Ack, Command, Output, Settings, Stage, StageContext, Watermark
+from mevflow.operators.switch import Off
+from mevflow.v1 import market_pb2 as market
 
 SNAPSHOT_VERSION = 2
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from operators.outcomes import Rival
+from mevflow.operators.outcomes import Rival
 
 #: What is kept of a swap.
 COLUMNS = (

@@ -13,10 +13,10 @@ from typing import Annotated
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from operators.detect.costs import CostModel
-from operators.detect.settings import CHAINS, DetectSettings, Registry, address
-from operators.errors import StateError
-from operators.stage import Ack, Command, StageContext
+from mevflow.operators.detect.report.costs import CostModel
+from mevflow.operators.detect.settings import CHAINS, DetectSettings, Registry, address
+from mevflow.operators.errors import StateError
+from mevflow.operators.stage import Ack, Command, StageContext
 
 _TARGETS = ("", "arbitrage.detect", "detect")
 _MAX_LISTED, _MAX_HUBS = 100_000, 64

@@ -12,16 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from operators.codec import COORDINATES, ERRORS, codec
-from operators.detect.columns import Words, prices, words
-from operators.detect.kernel import Columns
-from operators.detect.updates import MAX_TICK, fault
-from operators.merge import Stretch, distinct
-from operators.stage import StageContext
-from proto.mevflow.v1.market_pb2 import VENUE_CURVE_STABLE, VENUE_METEORA_DLMM, VENUE_SABER
+from mevflow.operators.codec import COORDINATES, ERRORS, codec
+from mevflow.operators.detect.columns import Words, prices, words
+from mevflow.operators.detect.market.validate import MAX_TICK, fault
+from mevflow.operators.detect.screen.kernel import Columns
+from mevflow.operators.merge import Stretch, distinct
+from mevflow.operators.stage import StageContext
+from mevflow.v1.market_pb2 import VENUE_CURVE_STABLE, VENUE_METEORA_DLMM, VENUE_SABER
 
 if TYPE_CHECKING:
-    from operators.detect.market import Market
+    from mevflow.operators.detect.market.market import Market
 
 #: Inputs in the order that breaks ties: an update goes before a swap with the same coordinates.
 PORTS = ("updates", "swaps")

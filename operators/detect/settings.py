@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from operators.detect.costs import CostModel
-from operators.errors import UsageError
-from operators.stage import Settings
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.detect.report.costs import CostModel
+from mevflow.operators.errors import UsageError
+from mevflow.operators.stage import Settings
+from mevflow.v1 import market_pb2 as market
 
 CHAINS = {"solana": market.CHAIN_SOLANA, "ethereum": market.CHAIN_ETHEREUM}
 

@@ -9,18 +9,18 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from operators.codec import ERRORS, codec
-from operators.detect.control import Policy
-from operators.detect.events import PORTS, Events, read
-from operators.detect.market import Market
-from operators.detect.market_state import MarketState
-from operators.detect.reporter import Reporter
-from operators.detect.rows import OPPORTUNITY, PRICE
-from operators.detect.settings import DetectSettings, load_registry
-from operators.errors import StateError
-from operators.merge import ChainMerge, Stretch
-from operators.stage import Ack, Command, Output, Settings, Stage, StageContext, Watermark
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.codec import ERRORS, codec
+from mevflow.operators.detect.control import Policy
+from mevflow.operators.detect.events import PORTS, Events, read
+from mevflow.operators.detect.market.market import Market
+from mevflow.operators.detect.market.snapshot import MarketState
+from mevflow.operators.detect.report.reporter import Reporter
+from mevflow.operators.detect.report.rows import OPPORTUNITY, PRICE
+from mevflow.operators.detect.settings import DetectSettings, load_registry
+from mevflow.operators.errors import StateError
+from mevflow.operators.merge import ChainMerge, Stretch
+from mevflow.operators.stage import Ack, Command, Output, Settings, Stage, StageContext, Watermark
+from mevflow.v1 import market_pb2 as market
 
 SWAP = codec("mevflow.v1.Swap").located
 UPDATE = codec("mevflow.v1.PoolUpdate").located

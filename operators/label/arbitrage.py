@@ -22,7 +22,7 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from operators.label.trade import Leg, Trade, nearly_equal
+from mevflow.operators.label.trade import Leg, Trade, nearly_equal
 
 
 @dataclass(frozen=True, slots=True)

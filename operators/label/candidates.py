@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from operators.codec import codec
-from operators.label.trade import Trade
+from mevflow.operators.codec import codec
+from mevflow.operators.label.trade import Trade
 
 #: The columns of a swap that labels need.
 COLUMNS = (

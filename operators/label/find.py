@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from operators.label.arbitrage import Arbitrage, arbitrages
-from operators.label.sandwich import Sandwich, sandwiches
-from operators.label.settings import LabelSettings
-from operators.label.trade import Trade
+from mevflow.operators.label.arbitrage import Arbitrage, arbitrages
+from mevflow.operators.label.sandwich import Sandwich, sandwiches
+from mevflow.operators.label.settings import LabelSettings
+from mevflow.operators.label.trade import Trade
 
 Found = Arbitrage | Sandwich
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from operators.label.trade import Trade
-from operators.parse.errors import ParseError
+from mevflow.operators.label.trade import Trade
+from mevflow.operators.parse.errors import ParseError
 
 #: What only such a line has; tells the format by its first line.
 MARK = b'"trace_address"'

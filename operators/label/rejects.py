@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from operators.codec import ERRORS, codec
-from operators.stage import StageContext
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.codec import ERRORS, codec
+from mevflow.operators.stage import StageContext
+from mevflow.v1 import market_pb2 as market
 
 _SWAP = codec("mevflow.v1.Swap")
 _CHAINS = (market.CHAIN_SOLANA, market.CHAIN_ETHEREUM)

@@ -13,12 +13,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from operators.codec import COORDINATES, codec
-from operators.ids import stable_id
-from operators.label.arbitrage import Arbitrage
-from operators.label.candidates import SCHEMA
-from operators.label.find import Found
-from operators.label.trade import Trade
+from mevflow.operators.codec import COORDINATES, codec
+from mevflow.operators.ids import stable_id
+from mevflow.operators.label.arbitrage import Arbitrage
+from mevflow.operators.label.candidates import SCHEMA
+from mevflow.operators.label.find import Found
+from mevflow.operators.label.trade import Trade
 
 LABEL: pa.Schema = codec("mevflow.v1.Label").located
 #: What a row of a swap must have for its label to be written.

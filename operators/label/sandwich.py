@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from operators.label.trade import PASSED_ON_PPM, Trade, nearly_equal
+from mevflow.operators.label.trade import PASSED_ON_PPM, Trade, nearly_equal
 
 #: Two strangers' amounts are as good as never this near; who sells what it bought leaves a unit or two behind.
 SAME_PPM = 100

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from pydantic import Field, field_validator
 
-from operators.stage import Settings
+from mevflow.operators.stage import Settings
 
 #: Contracts that trade for whoever calls them, on Ethereum: the same address says nothing about who it is.
 SHARED_CONTRACTS = (

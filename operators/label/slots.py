@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from operators.errors import StateError
-from operators.merge import ORDER
+from mevflow.operators.errors import StateError
+from mevflow.operators.merge import ORDER
 
 
 class _State(msgspec.Struct):

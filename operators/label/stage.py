@@ -8,16 +8,16 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from operators.codec import ERRORS, codec
-from operators.errors import StateError
-from operators.label.candidates import blocks
-from operators.label.find import find
-from operators.label.rejects import faults, split
-from operators.label.rows import LABEL, LOCATED, label_batch, rows
-from operators.label.settings import LabelSettings
-from operators.label.slots import OpenSlots
-from operators.merge import ChainMerge
-from operators.stage import Output, Settings, Stage, StageContext, Watermark
+from mevflow.operators.codec import ERRORS, codec
+from mevflow.operators.errors import StateError
+from mevflow.operators.label.candidates import blocks
+from mevflow.operators.label.find import find
+from mevflow.operators.label.rejects import faults, split
+from mevflow.operators.label.rows import LABEL, LOCATED, label_batch, rows
+from mevflow.operators.label.settings import LabelSettings
+from mevflow.operators.label.slots import OpenSlots
+from mevflow.operators.merge import ChainMerge
+from mevflow.operators.stage import Output, Settings, Stage, StageContext, Watermark
 
 SWAP = codec("mevflow.v1.Swap").located
 SNAPSHOT_VERSION = 1

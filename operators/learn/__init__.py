@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from operators.errors import UsageError
-from operators.learn.epsilon import EpsilonGreedy
-from operators.learn.exp3 import Exp3
-from operators.learn.kernels import draw
-from operators.learn.lints import LinThompson
-from operators.learn.linucb import LinUcb
-from operators.learn.policy import Policy, Proposal
-from operators.learn.squarecb import SquareCb
-from operators.learn.thompson import GaussianThompson
-from operators.learn.ucb1 import Ucb1
+from mevflow.operators.errors import UsageError
+from mevflow.operators.learn.epsilon import EpsilonGreedy
+from mevflow.operators.learn.exp3 import Exp3
+from mevflow.operators.learn.kernels import draw
+from mevflow.operators.learn.lints import LinThompson
+from mevflow.operators.learn.linucb import LinUcb
+from mevflow.operators.learn.policy import Policy, Proposal
+from mevflow.operators.learn.squarecb import SquareCb
+from mevflow.operators.learn.thompson import GaussianThompson
+from mevflow.operators.learn.ucb1 import Ucb1
 
 __all__ = ["POLICIES", "Policy", "Proposal", "draw", "make_policy"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from operators.learn.kernels import Bools, Floats, greedy
-from operators.learn.means import MeanPolicy, for_all
+from mevflow.operators.learn.kernels import Bools, Floats, greedy
+from mevflow.operators.learn.means import MeanPolicy, for_all
 
 
 class EpsilonGreedy(MeanPolicy):

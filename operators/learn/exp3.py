@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from operators.learn.kernels import Bools, Floats, Ints, softmax
-from operators.learn.means import for_all
-from operators.learn.policy import Policy
+from mevflow.operators.learn.kernels import Bools, Floats, Ints, softmax
+from mevflow.operators.learn.means import for_all
+from mevflow.operators.learn.policy import Policy
 
 
 class Exp3(Policy):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from operators.learn.kernels import Bools, Floats, greedy
-from operators.learn.ridge import RidgePolicy
+from mevflow.operators.learn.kernels import Bools, Floats, greedy
+from mevflow.operators.learn.ridge import RidgePolicy
 
 
 class LinUcb(RidgePolicy):

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from operators.learn.kernels import Floats, Ints
-from operators.learn.policy import Policy
+from mevflow.operators.learn.kernels import Floats, Ints
+from mevflow.operators.learn.policy import Policy
 
 
 class MeanPolicy(Policy):

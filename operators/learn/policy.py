@@ -2,10 +2,11 @@
 
 Layout. Contexts are ``x[features, n]`` and everything per arm is ``[arms, n]`` (float64). A column's result never
 depends on the other columns, to the last bit: a decision must not depend on how the stream was cut into
-batches. Arithmetic across arms or features therefore lives in :mod:`operators.learn.kernels`.
+batches. Arithmetic across arms or features therefore lives in :mod:`mevflow.operators.learn.kernels`.
 
 A policy is a probability distribution per context. The arm is drawn from it with a seed that comes from the
-decision's id (:func:`operators.learn.kernels.draw`), so a replay draws the same arm and the logged propensity is exact.
+decision's id (:func:`mevflow.operators.learn.kernels.draw`), so a replay draws the same arm and the logged propensity
+is exact.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from operators.errors import StateError
-from operators.learn.kernels import Bools, Floats, Ints, with_floor
+from mevflow.operators.errors import StateError
+from mevflow.operators.learn.kernels import Bools, Floats, Ints, with_floor
 
 #: Version of a policy's snapshot.
 SNAPSHOT_VERSION = 1

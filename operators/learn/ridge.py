@@ -11,9 +11,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from operators.learn import kernels
-from operators.learn.kernels import Floats, Ints
-from operators.learn.policy import Policy
+from mevflow.operators.learn import kernels
+from mevflow.operators.learn.kernels import Floats, Ints
+from mevflow.operators.learn.policy import Policy
 
 
 class RidgePolicy(Policy):

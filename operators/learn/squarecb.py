@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from operators.learn.kernels import Bools, Floats, inverse_gap
-from operators.learn.ridge import RidgePolicy
+from mevflow.operators.learn.kernels import Bools, Floats, inverse_gap
+from mevflow.operators.learn.ridge import RidgePolicy
 
 
 class SquareCb(RidgePolicy):

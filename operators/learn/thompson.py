@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from operators.learn.kernels import Bools, Floats, best_probabilities
-from operators.learn.means import MeanPolicy, for_all
+from mevflow.operators.learn.kernels import Bools, Floats, best_probabilities
+from mevflow.operators.learn.means import MeanPolicy, for_all
 
 
 class GaussianThompson(MeanPolicy):

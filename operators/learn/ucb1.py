@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from operators.learn.kernels import Bools, Floats, greedy
-from operators.learn.means import MeanPolicy, for_all
+from mevflow.operators.learn.kernels import Bools, Floats, greedy
+from mevflow.operators.learn.means import MeanPolicy, for_all
 
 #: The score of an arm that was never pulled: above every mean plus width that pulled arms reach.
 UNTRIED = 1e9

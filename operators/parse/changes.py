@@ -6,9 +6,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-from operators.accounts.errors import AccountError
-from operators.accounts.reader import Reader
-from operators.parse.errors import ParseError
+from mevflow.operators.accounts.errors import AccountError
+from mevflow.operators.accounts.reader import Reader
+from mevflow.operators.parse.errors import ParseError
 
 #: Positions and pools that are remembered; the oldest are forgotten.
 MEMORY = 100_000

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from operators.parse.uniswap_v3 import UniswapDay
-from operators.parse.whirlpool import WhirlpoolDay
-from operators.parse.whirlpool_accounts import Accounts
+from mevflow.operators.parse.uniswap.v3 import UniswapDay
+from mevflow.operators.parse.whirlpool.accounts import Accounts
+from mevflow.operators.parse.whirlpool.day import WhirlpoolDay
 
 #: The share of swaps whose output must be predicted to the unit.
 BAR = 0.99

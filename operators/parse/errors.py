@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from operators.codec import ERRORS
-from operators.errors import MevflowError
+from mevflow.operators.codec import ERRORS
+from mevflow.operators.errors import MevflowError
 
 
 @dataclass

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import base58
 
-from operators.parse.errors import ParseError
+from mevflow.operators.parse.errors import ParseError
 
 _DIGITS = re.compile(r"[0-9]{1,39}")
 MAX_U64 = (1 << 64) - 1

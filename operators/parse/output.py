@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from operators.parse.errors import OnError, ParseError, dead_letters
-from operators.parse.rows import Rows
+from mevflow.operators.parse.errors import OnError, ParseError, dead_letters
+from mevflow.operators.parse.rows import Rows
 
 #: Rows of one message that a batch holds, about.
 CHUNK_ROWS = 4096

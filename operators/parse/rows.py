@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from operators.codec import codec
+from mevflow.operators.codec import codec
 
 
 class Rows:

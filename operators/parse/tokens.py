@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operators.parse.whirlpool_state import Mint
+from mevflow.operators.parse.whirlpool.state import Mint
 
 #: Solana mints by address.
 SOLANA = {

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from bench.detect_peers import networkx_rate, rustworkx_rate
-from bench.flow import Pools
-from bench.market import Market
-from bench.power_law import PowerLawMarket
-from bench.snapshot_market import SnapshotMarket
+from mevflow.bench.detect_peers import networkx_rate, rustworkx_rate
+from mevflow.bench.flow import Pools
+from mevflow.bench.market import Market
+from mevflow.bench.power_law import PowerLawMarket
+from mevflow.bench.snapshot_market import SnapshotMarket
 
 
 def cycles_pay(market: PowerLawMarket | SnapshotMarket, events: int, skip: int = 0) -> list[tuple[bool, bool]]:

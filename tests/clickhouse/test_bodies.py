@@ -10,8 +10,8 @@ from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickhouse.server import bodies
-from clickhouse.server.errors import ServerError
+from mevflow.clickhouse.server import bodies
+from mevflow.clickhouse.server.errors import ServerError
 
 _PACK = {
     "": bytes,

@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from clickhouse import daemon
-from clickhouse.client import connect
-from operators.errors import MevflowError, UnreachableError, UsageError
+from mevflow.clickhouse import daemon
+from mevflow.clickhouse.client import connect
+from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_second_process_on_the_same_data_is_refused(var):
     port = daemon.free_port()
     pid = daemon.start(var, port=port)
     second = subprocess.run(
-        [sys.executable, "-m", "clickhouse.server", "--path", str(var / "clickhouse"), "--port", "0"],
+        [sys.executable, "-m", "mevflow.clickhouse.server", "--path", str(var / "clickhouse"), "--port", "0"],
         capture_output=True,
         text=True,
         timeout=60,

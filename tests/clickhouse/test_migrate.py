@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from clickhouse.migrate import MIGRATIONS, history, load, migrate
-from operators.errors import MevflowError, StateError, UsageError
+from mevflow.clickhouse.migrate import MIGRATIONS, history, load, migrate
+from mevflow.operators.errors import MevflowError, StateError, UsageError
 
 _PROMISED = {
     "mev_opportunities",

@@ -5,8 +5,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from clickhouse.queries import load, names
-from operators.errors import UsageError
+from mevflow.clickhouse.queries import load, names
+from mevflow.operators.errors import UsageError
 
 
 @pytest.mark.parametrize("name", names())
@@ -27,8 +27,8 @@ def test_an_unknown_template_names_the_others():
 @pytest.fixture
 def command(clickhouse_server, clickhouse_database, tmp_path, monkeypatch):
     """``mevflow clickhouse …`` against the test's database; gives (exit code, output)."""
-    from flows.cli.clickhouse import command as group
-    from flows.config import config
+    from mevflow.cli.clickhouse import command as group
+    from mevflow.flows.config import config
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MEVFLOW_VAR", str(clickhouse_server.var))

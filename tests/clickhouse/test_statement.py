@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickhouse.server.statement import parse
+from mevflow.clickhouse.server.statement import parse
 
 
 @pytest.mark.parametrize(

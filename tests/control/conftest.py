@@ -10,16 +10,16 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from control.dispatch import Dispatcher
-from control.handlers import Handlers
-from control.identity import Identity, LocalAuthenticator, Role
-from control.server import Door, Server
-from control.service import Service, Settings
-from flows.steering.protocol import ACKS, COMMANDS, HEARTBEATS, heartbeat_key
-from flows.topics import TOPICS, create
-from proto.mevflow.v1 import control_service_pb2 as pb
-from proto.mevflow.v1.control_pb2 import ControlAck, ControlCommand, Heartbeat
-from proto.mevflow.v1.control_service_pb2_grpc import ControlStub
+from mevflow.control.server.dispatch import Dispatcher
+from mevflow.control.server.grpc_door import Door, Server
+from mevflow.control.server.handlers import Handlers
+from mevflow.control.server.identity import Identity, LocalAuthenticator, Role
+from mevflow.control.server.service import Service, Settings
+from mevflow.flows.steering.protocol import ACKS, COMMANDS, HEARTBEATS, heartbeat_key
+from mevflow.kafka.topics import TOPICS, create
+from mevflow.v1 import control_service_pb2 as pb
+from mevflow.v1.control_pb2 import ControlAck, ControlCommand, Heartbeat
+from mevflow.v1.control_service_pb2_grpc import ControlStub
 from tests.plugins.kafka import running_broker
 
 CONTROL_TOPICS = tuple(spec for spec in TOPICS if spec.name.startswith("control-"))

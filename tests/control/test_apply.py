@@ -5,8 +5,8 @@ import pytest
 from google.rpc import error_details_pb2 as rpc
 from grpc_status import rpc_status
 
-from control.refusal import Refused
-from proto.mevflow.v1 import control_service_pb2 as pb
+from mevflow.control.server.refusal import Refused
+from mevflow.v1 import control_service_pb2 as pb
 from tests.control.conftest import ANN
 
 OUTCOME = pb.CommandReply.Outcome.Name

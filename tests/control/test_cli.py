@@ -8,10 +8,10 @@ import sys
 import pytest
 import pytest_asyncio
 
-from control.dispatch import Dispatcher
-from control.identity import LocalAuthenticator
-from control.server import Door, Server
-from flows.runtime.deploy import environment
+from mevflow.control.server.dispatch import Dispatcher
+from mevflow.control.server.grpc_door import Door, Server
+from mevflow.control.server.identity import LocalAuthenticator
+from mevflow.processes.environment import environment
 from tests.plugins.kafka import free_port
 
 
@@ -25,7 +25,7 @@ async def mevflow(service, handlers):
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "flows.cli",
+            "mevflow.cli",
             *arguments,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

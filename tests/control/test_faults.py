@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from control.handlers import Handlers
-from control.refusal import Refused
-from control.service import Service
-from flows.steering.protocol import COMMANDS
-from proto.mevflow.v1 import control_service_pb2 as pb
+from mevflow.control.server.handlers import Handlers
+from mevflow.control.server.refusal import Refused
+from mevflow.control.server.service import Service
+from mevflow.flows.steering.protocol import COMMANDS
+from mevflow.v1 import control_service_pb2 as pb
 from tests.control.conftest import ANN
 
 OUTCOME = pb.CommandReply.Outcome.Name

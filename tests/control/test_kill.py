@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from control.handlers import Handlers
-from control.refusal import Refused
-from control.service import Service
-from proto.mevflow.v1 import control_service_pb2 as pb
+from mevflow.control.server.handlers import Handlers
+from mevflow.control.server.refusal import Refused
+from mevflow.control.server.service import Service
+from mevflow.v1 import control_service_pb2 as pb
 from tests.control.conftest import ANN
 
 OUTCOME = pb.CommandReply.Outcome.Name
@@ -68,8 +68,8 @@ async def test_two_services_that_kill_at_once_both_engage(handlers, make_shard, 
 async def test_the_pulse_is_on_the_topic(service, make_shard, kafka_broker):
     from confluent_kafka import Consumer, TopicPartition
 
-    from flows.steering.protocol import COMMANDS
-    from proto.mevflow.v1.control_pb2 import ControlCommand
+    from mevflow.flows.steering.protocol import COMMANDS
+    from mevflow.v1.control_pb2 import ControlCommand
 
     def two():
         consumer = Consumer({"bootstrap.servers": kafka_broker, "group.id": "pulse", "log_level": 0})

@@ -8,17 +8,17 @@ import time
 
 import pytest
 
-from control.client import Control, ControlError, delivery, outcome
-from flows import broker
-from flows.runtime import control_service
-from flows.runtime.deploy import environment
-from flows.topics import create
-from operators.errors import UnreachableError
+from mevflow.control.client.client import Control, ControlError, delivery, outcome
+from mevflow.flows.runtime import control_service
+from mevflow.kafka import broker
+from mevflow.kafka.topics import create
+from mevflow.operators.errors import UnreachableError
+from mevflow.processes.environment import environment
 from tests.control.conftest import CONTROL_TOPICS
 from tests.flows.steering import conftest as steering
 from tests.plugins.kafka import free_port
 
-MEVFLOW = (sys.executable, "-m", "flows.cli")
+MEVFLOW = (sys.executable, "-m", "mevflow.cli")
 plugin, make_shard = steering.plugin, steering.make_shard
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from control.dispatch import Dispatcher
-from control.handlers import Handlers
-from control.identity import LocalAuthenticator
-from control.refusal import Refused
-from control.service import Service, Settings
-from proto.mevflow.v1 import control_service_pb2 as pb
+from mevflow.control.server.dispatch import Dispatcher
+from mevflow.control.server.handlers import Handlers
+from mevflow.control.server.identity import LocalAuthenticator
+from mevflow.control.server.refusal import Refused
+from mevflow.control.server.service import Service, Settings
+from mevflow.v1 import control_service_pb2 as pb
 from tests.control.conftest import ANN
 from tests.flows.steering import conftest as steering
 

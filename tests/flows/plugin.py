@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 
-from operators.stage import CAUGHT_UP_US, Ack, Settings, Stage, Watermark
-from sinks.sink import Sink
-from sources.source import Poll, Source
+from mevflow.operators.stage import CAUGHT_UP_US, Ack, Settings, Stage, Watermark
+from mevflow.sinks.sink import Sink
+from mevflow.sources.source import Poll, Source
 
 NUMBERS = pa.schema([("n", pa.int64()), ("timestamp_us", pa.int64())], metadata={b"message": b"test.Number"})
 SUMS = pa.schema([*NUMBERS, ("sum", pa.int64())], metadata={b"message": b"test.Sum"})

@@ -7,15 +7,15 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
-from flows import dead_letters
-from flows.cli.dlq import command
-from flows.config import config
-from flows.dead_letters import Place, find, letters, replay
-from operators.decode import Decode, DecodeSettings
-from operators.errors import UsageError
-from operators.stage import StageContext
-from sinks.dlq import DeadLetterSettings, DeadLetterSink
-from sources.kafka import KafkaSettings, KafkaSource
+from mevflow.cli.dlq import command
+from mevflow.flows import dead_letters
+from mevflow.flows.config import config
+from mevflow.flows.dead_letters import Place, find, letters, replay
+from mevflow.operators.decode import Decode, DecodeSettings
+from mevflow.operators.errors import UsageError
+from mevflow.operators.stage import StageContext
+from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink
+from mevflow.sources.kafka.source import KafkaSettings, KafkaSource
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_from_a_bad_message_to_its_replay(kafka_broker, dead, make_topic):
 
 
 def test_letters_from_files_are_left_out(kafka_broker, make_topic):
-    from operators.codec import ERRORS
+    from mevflow.operators.codec import ERRORS
 
     dlq = make_topic(1)
     row = dict.fromkeys(ERRORS.names, "") | {
@@ -107,13 +107,13 @@ def test_coordinates():
 
 
 def test_the_commands(kafka_broker, send, monkeypatch):
-    from flows.topics import create
+    from mevflow.kafka.topics import create
 
     create(kafka_broker)
     monkeypatch.setenv("MEVFLOW_KAFKA__BOOTSTRAP", kafka_broker)
     config.cache_clear()
     sink = DeadLetterSink(DeadLetterSettings(bootstrap=kafka_broker), StageContext("t", "rejects"))
-    from operators.codec import ERRORS
+    from mevflow.operators.codec import ERRORS
 
     row = dict.fromkeys(ERRORS.names, "x") | {"topic": "outcomes-proto", "partition": 1, "offset": 5, "timestamp_us": 9}
     sink.open(None)

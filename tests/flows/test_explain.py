@@ -11,15 +11,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from clickhouse.client import connect
-from clickhouse.daemon import start, stop
-from clickhouse.migrate import migrate
-from flows.cli import main
-from flows.config import config
-from operators.decide.settings import BanditSettings
-from operators.decide.stage import BanditDecide
-from operators.stage import CAUGHT_UP_US, StageContext, Watermark
-from sinks.clickhouse import ClickHouseSettings, ClickHouseSink
+from mevflow.cli import main
+from mevflow.clickhouse.client import connect
+from mevflow.clickhouse.daemon import start, stop
+from mevflow.clickhouse.migrate import migrate
+from mevflow.flows.config import config
+from mevflow.operators.decide.settings import BanditSettings
+from mevflow.operators.decide.stage import BanditDecide
+from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
+from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from tests.operators.decide.opportunities import batch, opportunity
 
 Rows = dict[str, list[dict[str, Any]]]

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from operators.codec import RAW
-from operators.decide.settings import BanditSettings
-from operators.decide.stage import BanditDecide
-from operators.decode import Decode, DecodeSettings
-from operators.stage import CAUGHT_UP_US, Stage, StageContext, Watermark
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.codec import RAW
+from mevflow.operators.decide.settings import BanditSettings
+from mevflow.operators.decide.stage import BanditDecide
+from mevflow.operators.decode import Decode, DecodeSettings
+from mevflow.operators.stage import CAUGHT_UP_US, Stage, StageContext, Watermark
+from mevflow.v1 import market_pb2 as market
 from tests.operators.decide.opportunities import batch, opportunity, stream, swap_stream
 from tests.operators.detect import feeding
 from tests.operators.detect.market_messages import batch as messages

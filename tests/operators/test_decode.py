@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.codec import COORDINATES, RAW, codec
-from operators.decode import Decode, DecodeSettings
-from operators.errors import UsageError
-from operators.stage import StageContext
-from proto.mevflow.v1.market_pb2 import Swap
+from mevflow.operators.codec import COORDINATES, RAW, codec
+from mevflow.operators.decode import Decode, DecodeSettings
+from mevflow.operators.errors import UsageError
+from mevflow.operators.stage import StageContext
+from mevflow.v1.market_pb2 import Swap
 
 
 def raw(values: list[bytes], first_offset: int = 0) -> pa.RecordBatch:

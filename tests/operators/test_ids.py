@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators import ids
-from operators.ids import ID_BYTES, canonical, seed_of, stable_id
+from mevflow.operators import ids
+from mevflow.operators.ids import ID_BYTES, canonical, seed_of, stable_id
 
 PART = st.one_of(st.binary(max_size=40), st.text(max_size=20), st.integers(-(1 << 130), 1 << 130))
 PARTS = st.lists(PART, max_size=6)

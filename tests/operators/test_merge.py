@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.errors import StateError
-from operators.merge import ChainMerge, Stretch
-from operators.stage import CAUGHT_UP_US, Watermark
+from mevflow.operators.errors import StateError
+from mevflow.operators.merge import ChainMerge, Stretch
+from mevflow.operators.stage import CAUGHT_UP_US, Watermark
 
 SCHEMA = pa.schema(
     [

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.outcomes import Fate, Rival, judge, rewards_usd, tip_raw
+from mevflow.operators.outcomes import Fate, Rival, judge, rewards_usd, tip_raw
 
 OPEN = Fate(
     decided_slot=100,

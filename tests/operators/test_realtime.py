@@ -2,11 +2,11 @@
 
 import pyarrow as pa
 
-from operators.codec import codec
-from operators.realtime import RealtimeWrap, WrapSettings, first_pool
-from operators.stage import StageContext
-from proto.mevflow.v1.decision_pb2 import Leg, Opportunity
-from proto.mevflow.v1.market_pb2 import Swap
+from mevflow.operators.codec import codec
+from mevflow.operators.realtime import RealtimeWrap, WrapSettings, first_pool
+from mevflow.operators.stage import StageContext
+from mevflow.v1.decision_pb2 import Leg, Opportunity
+from mevflow.v1.market_pb2 import Swap
 
 
 def located(name, messages):

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.codec import ERRORS
-from operators.errors import StateError
-from operators.stage import Stage, Watermark
+from mevflow.operators.codec import ERRORS
+from mevflow.operators.errors import StateError
+from mevflow.operators.stage import Stage, Watermark
 from tests.operators.stage_cases import CASES, Case, Item
 
 EVERY = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

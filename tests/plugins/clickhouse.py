@@ -19,7 +19,7 @@ class Server:
 @pytest.fixture(scope="session")
 def clickhouse_server(tmp_path_factory):
     """The session's server: ``host``, ``port``, ``var``."""
-    from clickhouse import daemon
+    from mevflow.clickhouse import daemon
 
     var = tmp_path_factory.mktemp("clickhouse-var")
     port = daemon.free_port()
@@ -31,7 +31,7 @@ def clickhouse_server(tmp_path_factory):
 @pytest.fixture
 def clickhouse_client(clickhouse_server):
     """mevflow's own client, on the database ``default``."""
-    from clickhouse.client import connect
+    from mevflow.clickhouse.client import connect
 
     client = connect(clickhouse_server.host, clickhouse_server.port)
     yield client
@@ -41,7 +41,7 @@ def clickhouse_client(clickhouse_server):
 @pytest.fixture
 def clickhouse_database(clickhouse_client):
     """The name of a migrated database of the test's own."""
-    from clickhouse.migrate import migrate
+    from mevflow.clickhouse.migrate import migrate
 
     name = f"t_{uuid.uuid4().hex[:12]}"
     migrate(clickhouse_client, name)

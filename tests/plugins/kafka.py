@@ -7,8 +7,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from flows import broker
-from flows.topics import TopicSpec, create
+from mevflow.kafka import broker
+from mevflow.kafka.topics import TopicSpec, create
 
 
 def free_port():

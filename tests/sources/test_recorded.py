@@ -9,11 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from operators.errors import UsageError
-from operators.parse.errors import ParseError
-from operators.parse.uniswap_v3 import UniswapDay
-from operators.parse.whirlpool import WhirlpoolDay
-from sources.recorded import open_recorded
+from mevflow.operators.errors import UsageError
+from mevflow.operators.parse.errors import ParseError
+from mevflow.operators.parse.uniswap.v3 import UniswapDay
+from mevflow.operators.parse.whirlpool.day import WhirlpoolDay
+from mevflow.sources.recorded import open_recorded
 
 DATA = Path(__file__).parents[2] / "examples" / "data"
 WHIRLPOOL = DATA / "whirlpool-transaction-20220406.jsonl.gz"

@@ -1,4 +1,4 @@
-from proto.mevflow.v1 import control_pb2 as _control_pb2
+from mevflow.v1 import control_pb2 as _control_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from proto.mevflow.v1 import control_service_pb2 as proto_dot_mevflow_dot_v1_dot_control__service__pb2
+from mevflow.v1 import control_service_pb2 as mevflow_dot_v1_dot_control__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -18,7 +18,7 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in proto/mevflow/v1/control_service_pb2_grpc.py depends on'
+        + ' but the generated code in mevflow/v1/control_service_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
@@ -36,98 +36,98 @@ class ControlStub:
         """
         self.Validate = channel.unary_unary(
                 '/mevflow.v1.Control/Validate',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.PolicyRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ValidateReply.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.PolicyRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.ValidateReply.FromString,
                 _registered_method=True)
         self.Plan = channel.unary_unary(
                 '/mevflow.v1.Control/Plan',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.PolicyRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.PlanReply.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.PolicyRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.PlanReply.FromString,
                 _registered_method=True)
         self.Apply = channel.unary_unary(
                 '/mevflow.v1.Control/Apply',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ApplyRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.ApplyRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
                 _registered_method=True)
         self.Rollback = channel.unary_unary(
                 '/mevflow.v1.Control/Rollback',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.RollbackRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.RollbackRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
                 _registered_method=True)
         self.SwapModel = channel.unary_unary(
                 '/mevflow.v1.Control/SwapModel',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.SwapModelRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.SwapModelRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
                 _registered_method=True)
         self.Kill = channel.unary_unary(
                 '/mevflow.v1.Control/Kill',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.KillRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.KillRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
                 _registered_method=True)
         self.Release = channel.unary_unary(
                 '/mevflow.v1.Control/Release',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ReleaseRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.ReleaseRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
                 _registered_method=True)
         self.Command = channel.unary_unary(
                 '/mevflow.v1.Control/Command',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ShardCommandRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.ShardCommandRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
                 _registered_method=True)
         self.Status = channel.unary_unary(
                 '/mevflow.v1.Control/Status',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.StatusRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.StatusReply.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.StatusRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.StatusReply.FromString,
                 _registered_method=True)
         self.History = channel.unary_unary(
                 '/mevflow.v1.Control/History',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.HistoryRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.HistoryReply.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.HistoryRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.HistoryReply.FromString,
                 _registered_method=True)
         self.Watch = channel.unary_stream(
                 '/mevflow.v1.Control/Watch',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.WatchRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.Event.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.WatchRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.Event.FromString,
                 _registered_method=True)
         self.WatchAcks = channel.unary_stream(
                 '/mevflow.v1.Control/WatchAcks',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.WatchAcksRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.AckEvent.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.WatchAcksRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.AckEvent.FromString,
                 _registered_method=True)
         self.ListTopologies = channel.unary_unary(
                 '/mevflow.v1.Control/ListTopologies',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ListTopologiesRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ListTopologiesReply.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.ListTopologiesRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.ListTopologiesReply.FromString,
                 _registered_method=True)
         self.ValidateTopology = channel.unary_unary(
                 '/mevflow.v1.Control/ValidateTopology',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ValidateTopologyRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ValidateTopologyReply.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.ValidateTopologyRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.ValidateTopologyReply.FromString,
                 _registered_method=True)
         self.TopologyStatus = channel.unary_unary(
                 '/mevflow.v1.Control/TopologyStatus',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.TopologyStatusRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.TopologyStatusReply.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.TopologyStatusRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.TopologyStatusReply.FromString,
                 _registered_method=True)
         self.Deploy = channel.unary_unary(
                 '/mevflow.v1.Control/Deploy',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.DeployRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.DeployRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
                 _registered_method=True)
         self.Stop = channel.unary_unary(
                 '/mevflow.v1.Control/Stop',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.StopRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.StopRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
                 _registered_method=True)
         self.Rescale = channel.unary_unary(
                 '/mevflow.v1.Control/Rescale',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.RescaleRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.RescaleRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
                 _registered_method=True)
         self.Replay = channel.unary_stream(
                 '/mevflow.v1.Control/Replay',
-                request_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ReplayRequest.SerializeToString,
-                response_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ReplayEvent.FromString,
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.ReplayRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.ReplayEvent.FromString,
                 _registered_method=True)
 
 
@@ -259,98 +259,98 @@ def add_ControlServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Validate': grpc.unary_unary_rpc_method_handler(
                     servicer.Validate,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.PolicyRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ValidateReply.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.PolicyRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.ValidateReply.SerializeToString,
             ),
             'Plan': grpc.unary_unary_rpc_method_handler(
                     servicer.Plan,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.PolicyRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.PlanReply.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.PolicyRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.PlanReply.SerializeToString,
             ),
             'Apply': grpc.unary_unary_rpc_method_handler(
                     servicer.Apply,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ApplyRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.ApplyRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.CommandReply.SerializeToString,
             ),
             'Rollback': grpc.unary_unary_rpc_method_handler(
                     servicer.Rollback,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.RollbackRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.RollbackRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.CommandReply.SerializeToString,
             ),
             'SwapModel': grpc.unary_unary_rpc_method_handler(
                     servicer.SwapModel,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.SwapModelRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.SwapModelRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.CommandReply.SerializeToString,
             ),
             'Kill': grpc.unary_unary_rpc_method_handler(
                     servicer.Kill,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.KillRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.KillRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.CommandReply.SerializeToString,
             ),
             'Release': grpc.unary_unary_rpc_method_handler(
                     servicer.Release,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ReleaseRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.ReleaseRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.CommandReply.SerializeToString,
             ),
             'Command': grpc.unary_unary_rpc_method_handler(
                     servicer.Command,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ShardCommandRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.ShardCommandRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.CommandReply.SerializeToString,
             ),
             'Status': grpc.unary_unary_rpc_method_handler(
                     servicer.Status,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.StatusRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.StatusReply.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.StatusRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.StatusReply.SerializeToString,
             ),
             'History': grpc.unary_unary_rpc_method_handler(
                     servicer.History,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.HistoryRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.HistoryReply.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.HistoryRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.HistoryReply.SerializeToString,
             ),
             'Watch': grpc.unary_stream_rpc_method_handler(
                     servicer.Watch,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.WatchRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.Event.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.WatchRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.Event.SerializeToString,
             ),
             'WatchAcks': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchAcks,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.WatchAcksRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.AckEvent.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.WatchAcksRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.AckEvent.SerializeToString,
             ),
             'ListTopologies': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTopologies,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ListTopologiesRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ListTopologiesReply.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.ListTopologiesRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.ListTopologiesReply.SerializeToString,
             ),
             'ValidateTopology': grpc.unary_unary_rpc_method_handler(
                     servicer.ValidateTopology,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ValidateTopologyRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ValidateTopologyReply.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.ValidateTopologyRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.ValidateTopologyReply.SerializeToString,
             ),
             'TopologyStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.TopologyStatus,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.TopologyStatusRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.TopologyStatusReply.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.TopologyStatusRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.TopologyStatusReply.SerializeToString,
             ),
             'Deploy': grpc.unary_unary_rpc_method_handler(
                     servicer.Deploy,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.DeployRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.TopologyReply.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.DeployRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.TopologyReply.SerializeToString,
             ),
             'Stop': grpc.unary_unary_rpc_method_handler(
                     servicer.Stop,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.StopRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.TopologyReply.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.StopRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.TopologyReply.SerializeToString,
             ),
             'Rescale': grpc.unary_unary_rpc_method_handler(
                     servicer.Rescale,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.RescaleRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.TopologyReply.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.RescaleRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.TopologyReply.SerializeToString,
             ),
             'Replay': grpc.unary_stream_rpc_method_handler(
                     servicer.Replay,
-                    request_deserializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ReplayRequest.FromString,
-                    response_serializer=proto_dot_mevflow_dot_v1_dot_control__service__pb2.ReplayEvent.SerializeToString,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.ReplayRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.ReplayEvent.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -378,8 +378,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/Validate',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.PolicyRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.ValidateReply.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.PolicyRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.ValidateReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -405,8 +405,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/Plan',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.PolicyRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.PlanReply.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.PolicyRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.PlanReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -432,8 +432,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/Apply',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.ApplyRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.ApplyRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -459,8 +459,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/Rollback',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.RollbackRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.RollbackRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -486,8 +486,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/SwapModel',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.SwapModelRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.SwapModelRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -513,8 +513,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/Kill',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.KillRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.KillRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -540,8 +540,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/Release',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.ReleaseRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.ReleaseRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -567,8 +567,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/Command',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.ShardCommandRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.ShardCommandRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.CommandReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -594,8 +594,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/Status',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.StatusRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.StatusReply.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.StatusRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.StatusReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -621,8 +621,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/History',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.HistoryRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.HistoryReply.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.HistoryRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.HistoryReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -648,8 +648,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/Watch',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.WatchRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.Event.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.WatchRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.Event.FromString,
             options,
             channel_credentials,
             insecure,
@@ -675,8 +675,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/WatchAcks',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.WatchAcksRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.AckEvent.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.WatchAcksRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.AckEvent.FromString,
             options,
             channel_credentials,
             insecure,
@@ -702,8 +702,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/ListTopologies',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.ListTopologiesRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.ListTopologiesReply.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.ListTopologiesRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.ListTopologiesReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -729,8 +729,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/ValidateTopology',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.ValidateTopologyRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.ValidateTopologyReply.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.ValidateTopologyRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.ValidateTopologyReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -756,8 +756,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/TopologyStatus',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.TopologyStatusRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.TopologyStatusReply.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.TopologyStatusRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.TopologyStatusReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -783,8 +783,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/Deploy',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.DeployRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.DeployRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -810,8 +810,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/Stop',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.StopRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.StopRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -837,8 +837,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/Rescale',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.RescaleRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.RescaleRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -864,8 +864,8 @@ class Control:
             request,
             target,
             '/mevflow.v1.Control/Replay',
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.ReplayRequest.SerializeToString,
-            proto_dot_mevflow_dot_v1_dot_control__service__pb2.ReplayEvent.FromString,
+            mevflow_dot_v1_dot_control__service__pb2.ReplayRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.ReplayEvent.FromString,
             options,
             channel_credentials,
             insecure,

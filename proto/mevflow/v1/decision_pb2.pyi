@@ -1,4 +1,4 @@
-from proto.mevflow.v1 import market_pb2 as _market_pb2
+from mevflow.v1 import market_pb2 as _market_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from control.auth import files
-from control.auth.keys import make_key, read_private
+from mevflow.control.auth import files
+from mevflow.control.auth.keys import make_key, read_private
 
 #: For property tests: hypothesis takes for the strategy's what threads of a Kafka client do, who draw brokers from the
 #: process's one ``random`` while the service of the folder runs.

@@ -5,11 +5,11 @@ import stat
 import pytest
 from click.testing import CliRunner
 
-from control.auth.keys import KeyFolder
-from control.auth.tokens import Tokens
-from control.cli.keys import keys as command
-from flows.config import config
-from operators.errors import UsageError
+from mevflow.cli.control.keys import keys as command
+from mevflow.control.auth.keys import KeyFolder
+from mevflow.control.auth.tokens import Tokens
+from mevflow.flows.config import config
+from mevflow.operators.errors import UsageError
 
 
 def test_a_key_and_a_token_that_the_service_takes(tmp_path, monkeypatch):

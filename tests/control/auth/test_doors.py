@@ -6,15 +6,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.rpc import error_details_pb2 as rpc
 from grpc_status import rpc_status
 
-from control.auth.authenticator import ProvenAuthenticator
-from control.auth.certificates import Certificates
-from control.auth.keys import KeyFolder
-from control.auth.limits import Limits, Rate
-from control.auth.tls import TlsFiles
-from control.auth.tokens import Tokens
-from control.dispatch import Dispatcher
-from control.server import Door, Server
-from proto.mevflow.v1 import control_service_pb2 as pb
+from mevflow.control.auth.authenticator import ProvenAuthenticator
+from mevflow.control.auth.certificates import Certificates
+from mevflow.control.auth.keys import KeyFolder
+from mevflow.control.auth.limits import Limits, Rate
+from mevflow.control.auth.tls import TlsFiles
+from mevflow.control.auth.tokens import Tokens
+from mevflow.control.server.dispatch import Dispatcher
+from mevflow.control.server.grpc_door import Door, Server
+from mevflow.v1 import control_service_pb2 as pb
 
 MANY = Rate(10_000, 10_000)
 KILL = pb.KillRequest(topology="d-0", reason="x").SerializeToString()

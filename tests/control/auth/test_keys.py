@@ -4,8 +4,8 @@ import stat
 
 import pytest
 
-from control.auth.keys import make_key, read_keys, read_private
-from operators.errors import UsageError
+from mevflow.control.auth.keys import make_key, read_keys, read_private
+from mevflow.operators.errors import UsageError
 
 
 def test_the_private_half_is_its_owners_alone(keys):

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.auth import limits as module
-from control.auth.limits import Limits, Rate
-from control.identity import AuthError, Identity, Role
+from mevflow.control.auth import limits as module
+from mevflow.control.auth.limits import Limits, Rate
+from mevflow.control.server.identity import AuthError, Identity, Role
 from tests.control.auth.conftest import THREADS_DRAW
 
 ANN, BOB = Identity("ann", Role.ADMIN), Identity("bob", Role.ADMIN)

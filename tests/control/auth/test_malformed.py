@@ -9,11 +9,11 @@ from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from control.dispatch import SERVICE, Dispatcher
-from control.identity import LocalAuthenticator
-from control.methods import METHODS
-from control.server import Door, Server
-from proto.mevflow.v1 import control_service_pb2 as pb
+from mevflow.control.server.dispatch import SERVICE, Dispatcher
+from mevflow.control.server.grpc_door import Door, Server
+from mevflow.control.server.identity import LocalAuthenticator
+from mevflow.control.server.methods import METHODS
+from mevflow.v1 import control_service_pb2 as pb
 from tests.control.auth.conftest import THREADS_DRAW
 
 _READS = ("Validate", "Plan", "Status", "History", "ValidateTopology", "TopologyStatus")

@@ -2,10 +2,10 @@
 
 import pytest
 
-from control.auth.setup import guards
-from control.identity import AuthError, Role
-from flows.config import ControlConfig
-from operators.errors import UsageError
+from mevflow.control.auth.setup import guards
+from mevflow.control.server.identity import AuthError, Role
+from mevflow.flows.config import ControlConfig
+from mevflow.operators.errors import UsageError
 
 
 def test_without_anything_loopback_only_and_it_says_so():

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from control.auth import tokens as module
-from control.auth.keys import KeyFolder
-from control.auth.tokens import Tokens, make_token
-from control.identity import AuthError, Identity, Role
+from mevflow.control.auth import tokens as module
+from mevflow.control.auth.keys import KeyFolder
+from mevflow.control.auth.tokens import Tokens, make_token
+from mevflow.control.server.identity import AuthError, Identity, Role
 from tests.control.auth.conftest import THREADS_DRAW
 
 

@@ -8,15 +8,15 @@ import pytest
 import pytest_asyncio
 import urllib3
 
-from clickhouse.client import connect
-from clickhouse.migrate import migrate
-from control.auth.authenticator import ProvenAuthenticator
-from control.auth.keys import KeyFolder
-from control.auth.limits import Limits, Rate
-from control.auth.tokens import Tokens
-from control.dispatch import Dispatcher
-from control.gateway.server import HttpDoor
-from flows.config import ClickHouseConfig
+from mevflow.clickhouse.client import connect
+from mevflow.clickhouse.migrate import migrate
+from mevflow.control.auth.authenticator import ProvenAuthenticator
+from mevflow.control.auth.keys import KeyFolder
+from mevflow.control.auth.limits import Limits, Rate
+from mevflow.control.auth.tokens import Tokens
+from mevflow.control.gateway.server import HttpDoor
+from mevflow.control.server.dispatch import Dispatcher
+from mevflow.flows.config import ClickHouseConfig
 from tests.control.auth import conftest as auth
 
 keys, make_authority = auth.keys, auth.make_authority

@@ -8,10 +8,10 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from control.gateway import queries
-from control.gateway.reader import Bounds, Reader
-from control.refusal import Refused
-from flows.config import ClickHouseConfig
+from mevflow.control.gateway import queries
+from mevflow.control.gateway.reader import Bounds, Reader
+from mevflow.control.server.refusal import Refused
+from mevflow.flows.config import ClickHouseConfig
 from tests.control.gateway.conftest import Client
 
 QUERY = "/api/clickhouse/query"

@@ -7,15 +7,15 @@ import structlog
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from control import dispatch
-from control.auth.authenticator import ProvenAuthenticator
-from control.auth.certificates import Certificates
-from control.auth.keys import KeyFolder
-from control.auth.limits import Limits, Rate
-from control.auth.tls import TlsFiles
-from control.auth.tokens import Tokens
-from control.gateway.server import HttpDoor
-from operators.errors import UsageError
+from mevflow.control.auth.authenticator import ProvenAuthenticator
+from mevflow.control.auth.certificates import Certificates
+from mevflow.control.auth.keys import KeyFolder
+from mevflow.control.auth.limits import Limits, Rate
+from mevflow.control.auth.tls import TlsFiles
+from mevflow.control.auth.tokens import Tokens
+from mevflow.control.gateway.server import HttpDoor
+from mevflow.control.server import dispatch
+from mevflow.operators.errors import UsageError
 from tests.control.gateway.conftest import MANY, Client
 
 KILL = ("POST", "/api/control/kill-switch", {"topology": "d-0", "reason": "x"})

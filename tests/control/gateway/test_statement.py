@@ -9,11 +9,11 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from control.gateway.reader import Reader
-from control.gateway.statement import check_text
-from control.gateway.tree import FUNCTIONS, TABLE_FUNCTIONS, check_tree
-from control.refusal import Refused
-from flows.config import ClickHouseConfig
+from mevflow.control.gateway.reader import Reader
+from mevflow.control.gateway.statement import check_text
+from mevflow.control.gateway.tree import FUNCTIONS, TABLE_FUNCTIONS, check_tree
+from mevflow.control.server.refusal import Refused
+from mevflow.flows.config import ClickHouseConfig
 from tests.control.auth.conftest import THREADS_DRAW
 
 GOOD = [

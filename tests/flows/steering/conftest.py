@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.resolve import resolve
-from flows.runtime.deploy import environment, shard_status
-from flows.runtime.layout import Layout
-from flows.runtime.spec import RunSpec, shape_of
-from flows.steering.protocol import ACKS, COMMANDS, HEARTBEATS, command_key
-from flows.topics import TOPICS, create
-from flows.topology import load
-from proto.mevflow.v1.control_pb2 import ControlAck, ControlCommand, Heartbeat
+from mevflow.flows.runtime.deploy import shard_status
+from mevflow.flows.runtime.layout import Layout
+from mevflow.flows.runtime.spec import RunSpec, shape_of
+from mevflow.flows.spec.resolve import resolve
+from mevflow.flows.spec.topology import load
+from mevflow.flows.steering.protocol import ACKS, COMMANDS, HEARTBEATS, command_key
+from mevflow.kafka.topics import TOPICS, create
+from mevflow.processes.environment import environment
+from mevflow.v1.control_pb2 import ControlAck, ControlCommand, Heartbeat
 from tests.flows.steering import steerable
 
 FILE = """\
@@ -148,7 +149,7 @@ class Shard(Hand):
 
     def start(self, wait=True):
         self.layout.status(0).unlink(missing_ok=True)
-        command = [sys.executable, "-m", "flows.runtime.shard", str(self.spec.save()), "0"]
+        command = [sys.executable, "-m", "mevflow.flows.runtime.shard", str(self.spec.save()), "0"]
         with self.layout.log(0).open("ab") as log:
             self.process = subprocess.Popen(command, env=environment(), stdout=log, stderr=log)
         if wait:

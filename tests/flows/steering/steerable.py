@@ -6,10 +6,10 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 
-from operators.codec import COORDINATES
-from operators.stage import Ack, Settings, Stage, Watermark
-from sinks.sink import Sink
-from sources.source import Poll, Source
+from mevflow.operators.codec import COORDINATES
+from mevflow.operators.stage import Ack, Settings, Stage, Watermark
+from mevflow.sinks.sink import Sink
+from mevflow.sources.source import Poll, Source
 
 NUMBERS = pa.schema(
     [("n", pa.int64()), ("timestamp_us", pa.int64()), *COORDINATES], metadata={b"message": b"test.Number"}

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from flows import broker
-from flows.runtime.deploy import shard_status
-from flows.topics import create
+from mevflow.flows.runtime.deploy import shard_status
+from mevflow.kafka import broker
+from mevflow.kafka.topics import create
 from tests.flows.steering.conftest import CONTROL_TOPICS
 from tests.plugins.kafka import free_port
 

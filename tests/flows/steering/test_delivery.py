@@ -2,7 +2,7 @@
 
 import time
 
-from proto.mevflow.v1.control_pb2 import ControlAck
+from mevflow.v1.control_pb2 import ControlAck
 
 
 def gain(value):

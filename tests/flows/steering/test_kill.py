@@ -5,7 +5,7 @@ import threading
 import time
 from contextlib import contextmanager
 
-from proto.mevflow.v1.control_pb2 import ControlAck
+from mevflow.v1.control_pb2 import ControlAck
 
 
 def told(acks):

@@ -6,11 +6,11 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.steering.progress import COORDINATES, ORDER, Progress
-from flows.steering.recorded import Recorded, RecordedCommand, Row
-from operators.codec import COORDINATES as COORDINATE_FIELDS
-from operators.merge import ChainMerge
-from operators.stage import CAUGHT_UP_US, Ack, Settings, Stage, StageContext, Watermark
+from mevflow.flows.steering.progress import COORDINATES, ORDER, Progress
+from mevflow.flows.steering.recorded import Recorded, RecordedCommand, Row
+from mevflow.operators.codec import COORDINATES as COORDINATE_FIELDS
+from mevflow.operators.merge import ChainMerge
+from mevflow.operators.stage import CAUGHT_UP_US, Ack, Settings, Stage, StageContext, Watermark
 
 SCHEMA = pa.schema(
     [

@@ -8,13 +8,14 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
-from bench.market import Market
-from bench.stand import ROOT
-from flows import replay
-from flows.runtime.deploy import environment, shard_status
-from operators.stage import StageContext
-from proto.mevflow.v1.decision_pb2 import Decision
-from sinks.kafka import KafkaSink
+from mevflow.bench.market import Market
+from mevflow.bench.stand import ROOT
+from mevflow.flows.replay import plan as replay
+from mevflow.flows.runtime.deploy import shard_status
+from mevflow.operators.stage import StageContext
+from mevflow.processes.environment import environment
+from mevflow.sinks.kafka.sink import KafkaSink
+from mevflow.v1.decision_pb2 import Decision
 
 FILE = """\
 version: 1
@@ -100,7 +101,7 @@ def test_a_replay_decides_as_the_steered_run_did(make_shard, topics):
     assert policies == {ack.command_id for ack in acks}
     assert plan.commands_lost == []
     replay.prepare(plan.spec)
-    command = [sys.executable, "-m", "flows.runtime.shard", str(plan.spec.layout.spec), "0"]
+    command = [sys.executable, "-m", "mevflow.flows.runtime.shard", str(plan.spec.layout.spec), "0"]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     again = {

@@ -2,10 +2,10 @@
 
 import pytest
 
-from flows.resolve import check
-from flows.steering.settings import control_settings
-from flows.topology import load
-from operators.errors import UsageError
+from mevflow.flows.spec.resolve import check
+from mevflow.flows.spec.topology import load
+from mevflow.flows.steering.settings import control_settings
+from mevflow.operators.errors import UsageError
 
 FILE = """\
 version: 1

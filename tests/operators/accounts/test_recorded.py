@@ -12,8 +12,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.accounts.errors import AccountError
-from operators.accounts.recorded import recorded_account
+from mevflow.operators.accounts.errors import AccountError
+from mevflow.operators.accounts.recorded import recorded_account
 
 ACCOUNTS = json.loads(gzip.decompress((Path(__file__).parents[2] / "data" / "carbon_accounts.json.gz").read_bytes()))
 VALUES = st.none() | st.integers() | st.text(max_size=90) | st.lists(st.integers(-2, 300), max_size=40)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.accounts import dlmm, raydium_amm, raydium_clmm, registry, whirlpool
-from operators.accounts.errors import AccountError
+from mevflow.operators.accounts import dlmm, raydium_amm, raydium_clmm, registry, whirlpool
+from mevflow.operators.accounts.errors import AccountError
 
 RECORDED = Path(__file__).parents[2] / "data" / "carbon_accounts.json.gz"
 

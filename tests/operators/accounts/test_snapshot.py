@@ -9,13 +9,13 @@ from pathlib import Path
 import base58
 import pytest
 
-from operators.accounts import raydium_amm, whirlpool
-from operators.accounts.errors import AccountError
-from operators.accounts.pool_updates import PoolUpdates, Seen
-from operators.accounts.snapshot import read_whirlpools
-from operators.amm import tick_math_x64
-from operators.codec import codec
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.accounts import raydium_amm, whirlpool
+from mevflow.operators.accounts.errors import AccountError
+from mevflow.operators.accounts.pool_updates import PoolUpdates, Seen
+from mevflow.operators.accounts.snapshot import read_whirlpools
+from mevflow.operators.amm.concentrated import tick_math_x64
+from mevflow.operators.codec import codec
+from mevflow.v1 import market_pb2 as market
 from tests.operators.accounts.test_registry import amm_v4
 
 POOL = bytes(range(32))

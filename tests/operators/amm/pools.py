@@ -6,9 +6,9 @@ from types import ModuleType
 
 from hypothesis import strategies as st
 
-from operators.amm import tick_math_x64, tick_math_x96, uniswap_v3, whirlpool
-from operators.amm.concentrated import ConcentratedState
-from operators.amm.tick_map import TickMap
+from mevflow.operators.amm.concentrated import tick_math_x64, tick_math_x96, uniswap_v3, whirlpool
+from mevflow.operators.amm.concentrated.curve import ConcentratedState
+from mevflow.operators.amm.concentrated.tick_map import TickMap
 
 MATH: dict[ModuleType, ModuleType] = {whirlpool: tick_math_x64, uniswap_v3: tick_math_x96}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from operators.amm import tick_math_x64, whirlpool
-from operators.amm.concentrated import ConcentratedState, position_amounts
-from operators.amm.inverse import Pricing, first_true, price_explaining, prices_before, prices_moving
-from operators.amm.tick_map import TickMap
+from mevflow.operators.amm.concentrated import tick_math_x64, whirlpool
+from mevflow.operators.amm.concentrated.curve import ConcentratedState, position_amounts
+from mevflow.operators.amm.concentrated.tick_map import TickMap
+from mevflow.operators.amm.inverse import Pricing, first_true, price_explaining, prices_before, prices_moving
 from tests.operators.amm.pools import states
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.amm import uniswap_v3, uniswap_v3_venue, uniswap_v4
-from operators.amm.concentrated import AmmError, ConcentratedState
+from mevflow.operators.amm.concentrated import uniswap_v3, uniswap_v3_venue, uniswap_v4
+from mevflow.operators.amm.concentrated.curve import AmmError, ConcentratedState
 from tests.operators.amm.pools import states
 from tests.operators.amm.recorded import degenbot, results
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from operators.codec import codec
-from operators.ids import stable_id
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.codec import codec
+from mevflow.operators.ids import stable_id
+from mevflow.v1 import market_pb2 as market
 
 OPPORTUNITY = codec("mevflow.v1.Opportunity").located
 SWAP = codec("mevflow.v1.Swap").located

@@ -10,14 +10,14 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from operators.decide.rows import Rows
-from operators.decide.settings import BanditSettings
-from operators.decide.stage import LOOK_ROWS, BanditDecide, StageState
-from operators.errors import StateError
-from operators.ids import seed_of, stable_id
-from operators.learn.means import MeanPolicy
-from operators.stage import CAUGHT_UP_US, Command, StageContext, Watermark
-from operators.switch import Off
+from mevflow.operators.decide.rows import Rows
+from mevflow.operators.decide.settings import BanditSettings
+from mevflow.operators.decide.stage import LOOK_ROWS, BanditDecide, StageState
+from mevflow.operators.errors import StateError
+from mevflow.operators.ids import seed_of, stable_id
+from mevflow.operators.learn.means import MeanPolicy
+from mevflow.operators.stage import CAUGHT_UP_US, Command, StageContext, Watermark
+from mevflow.operators.switch import Off
 from tests.operators.decide.opportunities import SOL, USDC, batch, number, opportunity, stream, swap, swaps
 
 END = Watermark(CAUGHT_UP_US, final=True)

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from operators.amm import dlmm, saber, stable_swap
-from operators.amm.concentrated import AmmError
-from operators.amm.dlmm import Bin, DlmmState, FeeRule, Volatility
-from operators.amm.saber import SaberState
-from operators.amm.stable_math import invariant
-from operators.amm.stable_swap import StableState
-from proto.mevflow.v1.market_pb2 import VENUE_CURVE_STABLE, VENUE_METEORA_DLMM, VENUE_SABER, PoolUpdate
+from mevflow.operators.amm.bins import dlmm
+from mevflow.operators.amm.bins.dlmm import Bin, DlmmState, FeeRule, Volatility
+from mevflow.operators.amm.concentrated.curve import AmmError
+from mevflow.operators.amm.stable import saber
+from mevflow.operators.amm.stable import swap as stable_swap
+from mevflow.operators.amm.stable.invariant import invariant
+from mevflow.operators.amm.stable.saber import SaberState
+from mevflow.operators.amm.stable.swap import StableState
+from mevflow.v1.market_pb2 import VENUE_CURVE_STABLE, VENUE_METEORA_DLMM, VENUE_SABER, PoolUpdate
 
 CURVED = (VENUE_METEORA_DLMM, VENUE_CURVE_STABLE, VENUE_SABER)
 _RULE = (

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from itertools import combinations, permutations
 from typing import Any
 
-from operators.amm import uniswap_v2, uniswap_v3, whirlpool
-from operators.amm.concentrated import AmmError, ConcentratedState
-from operators.errors import MevflowError
-from proto.mevflow.v1.market_pb2 import PoolUpdate
+from mevflow.operators.amm.concentrated import uniswap_v3, whirlpool
+from mevflow.operators.amm.concentrated.curve import AmmError, ConcentratedState
+from mevflow.operators.amm.pairs import uniswap_v2
+from mevflow.operators.errors import MevflowError
+from mevflow.v1.market_pb2 import PoolUpdate
 from tests.operators.detect.brute_curves import CURVED, Curved
 
 PIPS = 1_000_000

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from operators.detect.settings import load_registry
+from mevflow.operators.detect.settings import load_registry
 from tests.operators.detect.brute_force import BruteForce, Cycle
 from tests.operators.detect.feeding import REGISTRY, Tables, place_of, unsigned
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from operators.codec import codec
-from operators.detect.settings import DetectSettings
-from operators.detect.stage import ArbitrageDetect
-from operators.stage import CAUGHT_UP_US, StageContext, Watermark
+from mevflow.operators.codec import codec
+from mevflow.operators.detect.settings import DetectSettings
+from mevflow.operators.detect.stage import ArbitrageDetect
+from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
 
 ROOT = Path(__file__).resolve().parents[3]
 REGISTRY = str(ROOT / "examples/pools.yaml")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 from google.protobuf.message import Message
 
-from operators.codec import codec
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.codec import codec
+from mevflow.v1 import market_pb2 as market
 from tests.operators.detect.random_market import SOL, START_US, USDC
 
 SLOT_US = 400_000

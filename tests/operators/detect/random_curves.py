@@ -7,11 +7,12 @@ from random import Random
 
 from google.protobuf.message import Message
 
-from operators.amm import dlmm, stable_swap
-from operators.amm.concentrated import AmmError
-from operators.amm.dlmm import Bin, DlmmState, FeeRule, Volatility
-from operators.amm.stable_swap import StableState
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.amm.bins import dlmm
+from mevflow.operators.amm.bins.dlmm import Bin, DlmmState, FeeRule, Volatility
+from mevflow.operators.amm.concentrated.curve import AmmError
+from mevflow.operators.amm.stable import swap as stable_swap
+from mevflow.operators.amm.stable.swap import StableState
+from mevflow.v1 import market_pb2 as market
 
 CURVES = ("saber", "curve2", "curve3", "bins")
 _VENUES = {"saber": market.VENUE_SABER, "bins": market.VENUE_METEORA_DLMM}

@@ -9,9 +9,9 @@ import base58
 import pyarrow as pa
 from google.protobuf.message import Message
 
-from operators.amm import tick_math_x64, tick_math_x96
-from operators.codec import codec
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.amm.concentrated import tick_math_x64, tick_math_x96
+from mevflow.operators.codec import codec
+from mevflow.v1 import market_pb2 as market
 from tests.operators.detect.random_curves import CURVES, RandomCurve
 
 USDC = base58.b58decode("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v")

@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from proto.mevflow.v1 import market_pb2 as market
-from sources.recorded import open_recorded
+from mevflow.sources.recorded import open_recorded
+from mevflow.v1 import market_pb2 as market
 from tests.operators.detect.feeding import UNISWAP_DAY, WHIRLPOOL_DAY, items, make, run, unsigned
 from tests.operators.detect.market_messages import batch, pair_market
 from tests.operators.detect.random_market import RandomMarket

@@ -7,9 +7,9 @@ import json
 import base58
 import pytest
 
-from operators.detect.stage import ArbitrageDetect
-from operators.errors import StateError
-from operators.stage import Ack, Command
+from mevflow.operators.detect.stage import ArbitrageDetect
+from mevflow.operators.errors import StateError
+from mevflow.operators.stage import Ack, Command
 from tests.operators.detect.feeding import Tables, items, make, run, until
 from tests.operators.detect.market_messages import batch, pair_market, swap
 from tests.operators.detect.random_market import RandomMarket

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from operators.detect.costs import (
+from mevflow.operators.detect.report.costs import (
     CostModel,
     EthereumCosts,
     SolanaCosts,
@@ -15,7 +15,7 @@ from operators.detect.costs import (
     next_base_fee,
     priority_fee_lamports,
 )
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.v1 import market_pb2 as market
 
 SOLANA, ETHEREUM = market.CHAIN_SOLANA, market.CHAIN_ETHEREUM
 WHIRLPOOL, V2, V3 = market.VENUE_ORCA_WHIRLPOOL, market.VENUE_UNISWAP_V2, market.VENUE_UNISWAP_V3

@@ -13,11 +13,11 @@ from google.protobuf.message import Message
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from operators.amm import stable_swap
-from operators.amm.stable_swap import StableState
-from operators.detect.stage import ArbitrageDetect
-from operators.stage import Command
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.amm.stable import swap as stable_swap
+from mevflow.operators.amm.stable.swap import StableState
+from mevflow.operators.detect.stage import ArbitrageDetect
+from mevflow.operators.stage import Command
+from mevflow.v1 import market_pb2 as market
 from tests.operators.detect.compare import compare
 from tests.operators.detect.feeding import Item, items, joined, make, run, until
 from tests.operators.detect.market_messages import SLOT_US, batch, swap, u128

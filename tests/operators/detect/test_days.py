@@ -10,7 +10,7 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from sources.recorded import open_recorded
+from mevflow.sources.recorded import open_recorded
 from tests.operators.detect.brute_force import BruteForce
 from tests.operators.detect.compare import compare, in_order
 from tests.operators.detect.feeding import UNISWAP_DAY, WHIRLPOOL_DAY, Tables, items, make, place_of, run

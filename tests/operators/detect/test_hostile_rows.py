@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.v1 import market_pb2 as market
 from tests.operators.detect.feeding import Tables, items, make, run, unsigned, until
 from tests.operators.detect.market_messages import batch, swap, u128
 from tests.operators.detect.random_market import SOL, START_US, USDC

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from google.protobuf.message import Message
 
-from operators.amm import tick_math_x64
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.amm.concentrated import tick_math_x64
+from mevflow.v1 import market_pb2 as market
 from tests.operators.detect.feeding import items, make, run, until
 from tests.operators.detect.market_messages import SLOT_US, batch, swap, u128
 from tests.operators.detect.random_market import SOL, START_US, USDC

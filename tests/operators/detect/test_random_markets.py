@@ -29,7 +29,7 @@ def test_what_is_found_is_what_brute_force_finds(seed: int, hops: int) -> None:
 @pytest.mark.parametrize("hot", [0, 8], ids=lambda hot: f"trees-above-{hot}-ways")
 def test_many_pools_and_events(hot: int) -> None:
     seen = Counter[str]()
-    with patch("operators.detect.cycle_index.HOT", hot):
+    with patch("mevflow.operators.detect.screen.cycle_index.HOT", hot):
         for seed in range(2):
             batches = RandomMarket(seed, pools=9, events=150).batches()
             seen += compare(batches, run(make(), items(batches)), every=7, units=DUST)

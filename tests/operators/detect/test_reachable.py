@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sources.recorded import open_recorded
+from mevflow.sources.recorded import open_recorded
 from tests.operators.detect.feeding import UNISWAP_DAY, items, make, port_of, run, unsigned
 
 Swaps = list[dict[str, Any]]

@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
-from operators.accounts import registry
-from operators.accounts.dlmm import BinArrayAccount, LbPairAccount
-from operators.accounts.pool_updates import PoolUpdates, Seen
-from operators.accounts.states import dlmm_state
-from operators.amm import dlmm, stable_swap, uniswap_v2
-from operators.amm.uniswap_v2 import PairState
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.accounts import registry
+from mevflow.operators.accounts.dlmm import BinArrayAccount, LbPairAccount
+from mevflow.operators.accounts.pool_updates import PoolUpdates, Seen
+from mevflow.operators.accounts.states import dlmm_state
+from mevflow.operators.amm.bins import dlmm
+from mevflow.operators.amm.pairs import uniswap_v2
+from mevflow.operators.amm.pairs.uniswap_v2 import PairState
+from mevflow.operators.amm.stable import swap as stable_swap
+from mevflow.v1 import market_pb2 as market
 from tests.operators.amm.recorded import SHARED, degenbot, needs_shared
-from tests.operators.amm.test_stable_swap import tripool
+from tests.operators.amm.stable.test_swap import tripool
 from tests.operators.detect.feeding import items, make, run, unsigned
 from tests.operators.detect.market_messages import batch, swap, u128
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from operators.amm.dlmm import DlmmState
-from operators.detect.stage import ArbitrageDetect
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.amm.bins.dlmm import DlmmState
+from mevflow.operators.detect.stage import ArbitrageDetect
+from mevflow.v1 import market_pb2 as market
 from tests.operators.detect.feeding import items, make, run, until
 from tests.operators.detect.market_messages import SLOT_US, batch, pair_market, swap
 from tests.operators.detect.random_curves import CURVES

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from operators.detect.settings import DetectSettings, address, load_registry
-from operators.errors import UsageError
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.detect.settings import DetectSettings, address, load_registry
+from mevflow.operators.errors import UsageError
+from mevflow.v1 import market_pb2 as market
 from tests.operators.detect.feeding import REGISTRY
 
 

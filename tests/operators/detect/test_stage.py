@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from proto.mevflow.v1 import market_pb2 as market
-from sources.recorded import open_recorded
+from mevflow.sources.recorded import open_recorded
+from mevflow.v1 import market_pb2 as market
 from tests.operators.detect.feeding import UNISWAP_DAY, Item, Tables, items, joined, make, run, unsigned, until
 from tests.operators.detect.market_messages import batch, pair_market, swap, u128
 from tests.operators.detect.random_market import SOL, USDC, RandomMarket

@@ -8,10 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from operators.label.settings import LabelSettings
-from operators.label.stage import SWAP, Label
-from operators.stage import CAUGHT_UP_US, StageContext, Watermark
-from proto.mevflow.v1 import market_pb2 as market
+from mevflow.operators.label.settings import LabelSettings
+from mevflow.operators.label.stage import SWAP, Label
+from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
+from mevflow.v1 import market_pb2 as market
 
 END = Watermark(CAUGHT_UP_US, final=True)
 CAUGHT_UP = Watermark(CAUGHT_UP_US)

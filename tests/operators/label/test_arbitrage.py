@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.label.arbitrage import Arbitrage, arbitrages
-from operators.label.trade import Trade
+from mevflow.operators.label.arbitrage import Arbitrage, arbitrages
+from mevflow.operators.label.trade import Trade
 from tests.operators.label.trades import trade, word
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from operators.label.arbitrage import Arbitrage
-from operators.label.find import find
-from operators.label.mev_inspect import MevInspectSwaps, read_mev_inspect
-from operators.label.settings import LabelSettings
+from mevflow.operators.label.arbitrage import Arbitrage
+from mevflow.operators.label.find import find
+from mevflow.operators.label.mev_inspect import MevInspectSwaps, read_mev_inspect
+from mevflow.operators.label.settings import LabelSettings
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "mev_inspect"
 EXPECTED: dict[str, dict[str, Any]] = json.loads((DATA / "expected.json").read_text())

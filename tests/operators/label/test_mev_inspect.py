@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.label.mev_inspect import read_mev_inspect
-from operators.parse.errors import ParseError
+from mevflow.operators.label.mev_inspect import read_mev_inspect
+from mevflow.operators.parse.errors import ParseError
 
 LINE = {
     "transaction_hash": "0x01",

@@ -7,8 +7,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.label.sandwich import Sandwich, sandwiches
-from operators.label.trade import Trade
+from mevflow.operators.label.sandwich import Sandwich, sandwiches
+from mevflow.operators.label.trade import Trade
 from tests.operators.label.trades import trade, word
 
 FRONT = trade("A>B", (1000, 500), "p", tx=1, signer="bot")

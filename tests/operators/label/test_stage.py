@@ -12,22 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.stage import Watermark
-from proto.mevflow.v1 import market_pb2 as market
-from sources.recorded import open_recorded
+from mevflow.operators.stage import Watermark
+from mevflow.sources.recorded import open_recorded
+from mevflow.v1 import market_pb2 as market
 from tests.operators.detect.feeding import located, message_of
-from tests.operators.label.swap_rows import (
-    CAUGHT_UP,
-    END,
-    SLOT_US,
-    arbitrage,
-    batch,
-    make,
-    run,
-    sandwich,
-    swap,
-    u128,
-)
+from tests.operators.label.swap_rows import CAUGHT_UP, END, SLOT_US, arbitrage, batch, make, run, sandwich, swap, u128
 
 DATA = Path(__file__).resolve().parents[3] / "examples" / "data"
 

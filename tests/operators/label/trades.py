@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from operators.label.trade import Trade
+from mevflow.operators.label.trade import Trade
 
 
 def word(text: str) -> bytes:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from river.drift import PageHinkley as Rivers
 
-from operators.learn.drift import PageHinkley
+from mevflow.operators.learn.drift import PageHinkley
 
 
 @settings(max_examples=30, deadline=None)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.errors import StateError, UsageError
-from operators.learn import POLICIES, Policy, draw, make_policy
-from operators.learn.kernels import uniforms
-from operators.learn.linucb import LinUcb
+from mevflow.operators.errors import StateError, UsageError
+from mevflow.operators.learn import POLICIES, Policy, draw, make_policy
+from mevflow.operators.learn.kernels import uniforms
+from mevflow.operators.learn.linucb import LinUcb
 
 ARMS, FEATURES, FLOOR = 4, 3, 0.1
 EVERY = pytest.mark.parametrize("name", POLICIES)
@@ -152,7 +152,7 @@ def test_linear_policies_learn_what_depends_on_the_context(name: str) -> None:
 @pytest.mark.parametrize("name", ["tip-thompson", "tip-lints"])
 def test_thompson_propensities_are_near_those_of_sampled_posteriors(name: str) -> None:
     """The quadrature against plain Monte Carlo over the same normal posteriors."""
-    from operators.learn.kernels import best_probabilities
+    from mevflow.operators.learn.kernels import best_probabilities
 
     rng = np.random.default_rng(17)
     means, spreads = rng.normal(0, 0.3, (ARMS, 1)), rng.uniform(0.1, 0.4, (ARMS, 1))

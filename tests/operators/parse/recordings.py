@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from operators.parse.uniswap_logs import HEADER
-from operators.parse.uniswap_pools import POOLS
-from operators.parse.uniswap_v3 import Row
-from operators.parse.whirlpool_accounts import Accounts, read_accounts
-from operators.parse.whirlpool_lines import is_empty
-from operators.parse.whirlpool_state import StartState, read_start_state
+from mevflow.operators.parse.uniswap.logs import HEADER
+from mevflow.operators.parse.uniswap.pools import POOLS
+from mevflow.operators.parse.uniswap.v3 import Row
+from mevflow.operators.parse.whirlpool.accounts import Accounts, read_accounts
+from mevflow.operators.parse.whirlpool.lines import is_empty
+from mevflow.operators.parse.whirlpool.state import StartState, read_start_state
 
 DATA = Path(__file__).parents[3] / "examples" / "data"
 WHIRLPOOL = DATA / "whirlpool-transaction-20220406.jsonl.gz"

@@ -8,12 +8,12 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.parse.errors import ParseError
-from operators.parse.uniswap_pools import POOLS
-from operators.parse.uniswap_v3 import Row, parse_uniswap_day
-from operators.parse.whirlpool import WhirlpoolDay, parse_whirlpool_day
-from operators.parse.whirlpool_accounts import read_accounts
-from operators.parse.whirlpool_state import read_start_state
+from mevflow.operators.parse.errors import ParseError
+from mevflow.operators.parse.uniswap.pools import POOLS
+from mevflow.operators.parse.uniswap.v3 import Row, parse_uniswap_day
+from mevflow.operators.parse.whirlpool.accounts import read_accounts
+from mevflow.operators.parse.whirlpool.day import WhirlpoolDay, parse_whirlpool_day
+from mevflow.operators.parse.whirlpool.state import read_start_state
 from tests.operators.parse.recordings import START, start_state, uniswap_rows, whirlpool_lines
 
 JSON = st.recursive(

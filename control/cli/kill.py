@@ -1,5 +1,0 @@
-"""``mevflow kill``."""
-
-from control.cli.shards import kill as command
-
-__all__ = ["command"]

@@ -1,0 +1,243 @@
+"""Every call passes here, whoever carries it: who calls, how often, whether they may; then the handler; then the audit.
+
+Nothing is left out of the audit: a call that is refused, one that cannot be read and one that fails are written too.
+Requests are written as JSON without their payloads' content (its size and hash stand for it).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import re
+import time
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import DecodeError, Message
+
+from mevflow.control.commands.draft import CALL_ID, DEADLINE
+from mevflow.control.server.handlers import Handlers
+from mevflow.control.server.identity import Authenticator, AuthError, Identity
+from mevflow.control.server.methods import METHODS
+from mevflow.control.server.refusal import Refused
+from mevflow.control.server.timings import Timings
+from mevflow.control.server.topologies import refusal_of
+from mevflow.control.topics.writer import Writer
+from mevflow.operators.errors import MevflowError
+from mevflow.v1 import control_service_pb2 as pb
+from mevflow.v1.control_pb2 import ControlAudit
+
+SERVICE = pb.DESCRIPTOR.services_by_name["Control"]
+_MAX_TEXT = 500
+_MAX_REQUEST = 4_000
+#: Fields whose content is not for the audit.
+_CONTENT = ("payload", "yaml")
+
+#: A request, its protobuf bytes, or what makes it (and may refuse to) once it is known who calls.
+Given = Message | bytes | Callable[[], Message]
+
+log = structlog.get_logger("mevflow.control")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """How a call came in. ``metadata``: header names in lower case. ``time_left_s``: None without a deadline."""
+
+    metadata: Mapping[str, str]
+    peer: str
+    tls_identity: str | None = None
+    time_left_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method: what it takes, and what answers it."""
+
+    name: str
+    request: type[Message]
+    handler: Callable[..., Any]
+
+
+class Dispatcher:
+    """``call`` and ``stream`` are for the carriers; both raise Refused and nothing else."""
+
+    def __init__(self, handlers: Handlers, authenticator: Authenticator, writer: Writer) -> None:
+        self._auth, self._writer = authenticator, writer
+        self.timings = Timings()
+        # Ids of calls: random by process, counted within it. A random one each would cost a call to the kernel.
+        self._prefix, self._numbers = uuid.uuid4().hex[:20], itertools.count()
+        self.routes = {
+            method.name: Route(method.name, getattr(pb, method.input_type.name), getattr(handlers, _snake(method.name)))
+            for method in SERVICE.methods
+        }
+
+    def admit(self, caller: Caller, method: str) -> Identity:
+        """Who calls, if they may. Raises AuthError."""
+        identity = self._auth.authenticate(caller.metadata, caller.peer, caller.tls_identity)
+        try:
+            self._auth.limit(identity, method)
+            self._auth.authorise(identity, method)
+        except AuthError as error:
+            error.identity = error.identity or identity
+            raise
+        return identity
+
+    async def call(self, method: str, request: Given, caller: Caller) -> Any:
+        """A call with one answer."""
+        record = self._begin(method, caller)
+        try:
+            identity, parsed = self._prepare(method, request, caller, record)
+            answer: Awaitable[Any] = self.routes[method].handler(parsed, identity)
+            reply = await answer
+        except BaseException as error:
+            failure = self._failed(record, error)
+            if failure is error:
+                raise
+            raise failure from error
+        if isinstance(reply, pb.CommandReply):
+            record.command_id, record.version = reply.command_id, reply.version
+            record.outcome = pb.CommandReply.Outcome.Name(reply.outcome)
+        self._end(record, "OK")
+        return reply
+
+    async def stream(self, method: str, request: Given, caller: Caller) -> AsyncGenerator[Any, None]:
+        """A call with any number of answers. Its audit record is written when it begins, and when it fails."""
+        record = self._begin(method, caller)
+        try:
+            identity, parsed = self._prepare(method, request, caller, record)
+            self._end(record, "OK")
+            async for reply in self.routes[method].handler(parsed, identity):
+                yield reply
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            failure = self._failed(record, error)
+            if failure is error:
+                raise
+            raise failure from error
+
+    @contextlib.contextmanager
+    def guard(self, method: str, caller: Caller) -> Iterator[tuple[Identity, ControlAudit]]:
+        """A call of a carrier's own: admitted and audited like the others. The record's ``request`` may be set."""
+        record = self._begin(method, caller)
+        try:
+            identity = self.admit(caller, method)
+            record.identity, record.role = identity.name, str(identity.role)
+            yield identity, record
+        except BaseException as error:
+            failure = self._failed(record, error)
+            if failure is error:
+                raise
+            raise failure from error
+        self._end(record, "OK")
+
+    def _begin(self, method: str, caller: Caller) -> ControlAudit:
+        call_id = f"{self._prefix}{next(self._numbers):012x}"
+        CALL_ID.set(call_id)
+        DEADLINE.set(None if caller.time_left_s is None else time.monotonic() + caller.time_left_s)
+        return ControlAudit(
+            timestamp_us=time.time_ns() // 1000, call_id=call_id, peer=caller.peer[:_MAX_TEXT], method=method
+        )
+
+    def _prepare(self, method: str, request: Given, caller: Caller, record: ControlAudit) -> tuple[Identity, Message]:
+        identity = self.admit(caller, method)
+        record.identity, record.role = identity.name, str(identity.role)
+        parsed = self._parse(method, request)
+        record.request = _shown(parsed)
+        for field in ("topology", "target", "reason"):
+            setattr(record, field, str(getattr(parsed, field, ""))[:_MAX_TEXT])
+        record.topology = record.topology or str(getattr(parsed, "name", ""))[:_MAX_TEXT]
+        record.target = record.target or str(getattr(parsed, "scope", ""))[:_MAX_TEXT]
+        delivery = getattr(parsed, "delivery", parsed)
+        record.idempotency_key = str(getattr(delivery, "idempotency_key", ""))[:_MAX_TEXT]
+        if not record.reason:
+            record.reason = str(getattr(delivery, "reason", ""))[:_MAX_TEXT]
+        if METHODS[method].changes and self._writer.audit_lost:
+            # What cannot be written down is not done.
+            self._writer.audit_lost = 0
+            raise Refused("UNAVAILABLE", "AUDIT_UNAVAILABLE", "the audit log takes no records", retry_after_s=1.0)
+        return identity, parsed
+
+    def _parse(self, method: str, request: Given) -> Message:
+        if isinstance(request, Message):
+            return request
+        if callable(request):
+            return request()
+        try:
+            return self.routes[method].request.FromString(request)
+        except DecodeError as error:
+            raise Refused("INVALID_ARGUMENT", "MALFORMED_MESSAGE", f"not a {method} request: {error}") from error
+
+    def _failed(self, record: ControlAudit, error: BaseException) -> BaseException:
+        """The audit of a call that was not answered, and what its carrier is to raise."""
+        if isinstance(error, AuthError):
+            identity = error.identity
+            if identity is not None:
+                record.identity, record.role = identity.name, str(identity.role)
+            error = Refused(error.code, error.reason, error.message, retry_after_s=error.retry_after_s)
+        elif isinstance(error, MevflowError):
+            error = refusal_of(error)
+        elif isinstance(error, Exception) and not isinstance(error, Refused):
+            log.error("call_failed", method=record.method, call_id=record.call_id, exc_info=error)
+            error = Refused(
+                "INTERNAL",
+                "INTERNAL",
+                "the service failed; its log says why under this call",
+                metadata={"call_id": record.call_id},
+            )
+        if isinstance(error, Refused):
+            record.command_id = error.command_id
+            record.detail = f"{error.reason}: {error.message}"[:_MAX_TEXT]
+            self._end(record, error.code)
+        else:
+            self._end(record, "CANCELLED")
+        return error
+
+    def _end(self, record: ControlAudit, status: str) -> None:
+        record.status = status
+        self._writer.audit(record)
+        took_ms = round((time.time_ns() // 1000 - record.timestamp_us) / 1000, 3)
+        self.timings.add(record.method, took_ms, status == "OK")
+        say = log.info if METHODS[record.method].changes or status != "OK" else log.debug
+        say(
+            "call",
+            call_id=record.call_id,
+            method=record.method,
+            identity=record.identity,
+            status=status,
+            ms=took_ms,
+            topology=record.topology,
+            target=record.target,
+            command_id=record.command_id,
+            outcome=record.outcome,
+            detail=record.detail,
+        )
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def _shown(request: Message) -> bytes:
+    """A request as JSON; of contents only size and hash."""
+    if not request.ByteSize():
+        return b"{}"
+    copy: Any = type(request)()
+    copy.CopyFrom(request)
+    stands: dict[str, str] = {}
+    for field in _CONTENT:
+        value = getattr(copy, field, b"")
+        raw = value.encode() if isinstance(value, str) else value
+        if raw:
+            stands[field] = f"{len(raw)} bytes, blake2b {hashlib.blake2b(raw, digest_size=8).hexdigest()}"
+            copy.ClearField(field)
+    text = MessageToJson(copy, indent=None, preserving_proto_field_name=True)
+    if stands:
+        text = json.dumps({**json.loads(text), **stands})
+    return text.encode()[:_MAX_REQUEST]

@@ -1,0 +1,286 @@
+"""The calls about topologies: deploy, drain, rescale, replay, and how they are. What blocks runs in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from mevflow.control.server.identity import Identity
+from mevflow.control.server.refusal import Refused, invalid
+from mevflow.control.server.service import Service
+from mevflow.operators.errors import CheckFailedError, MevflowError, StateError, UnreachableError, UsageError
+from mevflow.v1 import control_service_pb2 as pb
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_DRAIN_S = 60.0
+_MAX_YAML = 1 << 20
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,127}\Z")
+_CODES: tuple[tuple[type[MevflowError], str, str], ...] = (
+    (StateError, "FAILED_PRECONDITION", "STATE_DOES_NOT_FIT"),
+    (UnreachableError, "UNAVAILABLE", "UNREACHABLE"),
+    (CheckFailedError, "FAILED_PRECONDITION", "CHECK_FAILED"),
+    (UsageError, "FAILED_PRECONDITION", "NOT_POSSIBLE"),
+    (MevflowError, "INTERNAL", "FAILED"),
+)
+
+
+def refusal_of(error: MevflowError) -> Refused:
+    """An error of the runtime in the terms of a call."""
+    code, reason = next((code, reason) for kind, code, reason in _CODES if isinstance(error, kind))
+    hint = {"hint": error.hint} if error.hint else {}
+    where = [("TOPOLOGY", error.where, error.message)] if code == "FAILED_PRECONDITION" else []
+    return Refused(code, reason, str(error), metadata=hint, preconditions=where)
+
+
+async def _thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run something that blocks; its MevflowError becomes Refused."""
+    try:
+        return await asyncio.to_thread(call, *args, **kwargs)
+    except MevflowError as error:
+        raise refusal_of(error) from error
+
+
+class TopologyCalls:
+    """The part of the handlers that is about topologies."""
+
+    def __init__(self, service: Service) -> None:
+        self._file, self._var, self._roll = service.settings.file, service.settings.var, service.roll
+        self._deploying = asyncio.Lock()  # one change of what is deployed at a time
+
+    def _names(self) -> list[str]:
+        from mevflow.flows.spec.topology import load
+
+        return list(load(self._file).topologies)
+
+    def _file_of(self, topology: str) -> Path:
+        """The topology file that a topology was deployed from, or the service's own."""
+        deployed = self._roll.deployed.get(topology)
+        return Path(deployed.file) if deployed else self._file
+
+    async def list_topologies(self, request: pb.ListTopologiesRequest, identity: Identity) -> pb.ListTopologiesReply:
+        from mevflow.flows.runtime.deploy import status
+        from mevflow.flows.spec.topology import load
+
+        def rows() -> list[pb.TopologySummary]:
+            return [
+                pb.TopologySummary(
+                    name=name,
+                    summary=topology.summary,
+                    shards=topology.shards,
+                    state=status(name, self._var)["state"],
+                    nodes=[f"{node.name}={node.use}" for node in topology.nodes.values()],
+                )
+                for name, topology in load(self._file).topologies.items()
+            ]
+
+        return pb.ListTopologiesReply(topologies=await _thread(rows))
+
+    async def validate_topology(
+        self, request: pb.ValidateTopologyRequest, identity: Identity
+    ) -> pb.ValidateTopologyReply:
+        if len(request.yaml.encode()) > _MAX_YAML:
+            raise invalid("yaml", f"has at most {_MAX_YAML:,} bytes")
+        problems = await _thread(self._problems, list(request.names), request.yaml)
+        rows = [
+            pb.TopologyProblem(line=p.line or 0, key=p.key, message=p.message, suggestion=p.suggestion)
+            for p in sorted(set(problems), key=lambda p: (p.line, p.key))
+        ]
+        return pb.ValidateTopologyReply(valid=not rows, problems=rows)
+
+    def _problems(self, names: list[str], yaml: str) -> list[Any]:
+        from mevflow.flows.spec.resolve import check
+        from mevflow.flows.spec.topology import load
+
+        with tempfile.TemporaryDirectory(prefix="mevflow-") as folder:
+            file = self._file
+            if yaml:
+                file = Path(folder) / "topologies.yaml"
+                file.write_text(yaml)
+            parsed = load(file)
+            problems = list(parsed.problems)
+            for name in names or list(parsed.topologies):
+                problems += check(parsed, name)[1]
+        return problems
+
+    async def topology_status(self, request: pb.TopologyStatusRequest, identity: Identity) -> pb.TopologyStatusReply:
+        _name(request.name)
+        found = await _thread(self._status, request.name)
+        heard = {row.shard: row for row in self._roll.status(request.name)}
+        for row in found.shards:
+            if row.shard in heard:
+                row.control.CopyFrom(heard[row.shard])
+                row.lag = heard[row.shard].lag
+        return found
+
+    def _status(self, name: str) -> pb.TopologyStatusReply:
+        from mevflow.flows.runtime.deploy import source_rows, status
+        from mevflow.flows.runtime.layout import Layout
+
+        now, layout = status(name, self._var), Layout.live(self._var, name)
+        reply = pb.TopologyStatusReply(name=name, state=now["state"])
+        for shard in now["shards"]:
+            rows = source_rows(shard)
+            span = max(shard.get("updated_s", 0.0) - shard.get("started_s", 0.0), 1e-9)
+            saved = [path.stat().st_mtime for path in layout.recovery(shard["shard"]).glob("*.sqlite3*")]
+            reply.shards.add(
+                shard=shard["shard"],
+                state=shard.get("state", ""),
+                pid=shard.get("pid") or 0,
+                restarts=shard.get("restarts", 0),
+                rows=rows,
+                rows_per_s=rows / span if "updated_s" in shard else 0.0,
+                caught_up=bool(shard.get("caught_up")),
+                lag=-1,
+                snapshot_age_s=time.time() - max(saved) if saved else -1.0,
+            )
+        return reply
+
+    async def deploy(self, request: pb.DeployRequest, identity: Identity) -> pb.TopologyReply:
+        _name(request.name)
+        began = time.monotonic()
+        async with self._deploying:
+            shards = await _thread(self._deploy, request.name, request.shards, request.fresh)
+        await asyncio.to_thread(self._roll.look)
+        return pb.TopologyReply(
+            name=request.name, state="running", shards=shards, seconds=round(time.monotonic() - began, 3)
+        )
+
+    def _deploy(self, name: str, shards: int, fresh: bool) -> int:
+        from mevflow.flows.runtime import deploy
+
+        spec = deploy.prepare(self._file, name, self._var, shards=shards or None, fresh=fresh)
+        deploy.start(spec)
+        return spec.shards
+
+    async def stop(self, request: pb.StopRequest, identity: Identity) -> pb.TopologyReply:
+        from mevflow.flows.runtime import deploy
+
+        _name(request.name)
+        limit = request.timeout_ms / 1000 if request.timeout_ms else _DRAIN_S
+        async with self._deploying:
+            found = await _thread(deploy.stop, request.name, self._var, limit)
+        await asyncio.to_thread(self._roll.look)
+        return pb.TopologyReply(name=request.name, state=found["state"], seconds=found["seconds"])
+
+    async def rescale(self, request: pb.RescaleRequest, identity: Identity) -> pb.TopologyReply:
+        """Drain, then deploy with another number of shards. Refused before anything stops when state does not fit."""
+        from mevflow.flows.runtime import deploy
+
+        _name(request.name)
+        if not 1 <= request.shards <= 256:
+            raise invalid("shards", "is between 1 and 256")
+        began = time.monotonic()
+        async with self._deploying:
+            await _thread(self._fits, request.name, request.shards, request.fresh)
+            if (await _thread(deploy.status, request.name, self._var))["state"] == "running":
+                await _thread(deploy.stop, request.name, self._var, _DRAIN_S)
+            shards = await _thread(self._deploy, request.name, request.shards, request.fresh)
+        await asyncio.to_thread(self._roll.look)
+        return pb.TopologyReply(
+            name=request.name, state="running", shards=shards, seconds=round(time.monotonic() - began, 3)
+        )
+
+    def _fits(self, name: str, shards: int, fresh: bool) -> None:
+        """Raise StateError when there is state for another number of shards, UsageError for an invalid topology."""
+        from mevflow.flows.runtime.layout import Layout
+        from mevflow.flows.runtime.spec import RunSpec
+        from mevflow.flows.spec.resolve import resolve
+        from mevflow.flows.spec.topology import load
+
+        resolve(load(self._file), name)
+        layout = Layout.live(self._var, name)
+        if fresh or not layout.spec.exists() or not layout.recovery(0).exists():
+            return
+        former = RunSpec.load(layout.spec)
+        if former.shards != shards:
+            raise StateError(
+                f"{name} has state for {former.shards} shards, and a shard's state cannot be split or joined",
+                hint="rescale with fresh: it forgets the state and starts where the sources say",
+                key=name,
+            )
+
+    async def replay(self, request: pb.ReplayRequest, identity: Identity) -> AsyncIterator[pb.ReplayEvent]:
+        from mevflow.flows.replay import plan as replay
+
+        _name(request.name)
+        if not _RUN_ID.fullmatch(request.run_id):
+            raise invalid("run_id", "letters, digits, dots, - and _, at most 64")
+        window = {
+            field: getattr(request, field) if request.HasField(field) else None
+            for field in ("from_us", "to_us", "warmup_us")
+        }
+        plan = await _thread(
+            replay.plan,
+            self._file,
+            request.name,
+            self._var,
+            request.run_id,
+            to_clickhouse=not request.files_only,
+            **window,
+        )
+        yield pb.ReplayEvent(messages=plan.messages, finished=request.dry_run)
+        if request.dry_run:
+            return
+        await _thread(replay.prepare, plan.spec)
+        async for event in _follow(plan):
+            yield event
+
+
+async def _follow(plan: Any) -> AsyncIterator[pb.ReplayEvent]:
+    """Run a planned replay in a shard process of its own; an event whenever it has moved."""
+    from mevflow.flows.replay.plan import results
+    from mevflow.flows.runtime.deploy import shard_status
+    from mevflow.processes.environment import environment
+
+    layout, began, done = plan.spec.layout, time.monotonic(), -1
+    with layout.log(0).open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "mevflow.flows.runtime.shard",
+            str(layout.spec),
+            "0",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=Path(plan.spec.file).parent,
+            env=environment(),
+        )
+    ended = asyncio.create_task(process.wait())
+    try:
+        while not ended.done():
+            await asyncio.wait({ended}, timeout=0.2)
+            nodes = (await asyncio.to_thread(shard_status, layout, 0)).get("nodes", {})
+            now = int(sum(nodes[name]["rows_out"] for name in plan.sources if name in nodes))
+            if now != done:
+                done = now
+                yield pb.ReplayEvent(done=done, messages=plan.messages, seconds=time.monotonic() - began)
+        if process.returncode:
+            tail = layout.log(0).read_text(errors="replace")[-2000:]
+            raise Refused("INTERNAL", "REPLAY_FAILED", f"the replay failed:\n{tail}")
+    finally:
+        if not ended.done():
+            process.terminate()
+            await ended
+    rows = await asyncio.to_thread(results, layout)
+    yield pb.ReplayEvent(
+        done=plan.messages,
+        messages=plan.messages,
+        finished=True,
+        seconds=time.monotonic() - began,
+        results=[pb.ReplayResult(**row) for row in rows],
+    )
+
+
+def _name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise invalid("name", "is the name of a topology")

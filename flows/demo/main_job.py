@@ -1,0 +1,167 @@
+"""The main job from nothing to a report: services, topics, recorded days, ``detect-live``, and everything down again.
+
+Each step says whether it found its service running; only what the demo started itself is stopped at the end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mevflow.flows.config import Config
+from mevflow.operators.errors import MevflowError
+
+TOPOLOGY = "detect-live"
+RECORDINGS = (
+    Path("examples/data/whirlpool-transaction-20220406.jsonl.gz"),
+    Path("examples/data/uniswap-v3-usdc_weth_0.05pct_0x88e6a0c2_2024-01-05.csv.gz"),
+    Path("examples/data/uniswap-v3-usdc_weth_0.30pct_0x8ad599c3_2024-01-05.csv.gz"),
+)
+CATCH_UP_S = 600.0
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Timing:
+    """Seconds of each step, and what was moved."""
+
+    steps: dict[str, float] = field(default_factory=dict)
+    published: int = 0
+    processed: int = 0
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Measure one step."""
+        start = time.monotonic()
+        yield
+        self.steps[name] = time.monotonic() - start
+
+
+def run(config: Config, file: Path, keep: bool, say: Say, bar: Callable[..., Any]) -> dict[str, Any]:
+    """Run the job; give the report. ``bar`` is a progress context as :func:`mevflow.cli.progress.progress`.
+
+    Raises what the steps raise: MevflowError and its kinds, each with what to do.
+    """
+    from mevflow.flows.demo import report
+    from mevflow.flows.runtime import control_service
+
+    timing = Timing()
+    with ExitStack() as down:
+        with timing.step("services"):
+            _services(config, down, keep, say)
+        with timing.step("feed"):
+            timing.published = _feed(config, say, bar)
+        with timing.step("detect"):
+            timing.processed = _detect(config, file, down, keep, say, bar)
+        client = report.connect()
+        outcome = {
+            "chains": report.by_chain(client),
+            "top": report.top_opportunities(client),
+            "arms": report.decisions_by_arm(client),
+            "tables": report.rows_by_table(client),
+            "published": timing.published,
+            "processed": timing.processed,
+            "messages_per_s": round(timing.processed / timing.steps["detect"]),
+            "seconds": {name: round(seconds, 2) for name, seconds in timing.steps.items()},
+            "kept_running": keep,
+        }
+        client.close()
+        if keep:
+            found = control_service.start(config.var, file)
+            say(f"control answers at {found['grpc']}: mevflow control status")
+            say("left running; to end it: mevflow control stop, stop detect-live, then hub, clickhouse and broker stop")
+        else:
+            say("stopping")
+    return outcome
+
+
+def _services(config: Config, down: ExitStack, keep: bool, say: Say) -> None:
+    from mevflow.clickhouse import daemon
+    from mevflow.clickhouse.migrate import migrate
+    from mevflow.flows.demo import report
+    from mevflow.kafka import broker, topics
+    from mevflow.sinks.websocket.hub import hub_status, start_hub, stop_hub
+
+    where = config.clickhouse
+    password = where.password.get_secret_value()
+    if broker.status(config.var, config.kafka.bootstrap).pid is None:
+        broker.start(config.var, config.kafka.bootstrap, config.kafka.controller_port, config.kafka.heap_mb, say)
+        say(f"Kafka runs at {config.kafka.bootstrap}")
+        if not keep:
+            down.callback(broker.stop, config.var)
+    created = topics.create(config.kafka.bootstrap)
+    say(f"topics: {len(created)} created" if created else "topics: all there")
+    if daemon.status(config.var, where.host, where.port).pid is None:
+        daemon.start(config.var, where.host, where.port, password)
+        say(f"ClickHouse runs at http://{where.host}:{where.port}")
+        if not keep:
+            down.callback(daemon.stop, config.var)
+    live = config.websocket
+    if hub_status(live.port) is None:
+        start_hub(live.host, live.port, config.var)
+        say(f"live messages at ws://{live.host}:{live.port}/ws")
+        if not keep:
+            down.callback(stop_hub, live.port)
+    client = report.connect_server()
+    applied = migrate(client, where.database)
+    client.close()
+    say(f"ClickHouse: {len(applied)} migrations applied" if applied else "ClickHouse: migrated before")
+
+
+def _feed(config: Config, say: Say, bar: Callable[..., Any]) -> int:
+    from mevflow.flows.feed.publish import feed
+
+    for path in RECORDINGS:
+        if not path.exists():
+            raise MevflowError("a recorded day is missing from this clone", file=str(path))
+    with bar(sum(path.stat().st_size for path in RECORDINGS), "feed") as progress:
+        outcome = feed(list(RECORDINGS), config=config, progress=progress)
+    say(f"{outcome.published:,} messages published, {outcome.skipped:,} were there before")
+    return outcome.published
+
+
+def _detect(config: Config, file: Path, down: ExitStack, keep: bool, say: Say, bar: Callable[..., Any]) -> int:
+    from mevflow.flows.runtime import deploy
+    from mevflow.kafka.topics import listing
+
+    state = deploy.status(TOPOLOGY, config.var)
+    if state["state"] != "running":
+        deploy.start(deploy.prepare(file, TOPOLOGY, config.var, shards=None, fresh=False))
+        if not keep:
+            down.callback(_stop, config, say)
+    say(f"{TOPOLOGY} is deployed")
+    topics = {"dex-swaps-proto", "pool-updates-proto"}
+    there = sum(sum(b - a for a, b in info.ends.values()) for info in listing(config.kafka.bootstrap, sorted(topics)))
+    with bar(there, "detect") as progress:
+        done = 0
+        deadline = time.monotonic() + CATCH_UP_S
+        while True:
+            now = deploy.status(TOPOLOGY, config.var)
+            if now["state"] != "running":
+                raise MevflowError(f"{TOPOLOGY} is {now['state']}", hint=f"mevflow logs {TOPOLOGY}")
+            shards = now["shards"]
+            done = sum(deploy.source_rows(shard) for shard in shards)
+            progress(done)
+            if shards and all(shard.get("caught_up") for shard in shards):
+                break
+            if time.monotonic() > deadline:
+                raise MevflowError(f"{TOPOLOGY} did not catch up in {CATCH_UP_S:g} s", hint=f"mevflow logs {TOPOLOGY}")
+            time.sleep(0.1)
+    if keep:
+        time.sleep(6)  # one epoch: what was caught up with is flushed then
+    else:
+        _stop(config, say)  # a drain flushes everything, so the report sees it all
+    return done
+
+
+def _stop(config: Config, say: Say) -> None:
+    from mevflow.flows.runtime import deploy
+
+    if deploy.status(TOPOLOGY, config.var)["state"] == "running":
+        deploy.stop(TOPOLOGY, config.var)
+        say(f"{TOPOLOGY} is drained")

@@ -1,0 +1,113 @@
+"""A resolved topology -> a Bytewax ``Dataflow``.
+
+Every wire keeps the order in which its source node emitted, also across ports: the wires between one
+pair of nodes are one Bytewax stream, so a stage that takes ``swaps`` and ``opportunities`` of the same
+detector sees them as they were given.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow, Stream
+
+from mevflow.flows.engine.adapters import Envelope, SinkAdapter, SourceAdapter, StageLogic, keyed, unkeyed
+from mevflow.flows.engine.meter import Meter
+from mevflow.flows.spec.resolve import ResolvedNode, ResolvedTopology, Wire
+from mevflow.flows.steering.recorded import RecordedCommand
+from mevflow.flows.steering.steering import Steering
+from mevflow.operators.stage import Stage, StageContext
+from mevflow.operators.switch import Switch
+from mevflow.sinks.sink import Sink
+from mevflow.sources.source import Source
+
+
+def compile_topology(
+    topology: ResolvedTopology,
+    *,
+    meter: Meter,
+    drain: threading.Event,
+    run_id: str = "",
+    shard: int = 0,
+    shards: int = 1,
+    steering: Steering | None = None,
+    recorded: Sequence[RecordedCommand] = (),
+) -> Dataflow:
+    """Build the dataflow of one shard. ``drain`` ends its sources where they stand.
+
+    ``steering`` brings commands to a live shard; ``recorded`` are those that a replay gives again.
+    """
+    switch = Switch() if steering is None else steering.switch
+    flow = Dataflow(topology.name.replace("-", "_"))
+    streams: dict[str, Stream[Envelope]] = {}
+    for node in topology.nodes:
+        context = StageContext(
+            topology.name,
+            node.name,
+            run_id,
+            shard,
+            shards,
+            inputs=frozenset(wire.port for wire in node.wires),
+            outputs=frozenset(w.source_port for n in topology.nodes for w in n.wires if w.source == node.name),
+            switch=switch,
+        )
+        if issubclass(node.kind, Source):
+            source = SourceAdapter(partial(node.kind, node.settings, context), drain, meter, node.name, steering)
+            streams[node.name] = op.input(node.name, flow, source)
+            continue
+        edges, merged = _inputs(node, streams)
+        into = op.map(f"{node.name}_key", merged, keyed)
+        if issubclass(node.kind, Sink):
+            sink = SinkAdapter(partial(node.kind, node.settings, context), meter, node.name)
+            op.output(node.name, into, sink)
+        elif issubclass(node.kind, Stage):
+            make = partial(node.kind, node.settings, context)
+            out = op.stateful_batch(node.name, into, _stage_builder(make, edges, meter, steering, recorded))
+            streams[node.name] = op.map(f"{node.name}_out", out, unkeyed)
+    return flow
+
+
+def _stage_builder(
+    make: Callable[[], Stage],
+    edges: dict[str, str],
+    meter: Meter,
+    steering: Steering | None,
+    recorded: Sequence[RecordedCommand],
+) -> Callable[[bytes | None], StageLogic]:
+    def build(resume_state: bytes | None) -> StageLogic:
+        stage = make()
+        mine = [command for command in recorded if command.stage == stage.context.node]
+        return StageLogic(stage, edges, meter, resume_state, steering, mine)
+
+    return build
+
+
+def _inputs(node: ResolvedNode, streams: dict[str, Stream[Envelope]]) -> tuple[dict[str, str], Stream[Envelope]]:
+    """Wire name -> input port, and the one stream of all inputs."""
+    by_source: dict[str, list[Wire]] = defaultdict(list)
+    for wire in node.wires:
+        by_source[wire.source].append(wire)
+    edges: dict[str, str] = {}
+    parts = []
+    for source, wires in by_source.items():
+        for wire in wires:
+            edges[f"{source}.{wire.source_port}>{wire.port}"] = wire.port
+        parts.append(op.flat_map(f"{node.name}_from_{source}", streams[source], _relabel(source, wires)))
+    return edges, parts[0] if len(parts) == 1 else op.merge(f"{node.name}_merge", *parts)
+
+
+def _relabel(source: str, wires: list[Wire]) -> Callable[[Envelope], list[Envelope]]:
+    """Keep what these wires carry, under the names of the ports that it goes to."""
+
+    def relabel(item: Envelope) -> list[Envelope]:
+        if item.watermark is not None:
+            return [Envelope("", watermark=item.watermark, edge=f"{source}.{w.source_port}>{w.port}") for w in wires]
+        if item.nudge:
+            return [item]
+        return [Envelope(w.port, item.batch) for w in wires if w.source_port == item.port]
+
+    return relabel

@@ -1,0 +1,107 @@
+"""What a running shard says of itself: rows by node, busy seconds, event time; written to its status file."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mevflow.operators.stage import CAUGHT_UP_US
+
+_PERIOD_S = 0.5
+
+
+class Meter:
+    """Counters of one shard. ``path`` is replaced as a whole, so a reader never sees half of it."""
+
+    def __init__(self, path: Path | None, identity: dict[str, Any]) -> None:
+        self._path, self._identity = path, identity
+        self._nodes: dict[str, dict[str, float]] = {}
+        self._watermarks: dict[str, int] = {}
+        self._started = time.time()
+        self._next = 0.0
+        self._unopened: set[str] = set()
+        self._first_row_s: float | None = None
+        self._lags: dict[str, int] = {}
+        self._asked: dict[str, float] = {}
+        self.state = "starting"
+
+    def identify(self, **fields: Any) -> None:
+        """Add to what the status file says the shard is."""
+        self._identity.update(fields)
+
+    def expect(self, node: str) -> None:
+        """``node`` is a source or a sink that must open before the shard counts as running."""
+        self._unopened.add(node)
+
+    def opened(self, node: str) -> None:
+        """``node`` is open; with the last of them the shard runs."""
+        self._unopened.discard(node)
+        if not self._unopened:
+            self.state = "running"
+            self.write()
+
+    def _node(self, name: str) -> dict[str, float]:
+        return self._nodes.setdefault(name, {"rows_in": 0, "rows_out": 0, "busy_s": 0.0})
+
+    def rows_in(self, node: str, rows: int) -> None:
+        self._node(node)["rows_in"] += rows
+
+    def rows_out(self, node: str, rows: int) -> None:
+        if rows and self._first_row_s is None:
+            self._first_row_s = time.time()
+        self._node(node)["rows_out"] += rows
+
+    def watermark(self, node: str, hold_us: int) -> None:
+        """Chain time up to which ``node`` is complete; "caught up" is kept apart from a time."""
+        self._watermarks[node] = hold_us
+
+    def progress(self) -> tuple[int, int]:
+        """Rows that the sources have given, and how many they are behind. Safe from another thread."""
+        nodes = list(self._nodes.values())
+        return int(sum(n["rows_out"] for n in nodes if not n["rows_in"])), sum(list(self._lags.values()))
+
+    @contextmanager
+    def busy(self, node: str) -> Iterator[None]:
+        """Count the time inside as work of ``node``."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._node(node)["busy_s"] += time.perf_counter() - start
+
+    def tick(self, node: str, behind: Callable[[], int]) -> None:
+        """Ask how many rows ``node`` is behind, and write the status file, when either is due."""
+        now = time.monotonic()
+        if now >= self._asked.get(node, 0.0) + _PERIOD_S:
+            self._asked[node] = now
+            self._lags[node] = behind()
+        if now >= self._next:
+            self._next = now + _PERIOD_S
+            self.write()
+
+    def write(self, **fields: Any) -> None:
+        """Write the status file now."""
+        if self._path is None:
+            return
+        caught_up = bool(self._watermarks) and all(h == CAUGHT_UP_US for h in self._watermarks.values())
+        status = {
+            **self._identity,
+            "pid": os.getpid(),
+            "state": self.state,
+            "caught_up": caught_up,
+            "started_s": self._started,
+            "first_row_s": self._first_row_s,
+            "updated_s": time.time(),
+            "behind": sum(self._lags.values()),
+            "nodes": self._nodes,
+            **fields,
+        }
+        fresh = self._path.with_suffix(".tmp")
+        fresh.write_bytes(msgspec.json.encode(status))
+        fresh.replace(self._path)

@@ -1,0 +1,295 @@
+"""Publish recorded files to Kafka: swaps and pool updates keyed by pool, at chain time, each message once.
+
+A feed can be cut off at any point and run again: what the topics already hold is left out (see
+:mod:`mevflow.flows.feed.mark`), even when the folder with its progress is lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from mevflow.flows.config import Config
+from mevflow.flows.feed.mark import HEADER, Progress, Topics, feed_id, mark
+from mevflow.kafka.partitioner import partition_of
+from mevflow.kafka.topics import cluster_id, listing, offsets_for_times
+from mevflow.operators.codec import codec
+from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
+
+SWAP, UPDATE, LETTER = "mevflow.v1.Swap", "mevflow.v1.PoolUpdate", "mevflow.v1.DeadLetter"
+TOPICS = {SWAP: "dex-swaps-proto", UPDATE: "pool-updates-proto", LETTER: "dlq"}
+_KEYS = {SWAP: "pool", UPDATE: "pool", LETTER: "topic"}
+_FLUSH_S = 60.0
+#: Messages are let go in steps of about this long when a rate or a speed is asked for.
+_STEP_S = 0.01
+
+
+class Stream(Protocol):
+    """What is fed: batches in chain order, and how far the files have been read."""
+
+    bytes_total: int
+
+    @property
+    def bytes_read(self) -> int: ...
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FeedOutcome:
+    """Messages by what became of them; ``rejected`` are those that went to the dead letters (this run)."""
+
+    published: int
+    skipped: int
+    rejected: int
+    seconds: float
+
+
+class _Pace:
+    """Says how many of the next rows are due, waiting until there is one."""
+
+    def __init__(self, rate: float | None, speed: float | None) -> None:
+        self._rate, self._speed = rate, speed
+        self._began = time.monotonic()
+        self._sent = 0
+        self._first_us: int | None = None
+
+    def due(self, times_us: Sequence[int], begin: int) -> int:
+        """The end of the run of rows from ``begin`` that may be sent now."""
+        if self._rate is None and self._speed is None:
+            return len(times_us)
+        while True:
+            passed = time.monotonic() - self._began
+            end = begin
+            if self._rate is not None:
+                end = min(len(times_us), begin + int(passed * self._rate) - self._sent)
+            elif self._speed is not None:
+                self._first_us = times_us[begin] if self._first_us is None else self._first_us
+                now_us = self._first_us + passed * 1e6 * self._speed
+                while end < len(times_us) and times_us[end] <= now_us:
+                    end += 1
+            if end > begin:
+                self._sent += end - begin
+                return end
+            time.sleep(_STEP_S)
+
+
+def feed(
+    paths: Sequence[Path],
+    *,
+    config: Config,
+    topic: str = TOPICS[SWAP],
+    updates_topic: str = TOPICS[UPDATE],
+    rate: float | None = None,
+    speed: float | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> FeedOutcome:
+    """Publish ``paths``; what is on the topics already is skipped.
+
+    Whirlpool days go one after the other; Uniswap logs are merged into one stream in chain order. ``rate`` is in
+    messages a second, ``speed`` in multiples of chain time; neither: as fast as possible. ``progress`` takes the bytes
+    read so far.
+    Raises UnreachableError, UsageError (a missing file or topic) or MevflowError (a message was not taken).
+    """
+    from mevflow.sources.recorded import open_recorded
+
+    topics = {SWAP: topic, UPDATE: updates_topic, LETTER: TOPICS[LETTER]}
+    before, total = 0, FeedOutcome(0, 0, 0, 0.0)
+    for group in groups(paths):
+        stream = open_recorded(*group, on_error=lambda error: None)
+
+        def told(done: int, base: int = before) -> None:
+            progress(base + done)
+
+        try:
+            one = publish(stream, feed_id(group), config, topics, _Pace(rate, speed), told)
+        finally:
+            stream.close()
+        before += stream.bytes_total
+        total = FeedOutcome(
+            total.published + one.published,
+            total.skipped + one.skipped,
+            total.rejected + one.rejected,
+            round(total.seconds + one.seconds, 3),
+        )
+    return total
+
+
+def groups(paths: Sequence[Path]) -> list[list[Path]]:
+    """Files that make one stream: each Whirlpool day by itself, all Uniswap logs together."""
+    from mevflow.sources.recorded import open_recorded
+
+    days: list[Path] = []
+    logs: list[Path] = []
+    for path in dict.fromkeys(paths):
+        recorded = open_recorded(path)
+        (days if recorded.kind == "whirlpool" else logs).append(path)
+        recorded.close()
+    return [[path] for path in days] + ([logs] if logs else [])
+
+
+def publish(
+    stream: Stream,
+    feed: bytes,
+    config: Config,
+    topics: dict[str, str],
+    pace: _Pace,
+    progress: Callable[[int], None],
+) -> FeedOutcome:
+    """Publish one stream of batches under the feed's name; see :func:`feed`."""
+    began = time.monotonic()
+    bootstrap = config.kafka.bootstrap
+    ends = {info.name: info.ends for info in listing(bootstrap, list(topics.values()))}
+    name = _name(feed, sorted(topics.values()))
+    file = config.var / "feed" / f"{name}.json"
+    known = Progress.load(file, cluster_id(bootstrap))
+    reader = Topics(bootstrap, feed)
+    try:
+        if not reader.still_holds(known, ends):
+            known = Progress(known.cluster)  # the topics were made anew
+        if known.complete:
+            progress(stream.bytes_total)
+            return FeedOutcome(0, known.messages, 0, time.monotonic() - began)
+        batches = iter(stream)
+        first = next(batches, None)
+        since_us = None if first is None or not first.num_rows else int(first.column("timestamp_us")[0].as_py())
+        for topic in ends:
+            reader.scan(known, topic, ends[topic], _starts(bootstrap, topic, ends, since_us, topic == topics[LETTER]))
+    finally:
+        reader.close()
+    known.save(file)
+    run = _Run(bootstrap, feed, topics, known, pace)
+    try:
+        for batch in _chain(first, batches):
+            run.send(batch)
+            progress(stream.bytes_read)
+        known.complete, known.messages = True, run.sequence
+    finally:
+        whole = run.finish()
+        if whole:
+            known.save(file)
+    if not whole:
+        run.check()
+        raise UnreachableError("not everything was acknowledged", hint="run the feed again: it resumes")
+    return FeedOutcome(run.published, run.skipped, run.rejected, time.monotonic() - began)
+
+
+def _name(feed: bytes, topics: list[str]) -> str:
+    """The name of the progress file: the same files on other topics are another feed."""
+    from hashlib import blake2b
+
+    return f"{feed.hex()}-{blake2b(','.join(topics).encode(), digest_size=4).hexdigest()}"
+
+
+def _starts(
+    bootstrap: str, topic: str, ends: dict[str, dict[int, tuple[int, int]]], since_us: int | None, whole: bool
+) -> dict[int, int]:
+    """Where records of this feed may begin: nothing before the stream's first chain time can be of it."""
+    if whole or since_us is None:
+        return {p: start for p, (start, _) in ends[topic].items()}
+    return {p: start for p, (start, _) in offsets_for_times(bootstrap, topic, since_us, None).items()}
+
+
+def _chain(first: pa.RecordBatch | None, rest: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    if first is not None:
+        yield first
+        yield from rest
+
+
+class _Run:
+    """One run of a feed: numbers the messages, leaves out what is there, counts, remembers offsets."""
+
+    def __init__(self, bootstrap: str, feed: bytes, topics: dict[str, str], known: Progress, pace: _Pace) -> None:
+        from confluent_kafka import Producer
+
+        self._feed, self._topics, self._known, self._pace = feed, topics, known, pace
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "client.id": "mevflow-feed",
+                "enable.idempotence": True,
+                "enable.gapless.guarantee": True,
+                "compression.type": "lz4",
+                "linger.ms": 5,
+                "batch.size": 65_536,
+                "queue.buffering.max.kbytes": 65_536,
+                "queue.buffering.max.messages": 1_000_000,
+                "log_level": 0,
+            }
+        )
+        self._place = cache(partition_of)
+        self._failed = ""
+        self._there = {topic: dict(places) for topic, places in known.last.items()}
+        self.sequence = self.published = self.skipped = self.rejected = 0
+
+    def send(self, batch: pa.RecordBatch) -> None:
+        """Publish the rows that the topic lacks, when they are due."""
+        message = (batch.schema.metadata or {}).get(b"message", b"").decode()
+        if message not in self._topics:
+            raise UsageError(f"a feed does not publish {message or 'unnamed batches'}")
+        topic = self._topics[message]
+        keys = batch.column(_KEYS[message]).to_pylist()
+        there = self._there[topic]
+        count = len(there)
+        rows = []
+        for i, key in enumerate(keys):
+            raw = key.encode() if isinstance(key, str) else key
+            partition = self._place(raw, count)
+            if self.sequence + i > there[partition]:
+                rows.append((i, raw, partition))
+        first, self.sequence = self.sequence, self.sequence + len(keys)
+        self.skipped += len(keys) - len(rows)
+        if not rows:
+            return
+        values = codec(message).encode(batch).to_pylist()
+        times_us = batch.column("timestamp_us").to_pylist()
+        due_us = [times_us[i] for i, _, _ in rows]
+        begin = 0
+        while begin < len(rows):
+            end = self._pace.due(due_us, begin)
+            for i, key, partition in rows[begin:end]:
+                self._produce(topic, partition, key, values[i], times_us[i] // 1000, first + i)
+            self._producer.poll(0)
+            self.check()
+            begin = end
+        self.published += len(rows)
+        self.rejected += len(rows) if message == LETTER else 0
+
+    def _produce(self, topic: str, partition: int, key: bytes, value: bytes, time_ms: int, sequence: int) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    topic,
+                    value,
+                    key,
+                    partition,
+                    on_delivery=self._delivered,
+                    timestamp=time_ms,
+                    headers=[(HEADER, mark(self._feed, sequence))],
+                )
+                break
+            except BufferError:
+                self._producer.poll(0.05)
+        self._known.last[topic][partition] = sequence
+
+    def _delivered(self, error: Any, message: Any) -> None:
+        if error is not None:
+            self._failed = self._failed or f"{message.topic()}[{message.partition()}]: {error.str()}"
+        else:
+            self._known.offset[message.topic()][message.partition()] = message.offset()
+            self._known.scanned[message.topic()][message.partition()] = message.offset() + 1
+
+    def finish(self) -> bool:
+        """Wait for the broker's word. False when not everything was acknowledged: the topics say what was."""
+        return self._producer.flush(_FLUSH_S) == 0 and not self._failed
+
+    def check(self) -> None:
+        """Raise MevflowError when a message was not taken."""
+        if self._failed:
+            raise MevflowError(f"Kafka did not take a message: {self._failed}", hint="run the feed again: it resumes")

@@ -1,0 +1,269 @@
+"""Run a topology over a window of history: same code, own state, own ``run_id``, a defined end.
+
+What a window's results depend on lies before it: the pools' state, the learner's. So a replay reads from the start of
+the topics (or from ``warmup`` before the window) and keeps only the results whose chain time falls into the window;
+with the whole history as warm-up the answers are those of the live run, ids included. Commands that steered the live
+run are given again after the rows at which they took effect; live control is not heard.
+
+Sinks that would speak to live readers (Kafka, WebSocket, dead letters) are left out. Results go to ClickHouse under the
+run's id and, in a canonical order, to one Parquet file a message type: two replays of one window are equal to the byte.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mevflow.flows.runtime.layout import Layout
+from mevflow.flows.runtime.spec import Bounds, ReplaySpec, RunSpec, shape_of
+from mevflow.flows.spec.preflight import preflight
+from mevflow.flows.spec.resolve import ResolvedNode, ResolvedTopology, resolve
+from mevflow.flows.spec.topology import load
+from mevflow.flows.steering.history import recorded_commands
+from mevflow.flows.steering.settings import control_settings
+from mevflow.operators.codec import COORDINATES
+from mevflow.operators.errors import UsageError
+from mevflow.operators.stage import Settings, StageContext
+from mevflow.sinks.sink import Sink
+
+#: Rows are ordered by the first of these columns that a message has; ties by its whole content.
+_ORDER = (
+    "chain",
+    "timestamp_us",
+    "slot",
+    "tx_index",
+    "ix_index",
+    "ordinal",
+    "decision_id",
+    "opportunity_id",
+    "kind",
+    "arm",
+)
+#: What differs between two runs of one window.
+_RUN_COLUMNS = ("run_id",)
+#: The input, and envelopes around other results (which name the run inside).
+_NOT_RESULTS = ("mevflow.v1.Swap", "mevflow.v1.RealtimeMessage")
+
+
+class WindowSettings(Settings):
+    """The inner sink (None: only record), the window in chain time, and where to record."""
+
+    use: str | None
+    inner: dict[str, Any]
+    from_us: int | None
+    to_us: int | None
+    folder: str
+
+
+class WindowSink(Sink):
+    """Lets rows of the window through to the sink that it stands for, and records them."""
+
+    use = "replay.window"
+    summary = "The rows of a replay's window"
+    settings_type = WindowSettings
+    settings: WindowSettings
+
+    def __init__(self, settings: WindowSettings, context: StageContext) -> None:
+        super().__init__(settings, context)
+        self._rows: dict[str, list[pa.RecordBatch]] = {}
+        self._inner: Sink | None = None
+
+    def open(self, state: bytes | None) -> None:
+        if self.settings.use is not None:
+            from mevflow.flows.spec import catalogue
+
+            kind = catalogue.part(self.settings.use)
+            assert issubclass(kind, Sink)
+            self._inner = kind(kind.settings_type(**self.settings.inner), self.context)
+            self._inner.open(None)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        time_us = batch.column("timestamp_us")
+        inside: Any = pa.scalar(True)
+        if self.settings.from_us is not None:
+            inside = pc.greater_equal(time_us, self.settings.from_us)
+        if self.settings.to_us is not None:
+            inside = pc.and_(inside, pc.less(time_us, self.settings.to_us))
+        kept = batch.filter(inside) if isinstance(inside, pa.Array) else batch
+        if not kept.num_rows:
+            return
+        if self._inner is not None:
+            self._inner.write(kept)
+        message = batch.schema.metadata[b"message"].decode()
+        if message not in _NOT_RESULTS:
+            self._rows.setdefault(message, []).append(kept)
+
+    def snapshot(self) -> bytes:
+        return b"" if self._inner is None else self._inner.snapshot()
+
+    def close(self) -> None:
+        if self._inner is not None:
+            self._inner.snapshot()
+            self._inner.close()
+        folder = Path(self.settings.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for message, batches in self._rows.items():
+            pq.write_table(canonical(batches), folder / f"{message.rpartition('.')[2]}.parquet", compression="zstd")
+
+
+def canonical(batches: list[pa.RecordBatch]) -> pa.Table:
+    """One table whatever the batches were: run columns dropped, rows in chain order, no metadata."""
+    table = pa.Table.from_batches(batches).replace_schema_metadata(None)
+    table = table.drop_columns([name for name in _RUN_COLUMNS if name in table.column_names])
+    for index, name in enumerate(table.column_names):
+        if pa.types.is_dictionary(table.schema.field(name).type):
+            table = table.set_column(index, name, table.column(name).cast(pa.utf8()))
+    coordinates = [name for name in COORDINATES.names if name in table.column_names]
+    keys = [name for name in (*_ORDER, *coordinates) if name in table.column_names]
+    return table.sort_by([(key, "ascending") for key in keys]).combine_chunks()
+
+
+def bounded(topology: ResolvedTopology, replay: ReplaySpec, layout: Layout) -> ResolvedTopology:
+    """The topology as a replay runs it: sources with bounds, live-only sinks out, the others behind the window."""
+    nodes: list[ResolvedNode] = []
+    for node in topology.nodes:
+        if node.name in replay.bounds:
+            bounds = replay.bounds[node.name]
+            settings = node.settings.model_copy(update={"start_offsets": bounds.start, "stop_offsets": bounds.stop})
+            nodes.append(dataclasses.replace(node, settings=settings))
+        elif not node.is_sink:
+            nodes.append(node)
+        elif _stays(node):
+            nodes.append(_window(node, replay, layout))
+    return dataclasses.replace(topology, nodes=tuple(nodes))
+
+
+def _stays(node: ResolvedNode) -> bool:
+    return issubclass(node.kind, Sink) and not node.kind.live_only
+
+
+def _window(node: ResolvedNode, replay: ReplaySpec, layout: Layout) -> ResolvedNode:
+    settings = WindowSettings(
+        use=node.kind.use if replay.to_clickhouse else None,
+        inner=node.settings.model_dump(),
+        from_us=replay.from_us,
+        to_us=replay.to_us,
+        folder=str(layout.results),
+    )
+    return ResolvedNode(node.name, WindowSink, settings, node.wires)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """What a replay would do: offsets by node and partition, how many messages, what is left out."""
+
+    topology: str
+    run_id: str
+    from_us: int | None
+    to_us: int | None
+    sources: dict[str, dict[str, Any]]
+    left_out: list[str]
+    commands_lost: list[str]
+    spec: RunSpec
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json`` and for people."""
+        fields = ("topology", "run_id", "from_us", "to_us", "sources", "left_out", "commands_lost")
+        return {name: getattr(self, name) for name in fields} | {"messages": self.messages, "commands": self.commands}
+
+    @property
+    def commands(self) -> int:
+        """Recorded commands that are given again."""
+        return len({command.command_id for command in self.spec.replay.commands}) if self.spec.replay else 0
+
+    @property
+    def messages(self) -> int:
+        return sum(source["messages"] for source in self.sources.values())
+
+
+def plan(
+    file: Path,
+    name: str,
+    var: Path,
+    run_id: str,
+    *,
+    from_us: int | None,
+    to_us: int | None,
+    offsets: Mapping[str, tuple[dict[int, int], dict[int, int]]] | None = None,
+    warmup_us: int | None = None,
+    to_clickhouse: bool = True,
+) -> Plan:
+    """Resolve the window to offsets.
+
+    ``offsets`` gives (start, stop) by topic instead of a time window. ``warmup_us`` None reads the whole history
+    before the window, 0 none of it. Raises UsageError for an empty window or a topology without Kafka sources.
+    """
+    from mevflow.kafka.topics import offsets_for_times
+
+    parsed = load(file)
+    topology = resolve(parsed, name)
+    sources = topology.of_use("kafka.source")
+    if not sources:
+        raise UsageError(f"{name} has no kafka.source, so there is no history to replay", key=name)
+    preflight(topology)
+    start_us = None if from_us is None or warmup_us is None else from_us - warmup_us
+    bounds: dict[str, Bounds] = {}
+    shown: dict[str, dict[str, Any]] = {}
+    for node in sources:
+        settings: Any = node.settings
+        if offsets is not None and settings.topic in offsets:
+            begin, end = offsets[settings.topic]
+            ranges = {part: (begin[part], end[part]) for part in begin}
+        else:
+            ranges = offsets_for_times(settings.bootstrap, settings.topic, start_us, to_us)
+        window = offsets_for_times(settings.bootstrap, settings.topic, from_us, to_us)
+        bounds[node.name] = Bounds({p: a for p, (a, _) in ranges.items()}, {p: b for p, (_, b) in ranges.items()})
+        shown[node.name] = {
+            "topic": settings.topic,
+            "messages": sum(b - a for a, b in ranges.values()),
+            "in_window": sum(b - a for a, b in window.values()),
+            "partitions": {str(p): [a, b] for p, (a, b) in sorted(ranges.items())},
+        }
+    if not any(source["messages"] for source in shown.values()):
+        raise UsageError("the window holds no messages", hint="mevflow topics list shows what there is", key=run_id)
+    layout = Layout.replay(var, name, run_id)
+    control = control_settings(parsed, name)
+    commands, lost = recorded_commands(control.bootstrap, topology) if control.steers else ([], [])
+    replay = ReplaySpec(run_id, bounds, from_us, to_us, to_clickhouse, commands)
+    spec = RunSpec(
+        file=str(file.absolute()),
+        topology=name,
+        root=str(layout.root),
+        var=str(var.absolute()),
+        shards=1,
+        shape=shape_of(topology),
+        replay=replay,
+        restarts=0,
+    )
+    left_out = [node.name for node in topology.nodes if node.is_sink and not _stays(node)]
+    return Plan(name, run_id, from_us, to_us, shown, left_out, lost, spec)
+
+
+def prepare(spec: RunSpec) -> None:
+    """A clean folder for the run: a replay begins anew each time, so an earlier run of the same id gives way."""
+    layout = spec.layout
+    if layout.root.exists():
+        shutil.rmtree(layout.root)
+    layout.make()
+    spec.save()
+
+
+def results(layout: Layout) -> list[dict[str, Any]]:
+    """Rows and content hash of every result file, so that two runs can be compared at a glance."""
+    return [
+        {
+            "message": path.stem,
+            "rows": pq.read_metadata(path).num_rows,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "file": str(path),
+        }
+        for path in sorted(layout.results.glob("*.parquet"))
+    ]

@@ -1,0 +1,91 @@
+"""The ``mevflow`` command. Each subcommand is one file, imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from mevflow.operators.errors import MevflowError
+
+#: Subcommand -> (module, attribute). Kept as text so that ``mevflow --help`` imports none of them.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("mevflow.cli.demo", "Run the main job on the recorded days, with everything it needs."),
+    "doctor": ("mevflow.cli.doctor", "Check what this machine has and what is running."),
+    "topologies": ("mevflow.cli.topologies", "List, validate and draw the topologies of the topology file."),
+    "deploy": ("mevflow.cli.deploy", "Start a named topology."),
+    "status": ("mevflow.cli.status", "What runs, how fast, how far behind."),
+    "logs": ("mevflow.cli.logs", "What the shards of a topology wrote."),
+    "stop": ("mevflow.cli.stop", "Drain a topology."),
+    "replay": ("mevflow.cli.replay", "Run a topology over a window of history."),
+    "feed": ("mevflow.cli.feed", "Publish recorded days to Kafka."),
+    "dlq": ("mevflow.cli.dlq", "Messages that could not be processed: list, show, send again."),
+    "parse": ("mevflow.cli.parse", "Parse recorded transactions and check the result."),
+    "label": ("mevflow.cli.label", "Find realised arbitrages and sandwiches in a file of swaps."),
+    "quote": ("mevflow.cli.quote", "Check exact quotes against recorded ones."),
+    "size": ("mevflow.cli.size", "The best input, amounts and profit of cycles in a file."),
+    "opportunities": ("mevflow.cli.opportunities", "The best opportunities found."),
+    "explain": ("mevflow.cli.explain", "A decision from its source offset to its reward."),
+    "broker": ("mevflow.cli.broker", "Run the embedded Kafka broker: start, stop, status."),
+    "topics": ("mevflow.cli.topics", "Create and list Kafka topics."),
+    "clickhouse": ("mevflow.cli.clickhouse", "Run the embedded ClickHouse: start, stop, migrate, query."),
+    "control": (
+        "mevflow.cli.control",
+        "Change running topologies: policies, models, the kill switch; run the service.",
+    ),
+    "policy": ("mevflow.cli.control.policy", "Policies: validate, plan, apply, status, history, rollback, watch."),
+    "model": ("mevflow.cli.control.model", "Models: list, swap."),
+    "kill": ("mevflow.cli.control.kill", "No decisions until released."),
+    "release": ("mevflow.cli.control.release", "Lift what kill engaged."),
+    "hub": ("mevflow.cli.hub", "Run the WebSocket fan-out hub: start, stop, status."),
+    "listen": ("mevflow.cli.listen", "Print live messages as they come."),
+    "config": ("mevflow.cli.config", "Show the configuration and where each value comes from."),
+    "bench": ("mevflow.cli.bench", "Measure, and print ratios against a peer or a limit."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and help, and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[name][0])
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mevflow")
+def cli() -> None:
+    """Watch every swap, find cyclic arbitrage, learn how to bid for it, keep the history queryable."""
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Run the command line; turn every error into one message and its exit code."""
+    try:
+        code = cli.main(args=argv, prog_name="mevflow", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as wrong:
+        wrong.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except MevflowError as error:
+        click.echo(f"mevflow: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

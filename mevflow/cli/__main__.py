@@ -1,0 +1,5 @@
+"""``python -m mevflow.cli``: the ``mevflow`` command."""
+
+from mevflow.cli import main
+
+main()

@@ -1,0 +1,5 @@
+"""``mevflow release``."""
+
+from mevflow.cli.control.shards import release as command
+
+__all__ = ["command"]

@@ -1,0 +1,162 @@
+"""``mevflow label``: what the transactions of a file of swaps were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mevflow.cli.output import emit_json, json_option, note, table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mevflow.operators.label.find import Found
+    from mevflow.operators.label.settings import LabelSettings
+    from mevflow.operators.label.trade import Trade
+
+_FILE = click.Path(exists=True, path_type=Path, dir_okay=False)
+#: A recording holds the swaps of some pools; a route may pass through others.
+_UNSEEN_PCT = 10
+
+
+@click.command()
+@click.argument("files", metavar="FILE...", type=_FILE, nargs=-1, required=True)
+@click.option("--start-state", type=_FILE, help="Where a Whirlpool recording begins.")
+@click.option(
+    "--unseen-pct",
+    type=click.IntRange(0, 50),
+    help=f"Let an arbitrage pass through pools that the file does not hold, if what comes back is within this share of "
+    f"what left. Default: 0 for swaps of mev-inspect (whole blocks), {_UNSEEN_PCT} for recordings of single pools.",
+)
+@json_option
+def command(files: tuple[Path, ...], start_state: Path | None, unseen_pct: int | None, as_json: bool) -> None:
+    """Find the arbitrages and sandwiches in swaps.
+
+    FILE holds swaps of mev-inspect-py (JSON lines; a block must be whole) or is a recorded day: a Whirlpool day, or
+    Uniswap v3 logs (several files, a pool each). Files may be gzipped.
+
+    With --json, one object a line: kind (arbitrage or sandwich), block_or_slot, tx, swaps, start_amount_raw,
+    end_amount_raw, profit_raw, profit_token. Amounts are decimal text. An arbitrage's swaps are trace addresses (lists)
+    or indices in the order of the route; a sandwich's tx is its front-run's, and its swaps are objects
+    {"role", "tx", "swap"}.
+    """
+    from mevflow.operators.label.settings import LabelSettings
+
+    whole_blocks = _is_mev_inspect(files[0])
+    default = 0 if whole_blocks else _UNSEEN_PCT
+    settings = LabelSettings(unseen_pct=default if unseen_pct is None else unseen_pct)
+    found = _in_blocks(files, settings) if whole_blocks else _in_recording(files, start_state, settings)
+    if as_json:
+        for row in found:
+            emit_json(row)
+        return
+    rows = list(found)
+    columns = ("kind", "block_or_slot", "tx", "swaps", "start_amount_raw", "profit_raw", "profit_token")
+    table(columns, [[len(row[name]) if name == "swaps" else row[name] for name in columns] for row in rows])
+    kinds = [row["kind"] for row in rows]
+    click.echo(f"{kinds.count('arbitrage'):,} arbitrages, {kinds.count('sandwich'):,} sandwiches")
+
+
+def _is_mev_inspect(path: Path) -> bool:
+    from mevflow.operators.label.mev_inspect import MARK
+
+    return MARK in next(_lines(path), b"")
+
+
+def _in_blocks(files: tuple[Path, ...], settings: LabelSettings) -> Iterator[dict[str, Any]]:
+    """Labels of files of mev-inspect's swaps, by block."""
+    from mevflow.operators.label.find import find
+    from mevflow.operators.label.mev_inspect import read_mev_inspect
+
+    for path in files:
+        swaps = read_mev_inspect(_lines(path), str(path))
+        if swaps.undone:
+            note(f"{path}: {swaps.undone:,} of {swaps.swaps:,} swaps were undone by the chain and are left out")
+        for block, trades in sorted(swaps.blocks.items()):
+            names = {index: _hex(name) for index, name in swaps.hashes[block].items()}
+            for one in find(trades, settings):
+                yield _row(one, block, names, _hex(one.token), traced=True)
+
+
+def _in_recording(
+    files: tuple[Path, ...], start_state: Path | None, settings: LabelSettings
+) -> Iterator[dict[str, Any]]:
+    """Labels of a recorded day, by slot."""
+    from mevflow.cli.progress import progress
+    from mevflow.operators.label.candidates import SCHEMA
+    from mevflow.operators.label.slots import OpenSlots
+    from mevflow.sources.recorded import open_recorded
+
+    slots = OpenSlots(SCHEMA, settings.hold_slots)
+    recorded = open_recorded(*files, start_state=start_state, on_error=lambda error: note(str(error)))
+    with progress(recorded.bytes_total, f"labelling {files[0].name}") as show:
+        for batch in recorded:
+            show(recorded.bytes_read)
+            if batch.schema.metadata[b"message"] == b"mevflow.v1.Swap":
+                yield from _of_slots(slots.add(batch), settings)
+    yield from _of_slots(slots.finish(), settings)
+
+
+def _of_slots(swaps: pa.RecordBatch, settings: LabelSettings) -> Iterator[dict[str, Any]]:
+    import base58
+
+    from mevflow.operators.label.candidates import blocks
+    from mevflow.operators.label.find import find
+    from mevflow.v1 import market_pb2 as market
+
+    for trades in blocks(swaps):
+        at = trades[0].row
+        solana = swaps.column("chain")[at].as_py() == market.CHAIN_SOLANA
+        text = (lambda raw: base58.b58encode(raw).decode()) if solana else _hex
+        names = {trade.tx_index: text(swaps.column("signature")[trade.row].as_py()) for trade in trades}
+        for one in find(trades, settings):
+            yield _row(one, swaps.column("slot")[at].as_py(), names, text(one.token), traced=False)
+
+
+def _row(one: Found, block: int, names: dict[int, str], token: str, traced: bool) -> dict[str, Any]:
+    """The keys of the output. Raw amounts are text: they outgrow what other languages read exactly as numbers."""
+    from mevflow.operators.label.arbitrage import Arbitrage
+
+    def place(trade: Trade) -> list[int] | int:
+        return list(trade.place) if traced else trade.place[0]
+
+    if isinstance(one, Arbitrage):
+        kind, first = "arbitrage", one.trades[0]
+        swaps: list[Any] = [place(trade) for trade in one.trades]
+    else:
+        kind, first = "sandwich", one.front
+        parts = [("front", one.front), *(("victim", victim) for victim in one.victims), ("back", one.back)]
+        swaps = [{"role": role, "tx": names[trade.tx_index], "swap": place(trade)} for role, trade in parts]
+    return {
+        "kind": kind,
+        "block_or_slot": block,
+        "tx": names[first.tx_index],
+        "swaps": swaps,
+        "start_amount_raw": str(one.start_amount),
+        "end_amount_raw": str(one.end_amount),
+        "profit_raw": str(one.profit),
+        "profit_token": token,
+    }
+
+
+def _hex(raw: bytes) -> str:
+    return "0x" + raw.hex()
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """A file's lines, unzipped if need be. Raises ParseError where it cannot be read on."""
+    import gzip
+    import zlib
+
+    from mevflow.operators.parse.errors import ParseError
+
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if zipped else path.open("rb") as lines:
+            yield from lines
+    except (OSError, EOFError, zlib.error) as wrong:
+        raise ParseError(f"cannot be read: {wrong}", file=str(path), reason="damaged_file") from wrong

@@ -1,0 +1,44 @@
+"""``mevflow opportunities``: what was found."""
+
+from __future__ import annotations
+
+import click
+
+from mevflow.cli.output import emit_json, json_option, table
+
+
+@click.group()
+def command() -> None:
+    """The opportunities found."""
+
+
+@command.command()
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--chain", type=click.Choice(["solana", "ethereum"]), help="One chain only.")
+@click.option("--run-id", default="", help="A replay's rows instead of the live ones.")
+@json_option
+def top(limit: int, chain: str | None, run_id: str, as_json: bool) -> None:
+    """The best by net profit: where, through which pools, how much, how long it stayed open."""
+    from mevflow.flows.demo.report import connect, top_opportunities
+
+    rows = top_opportunities(connect(), limit=limit, chain=chain, run_id=run_id)
+    if as_json:
+        for row in rows:
+            emit_json(row)
+        return
+    table(
+        ["chain", "slot", "path", "input", "net USD", "open s", "pools", "id"],
+        [
+            [
+                r["chain"],
+                str(r["slot"]),
+                r["path"],
+                r["amount_in"],
+                f"{r['net_profit_usd']:,.4f}",
+                f"{r['open_s']:,.1f}" if r["open_s"] is not None else "still",
+                ", ".join(r["pools"]),
+                r["opportunity_id"],
+            ]
+            for r in rows
+        ],
+    )

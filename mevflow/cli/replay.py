@@ -1,0 +1,163 @@
+"""``mevflow replay``: a topology over a window of history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mevflow.cli.output import emit_json, json_option, note, table
+from mevflow.cli.settings import file_option
+from mevflow.operators.errors import MevflowError, UsageError
+
+
+@click.command()
+@click.argument("name")
+@click.option("--from", "from_", metavar="TIME", help="First chain time, e.g. 2022-04-06T06:00Z.")
+@click.option("--to", metavar="TIME", help="Chain time that the window ends before.")
+@click.option("--from-offset", multiple=True, metavar="TOPIC:PARTITION:OFFSET", help="Start by offset; repeat.")
+@click.option("--to-offset", multiple=True, metavar="TOPIC:PARTITION:OFFSET", help="End before this offset; repeat.")
+@click.option("--run-id", required=True, help="Names the run; its rows and files carry it.")
+@click.option("--warmup", default="all", show_default=True, help="History read before the window: all, none, or 6h.")
+@click.option("--no-clickhouse", is_flag=True, help="Write the result files only.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@file_option
+@json_option
+def command(
+    name: str,
+    from_: str | None,
+    to: str | None,
+    from_offset: tuple[str, ...],
+    to_offset: tuple[str, ...],
+    run_id: str,
+    warmup: str,
+    no_clickhouse: bool,
+    dry_run: bool,
+    file: Path,
+    as_json: bool,
+) -> None:
+    """Run NAME over a window of its topics with the same code, bounded, with its own state.
+
+    Results go to ClickHouse under the run's id and to Parquet files; the same window gives the same bytes.
+    """
+    import re
+
+    from mevflow.flows.config import config
+    from mevflow.flows.replay import plan as replay
+    from mevflow.flows.replay.times import duration_us, iso, time_us
+
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", run_id):
+        raise UsageError(f"{run_id!r} is no run id", hint="letters, digits, dots, - and _", key="--run-id")
+    from_us = time_us(from_) if from_ else None
+    to_us = time_us(to) if to else None
+    if from_us is not None and to_us is not None and from_us >= to_us:
+        raise UsageError(f"the window is empty: {iso(from_us)} is not before {iso(to_us)}", key="--to")
+    plan = replay.plan(
+        file,
+        name,
+        config().var,
+        run_id,
+        from_us=from_us,
+        to_us=to_us,
+        offsets=_offsets(from_offset, to_offset),
+        warmup_us=None if warmup == "all" else 0 if warmup == "none" else duration_us(warmup),
+        to_clickhouse=not no_clickhouse,
+    )
+    if dry_run and as_json:
+        emit_json(plan.as_dict())
+        return
+    if not as_json:
+        span = f"{iso(from_us) if from_us else 'the beginning'} .. {iso(to_us) if to_us else 'the end'}"
+        note(f"replay {name} as {run_id}: {span}, {plan.messages:,} messages, warm-up {warmup}")
+        rows = [
+            [n, s["topic"], p, a, b, b - a] for n, s in plan.sources.items() for p, (a, b) in s["partitions"].items()
+        ]
+        table(["node", "topic", "partition", "from offset", "to offset", "messages"], rows)
+        if plan.left_out:
+            note(f"left out, as they speak to live readers: {', '.join(plan.left_out)}")
+        if plan.commands:
+            note(f"{plan.commands} commands that steered the live run are given again where they took effect")
+        for reason in plan.commands_lost:
+            note(f"a command cannot be given again: {reason}")
+    if dry_run:
+        return
+    outcome = run(plan, quiet=as_json)
+    if as_json:
+        emit_json(outcome)
+        return
+    table(
+        ["result", "rows", "sha256", "file"],
+        [[r["message"], r["rows"], r["sha256"][:16], r["file"]] for r in outcome["results"]],
+    )
+    note(f"{outcome['messages']:,} messages in {outcome['seconds']:.1f} s ({outcome['messages_per_s']:,.0f}/s)")
+
+
+def run(plan: Any, quiet: bool) -> dict[str, Any]:
+    """Run a planned replay in a shard process of its own, with a progress bar; give its figures and results."""
+    import subprocess
+    import sys
+    import time
+
+    from mevflow.cli.progress import progress
+    from mevflow.flows.replay.plan import prepare, results
+    from mevflow.flows.runtime.deploy import shard_status
+    from mevflow.processes.environment import environment
+
+    spec = plan.spec
+    prepare(spec)
+    began = time.monotonic()
+    with spec.layout.log(0).open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mevflow.flows.runtime.shard", str(spec.layout.spec), "0"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=Path(spec.file).parent,
+            env=environment(),
+        )
+    try:
+        with progress(plan.messages, "replay", enabled=not quiet) as bar:
+            while process.poll() is None:
+                nodes = shard_status(spec.layout, 0).get("nodes", {})
+                bar(int(sum(nodes[n]["rows_out"] for n in plan.sources if n in nodes)))
+                time.sleep(0.1)
+            bar(plan.messages)
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    if process.returncode:
+        raise MevflowError(f"the replay failed:\n{spec.layout.log(0).read_text(errors='replace')[-2000:]}")
+    seconds = time.monotonic() - began
+    return {
+        "topology": plan.topology,
+        "run_id": plan.run_id,
+        "messages": plan.messages,
+        "seconds": round(seconds, 3),
+        "messages_per_s": round(plan.messages / seconds),
+        "results": results(spec.layout),
+    }
+
+
+def _offsets(
+    starts: tuple[str, ...], stops: tuple[str, ...]
+) -> dict[str, tuple[dict[int, int], dict[int, int]]] | None:
+    if not starts and not stops:
+        return None
+    found: dict[str, tuple[dict[int, int], dict[int, int]]] = {}
+    for side, given in enumerate((starts, stops)):
+        for text in given:
+            try:
+                topic, partition, offset = text.rsplit(":", 2)
+                found.setdefault(topic, ({}, {}))[side][int(partition)] = int(offset)
+            except ValueError as error:
+                raise UsageError(f"{text!r} is not TOPIC:PARTITION:OFFSET") from error
+    for topic, (begin, end) in found.items():
+        if begin.keys() != end.keys():
+            raise UsageError(
+                "each partition needs both --from-offset and --to-offset",
+                topic=topic,
+                partition=min(begin.keys() ^ end.keys()),
+            )
+    return found

@@ -1,0 +1,36 @@
+"""Options that several commands share, and the addresses that a topology file may ask for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def file_option(command: Command) -> Command:
+    """Add ``--file`` (the topology file), and give its ``${…}`` variables the configured addresses."""
+    return click.option("--file", "file", type=click.Path(path_type=Path), callback=_file, help="The topology file.")(
+        command
+    )
+
+
+def _file(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path:
+    from mevflow.flows.config import config
+
+    settings = config()
+    for name, address in {
+        "KAFKA_BOOTSTRAP": settings.kafka.bootstrap,
+        "CLICKHOUSE_HOST": settings.clickhouse.host,
+        "CLICKHOUSE_PORT": settings.clickhouse.port,
+        "CLICKHOUSE_DATABASE": settings.clickhouse.database,
+        "CLICKHOUSE_USER": settings.clickhouse.user,
+        "CLICKHOUSE_PASSWORD": settings.clickhouse.password.get_secret_value(),
+        "WEBSOCKET_PORT": settings.websocket.port,
+    }.items():
+        os.environ.setdefault(name, str(address))
+    return value or settings.topologies

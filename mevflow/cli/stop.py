@@ -1,0 +1,19 @@
+"""``mevflow stop``: drain a topology."""
+
+from __future__ import annotations
+
+import click
+
+from mevflow.cli.output import emit, json_option
+
+
+@click.command()
+@click.argument("name")
+@click.option("--timeout", "seconds", default=60.0, show_default=True, help="Seconds to drain before it is killed.")
+@json_option
+def command(name: str, seconds: float, as_json: bool) -> None:
+    """Stop NAME in order: sources end, the last epoch is snapshotted, sinks flush. It resumes exactly there."""
+    from mevflow.flows.config import config
+    from mevflow.flows.runtime.deploy import stop
+
+    emit(stop(name, config().var, seconds), as_json)

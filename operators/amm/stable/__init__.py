@@ -1,0 +1,6 @@
+"""Stable and crypto curves.
+
+- :mod:`.invariant`, :mod:`.swap`, :mod:`.metapool`: Curve
+- :mod:`.tricrypto`, :mod:`.tricrypto_math`: Curve tricrypto
+- :mod:`.saber`: Saber
+"""

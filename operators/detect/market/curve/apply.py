@@ -1,0 +1,148 @@
+"""What an event does to a pool whose state is a curve beside the book, and to its faces' rows.
+
+A pool of n coins is n (n - 1) / 2 faces with one state, which the first has; an event changes them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mevflow.operators.amm.bins.dlmm import DlmmState
+from mevflow.operators.amm.concentrated.curve import AmmError
+from mevflow.operators.amm.stable.swap import StableState
+from mevflow.operators.detect.events import SWAPS, Events
+from mevflow.operators.detect.market.curve import state as curves
+from mevflow.operators.detect.market.curve.state import Curve, SwapRow
+from mevflow.operators.detect.market.curve.updates import coins_of, updated
+from mevflow.operators.detect.market.journal import Journal
+from mevflow.operators.detect.screen.book import Book
+from mevflow.operators.detect.screen.pools import KIND_STABLE, place_of, set_words
+from mevflow.v1 import market_pb2 as market
+
+#: What a swap of a pool that has a curve is read for.
+_SWAPPED = (
+    *("chain", "slot", "tx_index", "ix_index", "timestamp_us", "mint_in", "mint_out", "a_to_b", "tick"),
+    *("amount_in", "amount_out", "reserve_a", "reserve_b"),
+)
+
+
+def swap_of(swaps: pa.RecordBatch, row: int) -> dict[str, Any]:
+    """A swap by field."""
+    return {name: swaps.column(name)[row].as_py() for name in _SWAPPED}
+
+
+def is_swap(book: Book, events: Events, event: int) -> bool:
+    """Whether an event is a swap of a pool that has a curve."""
+    number = -1 if events.is_update(event) else int(events.pool[events.row[event]])
+    return number >= 0 and bool(book.pools[number]["kind"] >= KIND_STABLE)
+
+
+def runs(book: Book, events: Events) -> Iterator[tuple[int, int]]:
+    """(begin, end) of each update, of each swap of a pool that has a curve, and of the swaps between them."""
+    if not book.has_curves:
+        yield from events.runs()
+        return
+    alone = np.zeros(len(events), np.bool_)
+    swaps = np.flatnonzero(events.source == SWAPS)
+    pools = events.pool[events.row[swaps]]
+    alone[swaps] = (book.pools["kind"][pools] >= KIND_STABLE) & (pools >= 0)
+    for begin, end in events.runs():
+        for single in (begin + np.flatnonzero(alone[begin:end])).tolist():
+            if single > begin:
+                yield begin, single
+            yield single, single + 1
+            begin = single + 1
+        if begin < end:
+            yield begin, end
+
+
+def lacking(book: Book, first: int, mints: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """The mints of each face of a stable-swap pool of more than two coins that is not there yet; add it at once."""
+    chain = int(book.pools[first]["chain"])
+    if book.pools[first]["kind"] != KIND_STABLE or len(mints) <= 2:
+        return
+    for i, mint in enumerate(mints):
+        for other in mints[i + 1 :]:
+            if book.face(first, book.mint(chain, mint), book.mint(chain, other)) < 0:
+                yield mint, other
+
+
+def swap(book: Book, journal: Journal, number: int, one: dict[str, Any], late: bool) -> bool:
+    """Apply a swap; False where one that is late changes nothing."""
+    info = book.info[number]
+    place = one["slot"], one["tx_index"], one["ix_index"]
+    if late and place < place_of(book.pools[number]):
+        if curves.told_whole(info.curve) or info.curve is None:
+            return False
+        # What came after it was worked out without it.
+        journal.forget_curves(number, one["slot"])
+        set_curve(book, number, None)
+    else:
+        _go_on(book, journal, number, place)
+        set_curve(book, number, curves.after_swap(info.curve, _swapped(book, number, one)))
+    return True
+
+
+def _swapped(book: Book, number: int, one: dict[str, Any]) -> SwapRow:
+    source, target = (book.mint_index.get((one["chain"], one[name]), -1) for name in ("mint_in", "mint_out"))
+    face = book.info[max(book.face(number, source, target), number)]
+    a_to_b = source == face.mints[0] if face.mints in ((source, target), (target, source)) else one["a_to_b"]
+    i, j = face.coins if a_to_b else face.coins[::-1]
+    # A and B of the row are those of its direction.
+    into, out = ("reserve_a", "reserve_b") if one["a_to_b"] else ("reserve_b", "reserve_a")
+    paid, got, balance_i, balance_j = (
+        int.from_bytes(one[name], "little") for name in ("amount_in", "amount_out", into, out)
+    )
+    return SwapRow(i, j, paid, got, balance_i, balance_j, one["tick"], one["timestamp_us"])
+
+
+def update(book: Book, journal: Journal, number: int, one: dict[str, Any]) -> None:
+    """Apply a ``PoolUpdate``, a dict by field. Raises AmmError."""
+    info = book.info[number]
+    place = one["slot"], one["tx_index"], one["ix_index"]
+    behind = place < place_of(book.pools[number])
+    mints = [book.mint_index.get((one["chain"], mint), -1) for mint in coins_of(one)]
+    if mints and not all(mint in mints for face in info.faces for mint in book.info[face].mints):
+        raise AmmError("the coins are not those of the pool")
+    curve = updated(info.curve, one, info.venue == market.VENUE_SABER, behind)
+    if mints and isinstance(info.curve, StableState) and len(mints) != len(info.curve.balances):
+        raise AmmError("the coins are not those of the pool")
+    book.name(number, one)
+    if behind:
+        if curve is not info.curve:
+            journal.forget_curves(number, one["slot"])
+            set_curve(book, number, curve)
+        return
+    for face in info.faces if mints else ():
+        a, b = book.info[face].mints
+        book.info[face].coins = mints.index(a), mints.index(b)
+    _go_on(book, journal, number, place)
+    for face in info.faces:
+        for name in ("fee_pips", "tick_spacing"):
+            if one[name]:
+                book.pools[face][name] = one[name]
+        book.pools[face]["tick"] = curve.active_id if isinstance(curve, DlmmState) else 0
+    set_curve(book, number, curve)
+
+
+def _go_on(book: Book, journal: Journal, number: int, place: tuple[int, int, int]) -> None:
+    """An event that is not late is about to change a pool."""
+    for face in book.info[number].faces:
+        journal.note(book, face, place[0])
+        pool = book.pools[face]
+        pool["slot"], pool["tx_index"], pool["ix_index"] = place
+
+
+def set_curve(book: Book, number: int, curve: Curve | None) -> None:
+    """Give a pool its state, and every face its rates."""
+    info = book.info[number]
+    info.curve = curve
+    for face in info.faces:
+        pool, (i, j) = book.pools[face], book.info[face].coins
+        pool["price"].view(np.float64)[:] = curves.rates(curve, i, j)
+        for name, held in zip(("reserve_a", "reserve_b"), curves.holdings(curve, i, j), strict=True):
+            set_words(pool[name], held.to_bytes(16, "little"))

@@ -1,0 +1,39 @@
+"""A curve's state as bytes and back, for snapshots and the notes of forks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import astuple
+
+from mevflow.operators.amm.bins import dlmm
+from mevflow.operators.amm.bins.dlmm import Bin, DlmmState, FeeRule, Volatility
+from mevflow.operators.amm.stable.saber import SaberState
+from mevflow.operators.amm.stable.swap import StableState
+from mevflow.operators.detect.market.curve.state import Curve
+
+
+def saved(curve: Curve | None) -> bytes:
+    """A state as bytes (JSON, whose integers may have any size)."""
+    if curve is None:
+        return b""
+    if isinstance(curve, DlmmState):
+        bins = [(number, *astuple(found)) for number, found in curve.bins.items()]
+        rest = curve.limit_orders, curve.fee_in_b_only, (curve.known_lower, curve.known_upper)
+        whole = curve.bin_step_bps, curve.active_id, astuple(curve.fees), astuple(curve.volatility), bins, *rest
+        return json.dumps(["bins", *whole]).encode()
+    return json.dumps(["saber" if isinstance(curve, SaberState) else "stable", *astuple(curve)]).encode()
+
+
+def loaded(raw: bytes) -> Curve | None:
+    """The state that :func:`saved` made bytes of."""
+    if not raw:
+        return None
+    name, *fields = json.loads(raw)
+    if name == "saber":
+        return SaberState(*fields)
+    if name == "stable":
+        balances, rates, *rest = fields
+        return StableState(tuple(balances), tuple(rates), *rest)
+    step, active, fees, volatility, bins, orders, fee_in_b, known = fields
+    held = {number: Bin(*found) for number, *found in bins}
+    return dlmm.state_of(step, active, FeeRule(*fees), Volatility(*volatility), held, orders, fee_in_b, tuple(known))

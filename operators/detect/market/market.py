@@ -1,0 +1,209 @@
+"""All pools as they stand, and what an event does to them.
+
+A pool's rule for an update is in :mod:`mevflow.operators.detect.market.apply`, or
+:mod:`mevflow.operators.detect.market.curve.apply` where its state is beside the book; what an event makes payable is
+found by :mod:`mevflow.operators.detect.screen.runner`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mevflow.operators.amm.concentrated.curve import AmmError
+from mevflow.operators.detect.control import Policy
+from mevflow.operators.detect.events import Events
+from mevflow.operators.detect.market import apply as applied
+from mevflow.operators.detect.market import snapshot as market_state
+from mevflow.operators.detect.market.curve import apply as curved
+from mevflow.operators.detect.market.curve.updates import coins_of
+from mevflow.operators.detect.market.journal import Journal
+from mevflow.operators.detect.market.mints import Mints
+from mevflow.operators.detect.market.snapshot import MarketState
+from mevflow.operators.detect.market.validate import fault
+from mevflow.operators.detect.screen import kernel
+from mevflow.operators.detect.screen.book import Book
+from mevflow.operators.detect.screen.pools import KIND_STABLE
+from mevflow.operators.detect.screen.runner import Hits, Screening
+from mevflow.operators.detect.settings import DetectSettings, Registry
+from mevflow.operators.sizing.venues import kind_of
+
+#: What a pool is made from, of a swap or of an update.
+_MAKING = frozenset(
+    (
+        *("chain", "pool", "venue", "mint_in", "mint_out", "a_to_b", "mint_a", "mint_b"),
+        *("sqrt_price_x64", "sqrt_price_x96", "tick_spacing", "stable"),
+    )
+)
+
+
+class Market:
+    """The book, its mints, the notes of what can be taken back, and the screening of what changed."""
+
+    def __init__(self, settings: DetectSettings, registry: Registry, policy: Policy) -> None:
+        self._settings, self._registry, self._policy = settings, registry, policy
+        self._clear()
+
+    def _clear(self) -> None:
+        self.book = Book(self._policy.max_hops, self._policy.hubs)
+        self.mints = Mints(self._registry, self.book)
+        self._journal = Journal(self._settings.reorg_slots)
+        self._screening = Screening(self.book, self.mints, self._journal, self._settings.price_every_ms * 1000)
+
+    # -- pools ----------------------------------------------------------------------------------------------
+
+    def __contains__(self, key: tuple[int, bytes]) -> bool:
+        """Whether a pool, by chain and address, is known."""
+        return key[1] in self.book.index[key[0]]
+
+    def add_from(self, batch: pa.RecordBatch, row: int) -> int:
+        """A new pool, made from the first swap or update that names its two mints; gives its number."""
+        return self._make({name: batch.column(name)[row].as_py() for name in batch.schema.names if name in _MAKING})
+
+    def _make(self, one: dict[str, Any]) -> int:
+        if "a_to_b" in one:
+            mints = (one["mint_in"], one["mint_out"]) if one["a_to_b"] else (one["mint_out"], one["mint_in"])
+        else:
+            mints = one["mint_a"], one["mint_b"]
+        number = self.book.index[one["chain"]].get(one["pool"], -1)
+        if number < 0:
+            x96 = bool(one["sqrt_price_x96"])
+            kind = kind_of(one["venue"], not x96 and bool(one["sqrt_price_x64"] or one.get("tick_spacing")), x96)
+            number = self._add(one["chain"], one["pool"], one["venue"], kind, *mints)
+        self._add_faces(number, coins_of(one))
+        return number
+
+    def _add_faces(self, first: int, coins: Sequence[bytes]) -> None:
+        pool, key = self.book.pools[first], self.book.info[first].key
+        chain, venue, kind = int(pool["chain"]), int(pool["venue"]), int(pool["kind"])
+        for mint, other in curved.lacking(self.book, first, coins):
+            self._add(chain, key, venue, kind, mint, other)
+
+    def _add(self, chain: int, key: bytes, venue: int, kind: int, mint_a: bytes, mint_b: bytes) -> int:
+        number = self.book.add(chain, key, venue, kind, mint_a, mint_b)
+        self.book.pools[number]["denied"] = self._policy.denies(chain, key, (mint_a, mint_b))
+        return number
+
+    def moved(self, number: int) -> list[int]:
+        """The pools of the book that an event on a pool changes: its faces."""
+        return self.book.info[number].faces if number >= 0 else []
+
+    # -- events ---------------------------------------------------------------------------------------------
+
+    def runs(self, events: Events) -> Iterator[tuple[int, int]]:
+        """(begin, end) of each update, of each swap of a pool that has a curve, and of the swaps between them."""
+        return curved.runs(self.book, events)
+
+    def swaps(self, events: Events, begin: int, end: int, again: bool) -> tuple[int, Hits, Hits, NDArray[np.bool_]]:
+        """Apply the swaps from ``begin`` on: (where it stopped, hits, their states, events on warm pools).
+
+        ``again``: ``begin`` is where the last call stopped.
+        """
+        self.mints.grow()
+        return self._screening.swaps(events, begin, end, again)
+
+    def has_curve(self, events: Events, event: int) -> bool:
+        """Whether an event is a swap of a pool that has a curve."""
+        return curved.is_swap(self.book, events, event)
+
+    def curve_swap(self, events: Events, event: int) -> tuple[Hits, Hits]:
+        """Apply a swap of a pool that has a curve; give the cycles that screen above zero after it."""
+        row = int(events.row[event])
+        one, number = curved.swap_of(events.swaps, row), int(events.pool[row])
+        self.mints.grow()
+        if not curved.swap(self.book, self._journal, number, one, bool(events.late[event])):
+            return self._screening.nothing()
+        return self._screening.faces(events, event, number, one["timestamp_us"])
+
+    def update(self, events: Events, event: int) -> tuple[Hits, Hits]:
+        """Apply a pool update; give the cycles that screen above zero after it, with their legs' states."""
+        row = int(events.row[event])
+        one = {
+            name: column[row].as_py() for name, column in zip(events.updates.schema.names, events.updates, strict=True)
+        }
+        wrong, number = fault(one), -1
+        if wrong is None:
+            try:
+                number = self._apply(one)
+            except AmmError as error:
+                wrong = "impossible", error.message
+            else:
+                if number < 0:
+                    wrong = "unknown_pool", "its first update must name mints"
+        if wrong is not None:
+            events.reject(events.updates, row, *wrong, self._policy.context)
+            return self._screening.nothing()
+        events.update_pool[event] = number
+        self.mints.grow()
+        return self._screening.faces(events, event, number, one["timestamp_us"])
+
+    def _apply(self, one: dict[str, Any]) -> int:
+        """Change the pool; gives its number, -1 for a pool that is unknown and cannot be made. Raises AmmError."""
+        number = self.book.index[one["chain"]].get(one["pool"], -1)
+        if number < 0:
+            if not one["mint_a"] or not one["mint_b"] or one["mint_a"] == one["mint_b"]:
+                return -1
+            number = self._make(one)
+        has_curve = self.book.pools[number]["kind"] >= KIND_STABLE
+        (curved.update if has_curve else applied.update)(self.book, self._journal, number, one)
+        return number
+
+    def take_prices(self) -> NDArray[np.void]:
+        """The prices recorded since the last call."""
+        return self._screening.take_prices()
+
+    def tidy(self) -> None:
+        """A stretch is over: notes that no fork can ask for may go."""
+        self._journal.tidy(self.book)
+
+    # -- what is taken back or set anew ---------------------------------------------------------------------
+
+    def undo(self, chain: int, first: int, last: int) -> list[int]:
+        """Take back what slots ``first`` to ``last`` did; gives the pools that it changed, to be screened."""
+        book = self.book
+        touched, notes = self._journal.undo(book, chain, first, last)
+        firsts = sorted({book.info[number].first for number in touched})
+        for number in firsts:
+            if book.pools[number]["kind"] >= KIND_STABLE:
+                curved.set_curve(book, number, book.info[number].curve)
+        for note in notes:
+            applied.take_back(book, note)
+        view = book.view()
+        for number in firsts:
+            for face in self.moved(number):
+                kernel.rerate(view, face)
+        return firsts
+
+    def screen_again(self, events: Events, event: int, number: int) -> tuple[Hits, Hits]:
+        """The cycles that pay through a pool after it was taken back."""
+        events.update_pool[event] = number
+        return self._screening.faces(events, event, number, events.at(event).timestamp_us)
+
+    def apply_policy(self) -> None:
+        """The policy changed: look for its cycles, mark the pools that it leaves out."""
+        book, policy = self.book, self._policy
+        book.steer(policy.max_hops, policy.hubs)
+        self.mints.grow()
+        view = book.view()
+        for number in range(book.count):
+            pool = book.pools[number]
+            info = book.info[number]
+            mints = [book.mints[mint][1] for mint in info.mints]
+            pool["denied"] = policy.denies(int(pool["chain"]), info.key, mints)
+            pool["warm"] = True  # what pays by the new rules has not been looked for
+            kernel.rerate(view, number)
+
+    def snapshot(self) -> MarketState:
+        """All state, with pools in their order."""
+        return market_state.saved(self.book, self.mints, self._journal)
+
+    def restore(self, state: MarketState) -> None:
+        """Make the pools in their order, then put their state back."""
+        self._clear()
+        for pool in state.pools:
+            self._add(*pool)
+        market_state.put_back(state, self.book, self.mints, self._journal)

@@ -1,0 +1,76 @@
+"""Mints by number: what they are worth, as the compiled loop keeps it, and what they are called."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mevflow.operators.detect.screen.book import Book
+from mevflow.operators.detect.screen.usd_price import MINT_DTYPE
+from mevflow.operators.detect.settings import Registry, address
+from mevflow.v1 import market_pb2 as market
+
+#: What a chain's fees are paid in.
+_NATIVE: dict[int, bytes] = {
+    market.CHAIN_SOLANA: address("So11111111111111111111111111111111111111112"),
+    market.CHAIN_ETHEREUM: address("0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2"),
+}
+_LEVELS = {"numeraire": 0, "hub": 1, "token": 2}
+_NEVER_US = -(1 << 62)
+
+
+class Mints:
+    """The mints of a book: those of the registry first, then as they appear.
+
+    ``worth`` (MINT_DTYPE) has a row a mint, ``native`` by chain the mint that its fees are paid in, or -1.
+    """
+
+    def __init__(self, registry: Registry, book: Book) -> None:
+        self._tokens = {token.key: token for token in registry.tokens}
+        self._book = book
+        self.worth: NDArray[np.void] = np.zeros(0, MINT_DTYPE)
+        self.native: NDArray[np.int32] = np.full(max(_NATIVE) + 1, -1, np.int32)
+        for key in self._tokens:
+            book.mint(*key)
+        self.grow()
+
+    def grow(self) -> None:
+        """Give mints that appeared their place in the array."""
+        known, book = len(self.worth), self._book
+        if len(book.mints) == known:
+            return
+        for key in _NATIVE.items():
+            self.native[key[0]] = book.mint_index.get(key, -1)
+        grown = np.zeros(len(book.mints), MINT_DTYPE)
+        grown[:known] = self.worth
+        self.worth = grown
+        for number in range(known, len(grown)):
+            token = self._tokens.get(book.mints[number])
+            level = self.level(number)
+            grown[number]["level"] = level
+            grown[number]["usd"] = 10.0**-token.decimals if token and level == 0 else 0.0
+            grown[number]["pool"], grown[number]["said_us"] = -1, _NEVER_US
+
+    def level(self, mint: int) -> int:
+        """0 for a numeraire, 1 for a hub, 2 for anything else."""
+        token = self._tokens.get(self._book.mints[mint])
+        return _LEVELS[token.role] if token else _LEVELS["token"]
+
+    def decimals(self, mint: int) -> int:
+        """Decimals of a mint: as the registry or a pool says; 0 when unknown."""
+        token = self._tokens.get(self._book.mints[mint])
+        if token:
+            return token.decimals
+        pool = int(self.worth["pool"][mint])
+        if pool < 0:
+            return 0
+        info = self._book.info[pool]
+        return info.decimals[info.mints.index(mint)]
+
+    def symbol(self, mint: int, pool: int) -> str:
+        """A name for people: the registry's, the pool's, or the address's first characters."""
+        token = self._tokens.get(self._book.mints[mint])
+        if token:
+            return token.symbol
+        info = self._book.info[pool]
+        return info.symbols[info.mints.index(mint)] or self._book.mints[mint][1].hex()[:8]

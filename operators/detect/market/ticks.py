@@ -1,0 +1,69 @@
+"""A pool's tick map: as an update states it, as a position's liquidity changes it, and as bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mevflow.operators.amm.concentrated.curve import AmmError
+from mevflow.operators.amm.concentrated.tick_map import TickMap
+from mevflow.operators.detect.market.journal import Ticks
+from mevflow.operators.detect.screen.pools import PoolInfo
+
+#: A known range this wide is the whole of any venue's ticks.
+_WHOLE_TICKS = 887_000
+
+
+def stated(ticks: list[dict[str, Any]]) -> TickMap:
+    """The map that an update lists, a dict a tick."""
+    return TickMap((tick["tick"], signed(tick["liquidity_net"]), _gross(tick)) for tick in ticks)
+
+
+def _gross(tick: dict[str, Any]) -> int:
+    """Gross liquidity, or the least that the net implies where it is not stated."""
+    raw = tick.get("liquidity_gross") or b""
+    return int.from_bytes(raw, "little") if raw else abs(signed(tick["liquidity_net"]))
+
+
+def change(info: PoolInfo, pool: np.void, lower: int, upper: int, delta: int) -> None:
+    """A position's liquidity changes. Raises AmmError when a map that is known whole would go below zero."""
+    if info.ticks is None or not delta:
+        return
+    if _whole(pool):
+        info.ticks.change(lower, upper, delta)
+        return
+    # A part of the map is known: a tick that it does not hold may be initialized all the same.
+    ticks = {tick: (net, gross) for tick, net, gross in info.ticks}
+    for tick, step in ((lower, delta), (upper, -delta)):
+        net, gross = ticks.get(tick, (0, 0))
+        gross = max(gross + delta, abs(net + step))
+        if gross >= 1 << 128:
+            raise AmmError(f"tick {tick} would hold {gross}, more than 128 bits")
+        ticks[tick] = (net + step, gross)
+    info.ticks = TickMap((tick, net, gross) for tick, (net, gross) in ticks.items() if gross)
+
+
+def _whole(pool: np.void) -> bool:
+    """Whether every tick of the pool is known."""
+    return int(pool["known_upper"]) - int(pool["known_lower"]) >= _WHOLE_TICKS
+
+
+def saved(ticks: TickMap | None) -> Ticks | None:
+    """A map as (tick, net, gross), the liquidities in bytes."""
+    return None if ticks is None else [(tick, raw(net), raw(gross)) for tick, net, gross in ticks]
+
+
+def loaded(ticks: Ticks | None) -> TickMap | None:
+    """The map that :func:`saved` made bytes of."""
+    return None if ticks is None else TickMap((tick, signed(net), signed(gross)) for tick, net, gross in ticks)
+
+
+def signed(number: bytes) -> int:
+    """A signed little-endian integer."""
+    return int.from_bytes(number, "little", signed=True)
+
+
+def raw(number: int) -> bytes:
+    """The same as bytes: 128 bits and the sign."""
+    return number.to_bytes(17, "little", signed=True)

@@ -1,0 +1,72 @@
+"""What is known of a pool: its row, which the compiled loop reads and writes, and what is not on the hot path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mevflow.operators.amm.concentrated.tick_map import TickMap
+from mevflow.operators.detect.market.curve.state import Curve
+
+#: How a pool is priced.
+KIND_NOT_TRADED, KIND_CONCENTRATED_X64, KIND_CONCENTRATED_X96, KIND_CONSTANT_PRODUCT = 0, 1, 2, 3
+#: From here on the state is a :data:`Curve` beside the book, and ``price`` holds three floats: the log rates net of fee
+#: from token A to B and back, and B per A (0: nothing is known).
+KIND_STABLE, KIND_BINS = 4, 5
+
+POOL_DTYPE = np.dtype(
+    [
+        ("chain", np.int32),
+        ("venue", np.int32),
+        ("kind", np.int8),
+        ("flipped", np.bool_),  # token A is the pair's larger mint
+        ("pair", np.int32),
+        ("mint_a", np.int32),
+        ("mint_b", np.int32),
+        ("fee_pips", np.uint32),
+        ("tick_spacing", np.int32),
+        ("tick", np.int32),
+        ("denied", np.bool_),
+        ("price", np.uint64, 3),  # sqrt price, little-endian words (concentrated)
+        ("liquidity", np.uint64, 2),
+        ("reserve_a", np.uint64, 2),
+        ("reserve_b", np.uint64, 2),
+        ("known_lower", np.int32),
+        ("known_upper", np.int32),
+        ("warm", np.bool_),  # a cycle through it paid since it was last found cold
+        ("slot", np.uint64),  # where its newest event stands
+        ("tx_index", np.uint32),
+        ("ix_index", np.uint32),
+    ],
+    align=True,
+)
+
+
+@dataclass
+class PoolInfo:
+    """What is not on the hot path: the pool's key, the numbers of its mints A and B, its symbols, its ticks."""
+
+    key: bytes
+    mints: tuple[int, int]
+    venue: int
+    ticks: TickMap | None = None
+    symbols: tuple[str, str] = ("", "")
+    decimals: tuple[int, int] = (0, 0)
+    #: A pool of n coins is n (n - 1) / 2 *faces*, one a pair of coins. The first has the state and knows them all.
+    first: int = 0
+    faces: list[int] = field(default_factory=list)
+    coins: tuple[int, int] = (0, 1)  # which coins A and B are
+    curve: Curve | None = None
+
+
+def place_of(pool: np.void) -> tuple[int, int, int]:
+    """Where a pool's newest event stands: slot, and the indices of transaction and instruction."""
+    slot, tx_index, ix_index = pool[["slot", "tx_index", "ix_index"]].tolist()
+    return slot, tx_index, ix_index
+
+
+def set_words(words: NDArray[np.uint64], raw: bytes) -> None:
+    """Write an amount's bytes, little-endian, to the words of a row's field."""
+    words[:] = np.frombuffer(raw.ljust(8 * len(words), b"\0"), "<u8")

@@ -1,0 +1,148 @@
+"""Swap events of Solana programs: what each program writes into its log, or into a call to itself.
+
+Layouts: Swap of MeteoraAg/dlmm-sdk (``idls/dlmm.json``), Traded of orca-so/whirlpools (``events.rs``), SwapEvent of
+raydium-io/raydium-clmm (``states/pool.rs``) and of raydium-io/raydium-cp-swap (``states/events.rs``), and the
+``ray_log`` of raydium-io/raydium-amm (``log.rs``). Programs grow events at the end; what follows is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mevflow.operators.accounts.errors import AccountError
+from mevflow.operators.accounts.reader import Reader
+from mevflow.operators.accounts.registry import METEORA_DLMM, RAYDIUM_AMM_V4, RAYDIUM_CLMM, RAYDIUM_CPMM, WHIRLPOOL
+from mevflow.operators.parse.errors import ParseError
+from mevflow.v1 import market_pb2 as market
+
+#: First bytes of a program's call to itself that only carries an event (Anchor's ``event_cpi``).
+SELF_CALL = bytes.fromhex("e445a52e51cb9a1d")
+
+_DLMM_SWAP = bytes.fromhex("516ce3becdd00ac4")
+_TRADED = bytes.fromhex("e1ca49af932ba096")
+#: Two Raydium programs use one name; the program tells them apart.
+_SWAP_EVENT = bytes.fromhex("40c6cde8260871e2")
+_RAY_SWAP_IN, _RAY_SWAP_OUT = 3, 4
+_PC_TO_COIN, _COIN_TO_PC = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class SwapEvent:
+    """One executed swap as its program states it; what it does not state is None (or empty).
+
+    Amounts are raw units, the input with its fee. State is after the swap. ``a_to_b`` is None where only the mints
+    tell the direction.
+    """
+
+    venue: int
+    amount_in: int
+    amount_out: int
+    a_to_b: bool | None
+    pool: bytes = b""
+    mint_in: bytes = b""
+    mint_out: bytes = b""
+    sqrt_price_x64: int | None = None
+    liquidity: int | None = None
+    tick: int | None = None
+    reserve_a: int | None = None
+    reserve_b: int | None = None
+
+
+def decode(program: bytes, data: bytes) -> SwapEvent | None:
+    """The swap that ``data`` (an event of ``program``) states; None for another event. Raises ParseError if cut."""
+    known = _EVENTS.get((program, data[:8]))
+    if known is None:
+        return None
+    name, size, read = known
+    return _read(data, name, size, data[:8], read)
+
+
+def decode_ray_log(data: bytes) -> SwapEvent | None:
+    """The swap that a ``ray_log`` of Raydium AMM v4 states; None for another entry. Raises ParseError if cut."""
+    if not data or data[0] not in (_RAY_SWAP_IN, _RAY_SWAP_OUT):
+        return None
+    return _read(data, "ray_log", 1 + 8 * 7, data[:1], _ray_in if data[0] == _RAY_SWAP_IN else _ray_out)
+
+
+def _read(data: bytes, name: str, size: int, first: bytes, read: Callable[[Reader], SwapEvent]) -> SwapEvent:
+    try:
+        return read(Reader(data, name, size, first))
+    except AccountError as wrong:
+        raise ParseError(wrong.message, reason="malformed", payload=data) from wrong
+
+
+def _dlmm(read: Reader) -> SwapEvent:
+    pool = read.key()
+    read.skip(32 + 4)
+    end, amount_in, amount_out = read.i32(), read.u64(), read.u64()
+    return SwapEvent(market.VENUE_METEORA_DLMM, amount_in, amount_out, bool(read.u8()), pool, tick=end)
+
+
+def _whirlpool(read: Reader) -> SwapEvent:
+    pool, a_to_b = read.key(), bool(read.u8())
+    read.skip(16)
+    price, amount_in, amount_out = read.u128(), read.u64(), read.u64()
+    return SwapEvent(market.VENUE_ORCA_WHIRLPOOL, amount_in, amount_out, a_to_b, pool, sqrt_price_x64=price)
+
+
+def _clmm(read: Reader) -> SwapEvent:
+    pool = read.key()
+    read.skip(32 * 3)
+    amount_a = read.u64()
+    read.skip(8)
+    amount_b = read.u64()
+    read.skip(8)
+    a_to_b = bool(read.u8())
+    amounts = (amount_a, amount_b) if a_to_b else (amount_b, amount_a)
+    price, liquidity, tick = read.u128(), read.u128(), read.i32()
+    return SwapEvent(
+        market.VENUE_RAYDIUM_CLMM, *amounts, a_to_b, pool, sqrt_price_x64=price, liquidity=liquidity, tick=tick
+    )
+
+
+def _cpmm(read: Reader) -> SwapEvent:
+    pool = read.key()
+    read.skip(8 * 2)
+    amount_in, amount_out = read.u64(), read.u64()
+    read.skip(8 * 2 + 1)
+    mints = (read.key(), read.key()) if len(read.data) >= read.at + 64 else (b"", b"")
+    return SwapEvent(market.VENUE_RAYDIUM_CPMM, amount_in, amount_out, None, pool, *mints)
+
+
+def _ray_in(read: Reader) -> SwapEvent:
+    amount_in = read.u64()
+    read.skip(8)
+    direction = read.u64()
+    read.skip(8)
+    return _ray(read, direction, amount_in, (read.u64(), read.u64()), read.u64())
+
+
+def _ray_out(read: Reader) -> SwapEvent:
+    read.skip(8)
+    amount_out, direction = read.u64(), read.u64()
+    read.skip(8)
+    reserves = read.u64(), read.u64()
+    return _ray(read, direction, read.u64(), reserves, amount_out)
+
+
+def _ray(read: Reader, direction: int, amount_in: int, reserves: tuple[int, int], amount_out: int) -> SwapEvent:
+    """``reserves`` are (coin, pc) before the swap."""
+    read.require(direction in (_PC_TO_COIN, _COIN_TO_PC), f"direction is {direction}")
+    a_to_b = direction == _COIN_TO_PC
+    coin, pc = reserves
+    read.require(amount_out <= (pc if a_to_b else coin), f"output {amount_out} is more than the pool holds")
+    after = (coin + amount_in, pc - amount_out) if a_to_b else (coin - amount_out, pc + amount_in)
+    return SwapEvent(market.VENUE_RAYDIUM_V4, amount_in, amount_out, a_to_b, reserve_a=after[0], reserve_b=after[1])
+
+
+#: (program, first eight bytes) -> (name, least size, reader).
+_EVENTS: dict[tuple[bytes, bytes], tuple[str, int, Callable[[Reader], SwapEvent]]] = {
+    (METEORA_DLMM, _DLMM_SWAP): ("DLMM Swap event", 8 + 64 + 8 + 16 + 1, _dlmm),
+    (WHIRLPOOL, _TRADED): ("Whirlpool Traded event", 8 + 32 + 1 + 32 + 16, _whirlpool),
+    (RAYDIUM_CLMM, _SWAP_EVENT): ("Raydium CLMM SwapEvent", 8 + 128 + 32 + 1 + 36, _clmm),
+    (RAYDIUM_CPMM, _SWAP_EVENT): ("Raydium CPMM SwapEvent", 8 + 32 + 48 + 1, _cpmm),
+}
+
+#: Programs whose swaps these events tell.
+VENUES = {WHIRLPOOL, RAYDIUM_CLMM, RAYDIUM_CPMM, METEORA_DLMM, RAYDIUM_AMM_V4}

@@ -1,0 +1,80 @@
+"""Which instruction of a venue's program is a swap, which is known and is not, and which is unknown.
+
+Names after the programs' published interfaces; Anchor's discriminator is the first eight bytes of
+sha256("global:NAME"), Raydium AMM v4 numbers its instructions in one byte.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from mevflow.operators.accounts.registry import METEORA_DLMM, RAYDIUM_AMM_V4, RAYDIUM_CLMM, RAYDIUM_CPMM, WHIRLPOOL
+
+_SWAPS: dict[bytes, str] = {
+    WHIRLPOOL: "swap swap_v2 two_hop_swap two_hop_swap_v2",
+    RAYDIUM_CLMM: "swap swap_v2 swap_router_base_in",
+    RAYDIUM_CPMM: "swap_base_input swap_base_output",
+    METEORA_DLMM: "swap swap2 swap_exact_out swap_exact_out2 swap_with_price_impact swap_with_price_impact2",
+}
+
+_OTHERS: dict[bytes, str] = {
+    WHIRLPOOL: """close_bundled_position close_position close_position_with_token_extensions collect_fees
+        collect_fees_v2 collect_protocol_fees collect_protocol_fees_v2 collect_reward collect_reward_v2
+        decrease_liquidity
+        decrease_liquidity_v2 delete_position_bundle increase_liquidity increase_liquidity_v2 initialize_config
+        initialize_config_extension initialize_dynamic_tick_array initialize_fee_tier initialize_pool
+        initialize_pool_v2 initialize_position_bundle initialize_position_bundle_with_metadata initialize_reward
+        initialize_reward_v2 initialize_tick_array initialize_token_badge lock_position open_bundled_position
+        open_position open_position_with_metadata open_position_with_token_extensions reset_position_range
+        set_collect_protocol_fees_authority set_default_fee_rate set_fee_rate set_protocol_fee_rate
+        set_reward_authority set_reward_emissions set_reward_emissions_v2 transfer_locked_position
+        update_fees_and_rewards""",
+    RAYDIUM_CLMM: """close_position collect_fund_fee collect_protocol_fee collect_remaining_rewards create_amm_config
+        create_operation_account create_pool decrease_liquidity decrease_liquidity_v2 increase_liquidity
+        increase_liquidity_v2 initialize_reward open_position open_position_v2 open_position_with_token22_nft
+        set_reward_params transfer_reward_owner update_amm_config update_operation_account update_pool_status
+        update_reward_infos""",
+    RAYDIUM_CPMM: """close_permission_pda collect_creator_fee collect_fund_fee collect_protocol_fee create_amm_config
+        create_permission_pda deposit initialize initialize_with_permission update_amm_config update_pool_status
+        withdraw""",
+    METEORA_DLMM: """add_liquidity add_liquidity2 add_liquidity_by_strategy add_liquidity_by_strategy2
+        add_liquidity_by_strategy_one_side add_liquidity_by_weight add_liquidity_by_weight2 add_liquidity_one_side
+        add_liquidity_one_side_precise add_liquidity_one_side_precise2 cancel_limit_order claim_fee claim_fee2
+        claim_reward claim_reward2 close_bin_array close_limit_order_if_empty close_position close_position2
+        close_position_if_empty close_preset_parameter close_preset_parameter2 close_token_badge
+        close_claim_fee_operator_account close_operator_account create_operator_account decrease_position_length
+        fund_reward go_to_a_bin increase_oracle_length increase_position_length increase_position_length2
+        initialize_bin_array initialize_bin_array_bitmap_extension initialize_customizable_permissionless_lb_pair
+        initialize_customizable_permissionless_lb_pair2 initialize_lb_pair initialize_lb_pair2
+        initialize_permission_lb_pair initialize_position initialize_position2 initialize_position_by_operator
+        initialize_position_pda initialize_preset_parameter initialize_reward initialize_token_badge
+        migrate_bin_array migrate_position place_limit_order rebalance_liquidity remove_all_liquidity
+        remove_liquidity remove_liquidity2 remove_liquidity_by_range remove_liquidity_by_range2 set_activation_point
+        set_pair_status set_pair_status_permissionless set_permissionless_operation_bits set_pre_activation_duration
+        set_pre_activation_swap_address update_base_fee_parameters update_dynamic_fee_parameters
+        update_fees_and_reward2 update_fees_and_rewards update_position_operator update_reward_duration
+        update_reward_funder withdraw_ineligible_reward withdraw_protocol_fee zap_protocol_fee""",
+}
+
+#: swapBaseIn, swapBaseOut and their second versions, of the seventeen and more of AMM v4.
+_AMM_V4_SWAPS = (9, 11, 16, 17)
+_AMM_V4_LAST = 17
+
+
+def _anchor(names: str) -> frozenset[bytes]:
+    return frozenset(sha256(f"global:{name}".encode()).digest()[:8] for name in names.split())
+
+
+_SWAP_FIRST_BYTES = {program: _anchor(names) for program, names in _SWAPS.items()}
+_OTHER_FIRST_BYTES = {program: _anchor(names) for program, names in _OTHERS.items()}
+
+
+def is_swap(program: bytes, data: bytes) -> bool | None:
+    """True for a swap, False for another instruction that is known, None for one that is not."""
+    if program == RAYDIUM_AMM_V4:
+        if not data or data[0] > _AMM_V4_LAST:
+            return None
+        return data[0] in _AMM_V4_SWAPS
+    if data[:8] in _SWAP_FIRST_BYTES.get(program, ()):
+        return True
+    return False if data[:8] in _OTHER_FIRST_BYTES.get(program, ()) else None

@@ -1,0 +1,180 @@
+"""What an instruction of a venue's program does to a pool, as far as its data and its accounts tell.
+
+Places of accounts and layouts of arguments after the programs' published interfaces (see ``solana_instructions``).
+Concentrated venues name a position, not its range: the range is that of the instruction that opened it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+
+from mevflow.operators.accounts.errors import AccountError
+from mevflow.operators.accounts.registry import METEORA_DLMM, RAYDIUM_AMM_V4, RAYDIUM_CLMM, RAYDIUM_CPMM, WHIRLPOOL
+from mevflow.operators.amm.concentrated.curve import PIPS
+from mevflow.operators.parse.changes import Change, Instruction, as_parse_error, checked_range
+from mevflow.operators.parse.errors import ParseError
+from mevflow.operators.parse.solana.dlmm_calls import DLMM
+from mevflow.v1 import market_pb2 as market
+
+CREATE, LIQUIDITY, FEE = (
+    market.PoolUpdate.KIND_CREATE,
+    market.PoolUpdate.KIND_LIQUIDITY,
+    market.PoolUpdate.KIND_FEE,
+)
+_INITIALIZE2, _DEPOSIT, _WITHDRAW = 1, 3, 4
+#: What AMM v4 gives every new pool (``Fees::initialize``): 25 of 10,000.
+_AMM_V4_FEE_PIPS = 2_500
+_Read = Callable[[Instruction], Change]
+
+
+def change_of(program: bytes, instruction: Instruction) -> Change | None:
+    """The change that an instruction makes; None for one that changes no pool. Raises ParseError."""
+    if program == RAYDIUM_AMM_V4:
+        read = _AMM_V4.get(instruction.data[0]) if instruction.data else None
+    else:
+        read = _CALLS.get(program, {}).get(instruction.data[:8])
+    if read is None:
+        return None
+    try:
+        return read(instruction)
+    except AccountError as wrong:
+        raise as_parse_error(wrong, instruction.data) from wrong
+
+
+def _open(position: int, pool: int, skip: int = 0, liquidity: bool = False) -> _Read:
+    """A position with its range after ``skip`` bytes; ``liquidity`` in it after two tick array starts (CLMM)."""
+
+    def call(instruction: Instruction) -> Change:
+        read = instruction.arguments("open position")
+        read.skip(skip)
+        lower, upper = checked_range(read.i32(), read.i32())
+        fields = {"tick_lower": lower, "tick_upper": upper}
+        if not liquidity:
+            fields["liquidity_delta"] = 0
+        else:
+            read.skip(8)
+            if amount := read.u128():  # zero: by amounts, and only the event tells
+                fields["liquidity_delta"] = amount
+        return Change(LIQUIDITY, instruction.key(pool), fields, instruction.key(position), opens=True)
+
+    return call
+
+
+def _close(position: int) -> _Read:
+    """Only an empty position closes: no liquidity moves."""
+    return lambda instruction: Change(LIQUIDITY, fields={"liquidity_delta": 0}, position=instruction.key(position))
+
+
+def _move(position: int, pool: int, sign: int) -> _Read:
+    def call(instruction: Instruction) -> Change:
+        fields: dict[str, object] = {}
+        amount = instruction.arguments("change of liquidity").u128()
+        if amount or sign < 0:  # an increase of zero is by amounts, and only the event tells
+            fields["liquidity_delta"] = sign * amount
+        return Change(LIQUIDITY, instruction.key(pool), fields, instruction.key(position))
+
+    return call
+
+
+def _create(pool: int, mint_a: int, skip: int, spacing: bool) -> _Read:
+    def call(instruction: Instruction) -> Change:
+        read = instruction.arguments("create pool")
+        read.skip(skip)
+        fields: dict[str, object] = {"tick_spacing": read.u16()} if spacing else {}
+        fields["sqrt_price_x64"] = read.u128()
+        fields["mint_a"], fields["mint_b"] = instruction.key(mint_a), instruction.key(mint_a + 1)
+        return Change(CREATE, instruction.key(pool), fields)
+
+    return call
+
+
+def _whirlpool_fee(instruction: Instruction) -> Change:
+    fee = instruction.arguments("set_fee_rate").u16()
+    return Change(FEE, instruction.key(1), {"fee_pips": fee})
+
+
+def _cpmm_create(instruction: Instruction) -> Change:
+    read = instruction.arguments("initialize")
+    fields = {"reserve_a": read.u64(), "reserve_b": read.u64()}
+    mints = {"mint_a": instruction.key(4), "mint_b": instruction.key(5)}
+    return Change(CREATE, instruction.key(3), {**fields, **mints})
+
+
+def _amm_v4_create(instruction: Instruction) -> Change:
+    read = instruction.arguments("initialize2", 1)
+    read.skip(1 + 8)
+    pc, coin = read.u64(), read.u64()
+    mints = {"mint_a": instruction.key(8), "mint_b": instruction.key(9)}
+    fields = {"reserve_a": coin, "reserve_b": pc, "fee_pips": _AMM_V4_FEE_PIPS, **mints}
+    return Change(CREATE, instruction.key(4), fields)
+
+
+def _by_outcome(pool: int) -> _Read:
+    """A deposit or a withdrawal: its arguments are bounds, what moved is in the log."""
+    return lambda instruction: Change(LIQUIDITY, instruction.key(pool), needs_outcome=True)
+
+
+def _first(name: str) -> bytes:
+    return sha256(f"global:{name}".encode()).digest()[:8]
+
+
+def _named(calls: dict[str, _Read]) -> dict[bytes, _Read]:
+    return {_first(name): read for name, read in calls.items()}
+
+
+_AMM_V4: dict[int, _Read] = {_INITIALIZE2: _amm_v4_create, _DEPOSIT: _by_outcome(1), _WITHDRAW: _by_outcome(1)}
+_CALLS: dict[bytes, dict[bytes, _Read]] = {
+    WHIRLPOOL: _named(
+        {
+            "initialize_pool": _create(4, 1, 1, True),
+            "initialize_pool_v2": _create(6, 1, 0, True),
+            "open_position": _open(2, 5, 1),
+            "open_position_with_metadata": _open(2, 6, 2),
+            "open_position_with_token_extensions": _open(2, 5),
+            "open_bundled_position": _open(0, 4, 2),
+            "reset_position_range": _open(3, 2),
+            "close_position": _close(2),
+            "close_position_with_token_extensions": _close(2),
+            "close_bundled_position": _close(0),
+            "increase_liquidity": _move(3, 0, 1),
+            "increase_liquidity_v2": _move(5, 0, 1),
+            "decrease_liquidity": _move(3, 0, -1),
+            "decrease_liquidity_v2": _move(5, 0, -1),
+            "set_fee_rate": _whirlpool_fee,
+        }
+    ),
+    RAYDIUM_CLMM: _named(
+        {
+            "create_pool": _create(2, 3, 0, False),
+            "open_position": _open(9, 5, liquidity=True),
+            "open_position_v2": _open(9, 5, liquidity=True),
+            "open_position_with_token22_nft": _open(8, 4, liquidity=True),
+            "close_position": _close(3),
+            "increase_liquidity": _move(4, 2, 1),
+            "increase_liquidity_v2": _move(4, 2, 1),
+            "decrease_liquidity": _move(2, 3, -1),
+            "decrease_liquidity_v2": _move(2, 3, -1),
+        }
+    ),
+    RAYDIUM_CPMM: _named(
+        {
+            "initialize": _cpmm_create,
+            "deposit": _by_outcome(2),
+            "withdraw": _by_outcome(2),
+        }
+    ),
+    METEORA_DLMM: _named(DLMM),
+}
+
+
+def checked(change: Change) -> Change:
+    """The change, if a ``PoolUpdate`` can carry it. Raises ParseError (value)."""
+    fields = change.fields
+    if fields.get("fee_pips", 0) >= PIPS:
+        raise ParseError(f"a fee of {fields['fee_pips']} millionths", reason="value")
+    if not -(1 << 127) <= fields.get("liquidity_delta", 0) < 1 << 127:
+        raise ParseError(f"a change of liquidity of {fields['liquidity_delta']}", reason="value")
+    if "tick_lower" in fields:
+        checked_range(fields["tick_lower"], fields["tick_upper"])
+    return change

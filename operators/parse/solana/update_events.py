@@ -1,0 +1,155 @@
+"""Pool events of Solana programs other than swaps: liquidity moved, a pool created.
+
+Layouts: LiquidityIncreased, LiquidityDecreased, PoolInitialized of orca-so/whirlpools (``events.rs``);
+PoolCreatedEvent, CreatePersonalPositionEvent, LiquidityChangeEvent, IncreaseLiquidityEvent, DecreaseLiquidityEvent of
+raydium-io/raydium-clmm (``states``); LpChangeEvent of raydium-io/raydium-cp-swap; InitLog, DepositLog, WithdrawLog of
+raydium-io/raydium-amm (``log.rs``); AddLiquidity, RemoveLiquidity, LbPairCreate of MeteoraAg/dlmm-sdk (``dlmm.json``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+
+from mevflow.operators.accounts.errors import AccountError
+from mevflow.operators.accounts.reader import Reader
+from mevflow.operators.accounts.registry import METEORA_DLMM, RAYDIUM_CLMM, RAYDIUM_CPMM, WHIRLPOOL
+from mevflow.operators.parse.changes import Change, as_parse_error
+from mevflow.v1 import market_pb2 as market
+
+CREATE, LIQUIDITY = market.PoolUpdate.KIND_CREATE, market.PoolUpdate.KIND_LIQUIDITY
+_RAY_INIT, _RAY_DEPOSIT, _RAY_WITHDRAW = 0, 1, 2
+_WITHDRAW = 1
+
+
+def decode_change(program: bytes, data: bytes) -> Change | None:
+    """The change that ``data`` (an event of ``program``) states; None for another event. Raises ParseError if cut."""
+    read = _EVENTS.get((program, data[:8]))
+    if read is None:
+        return None
+    try:
+        return read(Reader(data, "pool event", 8, data[:8]))
+    except AccountError as wrong:
+        raise as_parse_error(wrong, data) from wrong
+
+
+def decode_ray_change(data: bytes) -> Change | None:
+    """The change that a ``ray_log`` of Raydium AMM v4 states; None for another entry. Raises ParseError if cut."""
+    if not data or data[0] > _RAY_WITHDRAW:
+        return None
+    read = Reader(data, "ray_log", 1, data[:1])
+    try:
+        if data[0] == _RAY_INIT:
+            read.skip(8)
+            pc_decimals, coin_decimals = read.u8(), read.u8()
+            read.skip(16)
+            pc, coin = read.u64(), read.u64()
+            decimals = {"decimals_a": coin_decimals, "decimals_b": pc_decimals}
+            return Change(CREATE, fields={"reserve_a": coin, "reserve_b": pc, **decimals})
+        added = data[0] == _RAY_DEPOSIT
+        read.skip(24 if added else 16)
+        coin, pc = read.u64(), read.u64()
+        read.skip(8 + 32)
+        moved_coin, moved_pc = read.u64(), read.u64()
+        if not added:
+            read.require(moved_coin <= coin and moved_pc <= pc, "more is withdrawn than the pool holds")
+            moved_coin, moved_pc = -moved_coin, -moved_pc
+        return Change(LIQUIDITY, fields={"reserve_a": coin + moved_coin, "reserve_b": pc + moved_pc})
+    except AccountError as wrong:
+        raise as_parse_error(wrong, data) from wrong
+
+
+def _whirlpool_liquidity(sign: int) -> Callable[[Reader], Change]:
+    def read_event(read: Reader) -> Change:
+        pool, position = read.key(), read.key()
+        lower, upper, amount = read.i32(), read.i32(), read.u128()
+        fields = {"tick_lower": lower, "tick_upper": upper, "liquidity_delta": sign * amount}
+        return Change(LIQUIDITY, pool, fields, position)
+
+    return read_event
+
+
+def _whirlpool_created(read: Reader) -> Change:
+    pool = read.key()
+    read.skip(32)
+    fields: dict[str, object] = {"mint_a": read.key(), "mint_b": read.key(), "tick_spacing": read.u16()}
+    read.skip(64)
+    fields["decimals_a"], fields["decimals_b"] = read.u8(), read.u8()
+    fields["sqrt_price_x64"] = read.u128()
+    return Change(CREATE, pool, fields)
+
+
+def _clmm_created(read: Reader) -> Change:
+    fields: dict[str, object] = {"mint_a": read.key(), "mint_b": read.key(), "tick_spacing": read.u16()}
+    pool = read.key()
+    fields["sqrt_price_x64"], fields["tick"] = read.u128(), read.i32()
+    return Change(CREATE, pool, fields)
+
+
+def _clmm_position(read: Reader) -> Change:
+    pool = read.key()
+    read.skip(64)
+    fields = {"tick_lower": read.i32(), "tick_upper": read.i32(), "liquidity_delta": read.u128()}
+    return Change(LIQUIDITY, pool, fields)
+
+
+def _clmm_change(read: Reader) -> Change:
+    """The pool's active liquidity before and after: it moves only where the range is active."""
+    pool, tick = read.key(), read.i32()
+    fields = {"tick": tick, "tick_lower": read.i32(), "tick_upper": read.i32()}
+    before, after = read.u128(), read.u128()
+    if before != after:
+        fields["liquidity_delta"] = after - before
+    return Change(LIQUIDITY, pool, {**fields, "liquidity": after})
+
+
+def _clmm_amount(sign: int) -> Callable[[Reader], Change]:
+    def read_event(read: Reader) -> Change:
+        read.skip(32)
+        return Change(LIQUIDITY, fields={"liquidity_delta": sign * read.u128()})
+
+    return read_event
+
+
+def _cpmm_liquidity(read: Reader) -> Change:
+    pool = read.key()
+    read.skip(8)
+    a, b, moved_a, moved_b = read.u64(), read.u64(), read.u64(), read.u64()
+    read.skip(16)
+    if read.u8() == _WITHDRAW:
+        read.require(moved_a <= a and moved_b <= b, "more is withdrawn than the pool holds")
+        moved_a, moved_b = -moved_a, -moved_b
+    return Change(LIQUIDITY, pool, {"reserve_a": a + moved_a, "reserve_b": b + moved_b})
+
+
+def _dlmm_liquidity(read: Reader) -> Change:
+    pool = read.key()
+    read.skip(32)
+    position = read.key()
+    read.skip(16)
+    return Change(LIQUIDITY, pool, {"tick": read.i32()}, position)
+
+
+def _dlmm_created(read: Reader) -> Change:
+    pool, step = read.key(), read.u16()
+    return Change(CREATE, pool, {"tick_spacing": step, "mint_a": read.key(), "mint_b": read.key()})
+
+
+def _first(name: str) -> bytes:
+    return sha256(f"event:{name}".encode()).digest()[:8]
+
+
+_EVENTS: dict[tuple[bytes, bytes], Callable[[Reader], Change]] = {
+    (WHIRLPOOL, _first("LiquidityIncreased")): _whirlpool_liquidity(1),
+    (WHIRLPOOL, _first("LiquidityDecreased")): _whirlpool_liquidity(-1),
+    (WHIRLPOOL, _first("PoolInitialized")): _whirlpool_created,
+    (RAYDIUM_CLMM, _first("PoolCreatedEvent")): _clmm_created,
+    (RAYDIUM_CLMM, _first("CreatePersonalPositionEvent")): _clmm_position,
+    (RAYDIUM_CLMM, _first("LiquidityChangeEvent")): _clmm_change,
+    (RAYDIUM_CLMM, _first("IncreaseLiquidityEvent")): _clmm_amount(1),
+    (RAYDIUM_CLMM, _first("DecreaseLiquidityEvent")): _clmm_amount(-1),
+    (RAYDIUM_CPMM, _first("LpChangeEvent")): _cpmm_liquidity,
+    (METEORA_DLMM, _first("AddLiquidity")): _dlmm_liquidity,
+    (METEORA_DLMM, _first("RemoveLiquidity")): _dlmm_liquidity,
+    (METEORA_DLMM, _first("LbPairCreate")): _dlmm_created,
+}

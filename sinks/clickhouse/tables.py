@@ -1,0 +1,341 @@
+"""Which message goes to which table, column by column, and what tells two rows apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from google.protobuf.descriptor import EnumDescriptor
+
+from mevflow.sinks.clickhouse.columns import Address, Amount, Column, Enumerated, Identifier, Many, Number, Text, Word
+from mevflow.v1 import control_pb2, market_pb2
+
+TIME = "DateTime64(6, 'UTC')"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the sink.
+
+    ``identity`` are the table's columns that make a row what it is: a re-read row has them equal, another row
+    does not. ``states_run`` says that the message itself carries topology and run_id; otherwise the sink adds them.
+    ``sums`` is True where a materialized view sums the rows.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    identity: tuple[str, ...]
+    states_run: bool = False
+    sums: bool = False
+    by_offset: bool = False
+    types: Mapping[str, str] = field(default_factory=dict)
+
+
+def names_of(descriptor: EnumDescriptor, prefix: str) -> tuple[str, ...]:
+    """An enum's names by number, in lower case and without ``prefix``: CHAIN_SOLANA -> solana."""
+    by_number = {value.number: value.name.removeprefix(prefix).lower() for value in descriptor.values}
+    return tuple(by_number.get(number, str(number)) for number in range(max(by_number) + 1))
+
+
+CHAINS = names_of(market_pb2.Chain.DESCRIPTOR, "CHAIN_")
+VENUES = names_of(market_pb2.Venue.DESCRIPTOR, "VENUE_")
+KINDS = names_of(market_pb2.PoolUpdate.Kind.DESCRIPTOR, "KIND_")
+STATUSES = tuple(name.upper() for name in names_of(control_pb2.ControlAck.Status.DESCRIPTOR, ""))
+
+
+def number(name: str, kind: str, source: str = "") -> Number:
+    return Number(name, source or name, kind)
+
+
+def numbers(kind: str, *names: str) -> list[Column]:
+    return [Number(name, name, kind) for name in names]
+
+
+def amounts(kind: str, *names: str) -> list[Column]:
+    return [Amount(name, name, kind) for name in names]
+
+
+def words(*names: str) -> list[Column]:
+    return [Word(name, name) for name in names]
+
+
+def addresses(*names: str) -> list[Column]:
+    return [Address(name, name) for name in names]
+
+
+def many(name: str, element: Column, source: str = "", part: str = "") -> Many:
+    return Many(name, source or name, element, part)
+
+
+_TIMESTAMP = number("timestamp", TIME, "timestamp_us")
+_CHAIN = Enumerated("chain", "chain", CHAINS)
+_VENUE = Enumerated("venue", "venue", VENUES)
+_ORDER = [_CHAIN, number("slot", "UInt64"), *numbers("UInt32", "tx_index", "ix_index")]
+_SIGNED_BY = [Text("_signature", "signature"), Text("_signer", "signer")]
+_SOURCE = [
+    Word("source_topic", "source_topic"),
+    number("source_partition", "Int32"),
+    number("source_offset", "Int64"),
+]
+_RUN = words("topology", "run_id")
+_SOURCE_IDENTITY = ("source_topic", "source_partition", "source_offset")
+
+#: Full message name -> its table.
+TABLES: dict[str, Table] = {
+    "mevflow.v1.Swap": Table(
+        "raw_swaps",
+        (
+            _TIMESTAMP,
+            *_ORDER,
+            _VENUE,
+            *addresses("pool", "mint_in", "mint_out"),
+            *amounts("UInt128", "amount_in", "amount_out", "reserve_a", "reserve_b", "sqrt_price_x64"),
+            Amount("sqrt_price_x96", "sqrt_price_x96", "UInt256"),
+            Amount("liquidity", "liquidity"),
+            number("tick", "Int32"),
+            number("fee_pips", "UInt32"),
+            *numbers("UInt64", "priority_fee_lamports", "tip_lamports"),
+            *numbers("Bool", "a_to_b", "reanchored"),
+            *_SIGNED_BY,
+            *_SOURCE,
+        ),
+        _SOURCE_IDENTITY,
+        by_offset=True,
+    ),
+    "mevflow.v1.PoolUpdate": Table(
+        "dex_pools",
+        (
+            _TIMESTAMP,
+            *_ORDER,
+            _VENUE,
+            Address("pool", "pool", False),
+            Enumerated("kind", "kind", KINDS),
+            Address("mint_a", "mint_a", False),
+            Address("mint_b", "mint_b", False),
+            *words("symbol_a", "symbol_b"),
+            *numbers("UInt8", "decimals_a", "decimals_b"),
+            *numbers("UInt32", "fee_pips", "tick_spacing"),
+            *amounts("UInt128", "reserve_a", "reserve_b", "sqrt_price_x64"),
+            Amount("sqrt_price_x96", "sqrt_price_x96", "UInt256"),
+            Amount("liquidity", "liquidity"),
+            *numbers("Int32", "tick", "tick_lower", "tick_upper"),
+            Amount("liquidity_delta", "liquidity_delta", "Int128"),
+            *numbers("Int32", "known_tick_lower", "known_tick_upper"),
+            *numbers("Bool", "known_range_set", "reanchored"),
+            many("ticks.tick", number("tick", "Int32"), "ticks", "tick"),
+            many(
+                "ticks.liquidity_net",
+                Amount("liquidity_net", "liquidity_net", "Int128"),
+                "ticks",
+                "liquidity_net",
+            ),
+            *_SIGNED_BY,
+            *_SOURCE,
+        ),
+        (*_SOURCE_IDENTITY, "chain", "pool", "slot", "tx_index", "ix_index", "kind"),
+    ),
+    "mevflow.v1.PriceTick": Table(
+        "price_feeds",
+        (
+            _TIMESTAMP,
+            *_ORDER,
+            *addresses("mint", "numeraire"),
+            number("price", "Float64"),
+            *addresses("pool"),
+            *words("source"),
+        ),
+        ("timestamp", "slot", "tx_index", "ix_index", "chain", "mint", "numeraire", "pool", "source"),
+    ),
+    "mevflow.v1.Label": Table(
+        "transaction_labels",
+        (
+            _TIMESTAMP,
+            _CHAIN,
+            number("slot", "UInt64"),
+            number("tx_index", "UInt32"),
+            *words("kind"),
+            many("swap_ix", number("swap_ix", "UInt32")),
+            *addresses("profit_mint"),
+            *amounts("UInt128", "start_amount", "end_amount"),
+            Amount("profit", "profit", "Int128"),
+            Text("group", "group"),
+            *_SIGNED_BY,
+        ),
+        ("timestamp", "slot", "tx_index", "chain", "kind", "group"),
+    ),
+    "mevflow.v1.Opportunity": Table(
+        "mev_opportunities",
+        (
+            _TIMESTAMP,
+            Identifier("opportunity_id", "opportunity_id"),
+            *_RUN,
+            *_ORDER,
+            *words("path"),
+            *addresses("mint"),
+            *amounts("UInt128", "amount_in", "amount_out"),
+            *amounts("Int128", "gross_profit", "net_profit"),
+            Amount("cost", "cost"),
+            *numbers("Float64", "gross_profit_usd", "net_profit_usd", "log_rate"),
+            *numbers("Bool", "late", "new_episode", "closed"),
+            number("opened_slot", "UInt64"),
+            number("opened_at", TIME, "opened_us"),
+            *numbers("UInt64", "ordinal", "logic_version"),
+            *(many(f"legs.{part}", Address(part, part), "legs", part) for part in ("pool", "mint_in", "mint_out")),
+            *(many(f"legs.{part}", Amount(part, part), "legs", part) for part in ("amount_in", "amount_out")),
+            many("legs.venue", _VENUE, "legs", "venue"),
+        ),
+        ("opportunity_id",),
+        states_run=True,
+        sums=True,
+    ),
+    "mevflow.v1.Decision": Table(
+        "mev_decisions",
+        (
+            _TIMESTAMP,
+            Identifier("decision_id", "decision_id"),
+            Identifier("opportunity_id", "opportunity_id"),
+            *_RUN,
+            *_ORDER,
+            *addresses("mint"),
+            *words("arm", "policy"),
+            *numbers("Float64", "propensity", "score", "tip_share", "expected_profit_usd"),
+            Amount("tip", "tip"),
+            *numbers("UInt64", "policy_version", "model_version", "seed", "logic_version"),
+            *(many(name, number(name, "Float64")) for name in ("features", "arm_propensities", "arm_scores")),
+            many("arms", Word("arms", "arms")),
+        ),
+        ("decision_id",),
+        states_run=True,
+    ),
+    "mevflow.v1.Outcome": Table(
+        "outcomes",
+        (
+            _TIMESTAMP,
+            Identifier("decision_id", "decision_id"),
+            Identifier("opportunity_id", "opportunity_id"),
+            *_RUN,
+            _CHAIN,
+            number("slot", "UInt64"),
+            *words("kind", "arm"),
+            *numbers("Float64", "propensity", "reward_usd"),
+            Amount("realized_profit", "realized_profit", "Int128"),
+            Text("evidence", "evidence"),
+        ),
+        ("timestamp", "decision_id", "kind"),
+        states_run=True,
+    ),
+    "mevflow.v1.Counterfactual": Table(
+        "mev_counterfactuals",
+        (
+            _TIMESTAMP,
+            Identifier("decision_id", "decision_id"),
+            *_RUN,
+            *words("arm", "estimator"),
+            *numbers("Float64", "estimate_usd", "propensity"),
+        ),
+        ("timestamp", "decision_id", "arm", "estimator"),
+        states_run=True,
+    ),
+    "mevflow.v1.Lineage": Table(
+        "mev_decision_lineage",
+        (
+            _TIMESTAMP,
+            Identifier("decision_id", "decision_id"),
+            Identifier("opportunity_id", "opportunity_id"),
+            *_RUN,
+            *words("topic", "policy"),
+            number("partition", "Int32"),
+            number("offset", "Int64"),
+            *_ORDER,
+            many("pools", Address("pools", "pools")),
+            many("features", number("features", "Float64")),
+            many("scores", number("scores", "Float64")),
+            *numbers("UInt64", "policy_version", "model_version", "logic_version"),
+        ),
+        ("decision_id",),
+        states_run=True,
+    ),
+    "mevflow.v1.BanditEvent": Table(
+        "bandit_events_proto",
+        (
+            _TIMESTAMP,
+            Identifier("decision_id", "decision_id"),
+            *_RUN,
+            _CHAIN,
+            number("slot", "UInt64"),
+            *words("kind", "policy", "arm"),
+            number("policy_version", "UInt64"),
+            *numbers("Float64", "propensity", "reward_usd"),
+            many("features", number("features", "Float64")),
+        ),
+        ("timestamp", "decision_id", "kind"),
+        states_run=True,
+    ),
+    "mevflow.v1.RealtimeMessage": Table(
+        "realtime_proto",
+        (
+            _TIMESTAMP,
+            *words("channel", "type"),
+            Address("pool", "pool", False),
+            Text("_payload", "payload"),
+            *_SOURCE,
+        ),
+        ("timestamp", "channel", "type", "payload", *_SOURCE_IDENTITY),
+    ),
+    "mevflow.v1.ControlAck": Table(
+        "control_acks",
+        (
+            _TIMESTAMP,
+            Text("command_id", "command_id"),
+            *_RUN,
+            number("shard", "UInt32"),
+            *words("stage", "reason", "topic"),
+            number("version", "UInt64"),
+            Identifier("nonce", "nonce"),
+            Enumerated("status", "status", STATUSES),
+            Text("detail", "detail"),
+            number("partition", "Int32"),
+            number("offset", "Int64"),
+        ),
+        ("timestamp", "command_id", "topology", "shard", "run_id", "stage", "status"),
+        states_run=True,
+    ),
+    "mevflow.v1.ControlAudit": Table(
+        "control_audit",
+        (
+            _TIMESTAMP,
+            *words("identity", "role", "method", "topology", "status", "outcome"),
+            *(
+                Text(name, name)
+                for name in (
+                    "call_id",
+                    "peer",
+                    "target",
+                    "command_id",
+                    "idempotency_key",
+                    "reason",
+                    "detail",
+                    "request",
+                )
+            ),
+            number("version", "UInt64"),
+            *_SOURCE,
+        ),
+        ("timestamp", *_SOURCE_IDENTITY),
+        states_run=True,
+    ),
+    "mevflow.v1.DeadLetter": Table(
+        "dead_letters",
+        (
+            _TIMESTAMP,
+            *words("topic", "stage", "reason"),
+            *_RUN,
+            number("partition", "Int32"),
+            number("offset", "Int64"),
+            Text("detail", "detail"),
+            Text("_payload", "payload"),
+        ),
+        ("topic", "partition", "offset", "stage", "reason"),
+        states_run=True,
+    ),
+}

@@ -1,0 +1,131 @@
+"""``kafka.sink``: rows as protobuf messages on a topic, keyed, with chain time as their timestamp."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from pydantic import Field
+
+from mevflow.operators.codec import codec
+from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
+from mevflow.operators.stage import Settings, StageContext, Watermark
+from mevflow.sinks.kafka.producer import Producer, open_producer
+from mevflow.sinks.sink import Sink
+
+_ANSWER_S = 10.0
+
+
+class KafkaSettings(Settings):
+    """Settings of ``kafka.sink``.
+
+    ``key`` is the column whose bytes (or text) key the message, so that rows of one key keep their order; empty spreads
+    rows evenly. ``linger_ms`` trades latency for larger batches.
+    """
+
+    bootstrap: str = "127.0.0.1:9092"
+    topic: str
+    key: str = ""
+    linger_ms: float = Field(5.0, ge=0)
+    flush_timeout_s: float = Field(60.0, gt=0)
+
+
+class KafkaSink(Sink):
+    """At least once: a snapshot waits until the broker has acknowledged everything written before it.
+
+    After a crash the rows since the last snapshot are sent again; they carry deterministic ids, so a reader can tell.
+    Partitions are chosen by murmur2 of the key, as Java and most other clients do.
+    """
+
+    use = "kafka.sink"
+    summary = "Rows as protobuf messages on a Kafka topic"
+    settings_type = KafkaSettings
+    live_only = True
+    settings: KafkaSettings
+
+    def __init__(self, settings: KafkaSettings, context: StageContext) -> None:
+        super().__init__(settings, context)
+        self._producer: Producer | None = None
+
+    def open(self, state: bytes | None) -> None:
+        """Raises UnreachableError or UsageError (no such topic)."""
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
+
+        wanted = self.settings
+        try:
+            found = AdminClient({"bootstrap.servers": wanted.bootstrap, "log_level": 0}).list_topics(timeout=_ANSWER_S)
+        except KafkaException as error:
+            raise UnreachableError(
+                f"no Kafka broker answers at {wanted.bootstrap}",
+                hint="mevflow broker start, or set MEVFLOW_KAFKA__BOOTSTRAP to one that runs",
+                topic=wanted.topic,
+            ) from error
+        if wanted.topic not in found.topics:
+            raise UsageError(
+                f"the topic is not on the broker at {wanted.bootstrap}",
+                hint="mevflow topics create",
+                topic=wanted.topic,
+            )
+        self._producer = open_producer(
+            wanted.topic,
+            {
+                "bootstrap.servers": wanted.bootstrap,
+                "client.id": f"mevflow-{self.context.node}",
+                "enable.idempotence": True,
+                "compression.type": "lz4",
+                "linger.ms": wanted.linger_ms,
+                "batch.size": 65_536,
+                "queue.buffering.max.kbytes": 65_536,
+                "queue.buffering.max.messages": 1_000_000,
+                "partitioner": "murmur2_random",
+                "delivery.report.only.error": True,
+                "log_level": 2,
+            },
+        )
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Send the rows. Waits while the send buffer is full. Raises MevflowError for an earlier failure."""
+        if not batch.num_rows:
+            return
+        producer = self._live()
+        name = (batch.schema.metadata or {}).get(b"message", b"").decode()
+        if not name:
+            raise UsageError("a batch does not say which message it holds", topic=self.settings.topic)
+        key = self.settings.key
+        if key and key not in batch.schema.names:
+            raise UsageError(f"{name} has no column {key!r}", topic=self.settings.topic, key="key")
+        keys = batch.column(key).cast(pa.binary()) if key else None
+        producer.send(codec(name).encode(batch), keys, batch.column("timestamp_us").to_numpy())
+        producer.serve()
+
+    def _live(self) -> Producer:
+        """The producer, if all is well. Raises MevflowError when a message was not taken."""
+        assert self._producer is not None, "write before open"
+        failed = self._producer.failure()
+        if failed is not None:
+            reason, partition = failed
+            raise MevflowError(
+                f"Kafka did not take a message: {reason}",
+                topic=self.settings.topic,
+                partition=partition if partition >= 0 else None,
+            )
+        return self._producer
+
+    def on_watermark(self, watermark: Watermark) -> None:
+        self._live().serve()
+
+    def snapshot(self) -> bytes:
+        """Wait for the broker's word on everything written. Raises MevflowError when it does not come."""
+        left = self._live().flush(self.settings.flush_timeout_s)
+        self._live()
+        if left:
+            raise UnreachableError(
+                f"{left} messages are not acknowledged after {self.settings.flush_timeout_s:g} s",
+                topic=self.settings.topic,
+            )
+        return b""
+
+    def close(self) -> None:
+        if self._producer is not None:
+            self._producer.flush(self.settings.flush_timeout_s)
+            self._producer.close()
+            self._producer = None

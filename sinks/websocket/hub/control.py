@@ -1,0 +1,119 @@
+"""Start a hub as a background process, stop it in order, ask it how it is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mevflow.operators.errors import MevflowError, UnreachableError
+from mevflow.processes.environment import environment
+from mevflow.sinks.websocket.hub.wire import Kind, ask, socket_path
+
+START_PATIENCE_S = 20.0
+STOP_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class HubStatus:
+    """What a hub says of itself; see ``Hub.status`` for ``feeds``, ``clients`` and ``messages``."""
+
+    pid: int
+    url: str
+    started_s: float
+    messages: dict[str, int]
+    feeds: list[dict[str, Any]]
+    clients: list[dict[str, Any]]
+
+
+def hub_status(port: int, path: Path | None = None) -> HubStatus | None:
+    """Ask the hub of ``port`` (or of the local socket ``path``); None when none runs.
+
+    Raises UnreachableError when one is there and does not answer.
+    """
+    where = path or socket_path(port)
+    try:
+        return HubStatus(**ask(where, Kind.STATUS, 5.0))
+    except (FileNotFoundError, ConnectionError):
+        return None
+    except OSError as error:
+        raise UnreachableError(f"the hub of port {port} does not answer: {error}", file=str(where)) from error
+
+
+def start_hub(
+    host: str, port: int, var: Path, *, path: Path | None = None, linger_s: float = 0.0, options: Sequence[str] = ()
+) -> HubStatus:
+    """Start the hub of ``port`` and wait until it answers; does nothing when it already runs.
+
+    ``options`` go to the process as they are (``--allow-remote``, ``--origin URL``; see ``server.main``). Its log
+    is ``<var>/hub/<port>.log``. Raises MevflowError when it ends at once, UnreachableError when it does not answer.
+    """
+    running = hub_status(port, path)
+    if running is not None:
+        return running
+    home = var.absolute() / "hub"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        log = (home / f"{port}.log").open("ab")
+    except OSError as error:
+        raise MevflowError(f"the hub's log cannot be written: {error.strerror}", file=str(home)) from error
+    command = [sys.executable, "-m", "mevflow.sinks.websocket.hub.server", "--host", host, "--port", str(port)]
+    command += ["--linger", str(linger_s), *options]
+    if path is not None:
+        command += ["--socket", str(path)]
+    with log:
+        mark = log.seek(0, os.SEEK_END)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment(),
+            start_new_session=True,  # it outlives the shard that started it, and Ctrl-C is not for it
+        )
+    deadline = time.monotonic() + START_PATIENCE_S
+    while time.monotonic() < deadline:
+        running = hub_status(port, path)
+        if running is not None:
+            return running
+        # Exit code 0 means that another hub of this port is about to answer.
+        if process.poll():
+            with Path(log.name).open("rb") as written:
+                written.seek(mark)
+                said = written.read().decode(errors="replace").strip()
+            raise MevflowError(f"the hub ended while it started:\n{said}", hint=f"the whole log: {log.name}")
+        time.sleep(0.02)
+    raise UnreachableError(f"the hub of port {port} does not answer", hint=f"see {log.name}")
+
+
+def stop_hub(port: int, path: Path | None = None) -> bool:
+    """Stop the hub in order, its clients told; False when none runs. Raises UnreachableError if it will not."""
+    where = path or socket_path(port)
+    running = hub_status(port, path)
+    if running is None:
+        return False
+    try:
+        ask(where, Kind.STOP, STOP_PATIENCE_S)
+    except ConnectionError:
+        return True
+    except OSError as error:
+        raise UnreachableError(f"the hub of port {port} does not stop: {error}", file=str(where)) from error
+    deadline = time.monotonic() + STOP_PATIENCE_S
+    while _lives(running.pid):
+        if time.monotonic() > deadline:
+            raise UnreachableError(f"the hub of port {port} (pid {running.pid}) has not ended")
+        time.sleep(0.02)
+    return True
+
+
+def _lives(pid: int) -> bool:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return fields[0] not in "ZX"

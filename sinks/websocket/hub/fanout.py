@@ -1,0 +1,135 @@
+"""Blocks in, frames out: the hub's one loop.
+
+Blocks of a channel that arrive within ``batch_ms`` of the last flush go out together; after a quiet spell a block goes
+out at once. The loop gives way to the transports every ``SLICE_S``, so that a burst does not look like slow clients.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from mevflow.sinks.websocket.hub.client import Client, Patience
+from mevflow.sinks.websocket.hub.filters import Filter, Group, Groups
+from mevflow.sinks.websocket.hub.frames import Body, bodies
+from mevflow.sinks.websocket.hub.wire import Block
+
+SLICE_S = 0.002
+
+#: Feeds wait while this many messages are not yet sent on.
+MAX_PENDING = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How messages are put together."""
+
+    batch_ms: float = 5.0
+    max_messages: int = 100
+    max_bytes: int = 256 << 10
+
+
+class Fanout:
+    """Every client and what is on its way to them."""
+
+    def __init__(self, batching: Batching, patience: Patience) -> None:
+        self.batching, self.patience = batching, patience
+        self.groups = Groups()
+        self.clients: set[Client] = set()
+        self.received = self.delivered = self.lost = 0
+        self._gone_sent = self._gone_dropped = 0
+        self._pending: dict[str, list[Block]] = {}
+        self._pending_rows = 0
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    def subscribe(self, client: Client, wanted: Filter) -> None:
+        """Give a client a filter, its first or another one."""
+        if client.group is not None:
+            self.groups.leave(client, client.group)
+        client.wanted = wanted
+        client.group = self.groups.join(client, wanted)
+        self.clients.add(client)
+
+    def leave(self, client: Client) -> None:
+        """Forget a client."""
+        self.clients.discard(client)
+        if client.group is not None:
+            self.groups.leave(client, client.group)
+            client.group = None
+        self._gone_sent += client.sent
+        self._gone_dropped += client.dropped_total
+
+    async def publish(self, block: Block) -> None:
+        """Take a block; waits while too much is pending, which holds back only its feed."""
+        await self._room.wait()
+        self._pending.setdefault(block.channel, []).append(block)
+        self._pending_rows += block.rows.num_rows
+        self.received += block.rows.num_rows
+        self.lost += block.lost
+        self._arrived.set()
+        if self._pending_rows >= MAX_PENDING:
+            self._room.clear()
+
+    async def run(self) -> None:
+        """Send what arrives, for ever."""
+        wait_s = self.batching.batch_ms / 1000
+        last = 0.0
+        while True:
+            await self._arrived.wait()
+            rest = last + wait_s - time.monotonic()
+            if rest > 0 and self._pending_rows < self.batching.max_messages:
+                await asyncio.sleep(rest)
+            last = time.monotonic()
+            await self._flush()
+
+    async def watch(self) -> None:
+        """Close clients that stall, for ever."""
+        while True:
+            await asyncio.sleep(min(1.0, self.patience.stalled_s / 4))
+            now = time.monotonic()
+            for client in list(self.clients):
+                client.close_if_stalled(now)
+
+    async def _flush(self) -> None:
+        pending, self._pending, self._pending_rows = self._pending, {}, 0
+        self._arrived.clear()
+        self._room.set()
+        yielded = time.monotonic()
+        for channel, blocks in pending.items():
+            self._tell_of_losses(channel, sum(block.lost for block in blocks))
+            rows = blocks[0].rows
+            if len(blocks) > 1:
+                table = pa.Table.from_batches([block.rows for block in blocks])
+                rows = table.combine_chunks().to_batches()[0]
+            for group, frames in self.groups.select(channel, rows):
+                for body in bodies(frames, self.batching.max_messages, self.batching.max_bytes):
+                    self._send(group, body)
+                    now = time.monotonic()
+                    if now - yielded > SLICE_S:
+                        await asyncio.sleep(0)
+                        yielded = time.monotonic()
+
+    def _send(self, group: Group, body: Body) -> None:
+        for client in group.clients:
+            client.offer(body)
+
+    def _tell_of_losses(self, channel: str, lost: int) -> None:
+        """What a feed dropped has no rows any more, so it counts for everyone who has the channel."""
+        if lost:
+            for client in self.clients:
+                if not client.wanted.channels or channel in client.wanted.channels:
+                    client.missed(lost)
+
+    def totals(self) -> dict[str, int]:
+        """Messages received, lost by feeds, sent to and dropped for clients, since the hub started."""
+        return {
+            "received": self.received,
+            "lost": self.lost,
+            "sent": self._gone_sent + sum(client.sent for client in self.clients),
+            "dropped": self._gone_dropped + sum(client.dropped_total for client in self.clients),
+        }

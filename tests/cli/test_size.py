@@ -1,0 +1,127 @@
+"""``mevflow size`` on files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from mevflow.cli.size import command
+from mevflow.operators.errors import CheckFailedError, UsageError
+
+
+def v2(reserve_a: int | str, reserve_b: int | str, a_to_b: bool = True, **more: Any) -> dict[str, Any]:
+    return {"venue": "uniswap_v2", "reserve_a": reserve_a, "reserve_b": reserve_b, "a_to_b": a_to_b, **more}
+
+
+CYCLE = [v2(10**24, 2 * 10**24), v2(str(10**24), str(19 * 10**23), False)]
+EVERY_VENUE = [
+    v2(10**12, 10**12, fee_pips=3000),
+    {"venue": "raydium_v4", "reserve_a": 10**12, "reserve_b": 10**12, "a_to_b": True},
+    {"venue": "raydium_cpmm", "reserve_a": 10**12, "reserve_b": 10**12, "a_to_b": True},
+    *(
+        {"venue": name, key: str(one + 5), "liquidity": "10000000000000", "tick": 0, "tick_spacing": 60,
+         "fee_pips": 500, "a_to_b": True, "ticks": [[-600, "10000000000000"], [600, "-10000000000000"]]}
+        for name, key, one in (
+            ("uniswap_v3", "sqrt_price_x96", 1 << 96),
+            ("orca_whirlpool", "sqrt_price_x64", 1 << 64),
+            ("raydium_clmm", "sqrt_price_x64", 1 << 64),
+        )
+    ),
+    {"venue": "meteora_dlmm", "bin_step_bps": 10, "active_id": 0, "a_to_b": True, "now_s": 100,
+     "fees": {"base_factor": 1000}, "bins": [[-1, 0, 10**12], [0, 10**12, 10**12], [1, 10**12, 0]]},
+    {"venue": "curve_stable", "balances": [10**24] * 3, "rates": [10**18] * 3, "amp": 100, "fee": 4_000_000,
+     "i": 0, "j": 2},
+    {"venue": "saber", "reserve_a": 10**12, "reserve_b": 10**12, "amp": 100, "fee_numerator": 4,
+     "fee_denominator": 10_000, "a_to_b": False},
+]  # fmt: skip
+
+
+def run(tmp_path: Path, tree: Any, *options: str) -> dict[str, Any]:
+    file = tmp_path / "cycles.json"
+    file.write_text(tree if isinstance(tree, str) else json.dumps(tree))
+    outcome = CliRunner().invoke(command, [str(file), "--json", *options], catch_exceptions=True)
+    if outcome.exception is not None and not isinstance(outcome.exception, SystemExit):
+        raise outcome.exception
+    assert outcome.exit_code == 0, outcome.output
+    found: dict[str, Any] = json.loads(outcome.stdout)
+    return found
+
+
+def test_pools_side_by_side_share_an_amount(tmp_path: Path) -> None:
+    beside = [v2(10**24, 2 * 10**24), v2(3 * 10**24, 6 * 10**24)]
+    cycles = [
+        {"name": "free", "legs": [beside, CYCLE[1]]},
+        {"name": "dear", "legs": [beside, CYCLE[1]], "cost_per_swap": str(10**24)},
+        {"name": "plain", "legs": [beside[1], CYCLE[1]]},
+    ]
+    free, dear, plain = run(tmp_path, {"cycles": cycles})["cycles"]
+    one, other = free["pools"][0]
+    assert free["swaps"] == 3
+    assert free["amount_in"] == one["amount_in"] + other["amount_in"]
+    assert other["amount_in"] == pytest.approx(3 * one["amount_in"], rel=1e-6)
+    assert free["profit"] > free["single_profit"] == pytest.approx(plain["profit"], rel=1e-9)
+    assert dear["swaps"] == 2
+    assert dear["profit"] == dear["single_profit"] == free["single_profit"]
+
+
+def test_input_amounts_and_profit(tmp_path: Path) -> None:
+    (cycle,) = run(tmp_path, {"cycles": [{"name": "two pairs", "legs": CYCLE}]})["cycles"]
+    assert cycle["name"] == "two pairs"
+    assert cycle["amounts"][0] == cycle["amount_in"] > 0
+    assert cycle["profit"] == cycle["amounts"][-1] - cycle["amounts"][0] > 0
+    assert len(cycle["amounts"]) == 3
+
+
+@pytest.mark.parametrize("leg", EVERY_VENUE, ids=lambda leg: leg["venue"])
+def test_every_venue(tmp_path: Path, leg: dict[str, Any]) -> None:
+    (cycle,) = run(tmp_path, [{"legs": [leg, v2(10**15, 13 * 10**14)]}])["cycles"]
+    assert cycle["profit"] > 0
+
+
+def test_a_cycle_that_gains_nothing_is_zero(tmp_path: Path) -> None:
+    (cycle,) = run(tmp_path, [{"legs": [v2(10**9, 10**9), v2(10**9, 10**9)]}])["cycles"]
+    assert (cycle["amount_in"], cycle["profit"], cycle["amounts"]) == (0, 0, [0, 0, 0])
+
+
+def test_check_says_equal_better_or_different(tmp_path: Path) -> None:
+    (best,) = run(tmp_path, [{"legs": CYCLE}])["cycles"]
+    expected = {"amount_in": best["amount_in"], "profit": str(best["profit"])}
+    found = run(
+        tmp_path,
+        [
+            {"legs": CYCLE, "expected": expected},
+            {"legs": CYCLE, "expected": {"amount_in": best["amount_in"] // 2}},
+            {"legs": CYCLE},
+        ],
+        "--check",
+    )
+    assert (found["checked"], found["equal"], found["better"], found["different"]) == (2, 1, 1, 0)
+    with pytest.raises(CheckFailedError, match="1 of 1"):
+        run(tmp_path, [{"legs": CYCLE, "expected": {"profit": best["profit"] * 2}}], "--check")
+    with pytest.raises(UsageError, match="no cycle has expected"):
+        run(tmp_path, [{"legs": CYCLE}], "--check")
+
+
+@pytest.mark.parametrize(
+    ("tree", "says"),
+    [
+        ("{", "not JSON"),
+        ({"pools": []}, "no list of cycles"),
+        ([{"name": "x", "legs": []}], "x.*1 to 16"),
+        ([{"legs": [{"venue": "nowhere"}]}], "cycle 0.*venue of leg 0"),
+        ([{"legs": [v2(0, 5)]}], "reserve_a of leg 0 is at least 1"),
+        ([{"legs": [v2("ten", 5)]}], "reserve_a of leg 0 is an integer"),
+        ([{"legs": [v2(5, 5, liquidity=3)]}], "leg 0 has no key liquidity"),
+        ([{"legs": [v2(5, 5, fee_pips=1_000_000)]}], "fee_pips"),
+        ([{"legs": [{**v2(5, 5), "a_to_b": 1}]}], "true or false"),
+        ([{"legs": CYCLE, "expected": {"gain": 1}}], "expected has"),
+        ([7], "a cycle is an object"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_case(tmp_path: Path, tree: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        run(tmp_path, tree)

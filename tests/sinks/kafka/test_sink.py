@@ -1,0 +1,151 @@
+"""The Kafka sink against a real broker: what it writes is what a source reads, where other clients would put it."""
+
+import time
+
+import pyarrow as pa
+import pytest
+
+from mevflow.bench.kafka import synthetic_swaps
+from mevflow.kafka.partitioner import partition_of
+from mevflow.kafka.topics import listing
+from mevflow.operators.codec import ERRORS, codec
+from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
+from mevflow.operators.stage import StageContext
+from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink
+from mevflow.sinks.kafka import producer as kafka_producer
+from mevflow.sinks.kafka import sink as kafka
+from mevflow.sinks.kafka.sink import KafkaSettings, KafkaSink
+from mevflow.sources.kafka.source import KafkaSettings as SourceSettings
+from mevflow.sources.kafka.source import KafkaSource
+from tests.plugins.kafka import free_port
+
+CONTEXT = StageContext("test", "out")
+
+
+@pytest.fixture(params=["native", "plain"])
+def producer(request, monkeypatch):
+    """Both producers: librdkafka driven directly, and the fallback."""
+    if request.param == "plain":
+        monkeypatch.setattr(kafka_producer._librdkafka, "library", lambda: None)
+    return request.param
+
+
+def read_all(bootstrap, topic):
+    """Everything on a topic, by (partition, offset)."""
+    ends = {p: stop for p, (_, stop) in listing(bootstrap, [topic])[0].ends.items()}
+    settings = SourceSettings(bootstrap=bootstrap, topic=topic, start="earliest", stop_offsets=ends)
+    source = KafkaSource(settings, CONTEXT)
+    source.open(None)
+    batches = []
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        poll = source.poll()
+        batches += [batch for _, batch in poll.batches]
+        if poll.ended:
+            break
+        time.sleep(0.001)
+    source.close()
+    assert poll.ended
+    table = pa.Table.from_batches(batches)
+    return table.sort_by([("source_partition", "ascending"), ("source_offset", "ascending")])
+
+
+def write(sink, *batches):
+    sink.open(None)
+    for batch in batches:
+        sink.write(batch)
+    sink.snapshot()
+    sink.close()
+
+
+def test_round_trip_of_100_000_swaps(kafka_broker, make_topic, producer):
+    topic = make_topic(8)
+    swaps = synthetic_swaps(100_000)
+    write(KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic, key="pool"), CONTEXT), swaps)
+    rows = read_all(kafka_broker, topic)
+    decoded = codec("mevflow.v1.Swap").decode(rows.column("value").combine_chunks())
+    order = [("slot", "ascending"), ("tx_index", "ascending")]
+    found = pa.Table.from_batches([decoded]).replace_schema_metadata(None).sort_by(order)
+    assert found.equals(pa.Table.from_batches([swaps]).replace_schema_metadata(None).sort_by(order))
+    # chain time as the record's timestamp, to the millisecond that Kafka keeps
+    assert decoded.column("timestamp_us").to_pylist() == rows.column("timestamp_us").to_pylist()
+    # a pool's swaps are in order, on the partition that Java's murmur2 gives
+    places = zip(decoded.column("pool").to_pylist(), rows.column("source_partition").to_pylist(), strict=True)
+    assert all(partition == partition_of(pool, 8) for pool, partition in set(places))
+    for partition in range(8):
+        mask = pa.compute.equal(rows.column("source_partition"), partition)
+        slots = pa.Table.from_batches([decoded]).filter(mask).column("slot").to_pylist()
+        assert slots == sorted(slots)
+
+
+def test_a_full_queue_waits(kafka_broker, make_topic, producer, monkeypatch):
+    """Backpressure: more rows than the send buffer holds are all sent, in slices of any column layout."""
+    topic = make_topic(1)
+    opened = kafka.open_producer
+    small = {"queue.buffering.max.messages": 100}
+    monkeypatch.setattr(kafka, "open_producer", lambda name, settings: opened(name, {**settings, **small}))
+    swaps = synthetic_swaps(3000)
+    write(
+        KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic, key="pool"), CONTEXT),
+        swaps.slice(0, 1),
+        swaps.slice(1, 2499),
+        swaps.slice(2500),
+    )
+    rows = read_all(kafka_broker, topic)
+    assert codec("mevflow.v1.Swap").decode(rows.column("value").combine_chunks()).to_pylist() == swaps.to_pylist()
+
+
+def test_without_a_key_rows_are_spread(kafka_broker, make_topic, producer):
+    topic = make_topic(2)
+    sink = KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic), CONTEXT)
+    write(sink, synthetic_swaps(10))
+    assert listing(kafka_broker, [topic])[0].messages == 10
+
+
+def test_what_is_missing_is_named(kafka_broker, make_topic):
+    with pytest.raises(UsageError, match="not on the broker"):
+        KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic="no-such-topic"), CONTEXT).open(None)
+    sink = KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=make_topic(1), key="wallet"), CONTEXT)
+    sink.open(None)
+    with pytest.raises(UsageError, match=r"mevflow\.v1\.Swap has no column 'wallet'"):
+        sink.write(synthetic_swaps(1))
+    sink.close()
+
+
+def test_no_broker_is_unreachable(monkeypatch):
+    monkeypatch.setattr(kafka, "_ANSWER_S", 1.0)
+    with pytest.raises(UnreachableError, match="no Kafka broker answers"):
+        KafkaSink(KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", topic="t"), CONTEXT).open(None)
+
+
+def test_a_refused_message_stops_the_stream(kafka_broker, make_topic, producer):
+    topic = make_topic(1, max_message_bytes=200)
+    sink = KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic), CONTEXT)
+    sink.open(None)
+    sink.write(synthetic_swaps(1))
+    with pytest.raises(MevflowError, match=rf"{topic}\[0\]: Kafka did not take a message: .*large"):
+        sink.snapshot()
+    sink.close()
+
+
+def test_dead_letters_keep_everything(kafka_broker, make_topic):
+    topic = make_topic(4)
+    row = {
+        "topic": "dex-swaps-proto",
+        "partition": 3,
+        "offset": 17,
+        "timestamp_us": 1_649_203_200_000_000,
+        "topology": "detect-live",
+        "run_id": "",
+        "stage": "decoded",
+        "reason": "undecodable",
+        "detail": "not a Swap",
+        "payload": b"\x00\xff\x80",
+    }
+    sink = DeadLetterSink(DeadLetterSettings(bootstrap=kafka_broker, topic=topic), CONTEXT)
+    write(sink, pa.RecordBatch.from_pylist([row], ERRORS))
+    rows = read_all(kafka_broker, topic)
+    assert codec("mevflow.v1.DeadLetter").decode(rows.column("value").combine_chunks()).to_pylist() == [row]
+    assert DeadLetterSettings().topic == "dlq"
+    assert DeadLetterSink.accepts(DeadLetterSettings(), "mevflow.v1.DeadLetter")
+    assert not DeadLetterSink.accepts(DeadLetterSettings(), "mevflow.v1.Swap")
