@@ -4,7 +4,8 @@
 - ``wire``: what a shard and the hub say to each other over their local socket.
 - ``feed``: the shard's end of that socket, which never blocks the stream.
 - ``server``: the process itself; ``routes`` what it answers to HTTP and WebSocket requests.
-- ``fanout``: blocks in, frames out; ``filters`` who wants what; ``client`` one connection; ``frames`` their bytes.
+- ``fanout``: blocks in, frames out; ``client`` one connection; ``frames`` their bytes.
+- ``filters``: who wants what; ``groups``: who wants the same.
 """
 
 from mevflow.sinks.websocket.hub.control import HubStatus, hub_status, start_hub, stop_hub

@@ -18,7 +18,7 @@ from typing import Any
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from mevflow.operators.errors import UsageError
-from mevflow.sinks.websocket.hub.filters import Filter, Group
+from mevflow.sinks.websocket.hub.filters import Filter
 from mevflow.sinks.websocket.hub.frames import Body, greeting
 
 #: Above this much in its transport a client counts as paused; the rest waits as shared bodies.
@@ -49,7 +49,6 @@ class Client(WSListener):
     ) -> None:
         super().__init__()
         self.wanted = wanted
-        self.group: Group | None = None
         self.paused = False
         self.sequence = self.dropped_total = self.sent = 0
         self._dropped = 0

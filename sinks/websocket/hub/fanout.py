@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from mevflow.sinks.websocket.hub.client import Client, Patience
-from mevflow.sinks.websocket.hub.filters import Filter, Group, Groups
+from mevflow.sinks.websocket.hub.filters import Filter
 from mevflow.sinks.websocket.hub.frames import Body, bodies
+from mevflow.sinks.websocket.hub.groups import Group, Groups
 from mevflow.sinks.websocket.hub.wire import Block
 
 SLICE_S = 0.002
@@ -37,7 +38,7 @@ class Fanout:
 
     def __init__(self, batching: Batching, patience: Patience) -> None:
         self.batching, self.patience = batching, patience
-        self.groups = Groups()
+        self.groups: Groups[Client] = Groups()
         self.clients: set[Client] = set()
         self.received = self.delivered = self.lost = 0
         self._gone_sent = self._gone_dropped = 0
@@ -49,18 +50,14 @@ class Fanout:
 
     def subscribe(self, client: Client, wanted: Filter) -> None:
         """Give a client a filter, its first or another one."""
-        if client.group is not None:
-            self.groups.leave(client, client.group)
         client.wanted = wanted
-        client.group = self.groups.join(client, wanted)
+        self.groups.join(client, wanted)
         self.clients.add(client)
 
     def leave(self, client: Client) -> None:
         """Forget a client."""
         self.clients.discard(client)
-        if client.group is not None:
-            self.groups.leave(client, client.group)
-            client.group = None
+        self.groups.leave(client)
         self._gone_sent += client.sent
         self._gone_dropped += client.dropped_total
 
@@ -114,7 +111,7 @@ class Fanout:
                         await asyncio.sleep(0)
                         yielded = time.monotonic()
 
-    def _send(self, group: Group, body: Body) -> None:
+    def _send(self, group: Group[Client], body: Body) -> None:
         for client in group.clients:
             client.offer(body)
 

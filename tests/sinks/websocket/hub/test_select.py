@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mevflow.sinks.websocket.hub.client import Client
-from mevflow.sinks.websocket.hub.filters import Filter, Groups
+from mevflow.sinks.websocket.hub.filters import Filter
 from mevflow.sinks.websocket.hub.frames import HEADROOM, bodies, varint
+from mevflow.sinks.websocket.hub.groups import Groups
 from mevflow.sinks.websocket.hub.wire import SCHEMA, Block, pack_block, unpack_block
 from mevflow.v1.realtime_pb2 import RealtimeBatch, RealtimeMessage
 
@@ -31,9 +31,10 @@ def _rows(of_pools: list[list[bytes]]) -> pa.RecordBatch:
 def test_groups_get_exactly_what_passes_their_filter(
     of_pools: list[list[bytes]], wanted: list[Filter], channel: str
 ) -> None:
-    groups, rows = Groups(), _rows(of_pools)
-    joined = [(cast(Client, object()), each) for each in wanted]
-    members = [(client, groups.join(client, each)) for client, each in joined]
+    groups: Groups[int] = Groups()
+    rows = _rows(of_pools)
+    for client, each in enumerate(wanted):
+        groups.join(client, each)
     assert len(groups) == len(set(wanted))
     got = {group.filter: frames.to_pylist() for group, frames in groups.select(channel, rows)}
     for each in wanted:
@@ -43,8 +44,9 @@ def test_groups_get_exactly_what_passes_their_filter(
             if (not each.channels or channel in each.channels) and (not each.pools or each.pools & set(about))
         ]
         assert got.get(each, []) == passes
-    for client, group in members:
-        groups.leave(client, group)
+    for client in range(len(wanted)):
+        groups.leave(client)
+        groups.leave(client)
     assert len(groups) == 0
     assert list(groups.select(channel, rows)) == []
 
