@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass
+@dataclass(eq=False)
 class MevflowError(Exception):
     """What went wrong (``message``), what to do (``hint``) and where (the other fields)."""
 

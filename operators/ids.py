@@ -47,12 +47,3 @@ def stable_id(*parts: bytes | str | int) -> bytes:
     True
     """
     return xxhash.xxh3_128_digest(canonical(*parts))
-
-
-def seed_of(identifier: bytes) -> int:
-    """A 64-bit seed from an id, the same in every run: its first eight bytes, little-endian.
-
-    >>> seed_of(bytes(16))
-    0
-    """
-    return int.from_bytes(identifier[:8], "little")

@@ -7,7 +7,7 @@ its state in a versioned, pickle-free form.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -137,6 +137,3 @@ class Stage:
 
     def restore(self, state: bytes) -> None:
         """Take a snapshot's state. Raises StateError when it does not fit."""
-
-
-StageFactory = Callable[[Settings, StageContext], Stage]

@@ -145,10 +145,6 @@ class Events:
         part = parts[SWAPS] if parts[SWAPS].num_rows else parts[UPDATES]
         return {name: part.column(name) for name in names}
 
-    def batch_of(self, event: int) -> tuple[pa.RecordBatch, int]:
-        """The input batch and the row of an event."""
-        return (self.updates if self.is_update(event) else self.swaps), int(self.row[event])
-
     def reject(self, batch: pa.RecordBatch, row: int, reason: str, detail: str, context: StageContext) -> None:
         """Make a dead letter of an input row."""
         one = batch.slice(row, 1)

@@ -82,10 +82,5 @@ def after_swap(state: PairState, amount_a_in: int, amount_b_in: int, amount_a_ou
     return replace(state, reserve_a=after[0], reserve_b=after[1])
 
 
-def after_sync(state: PairState, reserve_a: int, reserve_b: int) -> PairState:
-    """``state`` after a ``Sync`` log, which states both reserves."""
-    return replace(state, reserve_a=reserve_a, reserve_b=reserve_b)
-
-
 def _fee(state: PairState, a_to_b: bool) -> int:
     return state.fee_a if a_to_b else state.fee_b

@@ -61,14 +61,6 @@ def balance_for(others: Sequence[int], d: int, amp: int, precision: int = 1) -> 
     return y
 
 
-def amplification(initial: int, future: int, initial_time_s: int, future_time_s: int, now_s: int) -> int:
-    """The amplification at ``now_s`` while it is ramped from one value to another, in the unit they are given in."""
-    if now_s >= future_time_s:
-        return future
-    moved = abs(future - initial) * (now_s - initial_time_s) // (future_time_s - initial_time_s)
-    return initial + moved if future > initial else initial - moved
-
-
 def slope(xp: Sequence[int], i: int, j: int, amp: int, precision: int = 1) -> float:
     """How much of ``j`` a tiny amount of ``i`` is worth on the curve: the ratio of the invariant's derivatives."""
     coins = len(xp)

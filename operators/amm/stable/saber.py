@@ -19,7 +19,7 @@ _FITS_TWICE = _MAX_U64 // 2
 
 @dataclass(frozen=True, slots=True)
 class SaberState:
-    """A pool. ``amp`` is that of the swap's time (:func:`mevflow.operators.amm.stable.invariant.amplification`)."""
+    """A pool. ``amp`` is that of the swap's time."""
 
     reserve_a: int
     reserve_b: int

@@ -14,7 +14,7 @@ from mevflow.operators.decide.rows import Rows
 from mevflow.operators.decide.settings import BanditSettings
 from mevflow.operators.decide.stage import LOOK_ROWS, BanditDecide, StageState
 from mevflow.operators.errors import StateError
-from mevflow.operators.ids import seed_of, stable_id
+from mevflow.operators.ids import stable_id
 from mevflow.operators.learn.means import MeanPolicy
 from mevflow.operators.stage import CAUGHT_UP_US, Command, StageContext, Watermark
 from mevflow.operators.switch import Off
@@ -66,7 +66,7 @@ def closed(slot: int, tx: int = 0) -> dict[str, Any]:
 def test_a_decision_carries_what_off_policy_evaluation_needs() -> None:
     (row,) = rows(stage(seed=7).process("in", batch(OPENED)), "decisions")
     assert row["decision_id"] == stable_id("decision", "decided", OPENED["opportunity_id"])
-    assert row["seed"] == seed_of(row["decision_id"]) ^ 7
+    assert row["seed"] == int.from_bytes(row["decision_id"][:8], "little") ^ 7
     assert row["opportunity_id"] == OPENED["opportunity_id"]
     assert sum(row["arm_propensities"]) == pytest.approx(1.0, abs=1e-12)
     assert row["propensity"] == row["arm_propensities"][row["arms"].index(row["arm"])]

@@ -112,13 +112,6 @@ def test_the_marginal_price_is_that_of_a_small_exchange(state: StableState, data
     assert out / amount == pytest.approx(price, rel=3e-3)
 
 
-def test_amplification_ramps() -> None:
-    assert stable_math.amplification(5000, 4000, 100, 200, 99 + 51) == 4500
-    assert stable_math.amplification(4000, 5000, 100, 200, 101) == 4010
-    assert stable_math.amplification(5000, 4000, 100, 200, 200) == 4000
-    assert stable_math.amplification(5000, 4000, 0, 0, 7) == 4000
-
-
 def test_a_recorded_exchange_moves_the_state() -> None:
     state, _ = tripool()
     quote = stable_swap.quote_exact_in(state, 0, 1, 10**21)
