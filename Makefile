@@ -21,6 +21,7 @@ setup: .venv/ready ## Make .venv with the mevflow command, and check the machine
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(BIN)/mevflow doctor
+	@$(BIN)/mevflow compile
 	@touch $@
 
 run: setup ## Run the main job on the recorded days and print a report (KEEP=1 leaves it running)

@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "release": ("mevflow.cli.control.release", "Lift what kill engaged."),
     "hub": ("mevflow.cli.hub", "Run the WebSocket fan-out hub: start, stop, status."),
     "listen": ("mevflow.cli.listen", "Print live messages as they come."),
+    "compile": ("mevflow.cli.compile", "Compile the kernels ahead of the first run."),
     "config": ("mevflow.cli.config", "Show the configuration and where each value comes from."),
     "bench": ("mevflow.cli.bench", "Measure, and print ratios against a peer or a limit."),
 }
