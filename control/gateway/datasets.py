@@ -75,13 +75,13 @@ class Datasets:
     async def export(self, request: Request) -> Response:
         """``dataset``, ``format`` (parquet, csv, arrow), ``columns`` (a,b), ``from`` and ``to`` (UTC), ``limit``."""
         carrier = self._carrier
-        with carrier.dispatcher.guard("DatasetExport", carrier.caller(request)) as (_, record):
+        with carrier.dispatcher.guard("DatasetExport", carrier.caller(request)) as (identity, record):
             carrier.check(request)
             query = dict(request.query_params)
             record.target = query.get("dataset", "")[:200]
             record.request = msgspec.json.encode(query)[:2000]
             statement, parameters, form = await self._plan(query)
-            pieces = self._reader.stream(statement, FORMATS[form][0], parameters, self._bounds)
+            pieces = self._reader.stream(statement, FORMATS[form][0], parameters, self._bounds, identity.name)
             first = await anext(pieces, b"")
         name = f"{query['dataset']}.{FORMATS[form][2]}"
         headers = {"cache-control": "no-store", "content-disposition": f'attachment; filename="{name}"'}

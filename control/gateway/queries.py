@@ -58,20 +58,21 @@ class Queries:
         """Columns, rows (arrays; integers of 64 bits and more as text), and whether there would be more."""
         carrier = self._carrier
         body = await carrier.body(request)
-        with carrier.dispatcher.guard("Query", carrier.caller(request)) as (_, record):
+        with carrier.dispatcher.guard("Query", carrier.caller(request)) as (identity, record):
             carrier.check(request)
             if isinstance(body, Refused):
                 raise body
             statement, parameters = _read(body)
             record.request = msgspec.json.encode({"query": statement[:_SHOWN], "parameters": sorted(parameters)})
-            answer = await self._run(statement, parameters)
+            answer = await self._run(statement, parameters, identity.name)
         return Response(msgspec.json.encode(answer), 200, {"cache-control": "no-store"}, "application/json")
 
-    async def _run(self, statement: str, parameters: dict[str, str]) -> dict[str, Any]:
+    async def _run(self, statement: str, parameters: dict[str, str], caller: str) -> dict[str, Any]:
         check_text(statement)
         statement = statement.strip().rstrip(";")
-        check_tree(await self._reader.explain(statement, parameters), self._reader.where.database)
-        text = await self._reader.read(statement, "JSONCompact", parameters)
+        functions = await self._reader.functions()
+        check_tree(await self._reader.explain(statement, parameters, caller), self._reader.where.database, functions)
+        text = await self._reader.read(statement, "JSONCompact", parameters, caller)
         try:
             found = _answers.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

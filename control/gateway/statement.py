@@ -1,7 +1,7 @@
 """The text of a statement that may pass: one that reads, without what ClickHouse's lexer may read otherwise.
 
-This is the first of two looks; the second (:mod:`mevflow.control.gateway.tree`) is at what ClickHouse itself makes of
-the statement. For that ClickHouse is sent ``EXPLAIN AST`` and the text, so the text must be one statement, and must not
+This is the first of two looks; the second (:mod:`mevflow.control.gateway.tree`) is at what ClickHouse itself makes of the
+statement. For that ClickHouse is sent ``EXPLAIN AST`` and the text, so the text must be one statement, and must not
 hold clauses that would be EXPLAIN's own: FORMAT, SETTINGS, INTO OUTFILE.
 """
 
@@ -66,6 +66,8 @@ def _check_token(token: re.Match[str], before: str, following: re.Match[str] | N
         raise refused("STATEMENT_REFUSED", "a quoted name holds no path and no control characters")
     elif kind == "parameter" and token["parameter_type"].strip().lower() == "identifier":
         raise refused("STATEMENT_REFUSED", "parameters are values, not names")
+    elif kind == "parameter" and "function" in token["parameter_type"].lower():
+        raise refused("STATEMENT_REFUSED", "states of aggregate functions are not taken from callers")
     elif kind == "word":
         word, named = value.upper(), following is not None and following.lastgroup in ("word", "name")
         if (word, before) in (("OUTFILE", "INTO"), ("INFILE", "FROM")):

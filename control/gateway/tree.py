@@ -8,9 +8,11 @@ embedded engine it lets pass the function ``file``, the table function ``python`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Set
 
+from mevflow.control.gateway.expansion import check_size
+from mevflow.control.gateway.functions import allowed
+from mevflow.control.gateway.node import Node
 from mevflow.control.gateway.statement import refused
 
 #: What a statement may be, as ClickHouse names it.
@@ -64,74 +66,74 @@ TABLE_FUNCTIONS = frozenset(
         "null",
     )
 )
-#: Functions that read files, reach out, wait, run things, or tell about the server what callers need not know.
-FUNCTIONS = re.compile(
-    r"(file|python.*|ai[A-Z_].*|AI[A-Z].*|dict.*|joinGet.*|hasColumnInTable|sleep.*|catboost.*|modelEvaluate|"
-    r"getClientHTTPHeader|getMacro|getServerSetting|getServerPort|tcpPort|showCertificate|filesystem.*|address.*|"
-    r"demangle|trap|logTrace|getOSKernelVersion|hostName|fullHostName|FQDN|displayName|serverUUID|buildId|"
-    r"zookeeper.*|currentRequestURL|__.*|eval|url|s3.*|remote.*|executable|input|mysql|postgresql|hdfs.*|jdbc|odbc|"
-    r"sqlite|mongodb|redis|cluster.*)\Z",
-    re.IGNORECASE,
-)
 #: Tables of ``system`` that say what there is.
 SYSTEM_TABLES = frozenset(
     ("one", "numbers", "tables", "columns", "databases", "parts", "parts_columns", "functions", "time_zones", "formats")
 )
+_CAST = re.compile(r"_?(accurate)?cast(or(null|default))?\Z", re.IGNORECASE)
+_STATE = re.compile("aggregatefunction", re.IGNORECASE)
 _IN = re.compile(r"(global)?(not)?(null)?in(ignoreset)?\Z", re.IGNORECASE)
 _LINE = re.compile(
     r"(?P<depth> *)(?P<kind>[\w:]+)(?: (?!\(children \d+\)\Z)(?P<rest>.*?))?(?: \(children (?P<children>\d+)\))?\Z"
 )
+#: Levels of a tree; each query inside another takes some five.
+_MAX_DEPTH = 250
 _TABLE = re.compile(r"(?P<name>\w+(?:\.\w+)?)(?: \(alias .*\))?\Z")
 
 
-@dataclass(slots=True)
-class _Node:
-    kind: str
-    rest: str
-    expected: int
-    children: list[_Node] = field(default_factory=list)
+def check_tree(tree: str, database: str, functions: Set[str]) -> None:
+    """Raise Refused unless ClickHouse's tree of the statement (``EXPLAIN AST``) holds only what is allowed.
 
-    def walk(self) -> Iterator[_Node]:
-        """This and everything below."""
-        left = [self]
-        while left:
-            node = left.pop()
-            yield node
-            left += node.children
-
-
-def check_tree(tree: str, database: str) -> None:
-    """Raise Refused unless ClickHouse's tree of the statement (``EXPLAIN AST``) holds only what is allowed."""
+    ``functions``: every function that this ClickHouse has, in lower case.
+    """
     root = _parse(tree)
     if root.kind not in _HEADS:
         raise refused("NOT_A_READ", f"a statement of the kind {root.kind} may not pass")
+    tables: list[Node] = []
+    lambdas: set[str] = set()
     for node in root.walk():
         if node.kind not in _KINDS:
             raise refused("STATEMENT_REFUSED", f"a statement may not hold a {node.kind[:50]}")
         if len(node.children) != node.expected:
             raise refused("STATEMENT_REFUSED", "a name in the statement looks like a part of it")
         if node.kind == "TableExpression":
-            for child in node.children:
-                _check_table(child)
-        elif node.kind == "TableIdentifier":
+            tables += [child for child in node.children if child.kind == "Function"]
+        elif node.kind == "Function" and node.name == "lambda" and node.alias:
+            lambdas.add(node.alias)
+    for node in tables:
+        _check_table(node)
+    of_tables = {id(node) for node in tables}
+    for node in root.walk():
+        if node.kind == "TableIdentifier":
             _check_name(node.rest, database)
-        elif node.kind == "Function":
-            _check_function(node, database)
-        elif node.kind == "Identifier" and node.rest.lower().startswith("system."):
-            _check_name(".".join(node.rest.partition(" ")[0].split(".")[:2]), database)
+        elif node.kind == "Function" and id(node) not in of_tables:
+            _check_function(node, database, functions, lambdas)
+        elif node.kind == "Identifier":
+            _check_identifier(node, database, functions)
     if root.kind == "ShowTables" and root.children:
         raise refused("TABLE_REFUSED", f"the database is {database}")
     if root.kind == "ShowCreateTableQuery" and len(root.children) > 1:
         name = root.children[0].rest.lower()
         if name != database.lower():
             raise refused("TABLE_REFUSED", f"the database is {database}")
+    check_size(root)
 
 
-def _check_table(node: _Node) -> None:
-    if node.kind == "Function":
-        name = node.rest.partition(" ")[0]
-        if name.lower() not in TABLE_FUNCTIONS:
-            raise refused("FUNCTION_REFUSED", f"the table function {name[:50]} may not be called")
+def _check_table(node: Node) -> None:
+    if node.name.lower() not in TABLE_FUNCTIONS:
+        raise refused("FUNCTION_REFUSED", f"the table function {node.name[:50]} may not be called")
+
+
+def _check_identifier(node: Node, database: str, functions: Set[str]) -> None:
+    """A function may be named without parentheses wherever an expression stands: ``arrayMap(file, [...])``.
+
+    Whether the engine takes such a name for a column depends on the scope, so one that is a function's is refused.
+    """
+    name = node.name.lower()
+    if name.startswith("system."):
+        _check_name(".".join(name.split(".")[:2]), database)
+    if name in functions and not allowed(name):
+        raise refused("FUNCTION_REFUSED", f"{node.name[:50]} is a function's name; a column of that name needs another")
 
 
 def _check_name(rest: str, database: str) -> None:
@@ -146,27 +148,34 @@ def _check_name(rest: str, database: str) -> None:
     raise refused("TABLE_REFUSED", f"tables are those of {database}, and a few of system; not {found['name'][:100]}")
 
 
-def _check_function(node: _Node, database: str) -> None:
-    name = node.rest.partition(" ")[0]
-    if FUNCTIONS.match(name):
+def _check_function(node: Node, database: str, functions: Set[str], lambdas: Set[str]) -> None:
+    name = node.name
+    if not allowed(name) and (name not in lambdas or name.lower() in functions):
         raise refused("FUNCTION_REFUSED", f"the function {name[:50]} may not be called")
-    if _IN.match(name) and node.children and len(node.children[0].children) > 1:
-        right = node.children[0].children[1]
+    arguments = node.children[0].children if node.children else []
+    if _CAST.match(name) and len(arguments) > 1 and _STATE.search(arguments[1].rest):
+        raise refused("FUNCTION_REFUSED", "states of aggregate functions are not taken from callers")
+    if _CAST.match(name) and len(arguments) > 1 and arguments[1].kind != "Literal":
+        raise refused("FUNCTION_REFUSED", f"the type in {name} is written out")
+    if _IN.match(name) and len(arguments) > 1:
+        right = arguments[1]
         # A bare name to the right of IN is a table.
         if right.kind == "Identifier":
             _check_name(right.rest, database)
 
 
-def _parse(tree: str) -> _Node:
+def _parse(tree: str) -> Node:
     """The tree from its indented lines. Raises Refused when it does not look like one."""
-    path: list[tuple[int, _Node]] = []
-    root: _Node | None = None
+    path: list[tuple[int, Node]] = []
+    root: Node | None = None
     for line in tree.rstrip("\n").split("\n"):
         found = _LINE.match(line)
         if found is None:
             raise refused("STATEMENT_REFUSED", "a name in the statement holds a line break")
         depth = len(found["depth"])
-        node = _Node(found["kind"], found["rest"] or "", int(found["children"] or 0))
+        if depth > _MAX_DEPTH:
+            raise refused("STATEMENT_REFUSED", f"a statement is at most {_MAX_DEPTH} levels deep", "RESOURCE_EXHAUSTED")
+        node = Node(found["kind"], found["rest"] or "", int(found["children"] or 0))
         while path and path[-1][0] >= depth:
             path.pop()
         if path:

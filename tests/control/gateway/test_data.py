@@ -1,6 +1,7 @@
 """Queries and datasets over HTTP, on the real engine."""
 
 import asyncio
+import contextlib
 import io
 
 import pyarrow as pa
@@ -8,8 +9,10 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
+from mevflow.clickhouse import queries as templates
 from mevflow.control.gateway import queries
 from mevflow.control.gateway.reader import Bounds, Reader
+from mevflow.control.gateway.turns import Turns
 from mevflow.control.server.refusal import Refused
 from mevflow.flows.config import ClickHouseConfig
 from tests.control.gateway.conftest import Client
@@ -96,6 +99,61 @@ async def test_time_and_number_are_bounded(clickhouse_server, database):
     assert refused.value.reason == "QUERY_TOO_LARGE"
     assert (await reader.read("SELECT 1", "CSV", {})) == b"1\n"
     reader.close()
+
+
+async def test_a_turn_is_taken_until_clickhouse_is_done_with_the_query(clickhouse_server, clickhouse_client, database):
+    """What one call on one block does cannot be interrupted: its caller is answered, and may not start another."""
+    where = ClickHouseConfig(host=clickhouse_server.host, port=clickhouse_server.port, database=database)
+    reader = Reader(where, Bounds(seconds=0.2, at_once=1, patience_s=0.1))
+    stubborn = "SELECT arrayLevenshteinDistance(range(45000), range(1, 45001)) AS stubborn"
+    with pytest.raises(Refused) as refused:
+        await reader.read(stubborn, "CSV", {}, "ann")
+    assert refused.value.reason == "QUERY_TOO_LARGE"
+    listed = "SELECT count() FROM system.processes WHERE query LIKE 'SELECT array%AS stubborn'"
+    refusals = 0
+    while (await asyncio.to_thread(clickhouse_client.command, listed)) != 0:
+        with pytest.raises(Refused, match="too many queries"):
+            await reader.read("SELECT 1", "CSV", {}, "bob")
+        refusals += 1
+    assert refusals
+    while True:
+        with contextlib.suppress(Refused):
+            assert (await reader.read("SELECT 1", "CSV", {}, "bob")) == b"1\n"
+            break
+    reader.close()
+
+
+async def test_a_caller_who_is_gone_leaves_no_query_behind(clickhouse_server, clickhouse_client, database):
+    where = ClickHouseConfig(host=clickhouse_server.host, port=clickhouse_server.port, database=database)
+    reader = Reader(where, Bounds(seconds=600, rows=10**9, at_once=1, patience_s=60.0))
+    listed = "SELECT count() FROM system.processes WHERE query LIKE 'SELECT count() AS forsaken%'"
+    asked = asyncio.create_task(
+        reader.read("SELECT count() AS forsaken FROM numbers(2000000000) WHERE sipHash64(number) = 1", "CSV", {}, "ann")
+    )
+    while (await asyncio.to_thread(clickhouse_client.command, listed)) == 0:
+        assert not asked.done()
+    asked.cancel()
+    assert (await reader.read("SELECT 1", "CSV", {}, "bob")) == b"1\n"
+    assert (await asyncio.to_thread(clickhouse_client.command, listed)) == 0
+    reader.close()
+
+
+async def test_one_caller_does_not_take_all_turns():
+    turns = Turns(3, 2)
+    await turns.take("ann", 1.0)
+    await turns.take("ann", 1.0)
+    with pytest.raises(Refused, match="of this caller"):
+        await turns.take("ann", 0.01)
+    await turns.take("bob", 1.0)
+    with pytest.raises(Refused):
+        await turns.take("eve", 0.01)
+    turns.give_back("ann")
+    await turns.take("eve", 1.0)
+
+
+@pytest.mark.parametrize("name", templates.names())
+async def test_every_template_passes_as_a_callers_statement_would(ask, name):
+    assert (await ask("POST", QUERY, {"template": name})).status == 200
 
 
 @pytest.mark.parametrize(
