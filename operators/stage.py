@@ -119,6 +119,13 @@ class Stage:
         """Port -> schema that it emits."""
         raise NotImplementedError
 
+    @classmethod
+    def check_files(cls, settings: Settings) -> None:
+        """Look at the files that settings name, when the topology is checked. Raises MevflowError with the key.
+
+        Nothing else may read them before a stage is made: a check of somebody else's text must not open files.
+        """
+
     def process(self, port: str, batch: pa.RecordBatch) -> Output:
         """Take one batch; give any number of ``(port, batch)``. Never mutates ``batch``."""
         raise NotImplementedError

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import base58
+from mevflow.operators.addresses import address
 
 #: Bytes of an address: an Ethereum account's, a Solana key's.
 _ADDRESS_BYTES = (20, 32)
@@ -40,7 +40,7 @@ class Off:
             elif colon and kind in found:
                 found[kind].add(_address(text))
             else:
-                raise ValueError(f"{scope!r} is neither empty, pool:ADDRESS nor mint:ADDRESS")
+                raise ValueError(f"{scope[:80]!r} is neither empty, pool:ADDRESS nor mint:ADDRESS")
         return cls(everything, frozenset(found["pool"]), frozenset(found["mint"]))
 
     def __or__(self, other: Off) -> Off:
@@ -52,11 +52,11 @@ class Off:
 
 def _address(text: str) -> bytes:
     try:
-        raw = bytes.fromhex(text[2:]) if text.startswith("0x") else base58.b58decode(text)
+        raw = address(text)
     except ValueError as error:
-        raise ValueError(f"{text!r} is no address: {error}") from None
+        raise ValueError(f"{text[:80]!r} is no address: {error}") from None
     if len(raw) not in _ADDRESS_BYTES:
-        raise ValueError(f"{text!r} is no address: {len(raw)} bytes")
+        raise ValueError(f"{text[:80]!r} is no address: {len(raw)} bytes")
     return raw
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from mevflow.control.commands.draft import STATE_KINDS
 from mevflow.control.commands.record import Entry
 from mevflow.flows.steering.protocol import command_key
 from mevflow.v1.control_pb2 import ControlAck, ControlAudit, ControlCommand
@@ -148,6 +149,14 @@ class Ledger:
     def forget(self, identity: str, idempotency_key: str) -> None:
         """A call that changed nothing may be made again."""
         self._calls.pop((identity, idempotency_key), None)
+
+    def states(self, topology: str) -> list[ControlCommand]:
+        """The policies and models in force for a topology's stages, in the order in which they came."""
+        found = [held.current for held in self.keys.values() if held.current is not None]
+        of_stages = [
+            entry for entry in found if entry.command.kind in STATE_KINDS and entry.command.topology in ("", topology)
+        ]
+        return [entry.command for entry in sorted(of_stages, key=lambda entry: entry.offset)]
 
     def in_force(self, topology: str, kind: str, target: str) -> Held:
         """What is in force for one thing that can be set."""

@@ -1,23 +1,35 @@
 """What a stage would say to a command: asked of a stage of the same settings that never sees a row.
 
-The stage itself is the only one that knows its payload, so it is asked, plug-ins too; nothing is described twice.
+The stage itself is the only one that knows its payload, so it is asked, plug-ins too; nothing is described twice. Each
+question is put to a stage made for it, which is first given what is in force: a question leaves nothing behind, and a
+model is judged beside the policy that it would meet.
 """
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
+from mevflow.flows.spec.resolve import resolve
+from mevflow.flows.spec.topology import load
 from mevflow.operators.errors import MevflowError
 from mevflow.operators.stage import Command, Stage, StageContext
 
-#: Higher than any version that a command has and rising, so that the stage judges the payload and not the version.
+#: Higher than any version that a command has, so that the stage judges the payload and not the version.
 _BEYOND = 1 << 62
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Given(msgspec.Struct, frozen=True):
+    """A command without its version."""
+
+    kind: str
+    target: str
+    payload: bytes
+
+
+class Verdict(msgspec.Struct, frozen=True):
     """A stage's word. ``reason`` is empty when it would accept."""
 
     node: str
@@ -25,36 +37,25 @@ class Verdict:
     detail: str = ""
 
 
-@dataclass(slots=True)
-class Rehearsal:
-    """Keeps one stage a node, so that only the first question waits for it to load. Blocks: call it in a thread."""
+def rehearse(file: Path, topology: str, command: Given, in_force: Sequence[Given]) -> list[Verdict]:
+    """The word of every stage that ``command`` addresses. Raises MevflowError when the topology is not valid."""
+    verdicts = []
+    for node in resolve(load(file), topology).nodes:
+        names = (node.name, node.kind.use)
+        if not issubclass(node.kind, Stage) or command.target not in names:
+            continue
+        stage = node.kind(node.settings, StageContext(topology, node.name))
+        version = _BEYOND
+        for each in in_force:
+            if each.target in names:
+                version += 1
+                _ask(stage, node.name, _command(each, version))
+        verdicts.append(_ask(stage, node.name, _command(command, version + 1)))
+    return verdicts
 
-    _stages: dict[tuple[str, str, str], tuple[int, Stage]] = field(default_factory=dict)
-    _version: int = _BEYOND
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def ask(self, file: Path, topology: str, kind: str, target: str, payload: bytes) -> list[Verdict]:
-        """The word of every stage that is or uses ``target``. Raises MevflowError when the topology is not valid."""
-        from mevflow.flows.spec.resolve import resolve
-        from mevflow.flows.spec.topology import load
-
-        found = resolve(load(file), topology)
-        verdicts = []
-        with self._lock:
-            for node in found.nodes:
-                if issubclass(node.kind, Stage) and target in (node.name, node.kind.use):
-                    stage = self._stage(file, topology, node.name, node.kind, node.settings)
-                    self._version += 1
-                    verdicts.append(_ask(stage, node.name, Command("", kind, target, self._version, payload)))
-        return verdicts
-
-    def _stage(self, file: Path, topology: str, node: str, kind: type[Stage], settings: object) -> Stage:
-        key, stamp = (str(file), topology, node), file.stat().st_mtime_ns
-        known = self._stages.get(key)
-        if known is None or known[0] != stamp:
-            made = kind(settings, StageContext(topology, node))  # type: ignore[arg-type]
-            known = self._stages[key] = (stamp, made)
-        return known[1]
+def _command(given: Given, version: int) -> Command:
+    return Command("", given.kind, given.target, version, given.payload)
 
 
 def _ask(stage: Stage, node: str, command: Command) -> Verdict:

@@ -22,8 +22,8 @@ from urllib.parse import urlencode
 import structlog
 import urllib3
 
-from mevflow.control.gateway.turns import Turns
 from mevflow.control.server.refusal import Refused
+from mevflow.control.server.turns import Turns
 from mevflow.flows.config import ClickHouseConfig
 
 _CODE = re.compile(r"Code: (\d+)\. DB::Exception: ")
@@ -203,7 +203,7 @@ class Reader:
 
     @contextlib.asynccontextmanager
     async def _turn(self, bounds: Bounds, caller: str) -> AsyncIterator[_Run]:
-        turns = self._turns.setdefault(bounds, Turns(bounds.at_once, bounds.each))
+        turns = self._turns.setdefault(bounds, Turns("queries", bounds.at_once, bounds.each))
         await turns.take(caller, bounds.patience_s)
         run = _Run()
         try:

@@ -11,19 +11,22 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from mevflow.control.commands.diff import changes
-from mevflow.control.commands.draft import STATE_KINDS, Draft
+from mevflow.control.commands.draft import MAX_PAYLOAD, STATE_KINDS, Draft
+from mevflow.control.commands.rehearsal import Given
 from mevflow.control.server.identity import Identity
 from mevflow.control.server.refusal import Refused, invalid
 from mevflow.control.server.service import Service
-from mevflow.control.server.topologies import TopologyCalls
+from mevflow.control.server.topologies import TopologyCalls, refusal_of
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.spec.topology import did_you_mean
+from mevflow.operators.errors import MevflowError
 from mevflow.operators.switch import Off
 from mevflow.v1 import control_service_pb2 as pb
 from mevflow.v1.control_pb2 import ControlAck
 
 _SHARD_KINDS = ("pause", "resume", "snapshot", "log_level")
 _HISTORY = 50
+_MAX_DEPTH = 32
 _KILL_WAIT_MS = 2_000
 
 
@@ -39,13 +42,20 @@ class Handlers(TopologyCalls):
     async def validate(self, request: pb.PolicyRequest, identity: Identity) -> pb.ValidateReply:
         kind = _policy_kind(request.kind)
         _json("payload", request.payload)
-        return await self._validate(request.topology, kind, request.target, request.payload)
+        return await self._validate(request, kind, identity)
 
-    async def _validate(self, topology: str, kind: str, target: str, payload: bytes) -> pb.ValidateReply:
+    async def _validate(self, request: pb.PolicyRequest, kind: str, identity: Identity) -> pb.ValidateReply:
+        command = Given(kind, request.target, request.payload)
         reply = pb.ValidateReply(valid=True)
-        for name in await self._topologies(topology, target):
-            file = self._file_of(name)
-            for verdict in await asyncio.to_thread(self._service.rehearsal.ask, file, name, kind, target, payload):
+        for name in await self._topologies(request.topology, request.target):
+            in_force = [Given(c.kind, c.target, c.payload) for c in self._service.ledger.states(name)]
+            try:
+                verdicts = await self._service.checks.rehearse(
+                    identity.name, self._file_of(name), name, command, in_force
+                )
+            except MevflowError as error:
+                raise refusal_of(error) from error
+            for verdict in verdicts:
                 reply.stages.append(f"{name}/{verdict.node}")
                 if verdict.reason:
                     reply.valid = False
@@ -57,9 +67,9 @@ class Handlers(TopologyCalls):
     async def plan(self, request: pb.PolicyRequest, identity: Identity) -> pb.PlanReply:
         kind = _policy_kind(request.kind)
         after = _json("payload", request.payload)
-        validation = await self._validate(request.topology, kind, request.target, request.payload)
+        validation = await self._validate(request, kind, identity)
         held = self._service.ledger.in_force(request.topology, kind, request.target)
-        before = json.loads(held.current.command.payload) if held.current and held.current.command.payload else None
+        before = _known(held.current.command.payload) if held.current and held.current.command.payload else None
         draft = Draft("Plan", kind, request.topology, request.target, request.payload, identity, pb.Delivery())
         draft.check()
         return pb.PlanReply(
@@ -279,10 +289,31 @@ def _policy_kind(kind: str) -> str:
 
 
 def _json(field: str, payload: bytes) -> object:
+    """A payload as plain values; its size and depth are bounded."""
+    if len(payload) > MAX_PAYLOAD:
+        raise invalid(field, f"{len(payload):,} bytes; at most {MAX_PAYLOAD:,}", "PAYLOAD_TOO_LARGE")
     try:
-        return json.loads(payload)
+        value: object = json.loads(payload)
     except ValueError as error:
         raise invalid(field, f"is not JSON: {error}", "MALFORMED_JSON") from None
+    except RecursionError:
+        raise invalid(field, "is nested too deep", "MALFORMED_JSON") from None
+    left = [(value, 1)]
+    while left:
+        each, depth = left.pop()
+        if depth > _MAX_DEPTH:
+            raise invalid(field, f"is nested more than {_MAX_DEPTH} levels deep", "MALFORMED_JSON")
+        if isinstance(each, dict | list):
+            left += [(inner, depth + 1) for inner in (each.values() if isinstance(each, dict) else each)]
+    return value
+
+
+def _known(payload: bytes) -> object:
+    """The payload of a command from the log, which anyone may have written; None when it is not JSON."""
+    try:
+        return _json("", payload)
+    except Refused:
+        return None
 
 
 def _scope(scope: str) -> None:

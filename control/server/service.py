@@ -14,10 +14,10 @@ from pathlib import Path
 
 import structlog
 
+from mevflow.control.commands.checks import Checks
 from mevflow.control.commands.issuer import Issuer
 from mevflow.control.commands.ledger import OUTCOME, Ledger
 from mevflow.control.commands.record import Entry
-from mevflow.control.commands.rehearsal import Rehearsal
 from mevflow.control.commands.shards import Roll
 from mevflow.control.topics.collector import Collector
 from mevflow.control.topics.events import Feed
@@ -54,7 +54,7 @@ class Service:
         self.ready = False
         self.ledger = Ledger()
         self.roll = Roll(settings.var, settings.file)
-        self.rehearsal = Rehearsal()
+        self.checks = Checks()
         self.events: Feed[ControlAudit] = Feed(AUDIT)
         self.acks: dict[int, Feed[ControlAck]] = {}
         self.new_acks: asyncio.Event = asyncio.Event()
@@ -106,6 +106,7 @@ class Service:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._tasks.clear()
+        await self.checks.close()
         await self._collector.stop()
         await asyncio.to_thread(self._reader.close)
         left = await asyncio.to_thread(self.writer.close, 5.0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -21,7 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _DRAIN_S = 60.0
-_MAX_YAML = 1 << 20
+_MAX_YAML = 1 << 18
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,127}\Z")
 _CODES: tuple[tuple[type[MevflowError], str, str], ...] = (
@@ -54,6 +53,7 @@ class TopologyCalls:
 
     def __init__(self, service: Service) -> None:
         self._file, self._var, self._roll = service.settings.file, service.settings.var, service.roll
+        self._checks = service.checks
         self._deploying = asyncio.Lock()  # one change of what is deployed at a time
 
     def _names(self) -> list[str]:
@@ -89,27 +89,16 @@ class TopologyCalls:
     ) -> pb.ValidateTopologyReply:
         if len(request.yaml.encode()) > _MAX_YAML:
             raise invalid("yaml", f"has at most {_MAX_YAML:,} bytes")
-        problems = await _thread(self._problems, list(request.names), request.yaml)
+        file = Path("topologies.yaml") if request.yaml else self._file
+        try:
+            problems = await self._checks.inspect(identity.name, file, list(request.names), request.yaml)
+        except MevflowError as error:
+            raise refusal_of(error) from error
         rows = [
             pb.TopologyProblem(line=p.line or 0, key=p.key, message=p.message, suggestion=p.suggestion)
             for p in sorted(set(problems), key=lambda p: (p.line, p.key))
         ]
         return pb.ValidateTopologyReply(valid=not rows, problems=rows)
-
-    def _problems(self, names: list[str], yaml: str) -> list[Any]:
-        from mevflow.flows.spec.resolve import check
-        from mevflow.flows.spec.topology import load
-
-        with tempfile.TemporaryDirectory(prefix="mevflow-") as folder:
-            file = self._file
-            if yaml:
-                file = Path(folder) / "topologies.yaml"
-                file.write_text(yaml)
-            parsed = load(file)
-            problems = list(parsed.problems)
-            for name in names or list(parsed.topologies):
-                problems += check(parsed, name)[1]
-        return problems
 
     async def topology_status(self, request: pb.TopologyStatusRequest, identity: Identity) -> pb.TopologyStatusReply:
         _name(request.name)

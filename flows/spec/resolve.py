@@ -60,6 +60,7 @@ class ResolvedTopology:
 class _Check:
     file: TopologyFile
     topology: Topology
+    files: bool = True
     problems: list[Problem] = field(default_factory=list)
     kinds: dict[str, catalogue.Part] = field(default_factory=dict)
     settings: dict[str, Settings] = field(default_factory=dict)
@@ -69,9 +70,12 @@ class _Check:
         self.problems.append(Problem(str(self.file.path), line, f"{self.topology.name}.{key}", message, suggestion))
 
 
-def check(file: TopologyFile, name: str) -> tuple[ResolvedTopology | None, list[Problem]]:
-    """Resolve one topology: the result, or None with every problem that stands in its way."""
-    state = _Check(file, file.get(name))
+def check(file: TopologyFile, name: str, *, files: bool = True) -> tuple[ResolvedTopology | None, list[Problem]]:
+    """Resolve one topology: the result, or None with every problem that stands in its way.
+
+    ``files``: also look at the files that settings name; not for a text of someone who may not read files here.
+    """
+    state = _Check(file, file.get(name), files)
     _check_control(state)
     for node in state.topology.nodes.values():
         _check_part(state, node)
@@ -90,7 +94,7 @@ def resolve(file: TopologyFile, name: str) -> ResolvedTopology:
     mine = [p for p in file.problems if p.key == name or p.key.startswith((f"{name}.", "version", "defaults"))]
     if resolved is None or mine:
         lines = "\n  ".join(str(problem) for problem in [*mine, *problems])
-        raise UsageError(f"topology {name!r} is not valid:\n  {lines}")
+        raise UsageError(file.redacted(f"topology {name!r} is not valid:\n  {lines}"))
     return resolved
 
 
@@ -123,6 +127,8 @@ def _check_part(state: _Check, node: Node) -> None:
     try:
         if node.name in state.settings:
             _ports(state, node.name)
+            if state.files and issubclass(kind, Stage):
+                kind.check_files(state.settings[node.name])
     except MevflowError as error:
         state.settings.pop(node.name)
         line = node.lines.get(error.key, node.line)

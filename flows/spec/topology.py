@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError
 
+from mevflow.operators.documents import DocumentBounds, read_yaml
 from mevflow.operators.errors import UsageError
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 _NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 _TOPOLOGY_KEYS = ("summary", "shards", "control", "nodes")
 _NODE_KEYS = ("use", "from", "with")
+_BOUNDS = DocumentBounds(size=1 << 20, nodes=100_000)
+#: Shorter values of variables are no secrets, and stand in too many words.
+_SECRET = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,14 @@ class TopologyFile:
     defaults: dict[str, dict[str, Any]]
     topologies: dict[str, Topology]
     problems: tuple[Problem, ...]
+    filled: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # (variable, what it was filled with)
+
+    def redacted(self, text: str) -> str:
+        """A text for those who may not see the environment: what variables were filled with stands as ``${NAME}``."""
+        for name, value in self.filled:
+            if len(value) >= _SECRET:
+                text = text.replace(value, f"${{{name}}}")
+        return text
 
     def get(self, name: str) -> Topology:
         """The topology called ``name``. Raises UsageError that lists the known ones."""
@@ -106,18 +117,24 @@ def load(path: Path) -> TopologyFile:
             hint="run in the folder of topologies.yaml, or name it with --file",
             file=str(path),
         ) from error
-    try:
-        tree = YAML().load(text)
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise UsageError(f"not YAML: {error.problem}", file=str(path), line=line) from error
-    return _Reader(path).file(tree)
+    return parse(text, path, os.environ)
+
+
+def parse(text: str, path: Path, environment: Mapping[str, str] | None) -> TopologyFile:
+    """A topology file's text; ``path`` is what its problems call it. Raises UsageError when it is no YAML.
+
+    ``environment`` fills ``${VAR}``. None: nothing does, a default stands for its variable, else the variable for
+    itself; for texts of someone who may not see the environment.
+    """
+    tree = read_yaml(text, file=str(path), kind="rt", bounds=_BOUNDS)
+    return _Reader(path, environment).file(tree)
 
 
 class _Reader:
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, environment: Mapping[str, str] | None) -> None:
+        self.path, self._environment = path, environment
         self.problems: list[Problem] = []
+        self._filled: dict[str, str] = {}
 
     def problem(self, line: int, key: str, message: str, suggestion: str = "") -> None:
         self.problems.append(Problem(str(self.path), line, key, message, suggestion))
@@ -141,7 +158,7 @@ class _Reader:
                 topologies[str(name)] = self.topology(str(name), body, _line(raw, name))
         elif tree:
             self.problem(_line(tree, "topologies"), "topologies", "must map names to topologies")
-        return TopologyFile(self.path, defaults, topologies, tuple(self.problems))
+        return TopologyFile(self.path, defaults, topologies, tuple(self.problems), tuple(self._filled.items()))
 
     def topology(self, name: str, body: Any, line: int) -> Topology:
         if not _NAME.match(name):
@@ -219,7 +236,13 @@ class _Reader:
 
     def fill(self, text: str, key: str, line: int) -> str:
         def replace(match: re.Match[str]) -> str:
-            found = os.environ.get(match["name"], match["default"])
+            if self._environment is None:
+                return match[0] if match["default"] is None else match["default"]
+            found = self._environment.get(match["name"])
+            if found is not None:
+                self._filled[match["name"]] = found
+                return found
+            found = match["default"]
             if found is None:
                 self.problem(
                     line,

@@ -30,10 +30,9 @@ def check(snapshot: Path, quotes: Path, as_json: bool) -> None:
     "amountIsInput": false. It is equal when both the amount and, where recorded, the fee are; it is skipped when
     the file records an error.
     """
-    import base58
-
     from mevflow.cli.progress import progress
     from mevflow.operators.accounts.snapshot import read_whirlpools
+    from mevflow.operators.addresses import decode_base58
 
     recorded = _read(quotes)
     pools = read_whirlpools(snapshot)
@@ -41,7 +40,7 @@ def check(snapshot: Path, quotes: Path, as_json: bool) -> None:
     told = 0
     with progress(sum(len(entry["quotes"]) for entry in recorded), "quotes") as show:
         for entry in recorded:
-            found = pools.get(base58.b58decode(entry["pool"]))
+            found = pools.get(decode_base58(entry["pool"], 32))
             for case in entry["quotes"]:
                 counts["cases"] += 1
                 show(counts["cases"])

@@ -11,6 +11,7 @@ import base58
 
 from mevflow.operators.accounts.errors import AccountError
 from mevflow.operators.accounts.registry import decode
+from mevflow.operators.addresses import decode_base58
 
 #: The largest account that a program may own.
 _MOST_BYTES = 10 << 20
@@ -18,7 +19,7 @@ _MOST_BYTES = 10 << 20
 
 def recorded_account(document: Mapping[str, Any]) -> dict[str, Any]:
     """What kind of account it is, its program and its size. Raises AccountError for one that cannot be read."""
-    program = _bytes(document.get("owner"), base58.b58decode, 32)
+    program = _bytes(document.get("owner"), lambda text: decode_base58(text, 32), 32)
     data = _bytes(document.get("data"), lambda text: base64.b64decode(text, validate=True), _MOST_BYTES)
     if len(program) != 32:
         raise AccountError("the account's owner is not a program's key", reason="value")

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import base58
-
 from mevflow.operators.accounts import whirlpool
 from mevflow.operators.accounts.errors import AccountError
 from mevflow.operators.accounts.states import whirlpool_state
+from mevflow.operators.addresses import decode_base58
 from mevflow.operators.amm.concentrated.curve import ConcentratedState
 
 
@@ -40,7 +39,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes, bytes]]:
                 key, comma, data = text.strip().partition(",")
                 if not comma:
                     raise ValueError("no comma")
-                address = base58.b58decode(key)
+                address = decode_base58(key, 32)
                 if len(address) != 32:
                     raise ValueError(f"{key!r} is not an address")
                 yield line, address, base64.b64decode(data, validate=True)

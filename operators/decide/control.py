@@ -146,7 +146,10 @@ class Gate:
     def _scopes(self, command: Command) -> list[str]:
         """Every scope that is off from now on, sorted."""
         if command.payload:
-            given: Any = json.loads(command.payload)
+            try:
+                given: Any = json.loads(command.payload)
+            except (ValueError, RecursionError):
+                raise ValueError("the payload is not JSON") from None
             if not isinstance(given, list) or not all(isinstance(scope, str) for scope in given):
                 raise ValueError("the payload is not a list of scopes")
             return sorted(set(given))

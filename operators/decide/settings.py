@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
-from functools import cache
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -21,13 +22,21 @@ SKIP = "skip"
 MAX_ARMS = 32
 
 
-@cache
+#: Decimal text, with an exponent of at most two digits: an exact fraction of more would not fit into memory.
+_SHARE = re.compile(r"(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][+-]?\d{1,2})?", re.ASCII)
+
+
+@lru_cache(1024)
 def share_of(arm: str) -> Fraction:
     """The tip share that an arm's name says, exactly; 0 for skip. Raises ValueError for anything else."""
-    return Fraction(0) if arm == SKIP else Fraction(arm)
+    if arm == SKIP:
+        return Fraction(0)
+    if not _SHARE.fullmatch(arm):
+        raise ValueError("a tip share is decimal text of at most 30 digits on either side")
+    return Fraction(arm)
 
 
-@cache
+@lru_cache(1024)
 def share_as_float(arm: str) -> float:
     """:func:`share_of` as a float."""
     return float(share_of(arm))
@@ -84,10 +93,10 @@ class PolicySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for arm in self.arms[:-1]:
             try:
                 share = share_of(arm)
-            except (ValueError, ZeroDivisionError):
-                raise UsageError(f"arm {arm!r} is neither a tip share nor {SKIP!r}", key="arms") from None
+            except ValueError:
+                raise UsageError(f"arm {arm[:64]!r} is neither a tip share nor {SKIP!r}", key="arms") from None
             if not 0 < share <= 1:
-                raise UsageError(f"tip share {arm} is not in (0, 1]", key="arms")
+                raise UsageError(f"tip share {arm[:64]} is not in (0, 1]", key="arms")
         return make_policy(self.policy, len(self.arms), len(FEATURES), self.exploration, self.options)
 
 
@@ -95,7 +104,12 @@ def _arm_names(given: Any) -> Any:
     """Numbers as decimal text, ``skip`` moved to the end (and added when it is missing)."""
     if not isinstance(given, list | tuple):
         return given
-    names = [arm if isinstance(arm, str) else format(arm, ".12g") for arm in given]
+    if not all(isinstance(arm, str | int | float) for arm in given):
+        return given
+    try:
+        names = [arm if isinstance(arm, str) else format(arm, ".12g") for arm in given]
+    except OverflowError:
+        raise ValueError("a tip share is a number in (0, 1]") from None
     return (*(arm for arm in names if arm != SKIP), SKIP)
 
 

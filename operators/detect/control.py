@@ -13,8 +13,9 @@ from typing import Annotated
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from mevflow.operators.addresses import address
 from mevflow.operators.detect.report.costs import CostModel
-from mevflow.operators.detect.settings import CHAINS, DetectSettings, Registry, address
+from mevflow.operators.detect.settings import CHAINS, DetectSettings, Registry
 from mevflow.operators.errors import StateError
 from mevflow.operators.stage import Ack, Command, StageContext
 
@@ -32,7 +33,7 @@ def _address(text: str) -> str:
     try:
         address(text)
     except ValueError as error:
-        raise ValueError(f"{text!r} is neither base58 nor 0x-hex") from error
+        raise ValueError(f"{text[:80]!r} is neither base58 nor 0x-hex") from error
     return text
 
 
@@ -117,7 +118,7 @@ class Policy:
 
 def _on_chain(text: str) -> tuple[int, bytes]:
     """Chain and address: hex is Ethereum's, base58 Solana's."""
-    return CHAINS["ethereum" if text.startswith("0x") else "solana"], address(text)
+    return CHAINS["ethereum" if text[:2] in ("0x", "0X") else "solana"], address(text)
 
 
 def _why(error: ValidationError) -> tuple[str, str]:

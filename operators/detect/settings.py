@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import base58
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from mevflow.operators.addresses import address
 from mevflow.operators.detect.report.costs import CostModel
+from mevflow.operators.documents import read_yaml
 from mevflow.operators.errors import UsageError
 from mevflow.operators.stage import Settings
 from mevflow.v1 import market_pb2 as market
@@ -57,25 +56,30 @@ class Registry(BaseModel):
     deny_mints: tuple[str, ...] = ()
 
 
-def address(text: str) -> bytes:
-    """The bytes of a base58 or 0x-hex address. Raises ValueError."""
-    return bytes.fromhex(text[2:]) if text.startswith("0x") else base58.b58decode(text)
-
-
 def load_registry(path: str) -> Registry:
-    """Read the registry file. Raises UsageError that names the file and what is wrong in it."""
+    """Read the registry file. Raises UsageError that names the file and the place, and quotes nothing of it."""
     try:
-        tree: Any = YAML(typ="safe").load(Path(path).read_text())
-    except OSError as error:
-        raise UsageError(f"cannot read the registry: {error.strerror}", file=path, key="registry") from error
-    except YAMLError as error:
-        raise UsageError(f"the registry is not YAML: {error}", file=path, key="registry") from error
+        text = Path(path).read_text()
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise UsageError(f"cannot read the registry: {why}", file=path, key="registry") from None
     try:
-        registry = Registry(**(tree or {}))
-        for text in (*registry.deny_pools, *registry.deny_mints, *(token.mint for token in registry.tokens)):
-            address(text)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"the registry is wrong: {error}", file=path, key="registry") from error
+        tree: Any = read_yaml(text, file=path)
+    except UsageError as error:
+        error.key = "registry"
+        raise
+    try:
+        registry = Registry.model_validate(tree or {})
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:8])
+        raise UsageError(f"the registry is wrong: {faults}", file=path, key="registry") from None
+    for name in ("deny_pools", "deny_mints", "tokens"):
+        for place, each in enumerate(getattr(registry, name)):
+            try:
+                address(each.mint if isinstance(each, Token) else each)
+            except ValueError:
+                why = f"{name}.{place} is neither base58 nor 0x-hex"
+                raise UsageError(f"the registry is wrong: {why}", file=path, key="registry") from None
     return registry
 
 

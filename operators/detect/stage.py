@@ -67,9 +67,12 @@ class ArbitrageDetect(Stage):
 
     @classmethod
     def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
+        return {"swaps": SWAP, "updates": UPDATE}
+
+    @classmethod
+    def check_files(cls, settings: Settings) -> None:
         assert isinstance(settings, DetectSettings)
         load_registry(settings.registry)  # a registry that cannot be read is a fault of the topology file
-        return {"swaps": SWAP, "updates": UPDATE}
 
     @classmethod
     def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
-import base58
 import msgspec
 from google.protobuf.message import DecodeError
 
+from mevflow.operators.addresses import address
 from mevflow.operators.errors import UsageError
 from mevflow.v1.realtime_pb2 import Subscribe
 
@@ -83,10 +83,6 @@ class Filter:
 def pool_bytes(text: str) -> bytes:
     """A pool's address as people write it: base58 (Solana) or 0x and hex (EVM). Raises UsageError."""
     try:
-        if len(text) > 2 * MAX_POOL_BYTES + 2:
-            raise ValueError("too long")
-        if text[:2] in ("0x", "0X"):
-            return bytes.fromhex(text[2:])
-        return base58.b58decode(text)
+        return address(text)
     except ValueError as error:
         raise UsageError(f"{text[:80]!r} is no pool address: base58, or 0x and hex", key="pools") from error

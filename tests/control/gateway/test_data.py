@@ -11,8 +11,8 @@ import pytest
 from mevflow.clickhouse import queries as templates
 from mevflow.control.gateway import queries
 from mevflow.control.gateway.reader import Bounds, Reader
-from mevflow.control.gateway.turns import Turns
 from mevflow.control.server.refusal import Refused
+from mevflow.control.server.turns import Turns
 from mevflow.flows.config import ClickHouseConfig
 from tests.control.gateway.conftest import Client
 
@@ -137,7 +137,7 @@ async def test_a_caller_who_is_gone_leaves_no_query_behind(clickhouse_server, cl
 
 
 async def test_one_caller_does_not_take_all_turns():
-    turns = Turns(3, 2)
+    turns = Turns("queries", 3, 2)
     await turns.take("ann", 1.0)
     await turns.take("ann", 1.0)
     with pytest.raises(Refused, match="of this caller"):
