@@ -31,7 +31,7 @@ def endpoint(carrier: Carrier, route: Route) -> Callable[[Request], Awaitable[Re
 
     async def prepare(request: Request) -> Callable[[], Message]:
         """What makes the request once it is known who calls."""
-        body = b"" if route.verb == "GET" else await carrier.body(request)
+        body = b"" if route.verb == "GET" else await carrier.body(request, route.call)
 
         def make() -> Message:
             carrier.check(request)

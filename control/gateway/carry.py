@@ -6,6 +6,7 @@ What speaks against a request (another site's page, no CSRF token, too long a bo
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from mevflow.control.server.refusal import Refused
 
 COOKIE = "mevflow_session"
 MAX_BODY = 4 << 20
+_BODY_S = 60.0
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -54,14 +56,23 @@ class Carrier:
         if session is not None and connection.scope.get("method", "GET") not in _SAFE:
             session.check_csrf(connection.headers.get(CSRF_HEADER, ""))
 
-    async def body(self, request: Request) -> bytes | Refused:
-        """The body; or why it is not read. A page's form cannot send JSON, so nothing else is taken."""
+    async def body(self, request: Request, method: str) -> bytes | Refused:
+        """The body; or why it is not read. A page's form cannot send JSON, so nothing else is taken.
+
+        Of a caller who may not make the call nothing is read: the call itself says why it is refused.
+        """
+        if not self.dispatcher.expects(self.caller(request), method):
+            return Refused("UNAUTHENTICATED", "UNREAD", "the body was not read")
         pieces, size = [], 0
-        async for piece in request.stream():
-            size += len(piece)
-            if size > self.max_body:
-                return Refused("RESOURCE_EXHAUSTED", "TOO_LARGE", f"a body has at most {self.max_body:,} bytes")
-            pieces.append(piece)
+        try:
+            async with asyncio.timeout(_BODY_S):
+                async for piece in request.stream():
+                    size += len(piece)
+                    if size > self.max_body:
+                        return Refused("RESOURCE_EXHAUSTED", "TOO_LARGE", f"a body has at most {self.max_body:,} bytes")
+                    pieces.append(piece)
+        except TimeoutError:
+            return Refused("DEADLINE_EXCEEDED", "TOO_SLOW", f"the body did not come within {_BODY_S:g} s")
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if size and media != "application/json":
             return Refused("INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", "a body is application/json")

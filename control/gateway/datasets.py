@@ -110,7 +110,7 @@ class Datasets:
                 parameters[key] = query[key].replace("T", " ").removesuffix("Z")
                 where.append(f"timestamp {sign} parseDateTime64BestEffort({{{key}:String}}, 6, 'UTC')")
         limit = query.get("limit", str(self._bounds.rows))
-        if not limit.isascii() or not limit.isdigit() or not 0 < int(limit) <= self._bounds.rows:
+        if len(limit) > 12 or not limit.isascii() or not limit.isdigit() or not 0 < int(limit) <= self._bounds.rows:
             raise invalid("limit", f"is 1 to {self._bounds.rows:,}")
         picked = ", ".join(f"`{column}`" for column in wanted)
         statement = f"SELECT {picked} FROM `{name}`"

@@ -27,7 +27,7 @@ class Login:
             scheme, _, token = request.headers.get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not token:
                 raise Refused("INVALID_ARGUMENT", "NO_TOKEN", "a session begins with a bearer token")
-        cookie, session = carrier.sessions.begin(token.strip())
+        cookie, session = carrier.sessions.begin(identity.name, token.strip())
         body = {"name": identity.name, "role": str(identity.role), "csrf": session.csrf}
         response = Response(msgspec.json.encode(body), 200, _PRIVATE, "application/json")
         response.set_cookie(

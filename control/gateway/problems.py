@@ -71,6 +71,7 @@ def answer(refused: Refused) -> Response:
     headers = {"cache-control": "no-store"}
     if refused.code == "UNAUTHENTICATED":
         headers["www-authenticate"] = 'Bearer realm="mevflow"'
+        headers["connection"] = "close"  # whatever else it sends is not looked at
     if refused.retry_after_s is not None:
         headers["retry-after"] = str(max(1, math.ceil(refused.retry_after_s)))
     return Response(_encoder.encode(problem(refused)), status_of(refused), headers, MEDIA)

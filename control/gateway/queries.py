@@ -57,7 +57,7 @@ class Queries:
     async def ask(self, request: Request) -> Response:
         """Columns, rows (arrays; integers of 64 bits and more as text), and whether there would be more."""
         carrier = self._carrier
-        body = await carrier.body(request)
+        body = await carrier.body(request, "Query")
         with carrier.dispatcher.guard("Query", carrier.caller(request)) as (identity, record):
             carrier.check(request)
             if isinstance(body, Refused):

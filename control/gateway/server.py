@@ -20,15 +20,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as Served
 from starlette.routing import WebSocketRoute
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from mevflow.control.auth.tls import name_of
-from mevflow.control.gateway import openapi, problems
+from mevflow.control.gateway import openapi, problems, protocol
 from mevflow.control.gateway.calls import endpoint
 from mevflow.control.gateway.carry import MAX_BODY, Carrier
 from mevflow.control.gateway.channel import Channel
-from mevflow.control.gateway.corked import Corked
 from mevflow.control.gateway.datasets import Datasets
 from mevflow.control.gateway.health import Health
 from mevflow.control.gateway.login import Login
@@ -78,8 +74,8 @@ class Http:
         self._server = _Server(
             uvicorn.Config(
                 _application(carrier, self._reader, self._health, door),
-                http=_Http,
-                ws=_WebSocket,
+                http=protocol.Http,
+                ws=protocol.WebSockets,
                 ws_max_size=door.max_body,
                 ws_per_message_deflate=False,
                 lifespan="off",
@@ -145,30 +141,6 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-class _Http(HttpToolsProtocol):
-    """Also says whose certificate a TLS client showed, and sends a small answer in one piece."""
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(Corked(transport, self.loop))  # type: ignore[arg-type]
-        self._extensions: dict[str, dict[object, object]] = {"mevflow.tls": _tls(transport)}
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["extensions"] = self._extensions
-
-
-class _WebSocket(WebSocketsSansIOProtocol):
-    """Also says whose certificate a TLS client showed."""
-
-    async def run_asgi(self) -> None:
-        self.scope["extensions"]["mevflow.tls"] = _tls(self.transport)
-        await super().run_asgi()
-
-
-def _tls(transport: Any) -> dict[object, object]:
-    return {"name": name_of(transport.get_extra_info("peercert"))}
 
 
 def _application(carrier: Carrier, reader: Reader, health: Health, door: HttpDoor) -> Starlette:

@@ -16,13 +16,15 @@ from mevflow.control.server.refusal import Refused
 
 CSRF_HEADER = "x-csrf-token"
 LIFE_S = 8 * 3600.0
-_KEPT = 1024
+_KEPT = 16_384
+_OF_EACH = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """``token`` is the bearer token that was handed in."""
+    """``name``: whose it is; ``token``: the bearer token that was handed in."""
 
+    name: str
     token: str = field(repr=False)
     csrf: str = field(repr=False)
     ends: float
@@ -38,28 +40,39 @@ class Session:
 
 
 class Sessions:
-    """Sessions by cookie value; the oldest goes when there are too many."""
+    """Sessions by cookie value. An identity that has too many loses its own oldest, never someone else's."""
 
     def __init__(self) -> None:
-        self._by_id: OrderedDict[str, Session] = OrderedDict()
+        self._by_id: dict[str, Session] = {}
+        self._of: dict[str, OrderedDict[str, None]] = {}
 
-    def begin(self, token: str) -> tuple[str, Session]:
-        """A new session; gives its cookie value."""
+    def begin(self, name: str, token: str) -> tuple[str, Session]:
+        """A new session of the identity ``name``; gives its cookie value."""
         identifier = secrets.token_urlsafe(32)
-        session = Session(token, secrets.token_urlsafe(32), time.monotonic() + LIFE_S)
+        session = Session(name, token, secrets.token_urlsafe(32), time.monotonic() + LIFE_S)
         self._by_id[identifier] = session
-        if len(self._by_id) > _KEPT:
-            self._by_id.popitem(last=False)
+        mine = self._of.setdefault(name, OrderedDict())
+        mine[identifier] = None
+        if len(mine) > _OF_EACH:
+            self.end(next(iter(mine)))
+        elif len(self._by_id) > _KEPT:
+            most = max(self._of.values(), key=len)
+            self.end(next(iter(most)))
         return identifier, session
 
     def get(self, identifier: str) -> Session | None:
         """The session of a cookie, while it lasts."""
         session = self._by_id.get(identifier)
         if session is not None and time.monotonic() >= session.ends:
-            del self._by_id[identifier]
+            self.end(identifier)
             return None
         return session
 
     def end(self, identifier: str) -> None:
         """Forget a session."""
-        self._by_id.pop(identifier, None)
+        session = self._by_id.pop(identifier, None)
+        if session is not None:
+            mine = self._of[session.name]
+            del mine[identifier]
+            if not mine:
+                del self._of[session.name]

@@ -6,6 +6,7 @@ Requests are written as JSON without their payloads' content (its size and hash 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import itertools
@@ -28,6 +29,7 @@ from mevflow.control.server.methods import METHODS
 from mevflow.control.server.refusal import Refused
 from mevflow.control.server.timings import Timings
 from mevflow.control.server.topologies import refusal_of
+from mevflow.control.server.unproven import Unproven
 from mevflow.control.topics.writer import Writer
 from mevflow.operators.errors import MevflowError
 from mevflow.v1 import control_service_pb2 as pb
@@ -36,6 +38,7 @@ from mevflow.v1.control_pb2 import ControlAudit
 SERVICE = pb.DESCRIPTOR.services_by_name["Control"]
 _MAX_TEXT = 500
 _MAX_REQUEST = 4_000
+_TELL_S = 5.0
 #: Fields whose content is not for the audit.
 _CONTENT = ("payload", "yaml")
 
@@ -70,6 +73,8 @@ class Dispatcher:
     def __init__(self, handlers: Handlers, authenticator: Authenticator, writer: Writer) -> None:
         self._auth, self._writer = authenticator, writer
         self.timings = Timings()
+        self._unproven = Unproven()
+        self._telling: asyncio.TimerHandle | None = None
         # Ids of calls: random by process, counted within it. A random one each would cost a call to the kernel.
         self._prefix, self._numbers = uuid.uuid4().hex[:20], itertools.count()
         self.routes = {
@@ -87,6 +92,14 @@ class Dispatcher:
             error.identity = error.identity or identity
             raise
         return identity
+
+    def expects(self, caller: Caller, method: str) -> bool:
+        """Whether the caller may make this call, as far as can be said before it is one; nothing is counted."""
+        try:
+            self._auth.authorise(self._auth.authenticate(caller.metadata, caller.peer, caller.tls_identity), method)
+        except AuthError:
+            return False
+        return True
 
     async def call(self, method: str, request: Given, caller: Caller) -> Any:
         """A call with one answer."""
@@ -201,7 +214,10 @@ class Dispatcher:
 
     def _end(self, record: ControlAudit, status: str) -> None:
         record.status = status
-        self._writer.audit(record)
+        if status != "UNAUTHENTICATED" or self._unproven.take(_address(record.peer), time.monotonic()):
+            self._writer.audit(record)
+        elif self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(_TELL_S, self._tell)
         took_ms = round((time.time_ns() // 1000 - record.timestamp_us) / 1000, 3)
         self.timings.add(record.method, took_ms, status == "OK")
         say = log.info if METHODS[record.method].changes or status != "OK" else log.debug
@@ -218,6 +234,20 @@ class Dispatcher:
             outcome=record.outcome,
             detail=record.detail,
         )
+
+    def _tell(self) -> None:
+        """One audit record an address for the calls without proof that got none of their own."""
+        self._telling = None
+        for address, calls in self._unproven.untold():
+            record = ControlAudit(timestamp_us=time.time_ns() // 1000, peer=address, status="UNAUTHENTICATED")
+            record.call_id = f"{self._prefix}{next(self._numbers):012x}"
+            record.detail = f"{calls} more calls without proof of who calls"
+            self._writer.audit(record)
+
+
+def _address(peer: str) -> str:
+    """A peer without its port."""
+    return peer.rpartition(":")[0] or peer
 
 
 def _snake(name: str) -> str:

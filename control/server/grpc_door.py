@@ -66,10 +66,13 @@ class Server:
                 ("grpc.max_receive_message_length", door.max_request_bytes),
                 ("grpc.max_send_message_length", _MAX_REPLY_BYTES),
                 ("grpc.max_metadata_size", 16 << 10),
+                ("grpc.absolute_max_metadata_size", 20 << 10),
+                ("grpc.max_concurrent_streams", 200),
                 ("grpc.so_reuseport", 0),
                 ("grpc.keepalive_time_ms", 30_000),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-            ]
+            ],
+            maximum_concurrent_rpcs=2_000,
         )
         handlers = {method.name: self._handler(method.name) for method in SERVICE.methods}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))
