@@ -51,7 +51,9 @@ class ControlConfig(BaseModel):
     """Where the control service listens for gRPC and HTTP, and who may call: ``docs/security.md``.
 
     Paths: ``tls_cert`` and ``tls_key`` (PEM), ``client_ca`` (clients must show a certificate of it), ``client_roles``
-    (TOML: roles by certificate name), ``jwt_keys`` (a folder of public keys). Rates are an identity's, in calls.
+    (TOML: roles by certificate name), ``jwt_keys`` (a folder of public keys), ``signing_key`` (PEM: commands are signed
+    with it), ``command_keys`` (a folder of public keys: commands must be signed by one). Rates are an identity's, in
+    calls.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,6 +65,8 @@ class ControlConfig(BaseModel):
     client_ca: Path | None = None
     client_roles: Path | None = None
     jwt_keys: Path | None = None
+    signing_key: Path | None = None
+    command_keys: Path | None = None
     audience: str = "mevflow-control"
     issuer: str = "mevflow"
     origins: tuple[str, ...] = ()

@@ -27,7 +27,10 @@ class Certificates:
     """Who a verified certificate's name is. Raises UsageError when the file is wrong at first."""
 
     def __init__(self, file: Path) -> None:
-        self._watched = Watched(file, read_roles, lambda error: log.error("roles_unreadable", detail=str(error)))
+        nothing: dict[str, Role] = {}
+        self._watched = Watched(
+            file, read_roles, nothing, lambda error: log.error("roles_unreadable", detail=str(error))
+        )
 
     def identify(self, name: str) -> Identity:
         """The caller by this name. Raises AuthError."""

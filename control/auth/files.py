@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+_Mark = tuple[tuple[str, int, int, int, int], ...]
 
 #: Seconds between two looks at the files. A look costs some tens of microseconds.
 LOOK_S = 1.0
@@ -17,12 +18,13 @@ LOOK_S = 1.0
 class Watched(Generic[T]):
     """What ``read(path)`` makes of a file or a folder, as it is now, at most ``LOOK_S`` old.
 
-    The first ``read`` may raise; when a later one does, ``failed`` is told and what was read before stays.
+    The first ``read`` may raise; when a later one does, ``failed`` is told and the value is ``nothing`` until it can be
+    read again: who is let in must not depend on what once stood there.
     """
 
-    def __init__(self, path: Path, read: Callable[[Path], T], failed: Callable[[Exception], None]) -> None:
-        self._path, self._read, self._failed = path, read, failed
-        self._mark = _mark(path)
+    def __init__(self, path: Path, read: Callable[[Path], T], nothing: T, failed: Callable[[Exception], None]) -> None:
+        self._path, self._read, self._nothing, self._failed = path, read, nothing, failed
+        self._mark: _Mark | None = _mark(path)
         self._value = read(path)
         self._looked = time.monotonic()
         #: Rises whenever the value was read again.
@@ -36,25 +38,25 @@ class Watched(Generic[T]):
             mark = _mark(self._path)
             if mark != self._mark:
                 try:
-                    self._value = self._read(self._path)
+                    self._value, self._mark = self._read(self._path), mark
                 except Exception as error:
-                    self._failed(error)
-                else:
-                    self._mark = mark
-                    self.generation += 1
+                    if self._mark is not None:
+                        self._failed(error)
+                    self._value, self._mark = self._nothing, None  # looked at again each time
+                self.generation += 1
         return self._value
 
 
-def _mark(path: Path) -> tuple[tuple[str, int, int, int], ...]:
-    """What changes when the file, or a file of the folder, does."""
+def _mark(path: Path) -> _Mark:
+    """What changes when the file, or a file of the folder, does, or who may read it."""
     try:
         if path.is_dir():
-            return tuple(sorted(_one(each) for each in os.scandir(path) if each.is_file()))
+            return (_one(path), *sorted(_one(each) for each in os.scandir(path) if each.is_file()))
         return (_one(path),)
     except OSError:
         return ()
 
 
-def _one(file: Path | os.DirEntry[str]) -> tuple[str, int, int, int]:
+def _one(file: Path | os.DirEntry[str]) -> tuple[str, int, int, int, int]:
     stat = file.stat()
-    return file.name, stat.st_mtime_ns, stat.st_size, stat.st_ino
+    return file.name, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino

@@ -32,7 +32,10 @@ class KeyFolder:
     """Keys by key id. Raises UsageError when the folder cannot be read at first."""
 
     def __init__(self, folder: Path) -> None:
-        self._watched = Watched(folder, read_keys, lambda error: log.error("keys_unreadable", detail=str(error)))
+        nothing: dict[str, Ed25519PublicKey] = {}
+        self._watched = Watched(
+            folder, read_keys, nothing, lambda error: log.error("keys_unreadable", detail=str(error))
+        )
 
     @property
     def generation(self) -> int:

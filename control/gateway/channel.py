@@ -74,6 +74,7 @@ class _Connection:
 
     async def serve(self, group: asyncio.TaskGroup) -> None:
         """Read frames until the client leaves; then end what is under way."""
+        watch = group.create_task(self._watch())
         try:
             while True:
                 message = await self._socket.receive()
@@ -82,8 +83,18 @@ class _Connection:
                 text = message.get("text")
                 await self._take(group, text.encode() if text is not None else message.get("bytes") or b"")
         finally:
+            watch.cancel()
             for task in list(self._under_way.values()):
                 task.cancel()
+
+    async def _watch(self) -> None:
+        """Close the connection (1008) when its caller may not have it any more."""
+        carrier = self._carrier
+        while carrier.dispatcher.expects(carrier.caller(self._socket), "Channel"):
+            await asyncio.sleep(_RECHECK_S)
+        async with self._sending:
+            if self._socket.application_state is WebSocketState.CONNECTED:
+                await self._socket.close(1008, "the token, its key or its role is gone")
 
     async def _take(self, group: asyncio.TaskGroup, text: bytes) -> None:
         try:
@@ -138,16 +149,10 @@ class _Connection:
     async def _stream(self, frame: Frame, make: Any) -> None:
         """Events until the stream ends, or until its caller may not watch any more."""
         carrier = self._carrier
-        loop = asyncio.get_running_loop()
-        checked = loop.time()
         async with contextlib.aclosing(
             carrier.dispatcher.stream(frame.call, make, carrier.caller(self._socket))
         ) as replies:
             async for reply in replies:
-                if loop.time() - checked > _RECHECK_S:
-                    checked = loop.time()
-                    with carrier.dispatcher.guard("Channel", carrier.caller(self._socket)):
-                        pass
                 await self._send({"id": frame.id, "event": plain(reply)})
 
     async def _send(self, value: dict[str, Any]) -> None:

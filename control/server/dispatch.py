@@ -39,6 +39,8 @@ SERVICE = pb.DESCRIPTOR.services_by_name["Control"]
 _MAX_TEXT = 500
 _MAX_REQUEST = 4_000
 _TELL_S = 5.0
+#: How often a stream's caller is looked at again.
+RECHECK_S = 1.0
 #: Fields whose content is not for the audit.
 _CONTENT = ("payload", "yaml")
 
@@ -120,13 +122,17 @@ class Dispatcher:
         return reply
 
     async def stream(self, method: str, request: Given, caller: Caller) -> AsyncGenerator[Any, None]:
-        """A call with any number of answers. Its audit record is written when it begins, and when it fails."""
+        """A call with any number of answers. Its audit record is written when it begins, and when it fails.
+
+        Whether its caller may still make it is looked at every second, whether or not there is anything to say.
+        """
         record = self._begin(method, caller)
         try:
             identity, parsed = self._prepare(method, request, caller, record)
             self._end(record, "OK")
-            async for reply in self.routes[method].handler(parsed, identity):
-                yield reply
+            async with contextlib.aclosing(self.routes[method].handler(parsed, identity)) as replies:
+                async for reply in self._while_admitted(replies, method, caller):
+                    yield reply
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -134,6 +140,29 @@ class Dispatcher:
             if failure is error:
                 raise
             raise failure from error
+
+    async def _while_admitted(self, replies: Any, method: str, caller: Caller) -> AsyncGenerator[Any, None]:
+        """Replies until there are no more. Raises AuthError when the caller's key, token or role has gone."""
+        loop = asyncio.get_running_loop()
+        looked = loop.time()
+        following: asyncio.Future[Any] = asyncio.ensure_future(anext(replies, None))
+        try:
+            while True:
+                await asyncio.wait({following}, timeout=RECHECK_S)
+                if loop.time() - looked >= RECHECK_S:
+                    looked = loop.time()
+                    identity = self._auth.authenticate(caller.metadata, caller.peer, caller.tls_identity)
+                    self._auth.authorise(identity, method)
+                if following.done():
+                    reply = following.result()
+                    if reply is None:
+                        return
+                    yield reply
+                    following = asyncio.ensure_future(anext(replies, None))
+        finally:
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await following
 
     @contextlib.contextmanager
     def guard(self, method: str, caller: Caller) -> Iterator[tuple[Identity, ControlAudit]]:

@@ -10,6 +10,7 @@ import contextlib
 import time
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -22,8 +23,11 @@ from mevflow.control.commands.shards import Roll
 from mevflow.control.topics.collector import Collector
 from mevflow.control.topics.events import Feed
 from mevflow.control.topics.reader import Reader, Record
+from mevflow.control.topics.records import Records
 from mevflow.control.topics.writer import Writer
-from mevflow.flows.steering.protocol import ACKS, AUDIT, COMMANDS, HEARTBEATS, PULSE
+from mevflow.flows.steering.protocol import ACKS, AUDIT, COMMANDS, HEARTBEATS, PULSE, SLOTS
+from mevflow.flows.steering.signatures import Signer, Verifier
+from mevflow.flows.steering.wellformed import fault_of
 from mevflow.v1.control_pb2 import ControlAck, ControlAudit, ControlCommand, Heartbeat
 from mevflow.v1.control_service_pb2 import CommandReply
 
@@ -35,13 +39,19 @@ log = structlog.get_logger("mevflow.control")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Of one service. ``file``: the topology file. ``var``: the folder of what is deployed on this host."""
+    """Of one service. ``file``: the topology file. ``var``: the folder of what is deployed on this host.
+
+    ``signing_key``: a private key's file, with which commands are signed. ``command_keys``: a folder of public keys;
+    records on ``control-commands`` that none of them signed are left out.
+    """
 
     bootstrap: str
     file: Path
     var: Path
     pulse_s: float = PULSE_S
     start_s: float = _START_S
+    signing_key: Path | None = None
+    command_keys: Path | None = None
 
 
 class Service:
@@ -55,6 +65,8 @@ class Service:
         self.ledger = Ledger()
         self.roll = Roll(settings.var, settings.file)
         self.checks = Checks()
+        self.records = Records()
+        self._verifier = None if settings.command_keys is None else Verifier(settings.command_keys)
         self.events: Feed[ControlAudit] = Feed(AUDIT)
         self.acks: dict[int, Feed[ControlAck]] = {}
         self.new_acks: asyncio.Event = asyncio.Event()
@@ -71,7 +83,8 @@ class Service:
         """Read the topics to their ends. Raises UnreachableError, UsageError (a topic is missing)."""
         name = f"mevflow-control-{self.service_id}"
         limit = self.settings.start_s
-        self.writer = Writer(self.settings.bootstrap, name)
+        signer = None if self.settings.signing_key is None else Signer(self.settings.signing_key)
+        self.writer = Writer(self.settings.bootstrap, name, signer)
         self.issuer = Issuer(self.ledger, self.roll, self.writer, self.service_id)
         self._reader = Reader(self.settings.bootstrap, name, self._take)
         self._collector = Collector(self.settings.bootstrap, name, self._ack)
@@ -116,22 +129,36 @@ class Service:
     def _take(self, records: list[Record]) -> None:
         """Records of the reader, in the event loop."""
         for record in records:
-            if record.topic == COMMANDS:
-                command = ControlCommand.FromString(record.value)
-                if command.kind != PULSE:
-                    self.ledger.command(record.offset, command)
-            elif record.topic == HEARTBEATS:
-                row = Heartbeat.FromString(record.value)
-                # Of a record that was there before, its time is all there is to say how old it is.
-                self.roll.beat(row, 0.0 if record.live else max(0.0, time.time() - record.time_ms / 1000))
-            else:
-                audit = ControlAudit.FromString(record.value)
-                self.ledger.audit(audit)
-                self.events.put(record.offset, audit)
+            self.records.take(record.topic, 0, record.offset, partial(self._take_one, record))
+
+    def _take_one(self, record: Record) -> None:
+        read = self.records.read
+        if record.topic == COMMANDS:
+            if self._verifier is not None and (why := self._verifier.fault(record.key, record.value, record.headers)):
+                raise ValueError(why)
+            command = read(ControlCommand, record.value)
+            if why := fault_of(command):
+                raise ValueError(why)
+            if command.kind == PULSE:
+                return
+            if command.kind not in SLOTS:
+                raise ValueError(f"no kind {command.kind[:50]!r}")
+            self.ledger.command(record.offset, command)
+        elif record.topic == HEARTBEATS:
+            # Of a record that was there before, its time is all there is to say how old it is.
+            age_s = 0.0 if record.live else max(0.0, time.time() - record.time_ms / 1000)
+            self.roll.beat(read(Heartbeat, record.value), age_s)
+        else:
+            audit = read(ControlAudit, record.value)
+            self.events.put(record.offset, audit)
+            self.ledger.audit(audit)
 
     def _ack(self, partition: int, offset: int, value: bytes) -> None:
         """An answer, in the event loop."""
-        ack = ControlAck.FromString(value)
+        self.records.take(ACKS, partition, offset, partial(self._ack_one, partition, offset, value))
+
+    def _ack_one(self, partition: int, offset: int, value: bytes) -> None:
+        ack = self.records.read(ControlAck, value)
         entry = self.ledger.ack(ack)
         if partition not in self.acks:
             self.acks[partition] = Feed(ACKS)

@@ -11,6 +11,7 @@ from typing import Any
 
 from mevflow.control.topics.offsets import bounds
 from mevflow.flows.steering.protocol import AUDIT, COMMANDS, HEARTBEATS
+from mevflow.flows.steering.signatures import Headers
 from mevflow.operators.errors import UnreachableError
 
 #: Of topics that only grow in number the newest records are read: topic -> how many.
@@ -27,6 +28,8 @@ class Record:
     time_ms: int
     value: bytes
     live: bool
+    key: bytes | None = None
+    headers: Headers = None
 
 
 class Reader:
@@ -108,7 +111,9 @@ class Reader:
         value = message.value()
         if value is None:
             return None
-        return Record(topic, offset, message.timestamp()[1], value, offset >= self._ends[topic])
+        return Record(
+            topic, offset, message.timestamp()[1], value, offset >= self._ends[topic], message.key(), message.headers()
+        )
 
     def close(self) -> None:
         """Stop reading. Blocks."""

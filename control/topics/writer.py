@@ -8,6 +8,7 @@ from typing import Any
 
 from mevflow.control.server.refusal import Refused
 from mevflow.flows.steering.protocol import AUDIT, COMMANDS, PULSE, command_key
+from mevflow.flows.steering.signatures import Signer
 from mevflow.v1.control_pb2 import ControlAudit, ControlCommand
 
 #: A command that the broker has not taken by then is given up; its caller is told.
@@ -22,7 +23,7 @@ class Writer:
     queue. Commands are sent without idempotence: a record that came twice is the same command, and known as such.
     """
 
-    def __init__(self, bootstrap: str, name: str) -> None:
+    def __init__(self, bootstrap: str, name: str, signer: Signer | None = None) -> None:
         from confluent_kafka import Producer
 
         shared: dict[str, Any] = {
@@ -45,6 +46,7 @@ class Writer:
             }
         )
         self.audit_lost = 0
+        self._signer = signer
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
         self._threads = [
@@ -76,7 +78,8 @@ class Writer:
             self._loop.call_soon_threadsafe(settle, error, message.offset() if message is not None else -1)
 
         try:
-            self._prompt.produce(topic, value, key=key, timestamp=time_ms, on_delivery=delivered)
+            headers = self._headers(key, value) if topic == COMMANDS else []
+            self._prompt.produce(topic, value, key=key, timestamp=time_ms, headers=headers, on_delivery=delivered)
         except BufferError as error:
             raise _unavailable(topic, str(error)) from error
         try:
@@ -97,9 +100,14 @@ class Writer:
     def pulse(self, command: ControlCommand) -> None:
         """Say that the service is there; nobody waits for it."""
         try:
-            self._prompt.produce(COMMANDS, command.SerializeToString(), key=PULSE)
+            value = command.SerializeToString()
+            self._prompt.produce(COMMANDS, value, key=PULSE, headers=self._headers(PULSE, value))
         except BufferError:
             return  # no broker takes anything: no pulse either
+
+    def _headers(self, key: str | None, value: bytes) -> list[tuple[str, str | bytes | None]]:
+        """The signature of a command, when commands are signed."""
+        return [] if self._signer is None else [self._signer.header(key or "", value)]
 
     def audit(self, record: ControlAudit) -> bool:
         """Write an audit record in good time. False when so much waits for the broker that it was dropped."""

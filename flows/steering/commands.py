@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from mevflow.flows.steering.protocol import COMMANDS
+from mevflow.flows.steering.protocol import COMMANDS, PULSE
+from mevflow.flows.steering.signatures import Verifier
+from mevflow.flows.steering.wellformed import fault_of
 from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
 from mevflow.v1.control_pb2 import ControlCommand
+
+log = logging.getLogger("mevflow.control")
+
+
+class Read(NamedTuple):
+    """A record's time and command. ``refused``: why its signature does not do; such a command is only answered."""
+
+    time_ms: int
+    command: ControlCommand
+    refused: str = ""
 
 
 class CommandLog:
     """The one partition of ``control-commands``, without a consumer group: every shard reads all of it."""
 
-    def __init__(self, bootstrap: str, client_id: str) -> None:
+    def __init__(self, bootstrap: str, client_id: str, signed_by: str = "") -> None:
+        """``signed_by``: a folder of public keys, one of which must have signed a command; empty: none need have."""
         from confluent_kafka import Consumer
 
         self._bootstrap = bootstrap
+        self._verifier = Verifier(Path(signed_by)) if signed_by else None
+        self._pulsed_us = 0
+        self.left_out: Counter[str] = Counter()
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
@@ -36,8 +55,8 @@ class CommandLog:
             }
         )
 
-    def present(self, seconds: float, stopped: Callable[[], bool]) -> Iterator[tuple[int, ControlCommand]]:
-        """Every record up to the end of the log as of now, with its time in milliseconds.
+    def present(self, seconds: float, stopped: Callable[[], bool]) -> Iterator[Read]:
+        """Every command up to the end of the log as of now.
 
         Raises UnreachableError when the log cannot be read within ``seconds``, UsageError when there is no such topic.
         """
@@ -70,7 +89,7 @@ class CommandLog:
                     raise self._unreadable(seconds)
                 continue
             at = (message.offset() or 0) + 1
-            if (command := _parsed(message)) is not None:
+            if (command := self._parsed(message)) is not None:
                 yield command
 
     def _unreadable(self, seconds: float) -> UnreachableError:
@@ -80,7 +99,7 @@ class CommandLog:
             topic=COMMANDS,
         )
 
-    def poll(self, seconds: float) -> tuple[int, ControlCommand] | None:
+    def poll(self, seconds: float) -> Read | None:
         """The next record, waiting up to ``seconds``. Raises MevflowError when the topic cannot be read any more."""
         message = self._consumer.poll(seconds)
         if message is None:
@@ -90,7 +109,39 @@ class CommandLog:
             if error.fatal():
                 raise MevflowError(f"Kafka says: {error.str()}", topic=COMMANDS)
             return None  # librdkafka connects again by itself
-        return _parsed(message)
+        return self._parsed(message)
+
+    def _parsed(self, message: Any) -> Read | None:
+        """A record; None for a tombstone, and for what cannot be looked at, which is counted."""
+        from google.protobuf.message import DecodeError
+
+        value = message.value()
+        if value is None:
+            return None
+        try:
+            command = ControlCommand.FromString(value)
+        except DecodeError:
+            self._leave_out("malformed", message)
+            return None
+        if fault_of(command):
+            self._leave_out("malformed", message)
+            return None
+        refused = self._verifier.fault(message.key(), value, message.headers()) if self._verifier else ""
+        if command.kind == PULSE:
+            # A pulse that was recorded once says nothing when it is written again.
+            if refused or (self._verifier is not None and command.issued_at_us <= self._pulsed_us):
+                self._leave_out(refused or "old_pulse", message)
+                return None
+            self._pulsed_us = command.issued_at_us
+        elif refused:
+            self._leave_out(refused, message)
+        return Read(int(message.timestamp()[1]), command, refused)
+
+    def _leave_out(self, why: str, message: Any) -> None:
+        self.left_out[why] += 1
+        if self.left_out[why].bit_count() == 1:  # the first, second, fourth, eighth …
+            where = f"{message.topic()}[{message.partition()}]@{message.offset()}"
+            log.warning("%s: a command that is not carried out, %s (%d so far)", where, why, self.left_out[why])
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -101,16 +152,3 @@ def _is_end(message: Any) -> bool:
     from confluent_kafka import KafkaError
 
     return bool(message.error().code() == KafkaError._PARTITION_EOF)
-
-
-def _parsed(message: Any) -> tuple[int, ControlCommand] | None:
-    """A record's time and command; None for a tombstone and for what is no command."""
-    from google.protobuf.message import DecodeError
-
-    value = message.value()
-    if value is None:
-        return None
-    try:
-        return int(message.timestamp()[1]), ControlCommand.FromString(value)
-    except DecodeError:
-        return None

@@ -16,6 +16,7 @@ class ControlSettings(BaseModel):
     ``bootstrap`` is the broker of the control topics (default: that of ``defaults.kafka``; without either there is no
     control). ``pulse_limit_s`` is how long the control service may be silent before the kill switch engages; 0: for
     ever.
+    ``signed_by`` is a folder of public keys (relative to the topology file): commands must be signed by one of them.
     ``start_s`` is how long a starting shard tries to read the commands in force before it gives up.
     """
 
@@ -24,6 +25,7 @@ class ControlSettings(BaseModel):
     bootstrap: str = ""
     pulse_limit_s: float = Field(default=0.0, ge=0.0, le=86_400.0)
     start_s: float = Field(default=20.0, gt=0.0, le=600.0)
+    signed_by: str = ""
 
     @property
     def steers(self) -> bool:
@@ -36,7 +38,10 @@ def control_settings(file: TopologyFile, name: str) -> ControlSettings:
     given: dict[str, Any] = {**file.defaults.get("control", {}), **file.get(name).control}
     given.setdefault("bootstrap", file.defaults.get("kafka", {}).get("bootstrap", ""))
     try:
-        return ControlSettings(**given)
+        made = ControlSettings(**given)
+        if made.signed_by:
+            made = made.model_copy(update={"signed_by": str(file.path.absolute().parent / made.signed_by)})
+        return made
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         raise UsageError(faults, file=str(file.path), key=f"{name}.control") from None

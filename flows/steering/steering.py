@@ -81,7 +81,7 @@ class Steering:
         self._kill = KillSwitch(self.switch, facts.latch_file, facts.kill_files, Pulse(settings.pulse_limit_s))
         client = f"mevflow-control-{facts.topology}-{facts.shard}-{facts.run_id}"
         with urgent():
-            self._log = CommandLog(settings.bootstrap, client)
+            self._log = CommandLog(settings.bootstrap, client, settings.signed_by)
         self._outbox = Outbox(settings.bootstrap, (facts.topology, facts.shard, facts.run_id))
         self._book = Book()
         self._mail = {node: Mailbox(node, self._outbox.ack, self._done) for node in facts.stages}
@@ -106,8 +106,8 @@ class Steering:
     def join(self) -> None:
         """Read what is in force, then go on in a thread. Raises UnreachableError or UsageError: decide nothing."""
         self._look()
-        for time_ms, command in self._log.present(self._settings.start_s, self._drain.is_set):
-            self._take(time_ms, command, joining=True)
+        for read in self._log.present(self._settings.start_s, self._drain.is_set):
+            self._take(*read, joining=True)
         self._look()
         with urgent():
             self._thread.start()
@@ -191,12 +191,15 @@ class Steering:
             )
             self._order(told, Ack("APPLIED", reason, "engaged by the shard itself"), self._facts.stages)
 
-    def _take(self, time_ms: int, command: ControlCommand, joining: bool) -> None:
+    def _take(self, time_ms: int, command: ControlCommand, refused: str, *, joining: bool) -> None:
         kind = command.kind
         if kind == PULSE:
             self._kill.heard(max(0.0, time.time() - time_ms / 1000) if joining else 0.0)
             return
         if command.topology not in ("", self._facts.topology):
+            return
+        if refused:
+            self._answer(command, Ack("REJECTED", refused, "no key of this shard's control.signed_by signed it"))
             return
         nodes = self._addressed(command)
         if not nodes:

@@ -38,7 +38,13 @@ def serve(host: str | None, port: int | None, http_port: int | None, log_level: 
         clickhouse=settings.clickhouse,
     )
     options = Options(
-        Settings(settings.kafka.bootstrap, file, settings.var),
+        Settings(
+            settings.kafka.bootstrap,
+            file,
+            settings.var,
+            signing_key=settings.control.signing_key,
+            command_keys=settings.control.command_keys,
+        ),
         door,
         guarded.authenticator,
         (http.beside(guarded.authenticator.authenticates),),
