@@ -17,6 +17,7 @@ from pathlib import Path
 
 from mevflow.clickhouse.server.listener import check_address
 from mevflow.operators.errors import MevflowError, UnreachableError
+from mevflow.operators.private import open_private, private_folder, write_private
 from mevflow.processes.environment import environment
 
 #: A stop waits this long for a clean end before it kills (the data survives that too), in seconds.
@@ -61,8 +62,8 @@ def start(var_dir: Path, host: str = "127.0.0.1", port: int = 8123, password: st
             hint=f"stop it, or use another port: MEVFLOW_CLICKHOUSE__PORT={port + 1}",
         )
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        log = (home / "server.log").open("ab")
+        private_folder(home)
+        log = open_private(home / "server.log")
     except OSError as error:
         raise MevflowError(f"cannot write to {home}: {error.strerror}", file=str(home)) from None
     with log:
@@ -81,7 +82,8 @@ def start(var_dir: Path, host: str = "127.0.0.1", port: int = 8123, password: st
             start_new_session=True,
             env={**environment(), "MEVFLOW_CLICKHOUSE__PASSWORD": password},
         )
-    _pidfile(home).write_text(json.dumps({"pid": process.pid, "born": _born(process.pid), "host": host, "port": port}))
+    about = {"pid": process.pid, "born": _born(process.pid), "host": host, "port": port}
+    write_private(_pidfile(home), json.dumps(about).encode())
     _await(process.pid, host, port, home, wait_s, process)
     return process.pid
 

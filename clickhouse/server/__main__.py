@@ -17,6 +17,7 @@ from pathlib import Path
 from mevflow.clickhouse.server.engine import Engine
 from mevflow.clickhouse.server.listener import Listener, check_address
 from mevflow.operators.errors import MevflowError
+from mevflow.operators.private import UMASK
 
 #: How long a stop waits for running statements, in seconds.
 PATIENCE_S = 10.0
@@ -29,6 +30,7 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8123)
     options = parser.parse_args()
+    os.umask(UMASK)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     log = logging.getLogger("mevflow.clickhouse.server")
     password = os.environ.get("MEVFLOW_CLICKHOUSE__PASSWORD", "")

@@ -13,13 +13,15 @@ _Mark = tuple[tuple[str, int, int, int, int], ...]
 
 #: Seconds between two looks at the files. A look costs some tens of microseconds.
 LOOK_S = 1.0
+HALF_WRITTEN_S = 5.0
 
 
 class Watched(Generic[T]):
     """What ``read(path)`` makes of a file or a folder, as it is now, at most ``LOOK_S`` old.
 
     The first ``read`` may raise; when a later one does, ``failed`` is told and the value is ``nothing`` until it can be
-    read again: who is let in must not depend on what once stood there.
+    read again: who is let in must not depend on what once stood there. A file that is there and makes no sense may be
+    half written: for ``HALF_WRITTEN_S`` what was read before stays.
     """
 
     def __init__(self, path: Path, read: Callable[[Path], T], nothing: T, failed: Callable[[Exception], None]) -> None:
@@ -27,6 +29,7 @@ class Watched(Generic[T]):
         self._mark: _Mark | None = _mark(path)
         self._value = read(path)
         self._looked = time.monotonic()
+        self._wrong_since: float | None = None
         #: Rises whenever the value was read again.
         self.generation = 0
 
@@ -39,9 +42,14 @@ class Watched(Generic[T]):
             if mark != self._mark:
                 try:
                     self._value, self._mark = self._read(self._path), mark
+                    self._wrong_since = None
                 except Exception as error:
-                    if self._mark is not None:
+                    if self._wrong_since is None:
+                        self._wrong_since = at
                         self._failed(error)
+                    gone = isinstance(error.__cause__ or error, OSError)
+                    if not gone and at - self._wrong_since < HALF_WRITTEN_S:
+                        return self._value
                     self._value, self._mark = self._nothing, None  # looked at again each time
                 self.generation += 1
         return self._value

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from mevflow.control.auth.files import Watched
 from mevflow.operators.errors import UsageError
+from mevflow.operators.private import open_private, private_folder
 
 KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SUFFIX = ".pem"
@@ -87,10 +88,10 @@ def make_key(folder: Path, key_id: str, private: Path) -> None:
         if file.exists():
             raise UsageError("is there already; choose another key id", file=str(file))
     key = Ed25519PrivateKey.generate()
-    folder.mkdir(parents=True, exist_ok=True)
-    private.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    private.touch(mode=0o600)
-    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    private_folder(folder)
+    private_folder(private.parent)
+    with open_private(private, "wb") as file:
+        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     # Moved into place, so that nobody reads half a key.
     half = public.with_suffix(".new")
     half.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))

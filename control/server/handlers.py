@@ -20,6 +20,7 @@ from mevflow.control.server.topologies import TopologyCalls, refusal_of
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.spec.topology import did_you_mean
 from mevflow.operators.errors import MevflowError
+from mevflow.operators.private import private_folder, write_private
 from mevflow.operators.switch import Off
 from mevflow.v1 import control_service_pb2 as pb
 from mevflow.v1.control_pb2 import ControlAck
@@ -156,8 +157,8 @@ class Handlers(TopologyCalls):
     def _kill_here(self, topology: str, reason: str, refused: Refused) -> None:
         """Without a broker: the kill file, which stops the shards of this host."""
         path = kill_file(self._service.settings.var, topology)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(reason + "\n")
+        private_folder(path.parent)
+        write_private(path, f"{reason}\n".encode())
         refused.metadata["kill_file"] = str(path)
         refused.message += (
             f"; wrote {path}, which stops the shards of the service's host until it is removed and released"

@@ -26,6 +26,7 @@ from mevflow.control.server.handlers import Handlers
 from mevflow.control.server.identity import Authenticator, LocalAuthenticator
 from mevflow.control.server.service import Service, Settings
 from mevflow.operators.errors import UsageError
+from mevflow.operators.private import UMASK, private_folder
 from mevflow.processes.background import ProcessId
 
 #: The reader's thread gives way to the event loop after so long.
@@ -61,7 +62,8 @@ def run(options: Options, ready: Callable[[dict[str, str]], None]) -> None:
     options.door.check(options.authenticator.authenticates)
     _log_as_json(options.log_level)
     folder = options.settings.var.absolute() / RECORD.parent
-    folder.mkdir(parents=True, exist_ok=True)
+    os.umask(UMASK)
+    private_folder(folder)
     other = ProcessId.load(folder / RECORD.name)
     if other is not None:
         raise UsageError(

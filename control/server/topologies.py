@@ -14,6 +14,7 @@ from mevflow.control.server.identity import Identity
 from mevflow.control.server.refusal import Refused, invalid
 from mevflow.control.server.service import Service
 from mevflow.operators.errors import CheckFailedError, MevflowError, StateError, UnreachableError, UsageError
+from mevflow.operators.private import open_private
 from mevflow.v1 import control_service_pb2 as pb
 
 P = ParamSpec("P")
@@ -231,7 +232,7 @@ async def _follow(plan: Any) -> AsyncIterator[pb.ReplayEvent]:
     from mevflow.processes.environment import environment
 
     layout, began, done = plan.spec.layout, time.monotonic(), -1
-    with layout.log(0).open("wb") as log:
+    with open_private(layout.log(0), "wb") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from mevflow.operators.errors import UnreachableError
+from mevflow.operators.private import private_folder, write_private
 
 HEADER = "feed"
 _FORMAT = b"mevflow-feed-1"
@@ -62,10 +63,8 @@ class Progress:
         return found if found.cluster == cluster else cls(cluster)
 
     def save(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(".tmp")
-        fresh.write_bytes(msgspec.json.encode(self))
-        fresh.replace(path)
+        private_folder(path.parent)
+        write_private(path, msgspec.json.encode(self))
 
     def places(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
         """The numbers of a topic, with an entry for every partition."""

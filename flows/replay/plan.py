@@ -31,6 +31,7 @@ from mevflow.flows.steering.history import recorded_commands
 from mevflow.flows.steering.settings import control_settings
 from mevflow.operators.codec import COORDINATES
 from mevflow.operators.errors import UsageError
+from mevflow.operators.private import private_folder
 from mevflow.operators.stage import Settings, StageContext
 from mevflow.sinks.sink import Sink
 
@@ -109,7 +110,7 @@ class WindowSink(Sink):
             self._inner.snapshot()
             self._inner.close()
         folder = Path(self.settings.folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         for message, batches in self._rows.items():
             pq.write_table(canonical(batches), folder / f"{message.rpartition('.')[2]}.parquet", compression="zstd")
 

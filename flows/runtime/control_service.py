@@ -5,6 +5,7 @@ The service itself lives in a room above this one, so it is known here as a comm
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import Any
 import msgspec
 
 from mevflow.operators.errors import MevflowError
+from mevflow.operators.private import open_private, private_folder
 from mevflow.processes.background import ProcessId
 from mevflow.processes.environment import environment
 
@@ -38,10 +40,10 @@ def start(var: Path, file: Path) -> dict[str, Any]:
     if running is not None:
         return running
     folder = _record(var).parent
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     path = folder / "service.log"
-    with path.open("ab") as log:
-        mark = log.tell()
+    with open_private(path) as log:
+        mark = log.seek(0, os.SEEK_END)
         process = subprocess.Popen(
             [sys.executable, "-m", "mevflow.cli", "control", "serve", "--file", str(file.absolute())],
             stdin=subprocess.DEVNULL,

@@ -18,6 +18,7 @@ from mevflow.flows.spec.resolve import resolve
 from mevflow.flows.spec.topology import load
 from mevflow.flows.steering.settings import control_settings
 from mevflow.operators.errors import MevflowError, StateError, UsageError
+from mevflow.operators.private import open_private
 from mevflow.processes.background import ProcessId
 from mevflow.processes.environment import environment
 
@@ -80,7 +81,7 @@ def start(spec: RunSpec) -> int:
     layout = spec.layout
     for shard in range(spec.shards):
         layout.status(shard).unlink(missing_ok=True)
-        layout.log(shard).touch()
+        open_private(layout.log(shard)).close()
     marks = [layout.log(shard).stat().st_size for shard in range(spec.shards)]
     supervisor = subprocess.Popen(
         [sys.executable, "-m", "mevflow.flows.runtime.supervisor", str(layout.spec)],

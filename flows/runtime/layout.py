@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mevflow.operators.errors import MevflowError
+from mevflow.operators.private import private_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Layout:
     def make(self) -> Layout:
         """Create the folder. Raises MevflowError when it cannot be written."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            private_folder(self.root)
             probe = self.root / f".probe-{os.getpid()}"
             probe.touch()
             probe.unlink()

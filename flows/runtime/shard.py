@@ -28,6 +28,7 @@ from mevflow.flows.spec.topology import TopologyFile, load
 from mevflow.flows.steering.settings import control_settings
 from mevflow.flows.steering.steering import ShardFacts, Steering
 from mevflow.operators.errors import MevflowError, StateError, UsageError
+from mevflow.operators.private import UMASK, private_folder
 from mevflow.operators.stage import Stage
 from mevflow.sources.source import Source
 
@@ -124,7 +125,7 @@ def _run(
     if spec.replay is None:
         directory = spec.layout.recovery(shard)
         if not any(directory.glob("*.sqlite3")):
-            directory.mkdir(parents=True, exist_ok=True)
+            private_folder(directory)
             init_db_dir(directory, 1)
         recovery = RecoveryConfig(directory)
     cli_main(flow, epoch_interval=timedelta(seconds=spec.epoch_s), recovery_config=recovery)
@@ -153,6 +154,7 @@ def main(argv: list[str]) -> int:
     """Entry point of the shard process."""
     # A shard never outlives its supervisor: if that dies, the shard drains.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    os.umask(UMASK)
     spec = RunSpec.load(Path(argv[0]))
     try:
         run(spec, int(argv[1]))

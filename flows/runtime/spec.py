@@ -10,6 +10,7 @@ import msgspec
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.spec.resolve import ResolvedTopology
 from mevflow.flows.steering.recorded import RecordedCommand
+from mevflow.operators.private import write_private
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -49,7 +50,7 @@ class RunSpec(msgspec.Struct, frozen=True):
 
     def save(self) -> Path:
         """Write it to the run's folder."""
-        self.layout.spec.write_bytes(msgspec.json.encode(self))
+        write_private(self.layout.spec, msgspec.json.encode(self))
         return self.layout.spec
 
     @classmethod

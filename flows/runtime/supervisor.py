@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mevflow.flows.runtime.spec import RunSpec
+from mevflow.operators.private import UMASK, open_private
 from mevflow.processes.background import ProcessId
 
 FIRST_PAUSE_S, LAST_PAUSE_S, HEALTHY_S = 1.0, 30.0, 60.0
@@ -82,13 +83,13 @@ class Supervisor:
             shard.pause_s = FIRST_PAUSE_S
         shard.restarts += 1
         shard.due = now + shard.pause_s
-        with self.spec.layout.log(shard.number).open("a") as log:
+        with open_private(self.spec.layout.log(shard.number), "a") as log:
             log.write(f"supervisor: shard {shard.number} exited with {code}; again in {shard.pause_s:g} s\n")
         shard.pause_s = min(2 * shard.pause_s, LAST_PAUSE_S)
 
     def _start(self, shard: _Shard) -> None:
         command = [sys.executable, "-m", "mevflow.flows.runtime.shard", str(self.spec.layout.spec), str(shard.number)]
-        with self.spec.layout.log(shard.number).open("ab") as log:
+        with open_private(self.spec.layout.log(shard.number)) as log:
             shard.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         shard.started = time.monotonic()
 
@@ -110,4 +111,5 @@ class Supervisor:
 
 
 if __name__ == "__main__":
+    os.umask(UMASK)
     sys.exit(Supervisor(RunSpec.load(Path(sys.argv[1]))).run())

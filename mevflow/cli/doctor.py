@@ -111,11 +111,13 @@ def _java_major(text: str) -> int:
 
 
 def _writable(path: Path) -> bool:
+    from mevflow.operators.private import private_folder
+
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        private_folder(path)
         probe = path / ".doctor"
         probe.touch()
         probe.unlink()
-    except OSError:
+    except (OSError, MevflowError):
         return False
     return True

@@ -102,12 +102,13 @@ def run(plan: Any, quiet: bool) -> dict[str, Any]:
     from mevflow.cli.progress import progress
     from mevflow.flows.replay.plan import prepare, results
     from mevflow.flows.runtime.deploy import shard_status
+    from mevflow.operators.private import open_private
     from mevflow.processes.environment import environment
 
     spec = plan.spec
     prepare(spec)
     began = time.monotonic()
-    with spec.layout.log(0).open("wb") as log:
+    with open_private(spec.layout.log(0), "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mevflow.flows.runtime.shard", str(spec.layout.spec), "0"],
             stdin=subprocess.DEVNULL,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mevflow.kafka import broker_files
 from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
+from mevflow.operators.private import UMASK, open_private, private_folder
 from mevflow.processes.background import ProcessId
 
 #: A start may have to recover its logs after a kill; a stop writes them out. Seconds.
@@ -131,8 +132,8 @@ def _loopback(bootstrap: str) -> tuple[str, int]:
 def _make_home(var: Path) -> Path:
     home = var.absolute() / "kafka"
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        (home / "lock").touch()
+        private_folder(home)
+        open_private(home / "lock").close()
     except OSError as error:
         raise MevflowError(
             f"the state folder cannot be written: {error.strerror}",
@@ -179,7 +180,7 @@ def _is_free(host: str, port: int) -> bool:
 
 def _spawn(home: Path, java: str, jars: Path, heap_mb: int, properties: Path) -> ProcessId:
     options = [f"-Xms{heap_mb}m", f"-Xmx{heap_mb}m", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError"]
-    with (home / "broker.log").open("ab") as log:
+    with open_private(home / "broker.log") as log:
         process = subprocess.Popen(
             [java, *options, *broker_files.classpath(jars), "kafka.Kafka", str(properties)],
             stdin=subprocess.DEVNULL,
@@ -187,6 +188,7 @@ def _spawn(home: Path, java: str, jars: Path, heap_mb: int, properties: Path) ->
             stderr=subprocess.STDOUT,
             cwd=home,
             start_new_session=True,  # Ctrl-C in the terminal is not for the broker
+            umask=UMASK,
         )
     found = ProcessId.of(process.pid)
     if found is None:

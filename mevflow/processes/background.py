@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from mevflow.operators.private import write_private
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessId:
@@ -58,9 +60,7 @@ class ProcessId:
 
     def save(self, path: Path, **fields: object) -> None:
         """Write it as a pid file, with whatever else a reader should know."""
-        fresh = path.with_suffix(".tmp")
-        fresh.write_bytes(msgspec.json.encode({"pid": self.pid, "started": self.started, **fields}))
-        fresh.replace(path)
+        write_private(path, msgspec.json.encode({"pid": self.pid, "started": self.started, **fields}))
 
     @classmethod
     def load(cls, path: Path) -> ProcessId | None:

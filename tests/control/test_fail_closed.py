@@ -39,6 +39,7 @@ ANN = Identity("ann", Role.ADMIN)
 @pytest.fixture(autouse=True)
 def _promptly(monkeypatch):
     monkeypatch.setattr(files, "LOOK_S", 0.0)
+    monkeypatch.setattr(files, "HALF_WRITTEN_S", 0.0)
     monkeypatch.setattr(dispatch, "RECHECK_S", 0.05)
     monkeypatch.setattr(channel, "_RECHECK_S", 0.05)
 

@@ -41,10 +41,11 @@ def _kill_file(topology: str, reason: str) -> Path:
     """Write the kill file of one topology or of all. Releasing means removing it first."""
     from mevflow.control.server.handlers import kill_file
     from mevflow.flows.config import config
+    from mevflow.operators.private import private_folder, write_private
 
     path = kill_file(config().var, topology)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(reason + "\n")
+    private_folder(path.parent)
+    write_private(path, f"{reason}\n".encode())
     return path
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mevflow.operators.errors import MevflowError, UnreachableError
+from mevflow.operators.private import open_private, private_folder
 from mevflow.processes.environment import environment
 from mevflow.sinks.websocket.hub.wire import Kind, ask, socket_path
 
@@ -58,8 +59,8 @@ def start_hub(
         return running
     home = var.absolute() / "hub"
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        log = (home / f"{port}.log").open("ab")
+        private_folder(home)
+        log = open_private(home / f"{port}.log")
     except OSError as error:
         raise MevflowError(f"the hub's log cannot be written: {error.strerror}", file=str(home)) from error
     command = [sys.executable, "-m", "mevflow.sinks.websocket.hub.server", "--host", host, "--port", str(port)]

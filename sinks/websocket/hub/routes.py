@@ -1,7 +1,8 @@
 """What the hub answers: WebSocket upgrades, and a few small pages for people and monitors.
 
-A browser is let in only from a page of this machine or of a named origin: any web page may open a socket to
-127.0.0.1, and the browser says in ``Origin`` which one does. A client without ``Origin`` is no browser.
+A browser is let in only from the hub's own pages or from those of a named origin: any web page may open a socket to
+127.0.0.1, and the browser says in ``Origin`` which one does. A page may also point its own name at 127.0.0.1, so a hub
+that listens there takes no other ``Host``. A client without ``Origin`` and ``Sec-Fetch-Site`` is no browser.
 """
 
 from __future__ import annotations
@@ -26,12 +27,21 @@ class Routes:
     """Routes a request to a page or to a new :class:`Client`."""
 
     def __init__(
-        self, fanout: Fanout, status: Callable[[], dict[str, Any]], origins: Sequence[str], max_clients: int
+        self,
+        fanout: Fanout,
+        status: Callable[[], dict[str, Any]],
+        origins: Sequence[str],
+        max_clients: int,
+        *,
+        remote: bool,
     ) -> None:
         self._fanout, self._status = fanout, status
-        self._origins, self._max_clients = frozenset(origins), max_clients
+        self._origins, self._max_clients, self._remote = frozenset(origins), max_clients, remote
 
     def __call__(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener | None:
+        why = self._foreign(request)
+        if why:
+            return _error(403, why)
         path, _, query = request.path.decode("latin-1").partition("?")
         path = path.removeprefix(_PREFIX)
         if path == "/ws":
@@ -44,10 +54,22 @@ class Routes:
             return _page(self._metrics().encode(), "text/plain; version=0.0.4")
         return None
 
+    def _foreign(self, request: WSUpgradeRequest) -> str:
+        """Why a request is not answered: a page from elsewhere made it. Empty when none did."""
+        hosts = request.headers.getall("Host", [])
+        if len(hosts) != 1:
+            return "a request names one host"
+        if not self._remote and _name(hosts[0]) not in _LOOPBACK:
+            return f"the host is 127.0.0.1 or localhost, not {hosts[0][:80]!r}"
+        origins = request.headers.getall("Origin", [])
+        if not origins:
+            site = request.headers.get("Sec-Fetch-Site")
+            return "pages of other sites are not let in" if site in ("cross-site", "same-site") else ""
+        if len(origins) > 1 or (origins[0] != f"http://{hosts[0]}" and origins[0] not in self._origins):
+            return f"origin {origins[0][:80]!r} is not let in: start the hub with --origin"
+        return ""
+
     def _upgrade(self, request: WSUpgradeRequest, query: str) -> WSListener | WSUpgradeResponseWithListener:
-        origin = request.headers.get("Origin")
-        if origin is not None and origin not in self._origins and urlsplit(origin).hostname not in _LOOPBACK:
-            return _error(403, f"origin {origin[:80]} is not let in: start the hub with --origin")
         if len(self._fanout.clients) >= self._max_clients:
             return _error(503, f"{self._max_clients} clients are connected already")
         try:
@@ -63,6 +85,13 @@ class Routes:
             metric = f"mevflow_websocket_messages_{name}_total"
             lines += [f"# TYPE {metric} counter", f"{metric} {value}"]
         return "\n".join(lines) + "\n"
+
+
+def _name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _page(body: bytes, kind: str = "application/json") -> WSUpgradeResponseWithListener:

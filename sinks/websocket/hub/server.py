@@ -25,6 +25,7 @@ from typing import Any
 from picows import ws_create_server
 
 from mevflow.operators.errors import MevflowError, UsageError
+from mevflow.operators.private import UMASK, open_private
 from mevflow.sinks.websocket.hub.client import Patience
 from mevflow.sinks.websocket.hub.fanout import Batching, Fanout
 from mevflow.sinks.websocket.hub.feeds import READ_AHEAD_BYTES, Feeds
@@ -35,6 +36,9 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 #: A client says little: a Subscribe with the most pools that a filter may have.
 MAX_CLIENT_FRAME = 1 << 20
+
+#: How long a client may take to say what it wants.
+HANDSHAKE_S = 5
 
 #: IPTOS_LOWDELAY; accepted sockets inherit it from the listening one.
 _TOS = 0x10
@@ -75,7 +79,7 @@ class Hub:
         options = self.options
         self._fanout = Fanout(options.batching, options.patience)
         self._feeds = Feeds(self._fanout, self.status, self._stopping.set)
-        routes = Routes(self._fanout, self.status, options.origins, options.max_clients)
+        routes = Routes(self._fanout, self.status, options.origins, options.max_clients, remote=options.allow_remote)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -88,6 +92,7 @@ class Hub:
                 read_buffer_init_size=4096,
                 enable_auto_ping=True,
                 backlog=1024,
+                websocket_handshake_timeout=HANDSHAKE_S,
             )
         except OSError as error:
             raise UsageError(
@@ -152,7 +157,7 @@ def serve(options: HubOptions) -> None:
     Raises UsageError when the host or the port cannot be had.
     """
     hub = Hub(options)
-    lock = (options.socket or socket_path(options.port)).with_suffix(".lock").open("w")
+    lock = open_private((options.socket or socket_path(options.port)).with_suffix(".lock"), "w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -178,6 +183,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--max-age", type=float, default=patience.max_age_s, metavar="SECONDS")
     parser.add_argument("--stalled", type=float, default=patience.stalled_s, metavar="SECONDS")
     given = parser.parse_args(argv)
+    os.umask(UMASK)
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.INFO)
     logging.getLogger("picows").setLevel(logging.ERROR)
     try:

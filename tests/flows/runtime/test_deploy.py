@@ -11,6 +11,7 @@ from mevflow.flows.runtime.layout import Layout
 from mevflow.operators.errors import MevflowError, StateError, UsageError
 from mevflow.processes.background import ProcessId
 from tests.flows import plugin
+from tests.flows.test_private_var import open_to_others
 
 FILE = """\
 version: 1
@@ -89,6 +90,19 @@ def test_a_shard_that_dies_is_started_again_and_loses_nothing(world):
     assert len(lines(out)) == 2000
     assert_unbroken(lines(out))
     assert deploy.status("sums", var)["shards"][0]["restarts"] == 1
+
+
+def test_what_a_run_keeps_is_private(world):
+    write, var, _ = world
+    before = os.umask(0)
+    try:
+        deploy.start(deploy.prepare(write(), "sums", var, shards=None, fresh=False))
+        wait_for_rows(var, 50)
+    finally:
+        os.umask(before)
+    assert not open_to_others(var / "run")
+    assert list(var.glob("run/sums/recovery/shard-0/*.sqlite3"))
+    deploy.stop("sums", var)
 
 
 def test_a_killed_supervisor_takes_its_shards_down_in_order(world):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import stat
 from collections.abc import Callable
 
 import pytest
@@ -140,13 +142,55 @@ async def test_a_bad_query_is_a_bad_request(hub: RunningHub, query: str) -> None
 
 async def test_other_web_pages_are_not_let_in(make_hub: Hub) -> None:
     hub = make_hub("--origin", "https://trusted.example")
-    for origin, status in (("https://evil.example", 403), ("null", 403)):
+    elsewhere = ("https://evil.example", "null", "http://localhost:3000", "http://127.0.0.1", hub.url)
+    for origin, status in ((each, 403) for each in elsewhere):
         with pytest.raises(InvalidStatus) as refused:
             await connect(hub.url, origin=origin)  # type: ignore[arg-type]
         assert refused.value.response.status_code == status
-    for origin in ("http://localhost:3000", "https://trusted.example"):
+    for origin in (f"http://127.0.0.1:{hub.port}", "https://trusted.example"):
         async with subscribed(hub.url, origin=origin):
             pass
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "host: rebound.example",
+        "host: 127.0.0.1\r\nhost: 127.0.0.1",
+        "x: y",
+        "host: 127.0.0.1\r\nsec-fetch-site: same-site",
+        "host: 127.0.0.1\r\norigin: http://127.0.0.1\r\norigin: http://127.0.0.1",
+    ],
+)
+@pytest.mark.parametrize("path", ["/ws", "/connections", "/metrics", "/health"])
+async def test_a_page_cannot_reach_the_hub_by_another_name(hub: RunningHub, head: str, path: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+    writer.write(
+        f"GET {path} HTTP/1.1\r\n{head}\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+        "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    assert (await reader.readline()).split()[1] in (b"403", b"400")
+    writer.close()
+
+
+@pytest.mark.parametrize("head", [b"GET /ws HTTP/1.1\r\nx: ", b"GET /", b"GET / HTTP/1.1\r\n"])
+async def test_an_endless_handshake_is_cut_off(hub: RunningHub, head: bytes) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+    writer.write(head)
+    sent, piece = 0, b"x: y\r\n" * 8_000 if head.endswith(b"\n") else b"a" * 65_536
+    with contextlib.suppress(ConnectionError):
+        for _ in range(1_000):
+            writer.write(piece)
+            await writer.drain()
+            sent += len(piece)
+    assert sent < 1_000 * len(piece)
+    async with subscribed(hub.url):
+        pass
+
+
+async def test_what_the_hub_keeps_is_private(hub: RunningHub) -> None:
+    files = [hub.path, hub.path.with_suffix(".lock"), hub.var / "hub" / f"{hub.port}.log"]
+    assert [stat.S_IMODE(file.stat().st_mode) & 0o077 for file in files] == [0, 0, 0]
 
 
 async def test_no_more_clients_than_allowed(make_hub: Hub) -> None:
