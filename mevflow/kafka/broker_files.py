@@ -15,6 +15,7 @@ from string import Template
 
 import mevflow
 from mevflow.operators.errors import MevflowError
+from mevflow.operators.private import UMASK, write_private
 
 _OPS = Path(mevflow.__file__).parent / "ops" / "kafka"
 _JAVA = 17
@@ -95,16 +96,19 @@ def prepare(home: Path, host: str, port: int, controller_port: int, java_path: s
     data = home / "data"
     properties = home / "server.properties"
     text = Template((_OPS / "server.properties").read_text())
-    properties.write_text(
-        text.substitute(host=host, port=port, controller_port=controller_port, data=str(data.absolute()))
-    )
+    filled = text.substitute(host=host, port=port, controller_port=controller_port, data=str(data.absolute()))
+    write_private(properties, filled.encode())
     if (data / "meta.properties").exists():
         return properties
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     command = [java_path, "-Xmx128m", *classpath(jar_folder), "kafka.tools.StorageTool", "format"]
     # One id in 64 begins with a dash: it must not stand alone.
     done = subprocess.run(
-        [*command, f"--cluster-id={cluster}", "-c", str(properties)], capture_output=True, text=True, check=False
+        [*command, f"--cluster-id={cluster}", "-c", str(properties)],
+        capture_output=True,
+        text=True,
+        check=False,
+        umask=UMASK,
     )
     if done.returncode:
         raise MevflowError(
