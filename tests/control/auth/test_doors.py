@@ -1,6 +1,7 @@
 """The gRPC door with the real authenticator: proof of who calls, roles, limits, TLS and client certificates."""
 
 import grpc
+import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.rpc import error_details_pb2 as rpc
@@ -118,3 +119,13 @@ async def test_certificates(make_door, make_authority, tmp_path):
         assert await refusal(without, "Status") == ("UNAVAILABLE", "")
     async with grpc.aio.insecure_channel(address) as plain:
         assert await refusal(plain, "Status") == ("UNAVAILABLE", "")
+
+
+async def test_large_metadata_is_refused_and_others_are_answered(make_door, keys):
+    auth = ProvenAuthenticator(Tokens(KeyFolder(keys.folder)), None, Limits(MANY, MANY, MANY))
+    async with grpc.aio.insecure_channel(await make_door(auth)) as channel:
+        status = channel.unary_unary("/mevflow.v1.Control/Status")
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await status(b"", metadata=(("x", "a" * 100_000),), timeout=10)
+        assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert await refusal(channel, "Status", token=keys.token()) == ("OK", "")
