@@ -90,8 +90,8 @@ def make_key(folder: Path, key_id: str, private: Path) -> None:
     key = Ed25519PrivateKey.generate()
     private_folder(folder)
     private_folder(private.parent)
-    with open_private(private, "wb") as file:
-        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with open_private(private, "wb") as written:
+        written.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     # Moved into place, so that nobody reads half a key.
     half = public.with_suffix(".new")
     half.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
