@@ -144,6 +144,7 @@ def _feed_engine(path: Path, times: int = 10) -> float:
 
     from mevflow.clickhouse.migrate import load
     from mevflow.clickhouse.server.engine import Engine
+    from mevflow.clickhouse.server.spool import Spool
 
     job = json.loads((path / "job.json").read_text())
     data = (path / "block.native").read_bytes()
@@ -154,13 +155,15 @@ def _feed_engine(path: Path, times: int = 10) -> float:
     for migration in load():
         for statement in migration.statements:
             setup.query(statement, "TSV")
-    head = f"INSERT INTO mevflow.{job['table']} ({', '.join(f'`{name}`' for name in job['columns'])})"
+    head = f"INSERT INTO mevflow.{job['table']} ({', '.join(f'`{name}`' for name in job['columns'])})".encode()
 
     def feed() -> None:
         connection = engine.connect()
         connection.query("SET optimize_on_insert = 0", "TSV")
         for _ in range(times // 2):
-            connection.insert(head, "Native", iter([data]))
+            with Spool(path) as body:
+                body.write(data)
+                connection.insert(head, b"", "Native", body.path, {})
         connection.close()
 
     best = 0.0

@@ -7,15 +7,18 @@ other users can read.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
+
+import uvloop
 
 from mevflow.clickhouse.server.engine import Engine
 from mevflow.clickhouse.server.listener import Listener, check_address
+from mevflow.clickhouse.server.services import services
 from mevflow.operators.errors import MevflowError
 from mevflow.operators.private import UMASK
 
@@ -34,24 +37,26 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     log = logging.getLogger("mevflow.clickhouse.server")
     password = os.environ.get("MEVFLOW_CLICKHOUSE__PASSWORD", "")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     try:
         check_address(options.host, password)
         engine = Engine(options.path)
-        listener = Listener(engine, options.host, options.port, password)
+        listener = Listener(services(engine, password), options.host, options.port, password)
     except MevflowError as error:
         log.error("%s", error)
         return error.exit_code
-    threading.Thread(target=listener.serve_forever, name="listener", daemon=True).start()
-    log.info("ClickHouse %s answers on http://%s:%d", engine.version, options.host, listener.server_port)
-    stop.wait()
-    log.info("stopping")
-    listener.drain(PATIENCE_S)
+    log.info("ClickHouse %s answers on http://%s:%d", engine.version, options.host, listener.port)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(listener))
     engine.close()
     log.info("stopped")
     return 0
+
+
+async def _serve(listener: Listener) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await listener.serve(stop, PATIENCE_S)
 
 
 if __name__ == "__main__":

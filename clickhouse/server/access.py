@@ -7,8 +7,9 @@ import binascii
 import hmac
 import ipaddress
 from collections.abc import Mapping
-from email.message import Message
 from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
 
 from mevflow.clickhouse.server.errors import ACCESS_DENIED, AUTHENTICATION_FAILED, REQUIRED_PASSWORD, refuse
 
@@ -31,9 +32,8 @@ class Access:
     def __init__(self, password: str) -> None:
         self._password = password.encode()
 
-    def check(self, headers: Message, params: Mapping[str, str]) -> str:
+    def check(self, headers: Headers, params: Mapping[str, str]) -> str:
         """The user's name. Raises ServerError (401 or 403)."""
-        self._refuse_web_pages(headers)
         user, password = _credentials(headers, params)
         if not self._password and not password and user == USER:
             return user
@@ -46,19 +46,32 @@ class Access:
             )
         return user
 
-    def _refuse_web_pages(self, headers: Message) -> None:
-        """A page from elsewhere can send requests to loopback; without a password nothing else would stop it."""
-        if headers.get("Sec-Fetch-Site", "") == "cross-site":
+    def refuse_web_pages(self, headers: Headers) -> None:
+        """A page from elsewhere can send requests to loopback; without a password nothing else would stop it.
+
+        Raises ServerError (403). To be asked before anything else of a request is looked at.
+        """
+        if any(site.lower() in ("cross-site", "same-site") for site in headers.getlist("Sec-Fetch-Site")):
             raise refuse(ACCESS_DENIED, "requests from other sites' web pages are not allowed")
-        origin = headers.get("Origin", "")
-        if origin and not is_loopback(urlsplit(origin).hostname or ""):
-            raise refuse(ACCESS_DENIED, f"requests from web pages of {origin} are not allowed")
-        host = urlsplit(f"//{headers.get('Host', '')}").hostname or ""
-        if not self._password and host and not is_loopback(host):
-            raise refuse(ACCESS_DENIED, f"host name {host!r} is not one of this server's; use 127.0.0.1 or localhost")
+        for origin in headers.getlist("Origin"):
+            if not is_loopback(_host(origin)):
+                raise refuse(ACCESS_DENIED, f"requests from web pages of {origin} are not allowed")
+        for named in headers.getlist("Host"):
+            host = _host(f"//{named}")
+            if not self._password and host and not is_loopback(host):
+                raise refuse(
+                    ACCESS_DENIED, f"host name {host!r} is not one of this server's; use 127.0.0.1 or localhost"
+                )
 
 
-def _credentials(headers: Message, params: Mapping[str, str]) -> tuple[str, str]:
+def _host(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return address
+
+
+def _credentials(headers: Headers, params: Mapping[str, str]) -> tuple[str, str]:
     kind, _, value = headers.get("Authorization", "").partition(" ")
     if kind.lower() == "basic":
         try:

@@ -1,45 +1,31 @@
-"""What arrives: request bodies, chunked or sized, plain or compressed, read as a stream of bounded memory."""
+"""What arrives compressed: undone piece by piece, within a bound on what it may become."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
-from io import BufferedIOBase
-from typing import Any
+from typing import Any, Protocol
 
 from mevflow.clickhouse.server.errors import BAD_ARGUMENTS, INCORRECT_DATA, QUERY_IS_TOO_LARGE, refuse
 
-#: Bytes read from the socket at a time.
-CHUNK_BYTES = 4 << 20
+#: Bytes that a decoder gives at a time: what a body of any kind costs in memory.
+PIECE_BYTES = 1 << 20
+#: A body may become so many times its own size, and in any case so many bytes.
+MOST_EXPANSION = 250
+FREE_BYTES = 64 << 20
 
 
-def sized(stream: BufferedIOBase, length: int) -> Iterator[bytes]:
-    """A body with a Content-Length."""
-    left = length
-    while left:
-        piece = stream.read(min(left, CHUNK_BYTES))
-        if not piece:
-            raise refuse(INCORRECT_DATA, f"the request body ended {left} bytes early")
-        left -= len(piece)
-        yield piece
+class Decoder(Protocol):
+    """Undoes one frame, at most ``most`` bytes at a time."""
 
+    @property
+    def ended(self) -> bool: ...
 
-def chunked(stream: BufferedIOBase) -> Iterator[bytes]:
-    """A body in HTTP chunks, to the end of its trailers."""
-    while True:
-        line = stream.readline(1024)
-        try:
-            size = int(line.split(b";", 1)[0], 16)
-        except ValueError:
-            raise refuse(INCORRECT_DATA, "the request body is not chunked as its headers say") from None
-        if size < 0:
-            raise refuse(INCORRECT_DATA, "the request body is not chunked as its headers say")
-        if size == 0:
-            while stream.readline(65536) not in (b"\r\n", b"\n", b""):
-                pass
-            return
-        yield from sized(stream, size)
-        stream.readline(16)
+    @property
+    def left(self) -> bytes:
+        """After the end: what follows the frame."""
+
+    def feed(self, data: bytes, most: int) -> Iterator[bytes]: ...
 
 
 def bounded(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
@@ -52,43 +38,94 @@ def bounded(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
         yield piece
 
 
+def expansion_limit(packed_bytes: int, most: int) -> int:
+    """How many bytes a body of ``packed_bytes`` may become; ``most`` is the limit for any body."""
+    return min(most, FREE_BYTES + MOST_EXPANSION * packed_bytes)
+
+
 def decompressed(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     """Undo a Content-Encoding: gzip, deflate, lz4, zstd or none. Raises ServerError for any other body."""
     if encoding in ("", "identity"):
         yield from pieces
         return
     make, failures = _decoder(encoding)
-    current = None
+    current: Decoder | None = None
     for piece in pieces:
         while piece:
             # Frames may follow each other in one body.
-            if current is None or current.eof:
+            if current is None or current.ended:
                 current = make()
             try:
-                out = current.decompress(piece)
+                yield from current.feed(piece, PIECE_BYTES)
             except failures as error:
                 raise refuse(INCORRECT_DATA, f"the request body is not valid {encoding}: {error}") from None
-            piece = (current.unused_data or b"") if current.eof else b""
-            if out:
-                yield out
-    if current is not None and not current.eof:
+            piece = current.left if current.ended else b""
+    if current is not None and not current.ended:
         raise refuse(INCORRECT_DATA, f"the request body ends in the middle of its {encoding} data")
 
 
-def _decoder(encoding: str) -> tuple[Callable[[], Any], type[Exception]]:
+def _decoder(encoding: str) -> tuple[Callable[[], Decoder], tuple[type[Exception], ...]]:
     """What makes a decoder of one frame, and what it raises."""
     if encoding in ("gzip", "deflate"):
-        # 32 + window: zlib tells gzip and zlib headers apart by itself.
-        return lambda: zlib.decompressobj(32 + zlib.MAX_WBITS), zlib.error
+        return _Zlib, (zlib.error,)
     if encoding == "lz4":
         import lz4.frame
 
-        return lz4.frame.LZ4FrameDecompressor, RuntimeError
+        return lambda: _Frame(lz4.frame.LZ4FrameDecompressor()), (RuntimeError,)
     if encoding == "zstd":
         from backports import zstd
 
-        return zstd.ZstdDecompressor, zstd.ZstdError
+        return lambda: _Frame(zstd.ZstdDecompressor()), (zstd.ZstdError,)
     raise refuse(
         BAD_ARGUMENTS,
         f"Content-Encoding {encoding!r} is not supported by the embedded server (gzip, deflate, lz4 and zstd are)",
     )
+
+
+class _Zlib:
+    """gzip and deflate."""
+
+    def __init__(self) -> None:
+        # 32 + window: zlib tells gzip and zlib headers apart by itself.
+        self._raw = zlib.decompressobj(32 + zlib.MAX_WBITS)
+
+    @property
+    def ended(self) -> bool:
+        return self._raw.eof
+
+    @property
+    def left(self) -> bytes:
+        return self._raw.unused_data
+
+    def feed(self, data: bytes, most: int) -> Iterator[bytes]:
+        while True:
+            out = self._raw.decompress(data, most)
+            if out:
+                yield out
+            data = self._raw.unconsumed_tail
+            if self._raw.eof or (not data and len(out) < most):
+                return
+
+
+class _Frame:
+    """lz4 and zstd, whose decoders share one interface."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    @property
+    def ended(self) -> bool:
+        return bool(self._raw.eof)
+
+    @property
+    def left(self) -> bytes:
+        return self._raw.unused_data or b""
+
+    def feed(self, data: bytes, most: int) -> Iterator[bytes]:
+        while True:
+            out = self._raw.decompress(data, most)
+            if out:
+                yield out
+            if self._raw.eof or self._raw.needs_input:
+                return
+            data = b""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -37,6 +38,8 @@ class Connection:
     def __init__(self, raw: Any) -> None:
         self._raw = raw
         self.database = "default"
+        #: Whether ``log_comment`` holds the id of an earlier query.
+        self.marked = False
 
     def query(self, sql: str | bytes, form: str, params: Mapping[str, str] | None = None) -> tuple[bytes, Counts]:
         """Run a statement to its end and give its whole answer."""
@@ -70,22 +73,14 @@ class Connection:
             if not ended:
                 self._raw.streaming_cancel_query(stream)
 
-    def insert(self, head: str, form: str, chunks: Iterator[bytes]) -> Counts:
-        """Feed ``chunks`` of ``form`` to an INSERT. Nothing is written when the data or the sender fails."""
-        try:
-            handle = self._raw.send_insert(head, form)
-        except Exception as error:
-            raise from_engine(error) from None
-        try:
-            for chunk in chunks:
-                self._raw.insert_append(handle, chunk)
-            result = self._raw.insert_done(handle)
-        except BaseException as error:
-            self._raw.insert_cancel(handle)
-            if isinstance(error, RuntimeError):
-                raise from_engine(error) from None
-            raise
-        return _counts(result)
+    def insert(self, head: bytes, settings: bytes, form: str, path: str, params: Mapping[str, str]) -> Counts:
+        """Run an INSERT whose rows are what ``path`` holds in ``form``. What returns is stored, what is not is raised.
+
+        The engine's ``send_insert`` must not be used: it drops every error that comes when a part is written.
+        """
+        source = f"FROM INFILE {literal(path)} COMPRESSION 'none'"
+        sql = b"%b\n%b\n%b\nFORMAT %b" % (head, source.encode(), settings, form.encode("latin-1"))
+        return self.query(sql, "TabSeparated", params)[1]
 
     def use(self, database: str) -> None:
         """Make ``database`` the current one."""
@@ -136,12 +131,10 @@ class Engine:
         """A fresh connection: default settings, database ``default``, no temporary tables."""
         return self._open()
 
-    def kill_all(self) -> None:
-        """Cancel every running query, so that their threads end."""
-        try:
-            self._root.query("KILL QUERY WHERE query NOT LIKE 'KILL QUERY%' ASYNC", "TSV")
-        except ServerError:
-            return
+    def kill(self, condition: str) -> None:
+        """Cancel the running queries of ``condition`` (about system.processes)."""
+        with closing(self._open()) as connection, suppress(ServerError):
+            connection.query(f"KILL QUERY WHERE ({condition}) AND query NOT LIKE 'KILL QUERY%' ASYNC", "TSV")
 
     def close(self) -> None:
         """Shut the engine down and let go of the directory."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+CANNOT_READ_ALL_DATA = 33
 BAD_ARGUMENTS = 36
 NOT_IMPLEMENTED = 48
 QUERY_IS_TOO_LARGE = 66
@@ -19,9 +20,14 @@ SESSION_IS_LOCKED = 373
 AUTHENTICATION_FAILED = 516
 REQUIRED_PASSWORD = 194
 ACCESS_DENIED = 497
+SYNTAX_ERROR = 62
+QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING = 216
+NOT_ENOUGH_SPACE = 243
+SOCKET_TIMEOUT = 209
 UNKNOWN_EXCEPTION = 1002
 
 _NAMES = {
+    CANNOT_READ_ALL_DATA: "CANNOT_READ_ALL_DATA",
     BAD_ARGUMENTS: "BAD_ARGUMENTS",
     NOT_IMPLEMENTED: "NOT_IMPLEMENTED",
     QUERY_IS_TOO_LARGE: "QUERY_IS_TOO_LARGE",
@@ -36,6 +42,10 @@ _NAMES = {
     AUTHENTICATION_FAILED: "AUTHENTICATION_FAILED",
     REQUIRED_PASSWORD: "REQUIRED_PASSWORD",
     ACCESS_DENIED: "ACCESS_DENIED",
+    SYNTAX_ERROR: "SYNTAX_ERROR",
+    QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING: "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING",
+    NOT_ENOUGH_SPACE: "NOT_ENOUGH_SPACE",
+    SOCKET_TIMEOUT: "SOCKET_TIMEOUT",
     UNKNOWN_EXCEPTION: "UNKNOWN_EXCEPTION",
 }
 
@@ -45,7 +55,34 @@ _STATUS = {
     **dict.fromkeys((192, 193, AUTHENTICATION_FAILED, ACCESS_DENIED, 512), 403),
     # what the client sent cannot be parsed or does not fit
     **dict.fromkeys(
-        (6, 8, 15, 25, 26, 27, 36, 38, 41, 43, 44, 53, 62, 72, 117, 167, 168, 223, 224, 321, 376, 407, 427, 441, 442),
+        (
+            6,
+            8,
+            15,
+            25,
+            26,
+            27,
+            33,
+            36,
+            38,
+            41,
+            43,
+            44,
+            53,
+            62,
+            72,
+            117,
+            167,
+            168,
+            223,
+            224,
+            321,
+            376,
+            407,
+            427,
+            441,
+            442,
+        ),
         400,
     ),
     # unknown table, function, identifier, type, storage, database, setting, format …
@@ -60,6 +97,14 @@ _STATUS = {
 _CODE = re.compile(r"Code: (\d+)\. ")
 #: The engine adds its version to some errors; the server adds it to all.
 _VERSION = re.compile(r" \(version [^()]*\)\s*\Z")
+#: An error that the engine's client wraps once more: its own code and text stand twice.
+_TWICE = re.compile(
+    r"\ACode: (\d+)\. DB::Exception: (?=Code: \1\. )(.*) \(version [^()]*\)\. \([A-Z0-9_]+\)\s*\Z", re.DOTALL
+)
+#: Where INSERT data came from is the server's own affair.
+_SPOOL = re.compile(
+    r":? ?\(in file/uri /proc/self/fd/\d+\)|: While executing File(?:: data for INSERT was parsed from file)?"
+)
 
 
 @dataclass
@@ -89,4 +134,5 @@ def from_engine(error: BaseException) -> ServerError:
     found = _CODE.search(text)
     if found is None:
         return refuse(UNKNOWN_EXCEPTION, text or type(error).__name__)
-    return ServerError(int(found[1]), _VERSION.sub("", text[found.start() :]))
+    text = _SPOOL.sub("", _TWICE.sub(r"\2", text[found.start() :]))
+    return ServerError(int(found[1]), _VERSION.sub("", text))

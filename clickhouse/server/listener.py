@@ -1,81 +1,94 @@
-"""The socket: a thread a connection, and a bound on the statements that run at once."""
+"""The socket and the event loop: uvicorn inside a process whose end is not its own affair."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import socket
-import threading
-import time
-from http.server import ThreadingHTTPServer
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from mevflow.clickhouse.server.access import Access, is_loopback
-from mevflow.clickhouse.server.engine import Engine
-from mevflow.clickhouse.server.execute import Executor
+import uvicorn
+
+from mevflow.clickhouse.server.access import is_loopback
 from mevflow.clickhouse.server.handler import Handler
-from mevflow.clickhouse.server.sessions import Sessions
+from mevflow.clickhouse.server.protocol import bounded_protocol
+from mevflow.clickhouse.server.services import Services
 from mevflow.operators.errors import MevflowError, UsageError
 
-#: As ClickHouse's default for max_concurrent_queries.
-MAX_STATEMENTS = 100
-MAX_BODY_BYTES = 8 << 30
+#: After running statements were cancelled, their answers have so long to leave, in seconds.
+_LAST_WORDS_S = 5.0
 
 
-class Listener(ThreadingHTTPServer):
-    """Serves ``engine`` at ``host:port``.
+class Listener:
+    """Serves at ``host:port`` (0: a free one).
 
     Raises UsageError for an address beyond this machine without a password, MevflowError when the port is taken.
     """
 
-    daemon_threads = True
-    request_queue_size = 256
-
-    def __init__(
-        self, engine: Engine, host: str, port: int, password: str, max_body_bytes: int = MAX_BODY_BYTES
-    ) -> None:
+    def __init__(self, services: Services, host: str, port: int, password: str) -> None:
         check_address(host, password)
-        self.engine = engine
-        self.access = Access(password)
-        self.sessions = Sessions(engine)
-        self.executor = Executor(engine, self.sessions)
-        self.slots = threading.Semaphore(MAX_STATEMENTS)
-        self.max_body_bytes = max_body_bytes
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
-            super().__init__((host, port), Handler)
-        except OSError as error:
-            raise MevflowError(
-                f"cannot listen on {host}:{port}: {error.strerror}",
-                hint="stop what uses the port, or set another: MEVFLOW_CLICKHOUSE__PORT=8124",
-            ) from None
+        self._services = services
+        self._handler = Handler(services)
+        self._socket = _bind(host, port)
+        self.port = int(self._socket.getsockname()[1])
+        limits = services.limits
+        self._server = _Server(
+            uvicorn.Config(
+                self._handler,
+                http=bounded_protocol(limits),
+                ws="none",
+                loop="uvloop",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=int(limits.idle_s),
+                backlog=256,
+            )
+        )
+        # What callers do wrong is said to them; uvicorn's complaints about it are nobody's business.
+        for name in ("uvicorn.error", "uvicorn.asgi"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
-    def server_bind(self) -> None:
-        """Bind without the reverse name look-up that http.server does."""
-        socket.socket.setsockopt(self.socket, socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+    async def serve(self, stop: asyncio.Event, patience_s: float) -> None:
+        """Serve until ``stop``; let running statements end, and cancel those that take longer than ``patience_s``."""
+        self._server.config.timeout_graceful_shutdown = int(patience_s + _LAST_WORDS_S)
+        serving = asyncio.ensure_future(self._server.serve(sockets=[self._socket]))
+        stopping = asyncio.ensure_future(stop.wait())
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        self._server.should_exit = True
+        await asyncio.wait([serving], timeout=patience_s)
+        if not serving.done():
+            await asyncio.to_thread(self._services.engine.kill, "1")
+        await serving
+        self._handler.close()
+        self._services.sessions.close()
 
-    def drain(self, patience_s: float) -> None:
-        """Stop taking connections, let running statements end, cancel those that take longer."""
-        self.shutdown()
-        self.server_close()
-        if not self._idle_within(patience_s):
-            self.engine.kill_all()
-            self._idle_within(5.0)
-        self.sessions.close()
 
-    def _idle_within(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        taken = 0
-        while taken < MAX_STATEMENTS:
-            if not self.slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                for _ in range(taken):
-                    self.slots.release()
-                return False
-            taken += 1
-        return True
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the process's."""
+        yield
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A connection that breaks is its client's business."""
+
+def _bind(host: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(256)
+    except OSError as error:
+        listening.close()
+        raise MevflowError(
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint="stop what uses the port, or set another: MEVFLOW_CLICKHOUSE__PORT=8124",
+        ) from None
+    listening.setblocking(False)
+    return listening
 
 
 def check_address(host: str, password: str) -> None:

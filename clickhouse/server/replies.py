@@ -1,11 +1,14 @@
-"""What leaves: answers in HTTP chunks, compressed as the client accepts, and errors before or in the middle of them."""
+"""What leaves: answers as they are compressed for the client, and errors in the middle of them."""
 
 from __future__ import annotations
 
+import json
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler
+
+from mevflow.clickhouse.server.engine import Counts
 
 
 @dataclass
@@ -15,7 +18,6 @@ class Encoder:
     name: str
     feed: Callable[[bytes], bytes]
     finish: Callable[[], bytes]
-    flush: Callable[[], bytes]
 
 
 def encoder(accepted: str, wanted: bool) -> Encoder:
@@ -31,63 +33,56 @@ def encoder(accepted: str, wanted: bool) -> Encoder:
         def feed(piece: bytes) -> bytes:
             return (head.pop() if head else b"") + frame.compress(piece)
 
-        return Encoder("lz4", feed, lambda: (head.pop() if head else b"") + frame.flush(), lambda: b"")
+        return Encoder("lz4", feed, lambda: (head.pop() if head else b"") + frame.flush())
     if "zstd" in names:
         from backports.zstd import ZstdCompressor
 
         packer = ZstdCompressor(level=1)
-        return Encoder("zstd", packer.compress, packer.flush, lambda: packer.flush(packer.FLUSH_BLOCK))
+        return Encoder("zstd", packer.compress, packer.flush)
     if "gzip" in names or "deflate" in names:
         gzip = "gzip" in names
         deflater = zlib.compressobj(3, zlib.DEFLATED, (16 if gzip else 0) + zlib.MAX_WBITS)
-        return Encoder(
-            "gzip" if gzip else "deflate",
-            deflater.compress,
-            deflater.flush,
-            lambda: deflater.flush(zlib.Z_SYNC_FLUSH),
-        )
-    return Encoder("", lambda piece: piece, lambda: b"", lambda: b"")
+        return Encoder("gzip" if gzip else "deflate", deflater.compress, deflater.flush)
+    return Encoder("", lambda piece: piece, lambda: b"")
 
 
-class ChunkWriter:
-    """Writes an answer's body: sized when it is whole, in HTTP chunks otherwise."""
+def exception_block(tag: str, text: str) -> bytes:
+    """What ends an answer in its middle: clients look for it by the tag that the answer's head names.
 
-    def __init__(self, handler: BaseHTTPRequestHandler, codec: Encoder) -> None:
-        self._out = handler.wfile
-        self._codec = codec
-
-    def write(self, piece: bytes) -> None:
-        self._chunk(self._codec.feed(piece))
-
-    def end(self) -> None:
-        self._chunk(self._codec.finish())
-        self._out.write(b"0\r\n\r\n")
-
-    def fail(self, tag: str, text: str) -> None:
-        """End in the middle: an exception block that clients look for, and no last chunk, so that all others notice.
-
-        The block's form is that of ClickHouse 25.11 and later.
-        """
-        message = text.encode()
-        block = b"__exception__\r\n%b\r\n%b\n%d %b\r\n__exception__\r\n" % (
-            tag.encode(), message, len(message) + 1, tag.encode()
-        )  # fmt: skip
-        self._chunk(self._codec.feed(b"\r\n" + block) + self._codec.finish())
-
-    def _chunk(self, data: bytes) -> None:
-        if data:
-            self._out.write(b"%x\r\n" % len(data))
-            self._out.write(data)
-            self._out.write(b"\r\n")
+    The block's form is that of ClickHouse 25.11 and later.
+    """
+    message = text.encode("utf-8", "replace")
+    return b"\r\n__exception__\r\n%b\r\n%b\n%d %b\r\n__exception__\r\n" % (
+        tag.encode(), message, len(message) + 1, tag.encode()
+    )  # fmt: skip
 
 
-def gather(pieces: Iterator[bytes], most: int) -> tuple[bytes, bool]:
-    """Up to ``most`` bytes from ``pieces``, and whether that was all. Nothing is sent while an error may still come."""
+def gather(pieces: Iterator[bytes], most: int, patience_s: float = float("inf")) -> tuple[bytes, bool]:
+    """Up to ``most`` bytes from ``pieces``, and whether that was all. Nothing is sent while an error may still come,
+    but for an answer that takes longer than ``patience_s``."""
     taken = []
     size = 0
+    begun = time.monotonic()
     for piece in pieces:
         taken.append(piece)
         size += len(piece)
-        if size > most:
+        if size > most or time.monotonic() - begun > patience_s:
             return b"".join(taken), False
     return b"".join(taken), True
+
+
+def summary(counts: Counts) -> str:
+    """The X-ClickHouse-Summary header; ClickHouse writes its numbers as text."""
+    return json.dumps(
+        {
+            "read_rows": str(counts.read_rows),
+            "read_bytes": str(counts.read_bytes),
+            "written_rows": str(counts.written_rows),
+            "written_bytes": str(counts.written_bytes),
+            "total_rows_to_read": "0",
+            "result_rows": str(counts.result_rows or counts.written_rows),
+            "result_bytes": str(counts.result_bytes or counts.written_bytes),
+            "elapsed_ns": str(counts.elapsed_ns),
+        },
+        separators=(",", ":"),
+    )

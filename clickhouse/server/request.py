@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.message import Message
 from urllib.parse import parse_qsl
 
 from mevflow.clickhouse.server.errors import BAD_ARGUMENTS, refuse
@@ -42,6 +42,9 @@ _RESERVED = frozenset(
     )
 )
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+#: More parameters than a statement can need, and the largest number that one can be.
+_MOST_PARAMETERS = 10_000
+_MOST = 1 << 30
 _TRUE = frozenset(("1", "true", "True"))
 
 
@@ -51,25 +54,32 @@ class Request:
 
     method: str
     path: str
+    target: str = ""
     query: str = ""
     database: str = ""
     session_id: str = ""
     session_timeout_s: float = DEFAULT_TIMEOUT_S
     session_check: bool = False
     query_id: str = ""
+    named: bool = False  # the caller chose ``query_id``
     default_format: str = "TabSeparated"
     wait_end: bool = False
     compress: bool = False
     buffer_bytes: int = 1 << 20
+    progress_s: float = float("inf")  # an answer that takes longer begins before it is known to end well
     params: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     raw: Mapping[str, str] = field(default_factory=dict)
 
 
-def parse_request(method: str, target: str, headers: Message, form: Mapping[str, str]) -> Request:
+def parse_request(method: str, target: str, headers: Mapping[str, str], form: Mapping[str, str]) -> Request:
     """Read the request line and headers; ``form`` holds the plain fields of a multipart body. Raises ServerError."""
     path, _, text = target.partition("?")
-    raw = dict(parse_qsl(text, keep_blank_values=True, errors="surrogateescape")) | dict(form)
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="surrogateescape", max_num_fields=_MOST_PARAMETERS)
+    except ValueError:
+        raise refuse(BAD_ARGUMENTS, f"the URL has more than {_MOST_PARAMETERS} parameters") from None
+    raw = dict(pairs) | dict(form)
     for name in ("compress", "decompress"):
         if raw.get(name) in _TRUE:
             raise refuse(
@@ -89,16 +99,19 @@ def parse_request(method: str, target: str, headers: Message, form: Mapping[str,
     return Request(
         method=method,
         path=path,
+        target=target,
         query=raw.get("query", ""),
         database=raw.get("database", "") or headers.get("X-ClickHouse-Database", ""),
         session_id=raw.get("session_id", ""),
         session_timeout_s=_number(raw, "session_timeout", DEFAULT_TIMEOUT_S),
         session_check=raw.get("session_check") in _TRUE,
         query_id=raw.get("query_id", "") or str(uuid.uuid4()),
+        named=bool(raw.get("query_id")),
         default_format=raw.get("default_format", "") or headers.get("X-ClickHouse-Format", "") or "TabSeparated",
         wait_end=raw.get("wait_end_of_query") in _TRUE,
         compress=raw.get("enable_http_compression") in _TRUE,
         buffer_bytes=int(_number(raw, "buffer_size", 1 << 20)),
+        progress_s=_progress_s(raw),
         params=params,
         settings=settings,
         raw=raw,
@@ -111,8 +124,18 @@ def _of_external_data(name: str, raw: Mapping[str, str]) -> bool:
     return kind in ("structure", "types", "format") and (f"{base}_structure" in raw or f"{base}_types" in raw)
 
 
+def _progress_s(raw: Mapping[str, str]) -> float:
+    """ClickHouse sends the answer's head with the first report of progress, when those are asked for."""
+    if raw.get("send_progress_in_http_headers") not in _TRUE:
+        return float("inf")
+    return _number(raw, "http_headers_progress_interval_ms", 100) / 1000
+
+
 def _number(raw: Mapping[str, str], name: str, default: float) -> float:
     try:
-        return float(raw.get(name, default))
+        number = float(raw.get(name, default))
     except ValueError:
-        raise refuse(BAD_ARGUMENTS, f"{name} must be a number, not {raw[name]!r}") from None
+        number = math.nan
+    if not 0 <= number <= _MOST:
+        raise refuse(BAD_ARGUMENTS, f"{name} must be a number from 0 to {_MOST}, not {raw[name]!r}")
+    return number

@@ -22,8 +22,9 @@ from mevflow.operators.errors import MevflowError
 
 log = logging.getLogger("mevflow.clickhouse")
 
-#: Errors that pass by themselves: too many queries or parts, memory, time, network, a table that is read-only now.
-_TRANSIENT = frozenset((159, 202, 209, 210, 241, 242, 252, 439))
+#: Errors that pass by themselves: too many queries or parts, memory, time, network, a table or disk that is read-only
+#: or full now, a query that was killed, a server that stops.
+_TRANSIENT = frozenset((75, 159, 202, 209, 210, 236, 241, 242, 243, 252, 394, 439, 1001))
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 5.0
 #: A wait is logged when it starts and then this often, in seconds.

@@ -1,7 +1,6 @@
 """Request bodies as they arrive."""
 
 import gzip
-import io
 import zlib
 
 import lz4.frame
@@ -33,27 +32,6 @@ def test_any_cut_of_a_compressed_body_gives_the_same_bytes(data, encoding, size,
     assert b"".join(bodies.decompressed(pieces_of(packed, size), encoding)) == data * frames
 
 
-@given(st.lists(st.binary(min_size=1, max_size=40), max_size=8))
-def test_a_chunked_body_is_read_to_its_end(chunks):
-    raw = (
-        b"".join(b"%x;name=value\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\nTrailer: x\r\n\r\nNEXT"
-    )
-    stream = io.BufferedReader(io.BytesIO(raw))
-    assert b"".join(bodies.chunked(stream)) == b"".join(chunks)
-    assert stream.read() == b"NEXT"
-
-
-@pytest.mark.parametrize("raw", [b"zz\r\n", b"5\r\nabc", b"", b"-1\r\n"])
-def test_a_broken_chunked_body_is_an_error(raw):
-    with pytest.raises(ServerError):
-        list(bodies.chunked(io.BufferedReader(io.BytesIO(raw))))
-
-
-def test_a_body_that_ends_early_is_an_error():
-    with pytest.raises(ServerError, match="ended 2 bytes early"):
-        list(bodies.sized(io.BufferedReader(io.BytesIO(b"abc")), 5))
-
-
 def test_a_body_beyond_the_limit_is_an_error():
     with pytest.raises(ServerError) as caught:
         list(bodies.bounded(iter([b"abc", b"def"]), 5))
@@ -76,3 +54,23 @@ def test_a_compressed_body_that_ends_early_is_an_error(encoding):
 def test_an_unknown_encoding_is_refused():
     with pytest.raises(ServerError, match="br"):
         list(bodies.decompressed(iter([b"x"]), "br"))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "lz4", "zstd"])
+def test_a_bomb_gives_small_pieces_until_the_bound(encoding):
+    """64 KB or less that would become more than the bound: pieces of bounded size, then an error."""
+    packed = _PACK[encoding](bytes(16 << 20)) * 8
+    most = bodies.expansion_limit(len(packed), 8 << 30)
+    sizes = []
+    pieces = bodies.bounded(bodies.decompressed(pieces_of(packed, 65536), encoding), min(most, 100 << 20))
+    with pytest.raises(ServerError) as caught:
+        sizes.extend(len(piece) for piece in pieces)
+    assert caught.value.status == 413
+    assert max(sizes) <= bodies.PIECE_BYTES
+    assert sum(sizes) <= most
+
+
+def test_a_body_may_become_many_times_its_size_but_not_any():
+    assert bodies.expansion_limit(0, 1 << 40) == bodies.FREE_BYTES
+    assert bodies.expansion_limit(64 << 10, 1 << 40) < 100 << 20
+    assert bodies.expansion_limit(1 << 30, 8 << 30) == 8 << 30

@@ -4,29 +4,55 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mevflow.clickhouse.server.statement import parse
+from mevflow.clickhouse.server.statement import by_query_id, parse, with_query_ids
 
 
 @pytest.mark.parametrize(
-    ("text", "head", "form", "data"),
+    ("text", "head", "settings", "form", "data"),
     [
-        ("INSERT INTO t FORMAT CSV\n1,2", "INSERT INTO t ", "CSV", "1,2"),
-        ("insert into d.t (a, `b c`) format Native \n\x01", "insert into d.t (a, `b c`) ", "Native", "\x01"),
-        ("INSERT INTO t VALUES (1)", "INSERT INTO t ", "Values", " (1)"),
-        ("INSERT INTO t (format, values) FORMAT TSV\n", "INSERT INTO t (format, values) ", "TSV", ""),
+        ("INSERT INTO t FORMAT CSV\n1,2", "INSERT INTO t ", "", "CSV", "1,2"),
+        ("insert into d.t (a, `b c`) format Native \n\x01", "insert into d.t (a, `b c`) ", "", "Native", "\x01"),
+        ("INSERT INTO t VALUES (1)", "INSERT INTO t ", "", "Values", " (1)"),
+        ("INSERT INTO t (format, values) FORMAT TSV\n", "INSERT INTO t (format, values) ", "", "TSV", ""),
+        ("INSERT INTO format FORMAT CSV\r\n1", "INSERT INTO format ", "", "CSV", "1"),
+        ("INSERT INTO settings.values VALUES (1)", "INSERT INTO settings.values ", "", "Values", " (1)"),
+        ("INSERT INTO TABLE table VALUES (1)", "INSERT INTO TABLE table ", "", "Values", " (1)"),
+        ("INSERT INTO {t:Identifier} FORMAT CSV\n1", "INSERT INTO {t:Identifier} ", "", "CSV", "1"),
+        (
+            "INSERT INTO FUNCTION null('a Int8') VALUES (1)",
+            "INSERT INTO FUNCTION null('a Int8') ",
+            "",
+            "Values",
+            " (1)",
+        ),
+        (
+            "INSERT INTO FUNCTION file('x', CSV) PARTITION BY (format) SETTINGS a = 1, b = -2e-3, c = [1] FORMAT CSV\n",
+            "INSERT INTO FUNCTION file('x', CSV) PARTITION BY (format) ",
+            "SETTINGS a = 1, b = -2e-3, c = [1] ",
+            "CSV",
+            "",
+        ),
+        (
+            "INSERT INTO t SETTINGS async_insert VALUES (1)",
+            "INSERT INTO t ",
+            "SETTINGS async_insert ",
+            "Values",
+            " (1)",
+        ),
         (
             "/* FORMAT X */ INSERT INTO t -- FORMAT Y\n FORMAT Z 1",
             "/* FORMAT X */ INSERT INTO t -- FORMAT Y\n ",
+            "",
             "Z",
             "1",
         ),
-        ("INSERT INTO t SETTINGS a='FORMAT' FORMAT CSV\n\n", "INSERT INTO t SETTINGS a='FORMAT' ", "CSV", "\n"),
-        ("INSERT INTO t (a)", "INSERT INTO t (a)", "Values", ""),
+        ("INSERT INTO t SETTINGS a='FORMAT' FORMAT CSV\n\n", "INSERT INTO t ", "SETTINGS a='FORMAT' ", "CSV", "\n"),
+        ("INSERT INTO t (a)", "INSERT INTO t (a)", "", "Values", ""),
     ],
 )
-def test_an_insert_is_cut_where_its_data_starts(text, head, form, data):
+def test_an_insert_is_cut_where_its_clauses_and_its_data_start(text, head, settings, form, data):
     insert = parse(text).insert
-    assert (insert.head, insert.format, text[insert.data_at :]) == (head, form, data)
+    assert (insert.head, insert.settings, insert.format, text[insert.data_at :]) == (head, settings, form, data)
 
 
 @pytest.mark.parametrize("text", ["INSERT INTO t SELECT 1", "INSERT INTO t (a) WITH x AS (SELECT 1) SELECT * FROM x"])
@@ -52,6 +78,12 @@ def test_an_insert_from_input_has_data():
         ("-- hello\nSELECT 1\n FORMAT Native", "SELECT", "Native"),
         ("SELECT format('x') FORMAT JSON SETTINGS max_threads=1;", "SELECT", "JSON"),
         ("create table t (a Int8)", "CREATE", None),
+        ("select 1 as format from t", "SELECT", None),
+        ("select format from t order by format desc", "SELECT", None),
+        ("select 1 as format, 2 as settings format CSV", "SELECT", "CSV"),
+        ("select a from t where format = 'x' and settings in (1) format CSV settings max_threads = 1", "SELECT", "CSV"),
+        ("(select 1) format CSV", "SELECT", "CSV"),
+        ("select $q$ format TSV $q$, 1 format CSV", "SELECT", "CSV"),
         ("", "", None),
     ],
 )
@@ -63,6 +95,38 @@ def test_the_verb_and_the_answers_format(text, verb, form):
 @pytest.mark.parametrize("text", ["SELECT 1 INTO OUTFILE '/x'", "INSERT INTO t FROM INFILE '/x'"])
 def test_files_of_the_server_are_noticed(text):
     assert parse(text).names_file
+
+
+@pytest.mark.parametrize(
+    ("text", "several"),
+    [
+        ("select 1;", False),
+        ("select 1 ;; -- done; really", False),
+        ("select ';', `a;b`, $x$;$x$ /* ; */", False),
+        ("select 1; select 2", True),
+        ("insert into t select 1; drop table t", True),
+    ],
+)
+def test_more_than_one_statement_is_noticed(text, several):
+    assert parse(text).several is several
+
+
+@pytest.mark.parametrize(
+    "text", ["insert into t select 1", "create table t (a Int8)", "with 1 as a insert into t select a"]
+)
+def test_what_answers_with_rows(text):
+    assert not parse(text).answers
+    assert parse("select 1 where 0").answers
+    assert parse("show tables").answers
+
+
+def test_query_ids_are_put_in_their_place():
+    assert by_query_id("KILL QUERY WHERE query_id = 'query_id' OR `query_id` = 'b'", "X") == (
+        "KILL QUERY WHERE X = 'query_id' OR X = 'b'"
+    )
+    assert with_query_ids("SELECT 'system.processes' FROM system.processes AS p", "X") == (
+        "SELECT 'system.processes' FROM (SELECT * REPLACE (X AS query_id) FROM system.processes) AS p"
+    )
 
 
 @given(st.binary(max_size=200))

@@ -1,0 +1,142 @@
+"""The words, literals and signs of a SQL text, with where they stand: as much of ClickHouse's lexer as is needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+|--[^\n]*|\#[!\ ][^\n]*|/\*.*?\*/)
+      | (?P<quoted>'(?:[^'\\]|\\.|'')*' | "(?:[^"\\]|\\.)*" | `(?:[^`\\]|\\.)*` | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
+      | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
+      | (?P<number>[0-9](?:[0-9A-Za-z_.]|(?<=[eEpP])[-+])*)
+      | (?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_OPENING, _CLOSING = "([{", ")]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token: ``kind`` is word, quoted, number or other; ``depth`` counts the brackets around it."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+    depth: int
+
+    @property
+    def word(self) -> str:
+        """A bare word in capitals, empty for anything else."""
+        return self.text.upper() if self.kind == "word" else ""
+
+    @property
+    def name(self) -> str:
+        """What the token names, bare or in the quotes of an identifier; empty for anything else."""
+        if self.kind == "quoted" and self.text[0] in '`"':
+            return self.text[1:-1]
+        return self.text if self.kind == "word" else ""
+
+    def is_other(self, signs: str) -> bool:
+        """Whether the token is one of ``signs``."""
+        return self.kind == "other" and self.text in signs
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """Everything but blanks and comments."""
+    depth = 0
+    for found in _TOKEN.finditer(text):
+        kind = found.lastgroup or "other"
+        if kind == "space":
+            continue
+        sign = found[0] if kind == "other" else ""
+        if sign and sign in _CLOSING:
+            depth -= 1
+        yield Token(kind, found[0], found.start(), found.end(), depth)
+        if sign and sign in _OPENING:
+            depth += 1
+
+
+class Cursor:
+    """Reads tokens one by one, with a look ahead; what follows the last token read is never looked at."""
+
+    def __init__(self, found: Iterator[Token]) -> None:
+        self._found = found
+        self._ahead: list[Token] = []
+        self._end = 0
+
+    def peek(self, count: int = 0) -> Token | None:
+        """The token ``count`` after the current one; None past the end."""
+        while len(self._ahead) <= count:
+            token = next(self._found, None)
+            if token is None:
+                return None
+            self._ahead.append(token)
+        return self._ahead[count]
+
+    @property
+    def current(self) -> Token | None:
+        return self.peek()
+
+    @property
+    def ended(self) -> bool:
+        return self.peek() is None
+
+    @property
+    def start(self) -> int:
+        """Where the current token starts; past the end, where the last one ended."""
+        token = self.peek()
+        return self._end if token is None else token.start
+
+    def word(self) -> str:
+        """The current token's word in capitals."""
+        token = self.peek()
+        return "" if token is None else token.word
+
+    def skip(self) -> None:
+        """Go on by one token."""
+        token = self.peek()
+        if token is not None:
+            self._end = token.end
+            del self._ahead[0]
+
+    def skip_group(self) -> None:
+        """Go past the current token; past all that it encloses when it is a bracket."""
+        opening = self.peek()
+        self.skip()
+        if opening is None or not opening.is_other(_OPENING):
+            return
+        while (token := self.peek()) is not None:
+            self.skip()
+            if token.depth <= opening.depth and token.is_other(_CLOSING):
+                return
+
+    def take(self, word: str) -> bool:
+        """Go past ``word`` when it is the current token."""
+        if self.word() != word:
+            return False
+        self.skip()
+        return True
+
+    def at_other(self, signs: str) -> bool:
+        token = self.peek()
+        return token is not None and token.is_other(signs)
+
+    def next_is_other(self, signs: str) -> bool:
+        """Whether the token after the current one is one of ``signs``, or there is none."""
+        token = self.peek(1)
+        return token is None or token.is_other(signs)
+
+    def take_other(self, signs: str) -> bool:
+        if not self.at_other(signs):
+            return False
+        self.skip()
+        return True
+
+    def __iter__(self) -> Iterator[Token]:
+        while (token := self.peek()) is not None:
+            self.skip()
+            yield token
