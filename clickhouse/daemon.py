@@ -39,8 +39,9 @@ class Status:
 def start(var_dir: Path, host: str = "127.0.0.1", port: int = 8123, password: str = "", wait_s: float = 60.0) -> int:
     """Start the server and wait until it answers; the pid of the running one when it already does.
 
+    ``wait_s``: how long the process may stand still before it answers; while it works, its start is waited for.
     Raises UsageError for an address that needs a password, MevflowError when the port is taken by something else
-    or the process ends, UnreachableError when it does not answer in time.
+    or the process ends, UnreachableError when it neither answers nor works.
     """
     check_address(host, password)
     home = _home(var_dir)
@@ -53,8 +54,9 @@ def start(var_dir: Path, host: str = "127.0.0.1", port: int = 8123, password: st
                 f"not at {host}:{port}",
                 hint="stop it first: mevflow clickhouse stop",
             )
-        _await(pid, host, port, home, wait_s)
-        return pid
+        if _await(pid, host, port, home, wait_s):
+            return pid
+        # It was on its way out, killed or crashed, and is gone by now.
     if _port_taken(host, port):
         what = "another ClickHouse" if _answers(host, port) else "another program"
         raise MevflowError(
@@ -82,9 +84,9 @@ def start(var_dir: Path, host: str = "127.0.0.1", port: int = 8123, password: st
             start_new_session=True,
             env={**environment(), "MEVFLOW_CLICKHOUSE__PASSWORD": password},
         )
-    about = {"pid": process.pid, "born": _born(process.pid), "host": host, "port": port}
-    write_private(_pidfile(home), json.dumps(about).encode())
-    _await(process.pid, host, port, home, wait_s, process)
+    _write_pidfile(home, {"pid": process.pid, "born": _born(process.pid), "host": host, "port": port})
+    if not _await(process.pid, host, port, home, wait_s):
+        raise MevflowError(f"the embedded ClickHouse ended at its start: {_last_words(home)}", file=str(home))
     return process.pid
 
 
@@ -144,26 +146,43 @@ def _running(home: Path) -> tuple[int, str, int] | None:
     return (pid, host, port) if _alive(pid) and _born(pid) == born else None
 
 
+def _write_pidfile(home: Path, entry: dict[str, object]) -> None:
+    """Whole or not at all."""
+    draft = _pidfile(home).with_suffix(".tmp")
+    write_private(draft, json.dumps(entry).encode())
+    draft.replace(_pidfile(home))
+
+
 def _alive(pid: int) -> bool:
-    """Whether the process runs; a dead child of ours that nobody has waited for does not."""
+    """Whether the process runs, or a thread of it; a dead one that its parent has not waited for does not."""
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    state = _stat(pid)
+    # While a thread of a killed process is still on its way out, its port and its lock are held.
+    return bool(state) and (state[0] not in "ZX" or int(state[17]) > 1)
 
 
 def _born(pid: int) -> str:
     """When the process started, in the kernel's ticks: a reused pid has another."""
+    state = _stat(pid)
+    return state[19] if state else ""
+
+
+def _worked(pid: int, home: Path) -> tuple[str, ...]:
+    """What changes while the process works: its processor time and its log."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        log_bytes = str((home / "server.log").stat().st_size)
     except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[19]
+        log_bytes = ""
+    return (*_stat(pid)[11:13], log_bytes)
+
+
+def _stat(pid: int) -> list[str]:
+    """The kernel's figures of a process, from its state on; empty when there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def _port_taken(host: str, port: int) -> bool:
@@ -186,21 +205,25 @@ def _answers(host: str, port: int) -> bool:
         return False
 
 
-def _await(
-    pid: int, host: str, port: int, home: Path, wait_s: float, process: subprocess.Popen[bytes] | None = None
-) -> None:
+def _await(pid: int, host: str, port: int, home: Path, wait_s: float) -> bool:
+    """Wait until the server answers; False once its process has ended. Raises UnreachableError when it stands still."""
+    seen = _worked(pid, home)
     deadline = time.monotonic() + wait_s
     while not _answers(host, port):
-        ended = process.poll() is not None if process else not _alive(pid)
-        if ended:
+        if not _alive(pid):
             _pidfile(home).unlink(missing_ok=True)
-            raise MevflowError(f"the embedded ClickHouse ended at its start: {_last_words(home)}")
-        if time.monotonic() > deadline:
+            return False
+        now = _worked(pid, home)
+        if now != seen:
+            seen, deadline = now, time.monotonic() + wait_s
+        elif time.monotonic() > deadline:
             raise UnreachableError(
-                f"the embedded ClickHouse (pid {pid}) does not answer at {host}:{port} after {wait_s:.0f} s",
+                f"the embedded ClickHouse (pid {pid}) does not answer at {host}:{port}, "
+                f"and has done nothing for {wait_s:.0f} s",
                 hint=f"read {home / 'server.log'}",
             )
         time.sleep(0.02)
+    return True
 
 
 def _last_words(home: Path) -> str:

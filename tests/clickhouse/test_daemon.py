@@ -60,6 +60,48 @@ def test_no_acknowledged_row_is_lost_by_a_kill(var):
     assert found[1] == found[0] - 1
 
 
+def test_a_start_right_after_a_kill_starts_a_new_one(var):
+    port = daemon.free_port()
+    pid = daemon.start(var, port=port)
+    for _ in range(3):
+        os.kill(pid, signal.SIGKILL)
+        killed, pid = pid, daemon.start(var, port=port)
+        assert pid != killed
+        assert connect(port=port).command("SELECT 1") == 1
+
+
+def test_a_dead_process_that_nobody_waited_for_is_not_running(var):
+    """The parent of the server lives on and never waits."""
+    port = daemon.free_port()
+    script = (
+        "import pathlib, sys, time; from clickhouse import daemon; "
+        "print(daemon.start(pathlib.Path(sys.argv[1]), port=int(sys.argv[2])), flush=True); time.sleep(600)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script, var, str(port)], stdout=subprocess.PIPE, text=True)
+    try:
+        pid = int(parent.stdout.readline())
+        os.kill(pid, signal.SIGKILL)
+        assert daemon.start(var, port=port) != pid
+        assert connect(port=port).command("SELECT 1") == 1
+    finally:
+        parent.kill()
+        parent.wait()
+
+
+def test_a_start_that_stands_still_is_given_up_and_one_that_works_is_not(var):
+    """A stopped process does nothing, however long one waits; one that starts slowly is waited for."""
+    port = daemon.free_port()
+    pid = daemon.start(var, port=port)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(UnreachableError, match="has done nothing"):
+            daemon.start(var, port=port, wait_s=0.1)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    daemon.stop(var)
+    assert daemon.start(var, port=port, wait_s=5)
+
+
 def test_a_second_process_on_the_same_data_is_refused(var):
     port = daemon.free_port()
     pid = daemon.start(var, port=port)
