@@ -112,11 +112,11 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._refused = True
         busy = self.cycle is not None and not self.cycle.response_complete
-        if not busy and not self.transport.is_closing():
+        if not (busy and self.cycle.response_started) and not self.transport.is_closing():
             text = why.encode() + b"\n"
             head = b"content-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(text)
             self.transport.write(STATUS_LINE[status] + head + text)
-        elif busy:
+        if busy:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.transport.close()
