@@ -156,7 +156,7 @@ def literal(text: str) -> str:
 
 def _take(path: Path) -> int:
     """Lock the data directory for this process; the lock ends with the process, however it ends."""
-    lock = os.open(path / "owner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    lock = os.open(path / "owner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -93,22 +93,20 @@ class Handler:
             text = f"There is no handle {path}\n\nUse / or /ping for health checks.\n".encode()
             await outlet.whole(404, text, {"Content-Type": _PLAIN})
             return
-        if not self._slots.acquire(blocking=False):
-            raise refuse(TOO_MANY_SIMULTANEOUS_QUERIES, "Too many simultaneous queries")
-        try:
-            with Spool(self._services.engine.path) as body:
-                await self._take_in(receive, body)
-                leaving = asyncio.ensure_future(outlet.watch(receive))
-                work = asyncio.get_running_loop().run_in_executor(
-                    self._threads, self._work, request, user, headers, body, outlet
-                )
-                try:
-                    await asyncio.shield(work)
-                finally:
-                    await asyncio.wait([work])  # the body is the thread's until it ends
-                    leaving.cancel()
-        finally:
-            self._slots.release()
+        with Spool(self._services.engine.path) as body:
+            await self._take_in(receive, body)
+            if not self._slots.acquire(blocking=False):
+                raise refuse(TOO_MANY_SIMULTANEOUS_QUERIES, "Too many simultaneous queries")
+            leaving = asyncio.ensure_future(outlet.watch(receive))
+            work = asyncio.get_running_loop().run_in_executor(
+                self._threads, self._work, request, user, headers, body, outlet
+            )
+            try:
+                await asyncio.shield(work)
+            finally:
+                await asyncio.wait([work])  # the body is the thread's until it ends
+                leaving.cancel()
+                self._slots.release()
 
     async def _take_in(self, receive: Receive, body: Spool) -> None:
         """Read the body to its end. Raises ServerError when it is too large, ConnectionError when its sender goes."""

@@ -35,6 +35,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._arrived = 0
         self._waiting_to_leave = 0
         self._slow_before = False
+        self._resumed = False
         self._watch = self.loop.call_later(self.limits.silence_s, self._check_progress)
         if len(self.connections) > self.limits.connections:
             self._refuse(503, "too many connections")
@@ -57,6 +58,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(400, "this is not an HTTP request")
         if self._in_message and self._unaccounted > self.limits.head_bytes:
             self._refuse(431, "the request's URL and headers are too large")
+
+    def resume_writing(self) -> None:
+        self._resumed = True
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
         self._in_head = self._in_message = True
@@ -125,7 +130,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """End a connection whose sender or reader does not get on."""
         least = self.limits.silence_s * self.limits.slow_bytes_s
         waiting = self.transport.get_write_buffer_size()
-        stuck = waiting > 0 and waiting >= self._waiting_to_leave > 0 and self.flow.write_paused
+        # While writing is paused nothing is added, so what waits grows less with every byte that leaves.
+        stuck = waiting >= self._waiting_to_leave > 0 and not self._resumed
+        self._resumed = False
         slow = self._in_message and not self.flow.read_paused and self._arrived < least
         silent = self.cycle is None and not self._in_message
         late, self._slow_before = slow and self._slow_before, slow

@@ -6,6 +6,8 @@ import errno
 import mmap
 import os
 import re
+import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +17,31 @@ from mevflow.clickhouse.server.errors import NOT_ENOUGH_SPACE, refuse
 
 #: What is larger goes to the disk that holds the tables, in bytes.
 MEMORY_BYTES = 64 << 20
+#: What all together may hold in memory.
+TOTAL_MEMORY_BYTES = 1 << 30
 _PIECE_BYTES = 1 << 20
+
+
+class _Memory:
+    """What all spools together may keep in memory."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+        self._guard = threading.Lock()
+
+    def take(self, size: int) -> bool:
+        with self._guard:
+            if size > self._left:
+                return False
+            self._left -= size
+            return True
+
+    def give_back(self, size: int) -> None:
+        with self._guard:
+            self._left += size
+
+
+_MEMORY = _Memory(TOTAL_MEMORY_BYTES)
 
 
 class Spool:
@@ -28,6 +54,7 @@ class Spool:
         self._folder = folder
         self._memory_bytes = memory_bytes
         self._file = os.memfd_create("mevflow-clickhouse-body", os.MFD_CLOEXEC)
+        self._in_memory = 0
         self.size = 0
         self.on_disk = False
 
@@ -38,8 +65,11 @@ class Spool:
 
     def write(self, data: bytes | memoryview) -> None:
         """Append ``data``."""
-        if not self.on_disk and self.size + len(data) > self._memory_bytes:
-            self._move()
+        if not self.on_disk:
+            if self.size + len(data) > self._memory_bytes or not _MEMORY.take(len(data)):
+                self._move()
+            else:
+                self._in_memory += len(data)
         self._append(self._file, data)
         self.size += len(data)
 
@@ -65,6 +95,7 @@ class Spool:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+            _MEMORY.give_back(self._in_memory)
 
     def __enter__(self) -> Self:
         return self
@@ -76,7 +107,8 @@ class Spool:
 
     def _move(self) -> None:
         try:
-            file = os.open(self._folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+            with tempfile.TemporaryFile(dir=self._folder, buffering=0) as unnamed:
+                file = os.dup(unnamed.fileno())
         except OSError as error:
             raise _no_space(error) from None
         try:
@@ -87,6 +119,8 @@ class Spool:
             raise
         os.close(self._file)
         self._file, self.on_disk = file, True
+        _MEMORY.give_back(self._in_memory)
+        self._in_memory = 0
 
     def _append(self, file: int, data: bytes | memoryview) -> None:
         left = memoryview(data)
