@@ -48,6 +48,8 @@ _TYPES = {
     "TabSeparated": "text/tab-separated-values; charset=UTF-8",
     "TabSeparatedWithNames": "text/tab-separated-values; charset=UTF-8",
 }
+#: So long, in seconds, an answer is held back for the error that may still come with a status of its own.
+_HOLD_S = 0.1
 #: After an error in the middle of an answer the connection stays so long, in seconds, unless the client closes it:
 #: some clients drop what they have not read yet when they see the end of an answer that is not whole.
 _LINGER_S = 0.5
@@ -157,9 +159,10 @@ class Handler:
 
     def _answer(self, request: Request, headers: Headers, answer: Answer, outlet: Outlet) -> Callable[[], None]:
         """Send all but the end of the answer; give what sends the end."""
-        held, complete = gather(
-            answer.pieces, (1 << 62) if request.wait_end else request.buffer_bytes, request.progress_s
-        )
+        if request.wait_end:
+            held, complete = gather(answer.pieces)
+        else:
+            held, complete = gather(answer.pieces, request.buffer_bytes, _HOLD_S)
         codec = encoder(headers.get("Accept-Encoding", ""), request.compress)
         tag = secrets.token_hex(8)
         head = self._head(request, answer, codec if held else None, tag)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -57,9 +58,8 @@ def exception_block(tag: str, text: str) -> bytes:
     )  # fmt: skip
 
 
-def gather(pieces: Iterator[bytes], most: int, patience_s: float = float("inf")) -> tuple[bytes, bool]:
-    """Up to ``most`` bytes from ``pieces``, and whether that was all. Nothing is sent while an error may still come,
-    but for an answer that takes longer than ``patience_s``."""
+def gather(pieces: Iterator[bytes], most: float = math.inf, patience_s: float = math.inf) -> tuple[bytes, bool]:
+    """What ``pieces`` give until it is more than ``most`` bytes or ``patience_s`` is over, and whether it is all."""
     taken = []
     size = 0
     begun = time.monotonic()

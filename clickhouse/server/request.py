@@ -66,7 +66,6 @@ class Request:
     wait_end: bool = False
     compress: bool = False
     buffer_bytes: int = 1 << 20
-    progress_s: float = float("inf")  # an answer that takes longer begins before it is known to end well
     params: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     raw: Mapping[str, str] = field(default_factory=dict)
@@ -110,8 +109,7 @@ def parse_request(method: str, target: str, headers: Mapping[str, str], form: Ma
         default_format=raw.get("default_format", "") or headers.get("X-ClickHouse-Format", "") or "TabSeparated",
         wait_end=raw.get("wait_end_of_query") in _TRUE,
         compress=raw.get("enable_http_compression") in _TRUE,
-        buffer_bytes=int(_number(raw, "buffer_size", 1 << 20)),
-        progress_s=_progress_s(raw),
+        buffer_bytes=int(_number(raw, "buffer_size", 0 if "wait_end_of_query" in raw else 1 << 20)),
         params=params,
         settings=settings,
         raw=raw,
@@ -122,13 +120,6 @@ def _of_external_data(name: str, raw: Mapping[str, str]) -> bool:
     """``NAME_structure``, ``NAME_types`` and ``NAME_format`` describe the uploaded table NAME."""
     base, _, kind = name.rpartition("_")
     return kind in ("structure", "types", "format") and (f"{base}_structure" in raw or f"{base}_types" in raw)
-
-
-def _progress_s(raw: Mapping[str, str]) -> float:
-    """ClickHouse sends the answer's head with the first report of progress, when those are asked for."""
-    if raw.get("send_progress_in_http_headers") not in _TRUE:
-        return float("inf")
-    return _number(raw, "http_headers_progress_interval_ms", 100) / 1000
 
 
 def _number(raw: Mapping[str, str], name: str, default: float) -> float:

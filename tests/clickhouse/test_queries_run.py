@@ -155,9 +155,10 @@ def test_an_error_in_mid_stream_can_be_read_before_the_connection_ends(clickhous
     assert not taken.endswith(b"0\r\n\r\n")
 
 
-def test_an_answer_begins_early_when_progress_is_asked_for(ask):
+def test_an_answer_that_takes_its_time_begins_before_it_ends(ask):
     query = "SELECT sleepEachRow(0.05), throwIf(number = 20) FROM numbers(40)"
-    assert ask(query, max_block_size=1)[0] == 500
-    with pytest.raises(http.client.IncompleteRead) as caught:
-        ask(query, max_block_size=1, send_progress_in_http_headers=1)
-    assert b"Code: 395" in caught.value.partial
+    assert ask(query, max_block_size=1, wait_end_of_query=1)[0] == 500
+    for more in ({}, {"wait_end_of_query": 0}):
+        with pytest.raises(http.client.IncompleteRead) as caught:
+            ask(query, max_block_size=1, **more)
+        assert b"Code: 395" in caught.value.partial
