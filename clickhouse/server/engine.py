@@ -51,13 +51,17 @@ class Connection:
 
     def stream(
         self, sql: str | bytes, form: str, params: Mapping[str, str]
-    ) -> Generator[tuple[bytes, int], None, None]:
-        """Run a SELECT; give its blocks as (bytes, rows). Closing the iterator cancels the query."""
+    ) -> Generator[tuple[bytes, Counts], None, None]:
+        """Run a SELECT; give its blocks, with the counts so far; after the last an empty one with those of all.
+
+        Closing the iterator cancels the query.
+        """
         try:
             stream = self._raw.send_query(sql, form, params=dict(params))
         except Exception as error:
             raise from_engine(error) from None
         ended = False
+        total = Counts()
         try:
             while True:
                 try:
@@ -65,10 +69,15 @@ class Connection:
                 except Exception as error:
                     ended = True
                     raise from_engine(error) from None
-                if block is None or block.size() == 0:
-                    ended = True
-                    return
-                yield block.bytes(), block.rows_read()
+                ended = block is None or block.size() == 0
+                if block is not None:
+                    total = _sum(total, _counts(block))
+                if not ended:
+                    yield block.bytes(), total
+                    continue
+                if total.result_rows:
+                    yield b"", total
+                return
         finally:
             if not ended:
                 self._raw.streaming_cancel_query(stream)
@@ -181,4 +190,15 @@ def _counts(result: Any) -> Counts:
         result_rows=result.rows_read(),
         result_bytes=result.size(),
         elapsed_ns=int(result.elapsed() * 1e9),
+    )
+
+
+def _sum(so_far: Counts, block: Counts) -> Counts:
+    """The counts of an answer's blocks together; each tells of itself, but for the time."""
+    return Counts(
+        read_rows=so_far.read_rows + block.read_rows,
+        read_bytes=so_far.read_bytes + block.read_bytes,
+        result_rows=so_far.result_rows + block.result_rows,
+        result_bytes=so_far.result_bytes + block.result_bytes,
+        elapsed_ns=max(so_far.elapsed_ns, block.elapsed_ns),
     )

@@ -19,6 +19,7 @@ from mevflow.clickhouse.server.errors import (
     ServerError,
     refuse,
 )
+from mevflow.clickhouse.server.native import Revision
 from mevflow.clickhouse.server.queries import NAME_OF, Queries, mark
 from mevflow.clickhouse.server.request import Request
 from mevflow.clickhouse.server.sessions import Sessions
@@ -181,14 +182,29 @@ def _execute(connection: Connection, job: Job, text: bytes, statement: Statement
     elif b"query_id" in text and b"processes" in text:
         text = with_query_ids(text.decode("latin-1"), NAME_OF).encode("latin-1")
     form = statement.format or request.default_format
-    if statement.verb in ("SELECT", "WITH") and form in _STREAMABLE and not request.wait_end:
+    revision = Revision(request.protocol_version if form == "Native" else 0)
+    selects = statement.verb in ("SELECT", "WITH")
+    if selects and form in _STREAMABLE and (not request.wait_end or revision.changes):
+        if revision.changes:
+            start, end = statement.format_at
+            revision.learn(connection, text[:start] + text[end:] if end else text, request.params)
         blocks = connection.stream(text, form, request.params)
         first = next(blocks, None)
         if first is not None:
-            rest = (block for block, _ in blocks)
-            return Answer(form, itertools.chain([first[0]], rest), close=blocks.close)
-    answer, counts = connection.query(text, form, request.params)
-    return Answer(form if answer or statement.answers else "", iter((answer,)), counts)
+            answer = Answer(form, iter(()), close=blocks.close)
+            answer.pieces = _counted(answer, itertools.chain([first], blocks), revision)
+            return answer
+    whole, counts = connection.query(text, form, request.params)
+    if revision.changes:
+        whole = revision.apply_single(whole, counts.result_rows)
+    return Answer(form if whole or statement.answers else "", iter((whole,)), counts)
+
+
+def _counted(answer: Answer, blocks: Iterator[tuple[bytes, Counts]], revision: Revision) -> Iterator[bytes]:
+    """The blocks as they leave; the answer's counts follow what was taken."""
+    for block, answer.counts in blocks:
+        if block:
+            yield revision.apply(block) if revision.changes else block
 
 
 @contextmanager

@@ -61,6 +61,7 @@ class Request:
     session_timeout_s: float = DEFAULT_TIMEOUT_S
     session_check: bool = False
     query_id: str = ""
+    protocol_version: int = 0
     named: bool = False  # the caller chose ``query_id``
     default_format: str = "TabSeparated"
     wait_end: bool = False
@@ -105,6 +106,7 @@ def parse_request(method: str, target: str, headers: Mapping[str, str], form: Ma
         session_timeout_s=_number(raw, "session_timeout", DEFAULT_TIMEOUT_S),
         session_check=raw.get("session_check") in _TRUE,
         query_id=raw.get("query_id", "") or str(uuid.uuid4()),
+        protocol_version=int(_number(raw, "client_protocol_version", 0)),
         named=bool(raw.get("query_id")),
         default_format=raw.get("default_format", "") or headers.get("X-ClickHouse-Format", "") or "TabSeparated",
         wait_end=raw.get("wait_end_of_query") in _TRUE,

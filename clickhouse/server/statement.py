@@ -54,6 +54,7 @@ class Statement:
     verb: str
     format: str | None = None
     insert: Insert | None = None
+    format_at: tuple[int, int] = (0, 0)  # where the FORMAT clause stands
     names_file: bool = False  # INTO OUTFILE or FROM INFILE: files on the server's side
     answers: bool = False  # gives a result, maybe one without rows
     several: bool = False  # more than one statement
@@ -78,8 +79,9 @@ def parse(text: str) -> Statement:
     writes = any(one.word in ("INSERT", "CREATE") and one.depth == 0 for one in found)
     return Statement(
         verb,
-        wanted,
+        wanted.name if wanted else None,
         None,
+        (wanted.start, wanted.end) if wanted else (0, 0),
         names_file=_names_file(found),
         answers=verb in _ANSWERS and not (writes and verb == "WITH"),
         several=_several(found),
@@ -176,7 +178,14 @@ def _skip_settings(cursor: Cursor) -> None:
             return
 
 
-def _answer_format(found: list[Token]) -> str | None:
+@dataclass(frozen=True, slots=True)
+class _Format:
+    name: str
+    start: int
+    end: int
+
+
+def _answer_format(found: list[Token]) -> _Format | None:
     """What the FORMAT clause says, the last but SETTINGS; FORMAT elsewhere is a name or an alias."""
     wanted = None
     for at in range(1, len(found) - 1):
@@ -185,7 +194,7 @@ def _answer_format(found: list[Token]) -> str | None:
             continue
         after = found[at + 2] if at + 2 < len(found) else None
         if after is None or after.is_other(";") or after.word in ("SETTINGS", "INTO", "PARALLEL"):
-            wanted = name.text
+            wanted = _Format(name.text, token.start, name.end)
     return wanted
 
 

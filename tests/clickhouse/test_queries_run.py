@@ -162,3 +162,25 @@ def test_an_answer_that_takes_its_time_begins_before_it_ends(ask):
         with pytest.raises(http.client.IncompleteRead) as caught:
             ask(query, max_block_size=1, **more)
         assert b"Code: 395" in caught.value.partial
+
+
+def test_native_of_a_protocol_version(ask):
+    """Blocks begin with their BlockInfo, and a DateTime names its zone."""
+    info, zone = b"\x01\x00\x02\xff\xff\xff\xff\x00", b"\x01d\x16DateTime('Asia/Tokyo')"
+    query = "SELECT number AS n, toDateTime(number, 'Asia/Tokyo') AS d, now() AS e FROM numbers(5) FORMAT Native"
+    plain = ask(query, max_block_size=2)[1]
+    assert info not in plain
+    assert zone not in plain
+    for wait in (0, 1):
+        blocks = ask(query, max_block_size=2, client_protocol_version=54405, wait_end_of_query=wait)[1]
+        assert (blocks.count(info), blocks.count(zone), blocks.count(b"\x01e\x08DateTime")) == (3, 3, 3)
+        older = ask(query, max_block_size=2, client_protocol_version=52000, wait_end_of_query=wait)[1]
+        assert (older.count(info), older.count(zone)) == (3, 0)
+    assert ask("SHOW DATABASES", default_format="Native", client_protocol_version=54405)[1].startswith(info)
+    assert code(ask("SELECT 1 FORMAT Native", client_protocol_version=54460)) == "48"
+
+
+def test_data_that_looks_like_a_column_is_not_taken_for_one(ask):
+    query = "SELECT toDateTime(0, 'Asia/Tokyo') AS d, '\\x01d\\x08DateTime' AS s FORMAT Native"
+    assert ask(query)[0] == 200
+    assert code(ask(query, client_protocol_version=54405)) == "48"
