@@ -147,10 +147,7 @@ def _running(home: Path) -> tuple[int, str, int] | None:
 
 
 def _write_pidfile(home: Path, entry: dict[str, object]) -> None:
-    """Whole or not at all."""
-    draft = _pidfile(home).with_suffix(".tmp")
-    write_private(draft, json.dumps(entry).encode())
-    draft.replace(_pidfile(home))
+    write_private(_pidfile(home), json.dumps(entry).encode())
 
 
 def _alive(pid: int) -> bool:
