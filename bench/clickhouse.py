@@ -25,7 +25,8 @@ from mevflow.clickhouse.daemon import free_port, start, stop
 from mevflow.clickhouse.migrate import migrate
 from mevflow.operators.codec import codec
 from mevflow.operators.stage import StageContext
-from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink, encode_rows
+from mevflow.sinks.clickhouse.block import Block
+from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from mevflow.sinks.clickhouse.tables import TABLES
 
 FLOOR_ROWS_S, AIM_ROWS_S = 1_000_000, 2_000_000
@@ -128,7 +129,7 @@ def _settle(client: Any) -> None:
 
 def _local(path: Path, message: str, batches: list[pa.RecordBatch]) -> float:
     """The engine in a process of its own, two connections, the same blocks from memory."""
-    columns, data = encode_rows(TABLES[message], batches, StageContext("bench", "local"), "bench/local", 1)
+    columns, data = Block(TABLES[message], batches, StageContext("bench", "local"), "bench/local", 1).encode()
     path.mkdir(parents=True)
     (path / "block.native").write_bytes(b"".join(data))
     (path / "job.json").write_text(json.dumps({"table": TABLES[message].name, "columns": columns}))
@@ -153,7 +154,7 @@ def _feed_engine(path: Path, times: int = 10) -> float:
     setup.query("CREATE DATABASE mevflow", "TSV")
     setup.use("mevflow")
     for migration in load():
-        for statement in migration.statements:
+        for statement in migration.sql("mevflow"):
             setup.query(statement, "TSV")
     head = f"INSERT INTO mevflow.{job['table']} ({', '.join(f'`{name}`' for name in job['columns'])})".encode()
 

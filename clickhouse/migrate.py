@@ -1,6 +1,7 @@
 """Numbered SQL migrations, each applied once and never changed afterwards.
 
-``migrations/NNNN_name.sql`` holds statements that end in ``;`` at a line's end. What was applied is a row of
+``migrations/NNNN_name.sql`` holds statements that end in ``;`` at a line's end; ``{database}`` in them stands for the
+database's name. What was applied is a row of
 ``schema_migrations``. A statement that fails leaves the migration unrecorded; statements are written so that
 running them again is safe (IF NOT EXISTS).
 """
@@ -41,6 +42,10 @@ class Migration:
     name: str
     checksum: str
     statements: tuple[str, ...]
+
+    def sql(self, database: str) -> list[str]:
+        """The statements for ``database``, one after the other."""
+        return [statement.replace("{database}", database) for statement in self.statements]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ def migrate(client: Client, database: str = "mevflow", folder: Path = MIGRATIONS
     for migration in migrations:
         if migration.version in recorded:
             continue
-        for statement in migration.statements:
+        for statement in migration.sql(database):
             try:
                 client.command(statement, settings={"database": database})
             except ClickHouseError as error:

@@ -26,6 +26,13 @@ class Sink:
     def __init__(self, settings: Settings, context: StageContext) -> None:
         self.settings = settings
         self.context = context
+        #: Where a sink sends rows that it cannot keep: a sink of its own, not opened yet. None where there is none.
+        self.dead_letters: Sink | None = None
+
+    @property
+    def rejected(self) -> int:
+        """How many rows could not be kept since the sink opened."""
+        return 0
 
     @classmethod
     def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:

@@ -258,7 +258,9 @@ class _SinkPart(StatefulSinkPartition[Envelope, bytes]):
 
     def snapshot(self) -> bytes:
         with self._meter.busy(self._node):
-            return self._sink.snapshot()
+            state = self._sink.snapshot()
+        self._meter.rejected(self._node, self._sink.rejected)
+        return state
 
     def close(self) -> None:
         self._sink.close()

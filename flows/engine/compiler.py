@@ -44,6 +44,7 @@ def compile_topology(
     switch = Switch() if steering is None else steering.switch
     flow = Dataflow(topology.name.replace("-", "_"))
     streams: dict[str, Stream[Envelope]] = {}
+    letters = next((node for node in topology.nodes if node.kind.use == "dlq.sink"), None)
     for node in topology.nodes:
         context = StageContext(
             topology.name,
@@ -62,13 +63,28 @@ def compile_topology(
         edges, merged = _inputs(node, streams)
         into = op.map(f"{node.name}_key", merged, keyed)
         if issubclass(node.kind, Sink):
-            sink = SinkAdapter(partial(node.kind, node.settings, context), meter, node.name)
+            sink = SinkAdapter(_sink_builder(node, context, letters), meter, node.name)
             op.output(node.name, into, sink)
         elif issubclass(node.kind, Stage):
             make = partial(node.kind, node.settings, context)
             out = op.stateful_batch(node.name, into, _stage_builder(make, edges, meter, steering, recorded))
             streams[node.name] = op.map(f"{node.name}_out", out, unkeyed)
     return flow
+
+
+def _sink_builder(node: ResolvedNode, context: StageContext, letters: ResolvedNode | None) -> Callable[[], Sink]:
+    """Makes the sink; rows that it cannot keep go where the topology's dead letters go (``letters``)."""
+
+    def build() -> Sink:
+        sink = node.kind(node.settings, context)
+        assert isinstance(sink, Sink)
+        if letters is not None and letters is not node:
+            letters_sink = letters.kind(letters.settings, context)
+            assert isinstance(letters_sink, Sink)
+            sink.dead_letters = letters_sink
+        return sink
+
+    return build
 
 
 def _stage_builder(

@@ -57,6 +57,11 @@ class Meter:
             self._first_row_s = time.time()
         self._node(node)["rows_out"] += rows
 
+    def rejected(self, node: str, rows: int) -> None:
+        """Rows that the sink ``node`` could not keep since it opened; each is a dead letter."""
+        if rows:
+            self._node(node)["rejected"] = rows
+
     def watermark(self, node: str, hold_us: int) -> None:
         """Chain time up to which ``node`` is complete; "caught up" is kept apart from a time."""
         self._watermarks[node] = hold_us

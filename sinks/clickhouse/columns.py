@@ -1,6 +1,7 @@
 """How a message's Arrow columns become a table's columns: one small class per way.
 
-Each takes a batch and gives an encoded column. A value that does not fit raises ``ColumnError``, which names it.
+Each takes a batch and gives an encoded column. ``misfits`` tells the rows whose value the table cannot hold exactly;
+``encode`` raises ``ColumnError`` when there are any, and so encodes all of a batch or nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from functools import lru_cache
 import base58
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mevflow.sinks.clickhouse import native
 from mevflow.sinks.clickhouse.native import Encoded
@@ -27,14 +29,30 @@ _FIXED = {
     "UInt32": (pa.uint32(), np.uint32),
     "UInt64": (pa.uint64(), np.uint64),
     "Float64": (pa.float64(), np.float64),
-    "DateTime64(6, 'UTC')": (pa.int64(), np.int64),
+    "DateTime64(6, 'UTC')": (pa.int64(), np.int64),  # TIME
+}
+TIME = "DateTime64(6, 'UTC')"
+#: Chain times that the tables and the sums by minute (a 32-bit DateTime) hold: 1970-01-01 to 2106-02-07.
+LAST_US = (1 << 32) * 1_000_000 - 1
+_BOUNDS = {
+    "Int32": (-(1 << 31), (1 << 31) - 1),
+    "Int64": (-(1 << 63), (1 << 63) - 1),
+    "UInt8": (0, (1 << 8) - 1),
+    "UInt32": (0, (1 << 32) - 1),
+    "UInt64": (0, (1 << 64) - 1),
+    TIME: (0, LAST_US),
 }
 _ETHEREUM = market_pb2.CHAIN_ETHEREUM
+#: How wide an amount is in the table, and in the message: other widths are not amounts.
 _WIDE = {"UInt128": 16, "Int128": 16, "UInt256": 32}
+_WIDTHS = {"UInt128": (16,), "Int128": (16,), "UInt256": (20, 32)}
+#: Longest address, id and signature in bytes. Chains use 20 to 64; base58 of more costs its square.
+MAX_ADDRESS_BYTES = 64
+MAX_SIGNATURE_BYTES = 128
 
 
 class ColumnError(ValueError):
-    """A value of ``column`` that the table cannot take."""
+    """Values of ``column`` that the table cannot hold."""
 
     def __init__(self, column: str, message: str) -> None:
         super().__init__(message)
@@ -57,9 +75,23 @@ class Column:
     name: str
     field: str
 
+    @property
+    def rule(self) -> str:
+        """What the column takes, for people."""
+        return "any value"
+
     def encode(self, rows: Rows) -> Encoded:
-        """The column's values. Raises ColumnError."""
-        return self.of_array(rows.arrays[self.field], rows.chains)
+        """The column's values. Raises ColumnError when one does not fit."""
+        array = rows.arrays[self.field]
+        wrong = self.misfits(array)
+        if wrong is not None:
+            shown = shortened(array, int(np.argmax(wrong)))
+            raise ColumnError(self.name, f"{shown} does not fit, the column takes {self.rule}")
+        return self.of_array(array, rows.chains)
+
+    def misfits(self, array: pa.Array) -> np.ndarray | None:
+        """A mask of the values that do not fit, shape (n,); None when all do, which costs least to tell."""
+        return None
 
     def of_array(self, array: pa.Array, chains: np.ndarray | None) -> Encoded:
         raise NotImplementedError
@@ -79,13 +111,31 @@ class Number(Column):
 
     kind: str
 
+    @property
+    def rule(self) -> str:
+        low, high = _BOUNDS[self.kind]
+        return f"{low} to {high}"
+
+    def misfits(self, array: pa.Array) -> np.ndarray | None:
+        arrow_type, _ = _FIXED[self.kind]
+        plain = array.type == arrow_type and self.kind != TIME
+        if plain or self.kind not in _BOUNDS or not len(array):
+            return None
+        values = _filled(array).to_numpy(zero_copy_only=False)
+        low, high = _BOUNDS[self.kind]
+        least, most = int(values.min()), int(values.max())
+        if low <= least and most <= high:
+            return None
+        wrong = np.zeros(len(values), bool)
+        if least < low:
+            wrong |= values < low
+        if most > high:
+            wrong |= values > high
+        return wrong
+
     def of_array(self, array: pa.Array, chains: np.ndarray | None) -> Encoded:
         arrow_type, dtype = _FIXED[self.kind]
-        try:
-            filled = array.fill_null(False if pa.types.is_boolean(array.type) else 0) if array.null_count else array
-            values = filled.cast(arrow_type).to_numpy(zero_copy_only=False)
-        except pa.ArrowInvalid as error:
-            raise ColumnError(self.name, str(error)) from None
+        values = _filled(array).cast(arrow_type).to_numpy(zero_copy_only=False)
         return native.fixed(self.kind, values.astype(dtype, copy=False))
 
     def values(self, rows: Rows) -> pa.Array:
@@ -95,30 +145,46 @@ class Number(Column):
 
 @dataclass(frozen=True, slots=True)
 class Amount(Column):
-    """Little-endian integers of 128 bits or more in ``binary``; empty is 0."""
+    """Little-endian integers of 128 bits or more in ``binary``, as wide as the message says; empty is 0."""
 
     kind: str = "UInt128"
+
+    @property
+    def rule(self) -> str:
+        return f"amounts of {' or '.join(map(str, _WIDTHS[self.kind]))} bytes, or none"
+
+    def misfits(self, array: pa.Array) -> np.ndarray | None:
+        lengths, _ = native.raw_bytes(array)
+        right = lengths == 0
+        for width in _WIDTHS[self.kind]:
+            right |= lengths == width
+        return None if right.all() else ~right
 
     def of_array(self, array: pa.Array, chains: np.ndarray | None) -> Encoded:
         lengths, data = native.raw_bytes(array)
         width = _WIDE[self.kind]
-        longest = int(lengths.max(initial=0))
-        filled = lengths > 0
-        if longest > width or (self.kind.startswith("Int") and longest not in (0, width)):
-            raise ColumnError(self.name, f"an amount has {longest} bytes, not {width}")
-        if longest and not bool((lengths[filled] == longest).all()):
-            raise ColumnError(self.name, "amounts of different widths in one batch")
-        if longest == width and bool(filled.all()):
+        if len(data) == width * len(lengths) and int(lengths.min(initial=width)) == width:
             return native.fixed(self.kind, data)
         out = np.zeros((len(lengths), width), np.uint8)
-        if longest:
-            out[filled, :longest] = data.reshape(-1, longest)
+        starts = np.cumsum(lengths, dtype=np.int64) - lengths
+        for given in _WIDTHS[self.kind]:
+            chosen = np.flatnonzero(lengths == given)
+            out[chosen, :given] = data[starts[chosen, None] + np.arange(given)]
         return native.fixed(self.kind, out)
 
 
 @dataclass(frozen=True, slots=True)
 class Text(Column):
-    """Text or bytes with many distinct values."""
+    """Text or bytes with many distinct values; ``longest`` bounds their bytes (0: the record does)."""
+
+    longest: int = 0
+
+    @property
+    def rule(self) -> str:
+        return f"at most {self.longest} bytes" if self.longest else "UTF-8"
+
+    def misfits(self, array: pa.Array) -> np.ndarray | None:
+        return _too_long(array, self.longest) if self.longest else _not_utf8(array)
 
     def of_array(self, array: pa.Array, chains: np.ndarray | None) -> Encoded:
         return native.strings(*native.raw_bytes(array))
@@ -128,9 +194,18 @@ class Text(Column):
 class Word(Column):
     """Text with few distinct values."""
 
+    @property
+    def rule(self) -> str:
+        return "UTF-8"
+
+    def misfits(self, array: pa.Array) -> np.ndarray | None:
+        values, keys = distinct(array)
+        wrong = _not_utf8(values)
+        return None if wrong is None else _any(wrong[keys])
+
     def of_array(self, array: pa.Array, chains: np.ndarray | None) -> Encoded:
         values, keys = distinct(array)
-        return native.low_cardinality([str(value).encode() for value in values.to_pylist()], keys)
+        return native.low_cardinality(values.cast(pa.binary()).to_pylist(), keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,19 +214,36 @@ class Enumerated(Column):
 
     names: tuple[str, ...]
 
+    @property
+    def rule(self) -> str:
+        return f"0 to {len(self.names) - 1} ({', '.join(self.names)})"
+
+    def misfits(self, array: pa.Array) -> np.ndarray | None:
+        codes = _filled(array).to_numpy(zero_copy_only=False)
+        if not len(codes) or 0 <= codes.min() <= codes.max() < len(self.names):
+            return None
+        return (codes < 0) | (codes >= len(self.names))
+
     def of_array(self, array: pa.Array, chains: np.ndarray | None) -> Encoded:
-        codes = array.fill_null(0).to_numpy(zero_copy_only=False)
-        if len(codes) and not 0 <= codes.min() <= codes.max() < len(self.names):
-            raise ColumnError(self.name, f"{codes.max()} is not one of {', '.join(self.names)}")
+        codes = _filled(array).to_numpy(zero_copy_only=False)
         return native.low_cardinality([name.encode() for name in self.names], codes)
 
     def shown(self, array: pa.Array, chains: np.ndarray | None) -> pa.Array:
-        return pa.DictionaryArray.from_arrays(array.fill_null(0).cast(pa.int32()), list(self.names))
+        codes = _filled(array).to_numpy(zero_copy_only=False)
+        known = np.where((codes >= 0) & (codes < len(self.names)), codes, 0)
+        return pa.DictionaryArray.from_arrays(pa.array(known, pa.int32()), list(self.names))
 
 
 @dataclass(frozen=True, slots=True)
 class Identifier(Column):
-    """A 16-byte id as 32 hexadecimal digits; empty stays empty."""
+    """An id, mostly of 16 bytes, as hexadecimal digits; empty stays empty."""
+
+    @property
+    def rule(self) -> str:
+        return f"at most {MAX_ADDRESS_BYTES} bytes"
+
+    def misfits(self, array: pa.Array) -> np.ndarray | None:
+        return _too_long(array, MAX_ADDRESS_BYTES)
 
     def of_array(self, array: pa.Array, chains: np.ndarray | None) -> Encoded:
         lengths, data = native.raw_bytes(array)
@@ -166,6 +258,13 @@ class Address(Column):
     """A pool or a mint as people write it: base58 on Solana, 0x-hex on EVM chains."""
 
     low_cardinality: bool = True
+
+    @property
+    def rule(self) -> str:
+        return f"at most {MAX_ADDRESS_BYTES} bytes"
+
+    def misfits(self, array: pa.Array) -> np.ndarray | None:
+        return _too_long(array, MAX_ADDRESS_BYTES)
 
     def of_array(self, array: pa.Array, chains: np.ndarray | None) -> Encoded:
         texts, keys = _address_texts(array, chains)
@@ -185,16 +284,74 @@ class Many(Column):
     element: Column
     part: str = ""
 
-    def of_array(self, array: pa.Array, chains: np.ndarray | None) -> Encoded:
+    @property
+    def rule(self) -> str:
+        return f"lists of {self.element.rule}"
+
+    def misfits(self, array: pa.Array) -> np.ndarray | None:
+        lengths, elements = self._elements(array)
+        wrong = self.element.misfits(elements)
+        if wrong is None:
+            return None
+        rows = np.zeros(len(lengths), bool)
+        rows[np.repeat(np.arange(len(lengths)), lengths)[wrong]] = True
+        return rows
+
+    def _elements(self, array: pa.Array) -> tuple[np.ndarray, pa.Array]:
+        """Each row's number of elements, and all elements."""
         if array.null_count:
-            array = pa.array(array.fill_null([]))
+            array = pa.array(array.to_pylist(), array.type).fill_null([])
         ends = array.offsets.to_numpy(zero_copy_only=False).astype(np.int64)
-        lengths = np.diff(ends)
         elements = array.flatten()
-        if self.part:
-            elements = elements.field(self.part)
+        return np.diff(ends), pc.struct_field(elements, self.part) if self.part else elements
+
+    def of_array(self, array: pa.Array, chains: np.ndarray | None) -> Encoded:
+        lengths, elements = self._elements(array)
         repeated = None if chains is None else np.repeat(chains, lengths)
         return native.arrays(np.cumsum(lengths), self.element.of_array(elements, repeated))
+
+
+def _filled(array: pa.Array) -> pa.Array:
+    """Without nulls: what is not set is 0 or false."""
+    if not array.null_count:
+        return array
+    return array.fill_null(False if pa.types.is_boolean(array.type) else 0)
+
+
+def _too_long(array: pa.Array, longest: int) -> np.ndarray | None:
+    lengths, _ = native.raw_bytes(array)
+    return None if int(lengths.max(initial=0)) <= longest else lengths > longest
+
+
+def _not_utf8(array: pa.Array) -> np.ndarray | None:
+    """Which values of a text column are not UTF-8; bytes may be anything."""
+    if not pa.types.is_string(array.type):
+        return None
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        return np.array([not _is_utf8(value) for value in array.cast(pa.binary()).to_pylist()], bool)
+    return None
+
+
+def _is_utf8(value: bytes | None) -> bool:
+    try:
+        (value or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _any(mask: np.ndarray) -> np.ndarray | None:
+    return mask if mask.any() else None
+
+
+def shortened(array: pa.Array, row: int, longest: int = 80) -> str:
+    """A value for people, cut where it is long."""
+    one = array.slice(row, 1)
+    value = (one.cast(pa.binary()) if pa.types.is_string(array.type) else one).to_pylist()[0]
+    text = value[:longest].hex() if isinstance(value, bytes) else str(value)
+    return f"{text[:longest]}…" if len(text) > longest else text
 
 
 def _address_texts(array: pa.Array, chains: np.ndarray | None) -> tuple[list[bytes], np.ndarray]:
@@ -226,5 +383,17 @@ def address_text(raw: bytes, evm: bool) -> bytes:
 
 
 def encode_all(columns: Sequence[Column], rows: Rows) -> list[tuple[str, Encoded]]:
-    """All columns that ``rows`` has fields for."""
+    """All columns that ``rows`` has fields for. Raises ColumnError."""
     return [(column.name, column.encode(rows)) for column in columns if column.field in rows.arrays]
+
+
+def misfits(columns: Sequence[Column], rows: Rows) -> dict[int, str]:
+    """Row -> why the table cannot hold it, in terms of its first column that does not fit."""
+    found: dict[int, str] = {}
+    for column in columns:
+        array = rows.arrays.get(column.field)
+        wrong = None if array is None else column.misfits(array)
+        for row in np.flatnonzero(wrong) if wrong is not None and array is not None else ():
+            why = f"column {column.name} takes {column.rule}, not {shortened(array, int(row))}"
+            found.setdefault(int(row), why)
+    return found

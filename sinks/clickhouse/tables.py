@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from google.protobuf.descriptor import EnumDescriptor
 
-from mevflow.sinks.clickhouse.columns import Address, Amount, Column, Enumerated, Identifier, Many, Number, Text, Word
+from mevflow.sinks.clickhouse.columns import (
+    MAX_SIGNATURE_BYTES,
+    TIME,
+    Address,
+    Amount,
+    Column,
+    Enumerated,
+    Identifier,
+    Many,
+    Number,
+    Text,
+    Word,
+)
 from mevflow.v1 import control_pb2, market_pb2
-
-TIME = "DateTime64(6, 'UTC')"
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the sink.
+    """One table of the sink. ``name`` is where rows are inserted; what people read may be a view over it.
 
     ``identity`` are the table's columns that make a row what it is: a re-read row has them equal, another row
-    does not. ``states_run`` says that the message itself carries topology and run_id; otherwise the sink adds them.
-    ``sums`` is True where a materialized view sums the rows.
+    does not. A row's chain time is the same each time too. ``states_run`` says that the message itself carries topology
+    and run_id; otherwise the sink adds them.
     """
 
     name: str
     columns: tuple[Column, ...]
     identity: tuple[str, ...]
     states_run: bool = False
-    sums: bool = False
-    by_offset: bool = False
-    types: Mapping[str, str] = field(default_factory=dict)
 
 
 def names_of(descriptor: EnumDescriptor, prefix: str) -> tuple[str, ...]:
@@ -71,19 +77,20 @@ _TIMESTAMP = number("timestamp", TIME, "timestamp_us")
 _CHAIN = Enumerated("chain", "chain", CHAINS)
 _VENUE = Enumerated("venue", "venue", VENUES)
 _ORDER = [_CHAIN, number("slot", "UInt64"), *numbers("UInt32", "tx_index", "ix_index")]
-_SIGNED_BY = [Text("_signature", "signature"), Text("_signer", "signer")]
+_SIGNED_BY = [Text(f"_{name}", name, MAX_SIGNATURE_BYTES) for name in ("signature", "signer")]
+#: The sink adds ``source_incarnation`` where the source says which making of the topic it reads.
 _SOURCE = [
-    Word("source_topic", "source_topic"),
+    *words("source_topic", "source_incarnation"),
     number("source_partition", "Int32"),
     number("source_offset", "Int64"),
 ]
 _RUN = words("topology", "run_id")
-_SOURCE_IDENTITY = ("source_topic", "source_partition", "source_offset")
+_SOURCE_IDENTITY = ("source_topic", "source_incarnation", "source_partition", "source_offset")
 
 #: Full message name -> its table.
 TABLES: dict[str, Table] = {
     "mevflow.v1.Swap": Table(
-        "raw_swaps",
+        "raw_swaps_rows",
         (
             _TIMESTAMP,
             *_ORDER,
@@ -99,8 +106,7 @@ TABLES: dict[str, Table] = {
             *_SIGNED_BY,
             *_SOURCE,
         ),
-        _SOURCE_IDENTITY,
-        by_offset=True,
+        (*_SOURCE_IDENTITY, "timestamp", "slot", "tx_index", "ix_index", "chain"),
     ),
     "mevflow.v1.PoolUpdate": Table(
         "dex_pools",
@@ -186,7 +192,6 @@ TABLES: dict[str, Table] = {
         ),
         ("opportunity_id",),
         states_run=True,
-        sums=True,
     ),
     "mevflow.v1.Decision": Table(
         "mev_decisions",

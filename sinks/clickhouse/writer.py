@@ -1,7 +1,11 @@
 """Background writers: blocks in through a bounded queue, INSERTs out, each block exactly once.
 
 A block is one INSERT into one partition, so ClickHouse takes it whole or not at all. When an INSERT's answer is
-lost, the writer asks whether the block (its ``ingest_seq``) is there before it sends it again.
+lost, the writer asks whether the block (its ``ingest_seq``) is there before it sends it again. What an error means:
+
+* ClickHouse is away, full or busy: the block is sent again, for as long as it takes.
+* A row's content cannot be stored: the block is parted until the row is alone; it is rejected, the others are stored.
+* The writer is fenced (another process claimed its lineage), or the table is not as it should be: raised.
 """
 
 from __future__ import annotations
@@ -11,20 +15,31 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
+import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from mevflow.operators.errors import MevflowError
+from mevflow.sinks.clickhouse.block import Block
+from mevflow.sinks.clickhouse.claim import CONSTRAINT, Claim
+from mevflow.sinks.clickhouse.columns import ColumnError
+from mevflow.sinks.clickhouse.rejects import Rejects
 
 log = logging.getLogger("mevflow.clickhouse")
 
-#: Errors that pass by themselves: too many queries or parts, memory, time, network, a table or disk that is read-only
-#: or full now, a query that was killed, a server that stops.
-_TRANSIENT = frozenset((75, 159, 202, 209, 210, 236, 241, 242, 243, 252, 394, 439, 1001))
+#: Errors that pass by themselves: too many queries or parts, memory, disk, time, network, a table that is read-only
+#: now, a query that someone stopped. 1001 is what the engine says of the operating system's errors.
+_TRANSIENT = frozenset(
+    (74, 75, 76, 159, 164, 173, 202, 209, 210, 236, 241, 242, 243, 252, 285, 319, 394, 439, 999, 1001)
+)
+#: Errors that speak of values: they could not be parsed or converted, or a constraint or an expression refused them.
+_CONTENT = frozenset((6, 27, 33, 38, 41, 69, 70, 72, 117, 128, 131, 321, 349, 395, 407, 432, 469, 691))
+_VIOLATED_CONSTRAINT = 469
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 5.0
 #: A wait is logged when it starts and then this often, in seconds.
@@ -35,45 +50,64 @@ _LOG_EVERY_S = 10.0
 INSERT_SETTINGS = {"optimize_on_insert": "0", "async_insert": "0", "max_threads": "1"}
 
 
-class Block(Protocol):
-    """Rows for one table, encoded when a writer takes them."""
-
-    @property
-    def table(self) -> str: ...
-
-    @property
-    def seq(self) -> int: ...
-
-    @property
-    def rows(self) -> int: ...
-
-    def encode(self) -> tuple[list[str], list[bytes | memoryview]]:
-        """(column names, Native blocks in pieces). Raises MevflowError for rows that cannot be stored."""
+class RefusedError(Exception):
+    """ClickHouse refuses a block because of what a row holds."""
 
 
 @dataclass
 class Inserter:
-    """Sends one block, for as long as it takes."""
+    """Sends one block, for as long as it takes. ``numbers`` gives new blocks their ``seq``."""
 
     client: Client
-    database: str
-    writer: str
+    claim: Claim
+    numbers: Iterator[int]
+    rejects: Rejects
     stopping: threading.Event
-    after_doubt: Callable[[str], None]
 
     def insert(self, block: Block) -> None:
-        """Insert ``block`` once. Raises MevflowError when ClickHouse refuses it for good."""
-        columns, data = block.encode()
+        """Insert ``block`` once, rows that cannot be stored left out. Raises FencedError, MevflowError."""
+        try:
+            try:
+                encoded = block.encode()
+            except ColumnError:
+                block, misfits = block.sifted()
+                for batch, reasons in misfits:
+                    self.rejects.add(block.table.name, batch, reasons)
+                if not block.batches:
+                    return
+                encoded = block.encode()
+        except MemoryError:
+            raise
+        except Exception as error:
+            # No rule foresaw this content. Whatever it is, it is in some row.
+            self._part(block, f"{type(error).__name__}: {error}")
+            return
+        try:
+            self._send(block, *encoded)
+        except RefusedError as error:
+            self._part(block, str(error))
+
+    def _part(self, block: Block, why: str) -> None:
+        if block.rows == 1:
+            self.rejects.add(block.table.name, pa.concat_batches(block.batches), [why])
+            return
+        for half in block.halves(self.numbers):
+            self.insert(half)
+
+    def _send(self, block: Block, columns: list[str], data: list[bytes | memoryview]) -> None:
         delay = _FIRST_DELAY_S
         logged_at = 0.0
-        in_doubt = False
+        in_doubt, refused = False, ""
         while True:
             try:
                 if in_doubt and self._is_there(block):
-                    self.after_doubt(block.table)
+                    if refused:  # by a view over the table, which itself has taken the rows
+                        log.warning("a view refuses %d rows of %s: %s", block.rows, block.table.name, refused)
                     return
+                if refused:
+                    raise RefusedError(refused)
                 self.client.raw_insert(
-                    f"{self.database}.{block.table} {mark(self.writer)}",
+                    f"{self.claim.database}.{block.table.name} {mark(self.claim.lineage)}",
                     columns,
                     _in_pieces(data),
                     settings=dict(INSERT_SETTINGS),
@@ -81,30 +115,35 @@ class Inserter:
                 )
                 return
             except (ClickHouseError, OSError) as error:
+                why = _first_line(error)
                 code = getattr(error, "code", None)
+                if code == _VIOLATED_CONSTRAINT and f"`{CONSTRAINT}`" in str(error):
+                    raise self.claim.fenced() from None
+                if code in _CONTENT:
+                    in_doubt, refused = True, why
+                    continue
                 if code and code not in _TRANSIENT:
                     raise MevflowError(
-                        f"ClickHouse refuses {block.rows} rows: {_first_line(error)}",
+                        f"ClickHouse refuses {block.rows} rows: {why}",
                         hint="compare the table with: mevflow clickhouse status",
-                        key=f"table {block.table}",
+                        key=f"table {block.table.name}",
                     ) from None
                 in_doubt = True
-                why = _first_line(error)
             if self.stopping.is_set():
-                raise MevflowError(f"stopped while ClickHouse was away: {why}", key=f"table {block.table}")
+                raise MevflowError(f"stopped while ClickHouse was away: {why}", key=f"table {block.table.name}")
             if time.monotonic() - logged_at > _LOG_EVERY_S:
-                log.warning("waiting for ClickHouse to take %d rows of %s: %s", block.rows, block.table, why)
+                log.warning("waiting for ClickHouse to take %d rows of %s: %s", block.rows, block.table.name, why)
                 logged_at = time.monotonic()
             self.stopping.wait(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, _LONGEST_DELAY_S)
 
     def _is_there(self, block: Block) -> bool:
         """Whether an earlier attempt was taken after all; waits until no attempt is still running."""
-        wait_for_inserts(self.client, self.writer, f"{self.database}.{block.table}")
+        table = f"{self.claim.database}.{block.table.name}"
+        wait_for_inserts(self.client, self.claim.lineage, table)
         found = self.client.query(
-            f"SELECT count() FROM {self.database}.{block.table} "
-            "WHERE ingest_by = {writer:String} AND ingest_seq = {seq:UInt64}",
-            parameters={"writer": self.writer, "seq": block.seq},
+            f"SELECT count() FROM {table} WHERE ingest_by = {{writer:String}} AND ingest_seq = {{seq:UInt64}}",
+            parameters={"writer": block.writer, "seq": block.seq},
         ).result_rows[0][0]
         return int(found) > 0
 
@@ -174,27 +213,42 @@ class Writers:
                 self._idle.notify_all()
 
 
-def wait_for_inserts(client: Client, writer: str, table: str = "", patience_s: float = 60.0) -> None:
-    """Wait until no INSERT of ``writer`` is running: one whose sender died may still be taken."""
-    deadline = time.monotonic() + patience_s
-    while True:
-        running = client.query(
-            "SELECT count() FROM system.processes WHERE query ILIKE 'INSERT INTO%' "
-            "AND position(query, {mark:String}) > 0 AND position(query, {table:String}) > 0",
-            parameters={"mark": mark(writer), "table": table},
-        ).result_rows[0][0]
-        if not running:
-            return
-        if time.monotonic() > deadline:
-            raise MevflowError(
-                f"an earlier INSERT of {writer} is still running after {patience_s:.0f} s", key=f"table {table}"
-            )
+def wait_for_inserts(client: Client, lineage: str, table: str = "") -> None:
+    """Wait until no INSERT of ``lineage`` is running: one whose answer was lost may still be taken."""
+    while _running(client, lineage, table):
         time.sleep(0.05)
 
 
-def mark(writer: str) -> str:
-    """The comment by which a writer's INSERTs are known among the running queries."""
-    return f"/* ingest_by {writer} */"
+def end_inserts(client: Client, lineage: str, patience_s: float = 10.0) -> None:
+    """Wait until no INSERT of the fenced epochs of ``lineage`` is about to be stored.
+
+    One that runs for longer waits for a sender that stands still. It is killed; should it go on after all, it meets the
+    fence, for the engine looks there when the rows have come.
+    """
+    deadline = time.monotonic() + patience_s
+    while running := _running(client, lineage):
+        if time.monotonic() > deadline:
+            log.warning("%d earlier INSERTs of %s stand still: they are killed", len(running), lineage)
+            for query_id in running:
+                with suppress(ClickHouseError):
+                    client.command("KILL QUERY WHERE query_id = {id:String} ASYNC", parameters={"id": query_id})
+            return
+        time.sleep(0.05)
+
+
+def _running(client: Client, lineage: str, table: str = "") -> list[str]:
+    """Ids of the INSERTs of ``lineage`` that the engine works on."""
+    found = client.query(
+        "SELECT query_id FROM system.processes WHERE query ILIKE 'INSERT INTO%' "
+        "AND position(query, {mark:String}) > 0 AND position(query, {table:String}) > 0",
+        parameters={"mark": mark(lineage), "table": table},
+    ).result_rows
+    return [row[0] for row in found]
+
+
+def mark(lineage: str) -> str:
+    """The comment by which a lineage's INSERTs are known among the running queries."""
+    return f"/* ingest_by {lineage} */"
 
 
 def _in_pieces(data: list[bytes | memoryview]) -> Generator[bytes, None, None]:
