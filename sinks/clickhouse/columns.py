@@ -113,8 +113,7 @@ class Number(Column):
 
     @property
     def rule(self) -> str:
-        low, high = _BOUNDS[self.kind]
-        return f"{low} to {high}"
+        return "{} to {}".format(*_BOUNDS[self.kind]) if self.kind in _BOUNDS else "any value"
 
     def misfits(self, array: pa.Array) -> np.ndarray | None:
         arrow_type, _ = _FIXED[self.kind]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,9 @@ from mevflow.operators.codec import ERRORS, codec
 from mevflow.operators.stage import StageContext
 from mevflow.sinks.clickhouse.columns import LAST_US
 
+log = logging.getLogger("mevflow.clickhouse")
+
+LETTER = "mevflow.v1.DeadLetter"
 REASON = "cannot be stored"
 #: Longer payloads are cut; the letter's detail then says how long the row was, and its SHA-256.
 MAX_PAYLOAD_BYTES = 262_144
@@ -31,7 +35,11 @@ class Rejects:
         self.count = 0
 
     def add(self, table: str, batch: pa.RecordBatch, reasons: Sequence[str]) -> None:
-        """Reject every row of ``batch``, each with why."""
+        """Reject every row of ``batch``, each with why. A letter that cannot be stored is logged: it has no letter."""
+        if _message(batch) == LETTER:
+            log.error("%d dead letters cannot be stored, the first: %s", batch.num_rows, reasons[0])
+            self.count += batch.num_rows
+            return
         letters = [self._letter(table, batch.slice(row, 1), why) for row, why in enumerate(reasons)]
         with self._lock:
             self._letters += letters
@@ -46,7 +54,7 @@ class Rejects:
         return pa.RecordBatch.from_pylist(letters, schema=ERRORS)
 
     def _letter(self, table: str, row: pa.RecordBatch, why: str) -> dict[str, Any]:
-        message = (row.schema.metadata or {}).get(b"message", b"").decode()
+        message = _message(row)
         payload, detail = _payload(row, message), f"{message} into {table}: {why}"
         if len(payload) > MAX_PAYLOAD_BYTES:
             detail = f"cut from {len(payload)} bytes, sha256 {hashlib.sha256(payload).hexdigest()}; {detail}"
@@ -66,6 +74,10 @@ class Rejects:
             "detail": detail.encode(errors="replace")[:_MAX_DETAIL].decode(errors="ignore"),
             "payload": payload[:MAX_PAYLOAD_BYTES],
         }
+
+
+def _message(batch: pa.RecordBatch) -> str:
+    return (batch.schema.metadata or {}).get(b"message", b"").decode()
 
 
 def _cell(row: pa.RecordBatch, name: str) -> Any:

@@ -12,8 +12,8 @@ crashes in a row, their places, and how a re-read is cut into batches do not mat
    identity, and those that are there are left out (``clickhouse_resume``). Each block is one INSERT into one
    partition: it is stored whole or not at all. A row that its table cannot hold becomes a dead letter
    (``clickhouse_rejects``).
-4. ``snapshot`` cuts what is left, waits until ClickHouse has all of it, makes the dead letters durable, checks that the
-   claim still stands (so no block was refused by a fence), and gives the next number and the minutes as state.
+4. ``snapshot`` cuts what is left, waits until ClickHouse has all of it, makes the dead letters durable, checks that
+   the claim still stands (so no block met a fence), and gives the next number and the minutes as state.
 5. The runtime stores that state together with the sources' positions.
 
 States of a row, and what a death between two steps leaves:
@@ -21,11 +21,11 @@ States of a row, and what a death between two steps leaves:
 | the row is | died in | the next ``open`` finds | when the row comes again |
 |---|---|---|---|
 | gathered, or in a block that is not stored | 3 | nothing | it is stored |
-| in a block that is stored, others of its cut are not | 3, 4 | its minute, by number | it is known, the others are stored |
+| in a stored block, others of its cut are not | 3, 4 | its minute, by number | it is known, others are stored |
 | stored, the snapshot not made or not kept | 4, 5 | its minute, by number | it is known |
 | stored before an earlier crash, has not come again | 2 to 5 | its minute, in the state | it is known |
 | stored, and the snapshot is kept | after 5 | nothing | it does not come again |
-| sent by a process that stood still | any | its minute, if stored | known or stored; the zombie's INSERT is refused |
+| sent by a process that stood still | any | its minute, if stored | known or stored; the zombie is refused |
 | a dead letter | 3 to 5 | its letter's minute | it is the same dead letter again |
 
 With no state at all (a first start, or ``--fresh``) every row of the topology, run and node may come again.
@@ -50,9 +50,9 @@ from pydantic import Field, SecretStr
 from mevflow.clickhouse.client import connect
 from mevflow.operators.errors import MevflowError, StateError, UsageError
 from mevflow.operators.stage import Settings, StageContext, Watermark
-from mevflow.sinks.clickhouse.block import Block, by_month
+from mevflow.sinks.clickhouse.block import Block, by_month, times_us
 from mevflow.sinks.clickhouse.claim import claim
-from mevflow.sinks.clickhouse.rejects import Rejects
+from mevflow.sinks.clickhouse.rejects import LETTER, Rejects
 from mevflow.sinks.clickhouse.resume import Known, Spans, find_spans
 from mevflow.sinks.clickhouse.tables import TABLES, Table
 from mevflow.sinks.clickhouse.writer import Inserter, Writers, end_inserts
@@ -62,7 +62,6 @@ log = logging.getLogger("mevflow.clickhouse")
 
 STATE_VERSION = 2
 _IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_]*$"
-_LETTER = "mevflow.v1.DeadLetter"
 
 
 class ClickHouseSettings(Settings):
@@ -225,7 +224,7 @@ class ClickHouseSink(Sink):
         now = time.monotonic()
         if not buffer.rows:
             buffer.since = now
-        buffer.batches.append(_with_incarnation(batch))
+        buffer.batches.append(_in_range(batch) if buffer.table is TABLES[LETTER] else _with_incarnation(batch))
         buffer.rows += batch.num_rows
         if buffer.rows >= self.settings.flush_rows or self._lingers(buffer, now):
             self._cut(buffer)
@@ -269,6 +268,12 @@ class ClickHouseSink(Sink):
             self.dead_letters.write(letters)
         self._gather(letters)
         return True
+
+
+def _in_range(letters: pa.RecordBatch) -> pa.RecordBatch:
+    """A dead letter is kept whatever its time is: one beyond the table's ends is moved to them."""
+    at = letters.schema.get_field_index("timestamp_us")
+    return letters.set_column(at, letters.schema.field(at), times_us(letters))
 
 
 def _with_incarnation(batch: pa.RecordBatch) -> pa.RecordBatch:
