@@ -25,7 +25,7 @@ SELECT
     ingest_by,
     toInt64(count()) AS opportunities,
     toInt64(countIf(new_episode)) AS episodes,
-    sumIf(toInt64(round(net_profit_usd * 1e6)), abs(net_profit_usd) < 1e12) AS total_profit
+    sum(toInt64(if(abs(net_profit_usd) < 1e12, round(net_profit_usd * 1e6), 0))) AS total_profit
 FROM mev_opportunities FINAL
 WHERE NOT closed
 GROUP BY minute, chain, topology, run_id, ingest_by;

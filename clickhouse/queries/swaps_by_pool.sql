@@ -1,5 +1,4 @@
--- Swaps by pool, with the pool's symbols.
--- default run_id
+-- Swaps by pool, with the pool's symbols: each swap once, whichever runs and topologies stored it.
 -- default limit 20
 SELECT
     s.chain AS chain,
@@ -9,9 +8,8 @@ SELECT
     count() AS swaps,
     min(s.timestamp) AS first_seen,
     max(s.timestamp) AS last_seen
-FROM raw_swaps AS s FINAL
+FROM raw_swaps AS s
 LEFT JOIN pools AS p ON p.chain = s.chain AND p.pool = s.pool
-WHERE s.run_id = {run_id:String}
 GROUP BY chain, pool
 ORDER BY swaps DESC, pool
 LIMIT {limit:UInt32}

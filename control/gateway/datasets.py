@@ -28,6 +28,7 @@ _COLUMNS = """
 SELECT table, name, type, comment, default_kind
 FROM system.columns
 WHERE database = currentDatabase() AND NOT startsWith(table, '.') AND default_kind != 'EPHEMERAL'
+  AND table NOT IN ('raw_swaps_rows', 'mev_stats_1m_kept', 'sink_claims', 'sink_fences')
 ORDER BY table, position
 """
 

@@ -23,7 +23,7 @@ TABLES = (
     "dead_letters",
     "mev_stats_1m",
 )
-_VIEWS = ("arbitrage_opportunities",)
+_VIEWS = ("arbitrage_opportunities", "mev_stats_1m", "raw_swaps")
 
 _BY_CHAIN = """
 SELECT s.chain, transactions, swaps, first, last, ifNull(found, 0), ifNull(episodes, 0), ifNull(profit_usd, 0)
@@ -31,7 +31,7 @@ FROM
 (
     SELECT chain, uniqExact(signature_raw) AS transactions, count() AS swaps,
            min(timestamp) AS first, max(timestamp) AS last
-    FROM raw_swaps FINAL WHERE run_id = {run_id:String} GROUP BY chain
+    FROM raw_swaps_rows FINAL GROUP BY chain
 ) AS s
 LEFT JOIN
 (
@@ -90,7 +90,7 @@ def connect_server() -> Any:
 
 
 def by_chain(client: Any, run_id: str = "") -> list[dict[str, Any]]:
-    """Transactions, swaps, opportunities and their episodes, a row a chain."""
+    """Transactions, swaps, opportunities and their episodes, a row a chain. Swaps are those of all runs, each once."""
     columns = ("chain", "transactions", "swaps", "first", "last", "opportunities", "episodes", "best_profit_usd")
     return _rows(client, _BY_CHAIN, columns, run_id=run_id)
 
