@@ -66,7 +66,10 @@ def _show(rows: list[dict[str, Any]], detailed: bool) -> None:
         for shard in rows[0]["shards"]:
             nodes = shard.get("nodes", {})
             table(
-                ["node", "rows in", "rows out", "busy s"],
-                [[n, int(c["rows_in"]), int(c["rows_out"]), f"{c['busy_s']:.2f}"] for n, c in nodes.items()],
+                ["node", "rows in", "rows out", "rejected", "busy s"],
+                [
+                    [n, int(c["rows_in"]), int(c["rows_out"]), int(c.get("rejected", 0)), f"{c['busy_s']:.2f}"]
+                    for n, c in nodes.items()
+                ],
                 title=f"shard {shard['shard']}",
             )
