@@ -24,12 +24,14 @@ FORMATS = {
 EXPORT = Bounds(rows=5_000_000, answer_bytes=2 << 30, seconds=120.0, memory_bytes=2 << 30, at_once=2)
 _KNOWN = ("dataset", "format", "columns", "from", "to", "limit")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?Z?)?\Z")
+#: The view raw_swaps is told by the table that it reads, which says which of its columns are computed.
 _COLUMNS = """
-SELECT table, name, type, comment, default_kind
+SELECT if(table = 'raw_swaps_rows', 'raw_swaps', table) AS dataset, name, type, comment, default_kind
 FROM system.columns
 WHERE database = currentDatabase() AND NOT startsWith(table, '.') AND default_kind != 'EPHEMERAL'
-  AND table NOT IN ('raw_swaps_rows', 'mev_stats_1m_kept', 'sink_claims', 'sink_fences')
-ORDER BY table, position
+  AND table NOT IN ('raw_swaps', 'mev_stats_1m_kept', 'sink_claims', 'sink_fences')
+  AND NOT (table = 'raw_swaps_rows' AND name IN ('signature_raw', 'signer_raw', 'live'))
+ORDER BY dataset, position
 """
 
 
