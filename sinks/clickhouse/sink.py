@@ -277,10 +277,10 @@ def _in_range(letters: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _with_incarnation(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Coordinates with the topic's incarnation, where the source's metadata has it: ``incarnations``, JSON by topic."""
-    told = (batch.schema.metadata or {}).get(b"incarnations")
-    if told is None or "source_topic" not in batch.schema.names:
+    """Coordinates with the topic's incarnation, which the metadata may tell: ``incarnations``, JSON by topic."""
+    if "source_topic" not in batch.schema.names:
         return batch
+    told = (batch.schema.metadata or {}).get(b"incarnations", b"{}")
     by_topic = msgspec.json.decode(told, type=dict[str, str])
     topics = batch.column("source_topic")
     if not pa.types.is_dictionary(topics.type):

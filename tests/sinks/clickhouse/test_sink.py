@@ -178,6 +178,15 @@ def test_a_topic_made_anew_with_the_same_records_is_told_apart_by_its_incarnatio
     assert count(ask, "raw_swaps_rows") == 20
 
 
+def test_batches_that_tell_an_incarnation_and_others_mix(make_sink, ask):
+    sink = make_sink()
+    batch = batch_of([swap(1)], 0)
+    sink.write(batch)
+    sink.write(batch.replace_schema_metadata({**batch.schema.metadata, b"incarnations": b'{"swaps": "x"}'}))
+    sink.snapshot()
+    assert ask("SELECT source_incarnation FROM raw_swaps ORDER BY 1") == [("",), ("x",)]
+
+
 def test_days_and_chains_may_mix_in_a_batch(make_sink, ask):
     sink = make_sink()
     batch = batch_of([swap(1), swap(2, timestamp_us=OTHER_DAY_US, chain=2), swap(3)], 0)
