@@ -36,6 +36,27 @@ RAW = pa.schema(
     ]
 )
 
+_UNREADABLE = b"unreadable"
+
+
+def unreadable_row(topic: str, partition: int, offset: int, timestamp_us: int, why: str) -> pa.RecordBatch:
+    """One row without bytes that stands for records from ``offset`` on which could not be read, and ``why``."""
+    names = pa.array([topic], pa.utf8()).dictionary_encode().cast(RAW.field("source_topic").type)
+    columns = [
+        pa.array([b""], pa.binary()),
+        pa.array([timestamp_us], pa.int64()),
+        names,
+        pa.array([partition], pa.int32()),
+        pa.array([offset], pa.int64()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=RAW.with_metadata({_UNREADABLE: why.encode()}))
+
+
+def unreadable(batch: pa.RecordBatch) -> str | None:
+    """Why the records that a RAW batch stands for could not be read; None for a batch of values."""
+    why = (batch.schema.metadata or {}).get(_UNREADABLE)
+    return None if why is None else why.decode()
+
 
 class Codec:
     """One message type's columns. ``schema`` has the message's own fields only."""

@@ -7,8 +7,13 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mevflow.operators.codec import ERRORS, RAW, codec
+from mevflow.operators.bounds import bounds_of
+from mevflow.operators.codec import ERRORS, RAW, codec, unreadable
+from mevflow.operators.dead_letters import UNREADABLE, dead_letters, refuse
 from mevflow.operators.stage import Output, Settings, Stage, StageContext
+
+#: Parts that a batch with a bad value is cut into: a batch of nothing but bad ones is decoded little more than once.
+_WAYS = 16
 
 
 class DecodeSettings(Settings):
@@ -18,9 +23,11 @@ class DecodeSettings(Settings):
 
 
 class Decode(Stage):
-    """Decode whole batches at once; only a batch that holds a bad value is taken apart, by halves.
+    """Decode whole batches at once; only a batch that holds a bad value is taken apart.
 
-    A value is bad when it is not well-formed protobuf, or is empty (an empty message carries nothing).
+    A value is bad when it is not well-formed protobuf, is empty (an empty message carries nothing), or has a field
+    outside its bounds (:mod:`mevflow.operators.bounds`). A batch that stands for records which the source could not read
+    becomes a letter without a payload.
     """
 
     use = "decode"
@@ -31,6 +38,7 @@ class Decode(Stage):
     def __init__(self, settings: DecodeSettings, context: StageContext) -> None:
         super().__init__(settings, context)
         self._codec = codec(settings.message)
+        self._bounds = bounds_of(self._codec.schema)
 
     @classmethod
     def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
@@ -42,14 +50,29 @@ class Decode(Stage):
         return {"out": codec(settings.message).located, "errors": ERRORS}
 
     def process(self, port: str, batch: pa.RecordBatch) -> Output:
+        why = unreadable(batch)
+        if why is not None:
+            yield "errors", dead_letters(self.context, batch, UNREADABLE, why, batch.column("value"))
+            return
         bad: list[tuple[int, str]] = []
-        for out in self._decode(batch, 0, bad):
-            yield "out", out
+        for start, found in self._decode(batch, 0, bad):
+            out, letters = self._bounded(found, batch.slice(start, found.num_rows))
+            if out.num_rows:
+                yield "out", out
+            if letters is not None:
+                yield "errors", letters
         if bad:
-            yield "errors", self._dead_letters(batch, bad)
+            rows = batch.take(pa.array([row for row, _ in bad]))
+            details = [f"not a {self._codec.name}: {why}" for _, why in bad]
+            yield "errors", dead_letters(self.context, rows, "undecodable", details, rows.column("value"))
 
-    def _decode(self, batch: pa.RecordBatch, start: int, bad: list[tuple[int, str]]) -> Iterator[pa.RecordBatch]:
-        """The good rows of ``batch`` in order; bad ones are added to ``bad``, numbered from ``start``, with why."""
+    def _decode(
+        self, batch: pa.RecordBatch, start: int, bad: list[tuple[int, str]]
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The good rows in order, as (number of the first, rows); bad ones are added to ``bad`` with why.
+
+        Rows are numbered from ``start``.
+        """
         if not batch.num_rows:
             return
         values = batch.column("value")
@@ -61,30 +84,14 @@ class Decode(Stage):
             if batch.num_rows == 1:
                 bad.append((start, str(error)))
                 return
-            middle = batch.num_rows // 2
-            yield from self._decode(batch.slice(0, middle), start, bad)
-            yield from self._decode(batch.slice(middle), start + middle, bad)
+            part = -(-batch.num_rows // _WAYS)
+            for begin in range(0, batch.num_rows, part):
+                yield from self._decode(batch.slice(begin, part), start + begin, bad)
             return
         coordinates = [batch.column(name) for name in RAW.names[2:]]
-        yield pa.RecordBatch.from_arrays([*message.columns, *coordinates], schema=self._codec.located)
+        yield start, pa.RecordBatch.from_arrays([*message.columns, *coordinates], schema=self._codec.located)
 
-    def _dead_letters(self, batch: pa.RecordBatch, bad: list[tuple[int, str]]) -> pa.RecordBatch:
-        rows = batch.take(pa.array([row for row, _ in bad])).to_pylist()
-        return pa.RecordBatch.from_pylist(
-            [
-                {
-                    "topic": row["source_topic"],
-                    "partition": row["source_partition"],
-                    "offset": row["source_offset"],
-                    "timestamp_us": row["timestamp_us"],
-                    "topology": self.context.topology,
-                    "run_id": self.context.run_id,
-                    "stage": self.context.node,
-                    "reason": "undecodable",
-                    "detail": f"not a {self._codec.name}: {why}",
-                    "payload": row["value"],
-                }
-                for row, (_, why) in zip(rows, bad, strict=True)
-            ],
-            schema=ERRORS,
-        )
+    def _bounded(self, found: pa.RecordBatch, raw: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.RecordBatch | None]:
+        """Without the rows that have a field outside its bounds, and their dead letters."""
+        faults = [fault for bound in self._bounds if (fault := bound.fault(found)) is not None]
+        return refuse(self.context, found, faults, raw) if faults else (found, None)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mevflow.operators.codec import ERRORS, codec
+from mevflow.operators.dead_letters import dead_letters
 from mevflow.operators.decide import emit
 from mevflow.operators.decide.control import Gate, GateState, learner
 from mevflow.operators.decide.market import Collected, Market, MarketState, Settled
@@ -206,22 +207,8 @@ class BanditDecide(Stage):
     def _dead_letters(self, batch: pa.RecordBatch, wrong: dict[str, np.ndarray], bad: np.ndarray) -> pa.RecordBatch:
         at = np.flatnonzero(bad)
         rows = batch.take(pa.array(at))
-        payloads = codec("mevflow.v1.Opportunity").encode(rows)
         details = ["; ".join(reason for reason, mask in wrong.items() if mask[row]) for row in at.tolist()]
-        count = len(at)
-        columns = {
-            "topic": rows.column("source_topic").dictionary_decode(),
-            "partition": rows.column("source_partition"),
-            "offset": rows.column("source_offset"),
-            "timestamp_us": rows.column("timestamp_us"),
-            "topology": pa.repeat(self.context.topology, count),
-            "run_id": pa.repeat(self.context.run_id, count),
-            "stage": pa.repeat(self.context.node, count),
-            "reason": pa.repeat("bad_opportunity", count),
-            "detail": pa.array(details),
-            "payload": payloads,
-        }
-        return pa.RecordBatch.from_arrays([columns[name] for name in ERRORS.names], schema=ERRORS)
+        return dead_letters(self.context, rows, "bad_opportunity", details)
 
 
 def _rules(settings: BanditSettings, chain: int) -> ChainRules:

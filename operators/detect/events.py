@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import repeat
+from itertools import groupby, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mevflow.operators.codec import COORDINATES, ERRORS, codec
+from mevflow.operators.codec import COORDINATES
+from mevflow.operators.dead_letters import dead_letters
 from mevflow.operators.detect.columns import Words, prices, words
 from mevflow.operators.detect.market.validate import MAX_TICK, fault
 from mevflow.operators.detect.screen.kernel import Columns
@@ -34,22 +35,24 @@ _BY_AMOUNTS = (VENUE_METEORA_DLMM, VENUE_CURVE_STABLE, VENUE_SABER)
 EVENT_FIELDS = ("chain", "slot", "tx_index", "ix_index", "timestamp_us")
 
 
-class DeadLetters:
-    """Rows for the ``errors`` port."""
+class Refused:
+    """Input rows for the ``errors`` port, in the order in which they were refused."""
 
     def __init__(self) -> None:
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[tuple[pa.RecordBatch, int, str, str]] = []
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, **values: Any) -> None:
-        """One row, every column named."""
-        self._rows.append(values)
+    def add(self, batch: pa.RecordBatch, row: int, reason: str, detail: str) -> None:
+        """Row ``row`` of ``batch``, and why."""
+        self._rows.append((batch, row, reason, detail))
 
-    def batch(self) -> pa.RecordBatch:
-        """All rows, in order."""
-        return pa.RecordBatch.from_pylist(self._rows, schema=ERRORS)
+    def letters(self, context: StageContext) -> Iterator[pa.RecordBatch]:
+        """The dead letters: a batch for rows that stand together in one input."""
+        for _, group in groupby(self._rows, key=lambda refused: id(refused[0])):
+            batches, rows, reasons, details = zip(*group, strict=True)
+            yield dead_letters(context, batches[0].take(pa.array(rows)), reasons, details)
 
 
 class At(NamedTuple):
@@ -70,7 +73,7 @@ class Events:
         self.updates, self.swaps = stretch.batches
         self._places = [[batch.column(name).to_numpy() for name in EVENT_FIELDS] for batch in stretch.batches]
         self.source, self.row, self.late = stretch.source, stretch.row, stretch.late
-        self.errors = DeadLetters()
+        self.errors = Refused()
         rows = self.swaps.num_rows
         #: The number of each swap's pool; -2: the row is in ``errors``.
         self.pool: NDArray[np.int32] = np.full(rows, -1, np.int32)
@@ -145,22 +148,9 @@ class Events:
         part = parts[SWAPS] if parts[SWAPS].num_rows else parts[UPDATES]
         return {name: part.column(name) for name in names}
 
-    def reject(self, batch: pa.RecordBatch, row: int, reason: str, detail: str, context: StageContext) -> None:
+    def reject(self, batch: pa.RecordBatch, row: int, reason: str, detail: str) -> None:
         """Make a dead letter of an input row."""
-        one = batch.slice(row, 1)
-        name = batch.schema.metadata[b"message"].decode()
-        self.errors.add(
-            topic=one.column("source_topic")[0].as_py() or "",
-            partition=one.column("source_partition")[0].as_py() or 0,
-            offset=one.column("source_offset")[0].as_py() or 0,
-            timestamp_us=one.column("timestamp_us")[0].as_py(),
-            topology=context.topology,
-            run_id=context.run_id,
-            stage=context.node,
-            reason=reason,
-            detail=detail,
-            payload=codec(name).encode(one)[0].as_py(),
-        )
+        self.errors.add(batch, row, reason, detail)
 
 
 def read(stretch: Stretch, market: Market, context: StageContext) -> Events:
@@ -200,13 +190,13 @@ def read(stretch: Stretch, market: Market, context: StageContext) -> Events:
         (np.abs(events.tick.astype(np.int64)) > MAX_TICK, "bad_tick", "a tick that no venue has"),
     ):
         for row in np.flatnonzero(mask & (events.pool == -1)).tolist():
-            events.reject(swaps, row, reason, detail, context)
+            events.reject(swaps, row, reason, detail)
             events.pool[row] = -2
     _find_pools(events, market, context)
     kind = market.book.pools["kind"][events.pool]
     width = np.array([0, 16, 20, 0, 0, 0], np.int32)[kind]  # of the price, by kind; what is not traded may have any
     for row in np.flatnonzero((events.pool >= 0) & (events.price_width != width) & (kind > 0)).tolist():
-        events.reject(swaps, row, "other_kind", "the state is not of the kind that the pool's venue has", context)
+        events.reject(swaps, row, "other_kind", "the state is not of the kind that the pool's venue has")
         events.pool[row] = -2
     return events
 
@@ -235,7 +225,7 @@ def _find_pools(events: Events, market: Market, context: StageContext) -> None:
         here = good & (chain == one)
         events.pool[here] = numbers[one][codes[here]]
     for row in np.flatnonzero(events.pool == -1).tolist():
-        events.reject(swaps, row, "unknown_pool", "the first row of a pool must name both mints", context)
+        events.reject(swaps, row, "unknown_pool", "the first row of a pool must name both mints")
         events.pool[row] = -2
 
 

@@ -145,8 +145,8 @@ class ArbitrageDetect(Stage):
         if len(prices) and self.context.wants("prices"):
             yield "prices", self._reporter.prices(events, prices)
         self._market.tidy()
-        if len(events.errors):
-            yield "errors", events.errors.batch()
+        for letters in events.errors.letters(self.context):
+            yield "errors", letters
 
     @property
     def survivors(self) -> int:

@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from mevflow.operators.codec import ERRORS, codec
+from mevflow.operators.dead_letters import refuse
 from mevflow.operators.errors import StateError
 from mevflow.operators.label.candidates import blocks
 from mevflow.operators.label.find import find
-from mevflow.operators.label.rejects import faults, split
+from mevflow.operators.label.rejects import faults
 from mevflow.operators.label.rows import LABEL, LOCATED, label_batch, rows
 from mevflow.operators.label.settings import LabelSettings
 from mevflow.operators.label.slots import OpenSlots
@@ -69,7 +70,7 @@ class Label(Stage):
         if stretch is not None:
             batch = stretch.batches[0].take(pa.array(stretch.row))
             late = (self._slots.late(batch), "late_swap", "its slot has been labelled already")
-            good, letters = split(batch, [*faults(batch), late], self.context)
+            good, letters = refuse(self.context, batch, [*faults(batch), late])
             yield from self._label(self._slots.add(good))
             if letters is not None:
                 yield "errors", letters

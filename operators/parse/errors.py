@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from mevflow.operators.codec import ERRORS
+from mevflow.operators.dead_letters import MAX_DETAIL, letters
 from mevflow.operators.errors import MevflowError
 
 
@@ -29,21 +29,17 @@ OnError = Callable[[ParseError], None]
 
 def dead_letters(errors: Iterable[ParseError], stage: str = "parse") -> pa.RecordBatch:
     """``errors`` as a batch of ``mevflow.v1.DeadLetter``: file name as topic, line as offset."""
-    return pa.RecordBatch.from_pylist(
-        [
-            {
-                "topic": error.file,
-                "partition": 0,
-                "offset": error.line or 0,
-                "timestamp_us": error.timestamp_us,
-                "topology": "",
-                "run_id": "",
-                "stage": stage,
-                "reason": error.reason,
-                "detail": error.message,
-                "payload": error.payload,
-            }
-            for error in errors
-        ],
-        schema=ERRORS,
-    )
+    found = list(errors)
+    columns = {
+        "topic": pa.array([error.file for error in found], pa.utf8()),
+        "partition": pa.array([0] * len(found), pa.int32()),
+        "offset": pa.array([error.line or 0 for error in found], pa.int64()),
+        "timestamp_us": pa.array([error.timestamp_us for error in found], pa.int64()),
+        "topology": pa.repeat("", len(found)),
+        "run_id": pa.repeat("", len(found)),
+        "stage": pa.repeat(stage, len(found)),
+        "reason": pa.array([error.reason for error in found], pa.utf8()),
+        "detail": pa.array([error.message[:MAX_DETAIL] for error in found], pa.utf8()),
+        "payload": pa.array([error.payload for error in found], pa.binary()),
+    }
+    return letters(columns, len(found))

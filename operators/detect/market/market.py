@@ -1,8 +1,7 @@
 """All pools as they stand, and what an event does to them.
 
-A pool's rule for an update is in :mod:`mevflow.operators.detect.market.apply`, or
-:mod:`mevflow.operators.detect.market.curve.apply` where its state is beside the book; what an event makes payable is
-found by :mod:`mevflow.operators.detect.screen.runner`.
+A pool's rule for an update is in :mod:`mevflow.operators.detect.market.apply`, or :mod:`mevflow.operators.detect.market.curve.apply` where its state is
+beside the book; what an event makes payable is found by :mod:`mevflow.operators.detect.screen.runner`.
 """
 
 from __future__ import annotations
@@ -135,7 +134,7 @@ class Market:
                 if number < 0:
                     wrong = "unknown_pool", "its first update must name mints"
         if wrong is not None:
-            events.reject(events.updates, row, *wrong, self._policy.context)
+            events.reject(events.updates, row, *wrong)
             return self._screening.nothing()
         events.update_pool[event] = number
         self.mints.grow()
