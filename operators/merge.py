@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mevflow.operators.errors import StateError
-from mevflow.operators.stage import Watermark
+from mevflow.operators.stage import CAUGHT_UP_US, Watermark
 
 ORDER = ("chain", "slot", "tx_index", "ix_index")
 _VERSION = 1
@@ -74,7 +74,7 @@ class ChainMerge:
         """Take an input's watermark; give what may be processed, or None. ``inputs`` are the ports in use."""
         self._holds[port] = watermark.hold_us
         hold = min(self._holds.get(each, 0) for each in inputs | {port})
-        if hold < (1 << 62):
+        if hold < CAUGHT_UP_US:
             hold -= self._lateness_us
         return self._release(hold)
 
@@ -161,6 +161,9 @@ def _part(batch: pa.RecordBatch, hold_us: int, now: list[pa.RecordBatch], later:
 
     A source gives rows partition by partition, each in time order, so a batch falls into a few stretches.
     """
+    if hold_us == CAUGHT_UP_US:  # nothing is outstanding, whatever the time of a row
+        now.append(batch)
+        return
     before = batch.column("timestamp_us").to_numpy() < hold_us
     cuts = np.flatnonzero(before[1:] != before[:-1]) + 1
     if len(cuts) > _MAX_SLICES:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pyarrow as pa
 
 from mevflow.operators.codec import ERRORS
 from mevflow.operators.stage import Settings
+from mevflow.sinks.kafka.limits import cut
 from mevflow.sinks.kafka.sink import KafkaSettings, KafkaSink
 
 
@@ -18,7 +20,10 @@ class DeadLetterSettings(KafkaSettings):
 
 
 class DeadLetterSink(KafkaSink):
-    """Rows of ``errors`` ports. ``mevflow dlq list|show|replay`` works on what it wrote."""
+    """Rows of ``errors`` ports. ``mevflow dlq list|show|replay`` works on what it wrote.
+
+    A letter larger than the topic takes is cut off: its beginning, its whole size and its hash are kept.
+    """
 
     use = "dlq.sink"
     summary = "Dead letters to Kafka, with their coordinates, reason and raw bytes"
@@ -31,3 +36,8 @@ class DeadLetterSink(KafkaSink):
     @classmethod
     def accepts(cls, settings: Settings, message: str) -> bool:
         return message == "mevflow.v1.DeadLetter"
+
+    def _fit(self, batch: pa.RecordBatch, values: pa.BinaryArray, key: str) -> tuple[pa.RecordBatch, Any, Any]:
+        keys = batch.column(key).cast(pa.binary()) if key else None
+        longest = 0 if keys is None else max(len(one or b"") for one in keys.to_pylist())
+        return batch, cut(batch, values, self._limit - longest), keys

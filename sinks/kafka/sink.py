@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Any
+
+import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
 from mevflow.operators.codec import codec
+from mevflow.operators.dead_letters import dead_letters
 from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
 from mevflow.operators.stage import Settings, StageContext, Watermark
+from mevflow.sinks.kafka.limits import beyond, producer_limits, record_limit
 from mevflow.sinks.kafka.producer import Producer, open_producer
 from mevflow.sinks.sink import Sink
 
 _ANSWER_S = 10.0
+#: A negative time is refused by brokers, and 0 would be replaced by the clock.
+_LEAST_TIME_US = 1000
+
+log = logging.getLogger("mevflow.sinks.kafka")
 
 
 class KafkaSettings(Settings):
     """Settings of ``kafka.sink``.
 
     ``key`` is the column whose bytes (or text) key the message, so that rows of one key keep their order; empty spreads
-    rows evenly. ``linger_ms`` trades latency for larger batches.
+    rows evenly. ``linger_ms`` trades latency for larger batches. A row larger than the topic takes becomes a dead
+    letter on the topic ``dead_letters``.
     """
 
     bootstrap: str = "127.0.0.1:9092"
@@ -26,6 +37,7 @@ class KafkaSettings(Settings):
     key: str = ""
     linger_ms: float = Field(5.0, ge=0)
     flush_timeout_s: float = Field(60.0, gt=0)
+    dead_letters: str = "dlq"
 
 
 class KafkaSink(Sink):
@@ -44,6 +56,9 @@ class KafkaSink(Sink):
     def __init__(self, settings: KafkaSettings, context: StageContext) -> None:
         super().__init__(settings, context)
         self._producer: Producer | None = None
+        self._rejects: KafkaSink | None = None
+        #: Rows that the topic does not take, so far.
+        self.refused = 0
 
     def open(self, state: bytes | None) -> None:
         """Raises UnreachableError or UsageError (no such topic)."""
@@ -51,8 +66,9 @@ class KafkaSink(Sink):
         from confluent_kafka.admin import AdminClient
 
         wanted = self.settings
+        admin = AdminClient({"bootstrap.servers": wanted.bootstrap, "log_level": 0})
         try:
-            found = AdminClient({"bootstrap.servers": wanted.bootstrap, "log_level": 0}).list_topics(timeout=_ANSWER_S)
+            found = admin.list_topics(timeout=_ANSWER_S)
         except KafkaException as error:
             raise UnreachableError(
                 f"no Kafka broker answers at {wanted.bootstrap}",
@@ -65,6 +81,7 @@ class KafkaSink(Sink):
                 hint="mevflow topics create",
                 topic=wanted.topic,
             )
+        self._limit = record_limit(admin, wanted.topic, _ANSWER_S)
         self._producer = open_producer(
             wanted.topic,
             {
@@ -73,12 +90,11 @@ class KafkaSink(Sink):
                 "enable.idempotence": True,
                 "compression.type": "lz4",
                 "linger.ms": wanted.linger_ms,
-                "batch.size": 65_536,
-                "queue.buffering.max.kbytes": 65_536,
                 "queue.buffering.max.messages": 1_000_000,
                 "partitioner": "murmur2_random",
                 "delivery.report.only.error": True,
                 "log_level": 2,
+                **producer_limits(self._limit),
             },
         )
 
@@ -93,9 +109,39 @@ class KafkaSink(Sink):
         key = self.settings.key
         if key and key not in batch.schema.names:
             raise UsageError(f"{name} has no column {key!r}", topic=self.settings.topic, key="key")
-        keys = batch.column(key).cast(pa.binary()) if key else None
-        producer.send(codec(name).encode(batch), keys, batch.column("timestamp_us").to_numpy())
+        batch, values, keys = self._fit(batch, codec(name).encode(batch), key)
+        times_us = np.maximum(batch.column("timestamp_us").to_numpy(), _LEAST_TIME_US)
+        producer.send(values, keys, times_us)
         producer.serve()
+
+    def _fit(self, batch: pa.RecordBatch, values: pa.BinaryArray, key: str) -> tuple[pa.RecordBatch, Any, Any]:
+        """The rows that the topic takes, with their values and keys; the others become dead letters."""
+        keys = batch.column(key).cast(pa.binary()) if key else None
+        mask = beyond(values, keys, self._limit)
+        if mask is None:
+            return batch, values, keys
+        at = pa.array(np.flatnonzero(mask))
+        detail = f"larger than the {self._limit:,} bytes that {self.settings.topic} takes"
+        self._refuse(dead_letters(self.context, batch.take(at), "too_large", detail, values.take(at)))
+        kept = pa.array(~mask)
+        return batch.filter(kept), values.filter(kept), None if keys is None else keys.filter(kept)
+
+    def _refuse(self, letters: pa.RecordBatch) -> None:
+        """Send dead letters of this sink's own. Where their topic cannot be had they are logged: the stream goes on."""
+        from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink
+
+        self.refused += letters.num_rows
+        try:
+            if self._rejects is None:
+                settings = DeadLetterSettings(bootstrap=self.settings.bootstrap, topic=self.settings.dead_letters)
+                rejects = DeadLetterSink(settings, self.context)
+                rejects.open(None)
+                self._rejects = rejects
+            self._rejects.write(letters)
+        except UsageError as error:
+            for row in letters.select(["topic", "partition", "offset", "reason"]).to_pylist():
+                log.error("rejected %(topic)s[%(partition)d]@%(offset)d: %(reason)s", row)
+            log.error("no dead letter was written: %s", error)
 
     def _live(self) -> Producer:
         """The producer, if all is well. Raises MevflowError when a message was not taken."""
@@ -115,6 +161,8 @@ class KafkaSink(Sink):
 
     def snapshot(self) -> bytes:
         """Wait for the broker's word on everything written. Raises MevflowError when it does not come."""
+        if self._rejects is not None:
+            self._rejects.snapshot()
         left = self._live().flush(self.settings.flush_timeout_s)
         self._live()
         if left:
@@ -125,6 +173,9 @@ class KafkaSink(Sink):
         return b""
 
     def close(self) -> None:
+        if self._rejects is not None:
+            self._rejects.close()
+            self._rejects = None
         if self._producer is not None:
             self._producer.flush(self.settings.flush_timeout_s)
             self._producer.close()

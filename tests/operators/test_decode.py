@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mevflow.operators.codec import COORDINATES, RAW, codec
+from mevflow.operators.codec import COORDINATES, RAW, codec, unreadable_row
 from mevflow.operators.decode import Decode, DecodeSettings
 from mevflow.operators.errors import UsageError
 from mevflow.operators.stage import StageContext
@@ -71,3 +71,31 @@ def test_encode_is_the_inverse():
 def test_unknown_message():
     with pytest.raises(UsageError, match="unknown message"):
         codec("mevflow.v1.Nothing")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("slot", 1 << 63), ("timestamp_us", (1 << 63) - 1), ("timestamp_us", -1), ("tx_index", (1 << 32) - 1)],
+)
+def test_a_field_outside_its_bounds_is_a_dead_letter(field, value):
+    values = [Swap(slot=9, pool=b"x").SerializeToString()] * 3
+    values[1] = Swap(**{"slot": 9, "pool": b"x", field: value}).SerializeToString()
+    found = decode(values)
+    assert [row["source_offset"] for row in found["out"]] == [0, 2]
+    (letter,) = found["errors"]
+    assert (letter["offset"], letter["reason"], letter["payload"]) == (1, "out_of_bounds", values[1])
+    assert letter["detail"].startswith(f"{field} is not in 0 .. ")
+
+
+def test_an_enum_value_that_is_not_known_passes():
+    row = decode([Swap(slot=1, venue=99, chain=-3, amount_in=b"\1" * 17).SerializeToString()])["out"][0]
+    assert (row["venue"], row["chain"], row["amount_in"]) == (99, -3, b"\1" * 17)
+
+
+def test_what_the_source_could_not_read_is_a_letter_without_bytes():
+    stage = Decode(DecodeSettings(message="mevflow.v1.Swap"), StageContext("topo", "decoded"))
+    ((port, batch),) = stage.process("in", unreadable_row("t", 3, 40, 5, "zstd"))
+    assert port == "errors"
+    (letter,) = batch.to_pylist()
+    assert (letter["topic"], letter["partition"], letter["offset"], letter["payload"]) == ("t", 3, 40, b"")
+    assert (letter["reason"], letter["detail"]) == ("unreadable", "zstd")

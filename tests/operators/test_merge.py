@@ -139,6 +139,14 @@ def test_lateness_holds_rows_back_until_all_is_caught_up() -> None:
     assert released(into, CAUGHT_UP_US) == ["1/8/0/0"]
 
 
+def test_a_row_of_the_greatest_time_is_not_held_for_ever() -> None:
+    into = merge(lateness_us=2_000)
+    into.add("swaps", batch((1, 5, 0, 0, CAUGHT_UP_US, "last"), at(4)))
+    assert released(into, 1 << 62) == ["1/4/0/0"]
+    assert released(into, CAUGHT_UP_US) == ["last"]
+    assert into.waiting == 0
+
+
 rows_of = st.lists(
     st.tuples(st.integers(1, 2), st.integers(1, 6), st.integers(0, 2), st.integers(0, 2)), max_size=12, unique=True
 )

@@ -1,5 +1,6 @@
 """The Kafka sink against a real broker: what it writes is what a source reads, where other clients would put it."""
 
+import hashlib
 import time
 
 import pyarrow as pa
@@ -8,8 +9,8 @@ import pytest
 from mevflow.bench.kafka import synthetic_swaps
 from mevflow.kafka.partitioner import partition_of
 from mevflow.kafka.topics import listing
-from mevflow.operators.codec import ERRORS, codec
-from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
+from mevflow.operators.codec import COORDINATES, ERRORS, codec
+from mevflow.operators.errors import UnreachableError, UsageError
 from mevflow.operators.stage import StageContext
 from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink
 from mevflow.sinks.kafka import producer as kafka_producer
@@ -20,6 +21,7 @@ from mevflow.sources.kafka.source import KafkaSource
 from tests.plugins.kafka import free_port
 
 CONTEXT = StageContext("test", "out")
+SWAP, LETTER = codec("mevflow.v1.Swap"), codec("mevflow.v1.DeadLetter")
 
 
 @pytest.fixture(params=["native", "plain"])
@@ -118,14 +120,61 @@ def test_no_broker_is_unreachable(monkeypatch):
         KafkaSink(KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", topic="t"), CONTEXT).open(None)
 
 
-def test_a_refused_message_stops_the_stream(kafka_broker, make_topic, producer):
-    topic = make_topic(1, max_message_bytes=200)
-    sink = KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic), CONTEXT)
-    sink.open(None)
-    sink.write(synthetic_swaps(1))
-    with pytest.raises(MevflowError, match=rf"{topic}\[0\]: Kafka did not take a message: .*large"):
-        sink.snapshot()
-    sink.close()
+def located(swaps, offsets, topic="dex-swaps-proto"):
+    """The swaps with coordinates, as they come from a source."""
+    names = pa.array([topic] * len(offsets)).dictionary_encode().cast(COORDINATES.field(0).type)
+    columns = [*swaps.columns, names, pa.array([3] * len(offsets), pa.int32()), pa.array(offsets, pa.int64())]
+    return pa.RecordBatch.from_arrays(columns, schema=SWAP.located)
+
+
+def test_a_row_larger_than_the_topic_takes_is_a_dead_letter(kafka_broker, make_topic, producer):
+    topic, dlq = make_topic(1, max_message_bytes=2_000), make_topic(1)
+    rows = located(synthetic_swaps(3), [7, 8, 9])
+    big = pa.array([b"s", b"s" * 5_000, b"s"], pa.binary())
+    rows = rows.set_column(rows.schema.get_field_index("signature"), rows.schema.field("signature"), big)
+    sink = KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic, key="pool", dead_letters=dlq), CONTEXT)
+    write(sink, rows)
+    sent = SWAP.decode(read_all(kafka_broker, topic).column("value").combine_chunks())
+    assert sent.column("slot").to_pylist() == [rows.column("slot")[0].as_py(), rows.column("slot")[2].as_py()]
+    (letter,) = LETTER.decode(read_all(kafka_broker, dlq).column("value").combine_chunks()).to_pylist()
+    assert (letter["topic"], letter["partition"], letter["offset"]) == ("dex-swaps-proto", 3, 8)
+    assert (letter["stage"], letter["reason"]) == ("out", "too_large")
+    assert SWAP.decode(pa.array([letter["payload"]])).to_pylist() == rows.select(SWAP.schema.names).to_pylist()[1:2]
+    assert sink.refused == 1
+
+
+def test_without_a_topic_for_dead_letters_the_stream_goes_on(kafka_broker, make_topic, caplog):
+    topic = make_topic(1, max_message_bytes=300)
+    sink = KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic, dead_letters="no-such-topic"), CONTEXT)
+    write(sink, located(synthetic_swaps(1), [17]))
+    assert "rejected dex-swaps-proto[3]@17: too_large" in caplog.text
+
+
+def test_a_dead_letter_larger_than_the_topic_takes_is_cut_off(kafka_broker, make_topic, producer):
+    topic = make_topic(1, max_message_bytes=20_000)
+    payload = bytes(range(256)) * 5_000
+    row = dict.fromkeys(("topology", "run_id", "stage", "reason"), "x") | {
+        "topic": "dex-swaps-proto", "partition": 3, "offset": 17, "timestamp_us": 5, "size": 0, "sha256": b"",
+    }  # fmt: skip
+    small, large = row | {"detail": "d", "payload": b"small"}, row | {"detail": "é" * 9_000, "payload": payload}
+    sink = DeadLetterSink(DeadLetterSettings(bootstrap=kafka_broker, topic=topic), CONTEXT)
+    write(sink, pa.RecordBatch.from_pylist([small, large], ERRORS))
+    first, second = LETTER.decode(read_all(kafka_broker, topic).column("value").combine_chunks()).to_pylist()
+    assert first == small
+    assert payload.startswith(second["payload"])
+    assert len(second["payload"]) > 10_000
+    assert (second["size"], second["sha256"]) == (len(payload), hashlib.sha256(payload).digest())
+    assert (second["topic"], second["partition"], second["offset"]) == ("dex-swaps-proto", 3, 17)
+
+
+@pytest.mark.parametrize("time_us", [0, -5, -(1 << 63)])
+def test_a_time_that_kafka_refuses_is_the_least_that_it_takes(kafka_broker, make_topic, producer, time_us):
+    topic = make_topic(1)
+    rows = synthetic_swaps(1)
+    at = rows.schema.get_field_index("timestamp_us")
+    odd = rows.set_column(at, rows.schema.field(at), pa.array([time_us], pa.int64()))
+    write(KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic), CONTEXT), odd)
+    assert read_all(kafka_broker, topic).column("timestamp_us").to_pylist() == [1000]
 
 
 def test_dead_letters_keep_everything(kafka_broker, make_topic):
@@ -141,6 +190,8 @@ def test_dead_letters_keep_everything(kafka_broker, make_topic):
         "reason": "undecodable",
         "detail": "not a Swap",
         "payload": b"\x00\xff\x80",
+        "size": 0,
+        "sha256": b"",
     }
     sink = DeadLetterSink(DeadLetterSettings(bootstrap=kafka_broker, topic=topic), CONTEXT)
     write(sink, pa.RecordBatch.from_pylist([row], ERRORS))
