@@ -27,6 +27,19 @@ class Poll:
     ended: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a source stands, for the shard's status.
+
+    ``behind`` counts rows that may be read and were not given yet. ``caught_up`` says whether that was verified against
+    the other side (None: the source cannot verify it). ``notes`` tell what is out of order.
+    """
+
+    behind: int = 0
+    caught_up: bool | None = None
+    notes: tuple[str, ...] = ()
+
+
 class Source:
     """Base of every source; see :class:`mevflow.operators.stage.Stage` for the class attributes."""
 
@@ -57,6 +70,10 @@ class Source:
     def behind(self) -> int:
         """How many rows the source knows of that it has not given yet."""
         return 0
+
+    def standing(self) -> Standing:
+        """Where the source stands now."""
+        return Standing(self.behind())
 
     def committed(self, state: bytes) -> None:
         """``state`` (an earlier snapshot) is durable: publish the offsets for lag tools."""

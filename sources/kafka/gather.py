@@ -15,6 +15,7 @@ from llvmlite import binding, ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from mevflow.operators.bounds import MAX_TIME_US
 from mevflow.sources.kafka.librdkafka import PARTITION_EOF, library
 
 _LIBRARY = library()
@@ -40,6 +41,7 @@ def _load_word(typing_context: Any, address: Any) -> Any:
 
 
 _load: Any = _load_word
+_MAX_TIME_MS = MAX_TIME_US // 1000 - 1
 
 
 @njit(nogil=True, cache=True)
@@ -49,19 +51,26 @@ def _error(message: int) -> int:
 
 
 @njit(nogil=True, cache=True)
+def _time_us(message: int) -> int:
+    """The record's timestamp; one that is outside the calendar is held at its edge (and has no say over others)."""
+    return min(max(_timestamp_ms(message, 0), 0), _MAX_TIME_MS) * 1000
+
+
+@njit(nogil=True, cache=True)
 def last_time_us(messages: np.ndarray, start: int, stop: int) -> int:
     """Timestamp of the last real message of ``messages[start:stop]``; -1 when there is none."""
     for i in range(stop - 1, start - 1, -1):
         if _error(messages[i]) == 0:
-            return _timestamp_ms(messages[i], 0) * 1000
+            return _time_us(messages[i])
     return -1
 
 
 @njit(nogil=True, cache=True)
-def gather(messages: np.ndarray, count: int, next_offset: np.ndarray, last_us: np.ndarray) -> Any:
+def gather(messages: np.ndarray, count: int, next_offset: np.ndarray, last_us: np.ndarray, ended: np.ndarray) -> Any:
     """Copy ``count`` messages out and give them back to librdkafka.
 
-    ``messages`` are pointers (intp). ``next_offset`` and ``last_us`` (int64, by partition) are moved on.
+    ``messages`` are pointers (intp). ``next_offset`` and ``last_us`` (int64, by partition) are moved on; ``ended``
+    (bool, by partition) says whether the last that came was the mark of the partition's end.
     Gives (values uint8[bytes], ends int32[rows + 1], times_us int64[rows], partitions int32[rows],
     offsets int64[rows], faults int64[n, 3] of (partition, error code, offset)). An end-of-partition mark is no
     fault: it moves ``next_offset`` over what readers are not shown (transaction marks, compacted records).
@@ -98,16 +107,19 @@ def gather(messages: np.ndarray, count: int, next_offset: np.ndarray, last_us: n
                 _memcpy(start + end, _load(message + 24), length)
             end += length
             ends[row + 1] = end
-            time_us = _timestamp_ms(message, 0) * 1000
+            time_us = _time_us(message)
             times_us[row] = time_us
             partitions[row] = partition
             offsets[row] = offset
             next_offset[partition] = offset + 1
             last_us[partition] = time_us
+            ended[partition] = False
             row += 1
         elif code == PARTITION_EOF:
+            ended[partition] = True
             next_offset[partition] = max(next_offset[partition], offset)
         else:
+            ended[partition] = False
             faults[fault, 0] = partition
             faults[fault, 1] = code
             faults[fault, 2] = offset

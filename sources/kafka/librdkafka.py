@@ -10,6 +10,7 @@ import ctypes
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import confluent_kafka
 
@@ -37,7 +38,10 @@ _PROTOTYPES: dict[str, tuple[object, list[object]]] = {
         [_POINTER, ctypes.c_char_p, ctypes.c_int32, ctypes.c_int64],
     ),
     "rd_kafka_topic_partition_list_destroy": (None, [_POINTER]),
-    "rd_kafka_assign": (ctypes.c_int, [_POINTER, _POINTER]),
+    "rd_kafka_incremental_assign": (_POINTER, [_POINTER, _POINTER]),
+    "rd_kafka_incremental_unassign": (_POINTER, [_POINTER, _POINTER]),
+    "rd_kafka_error_string": (ctypes.c_char_p, [_POINTER]),
+    "rd_kafka_error_destroy": (None, [_POINTER]),
     "rd_kafka_queue_get_partition": (_POINTER, [_POINTER, ctypes.c_char_p, ctypes.c_int32]),
     "rd_kafka_queue_forward": (None, [_POINTER, _POINTER]),
     "rd_kafka_queue_destroy": (None, [_POINTER]),
@@ -94,12 +98,23 @@ def new_consumer(lib: ctypes.CDLL, settings: Mapping[str, str | int | bool]) -> 
 
 
 def assign(lib: ctypes.CDLL, handle: int, topic: str, positions: Mapping[int, int]) -> None:
-    """Start reading ``topic`` at the given offsets. Raises MevflowError."""
+    """Also read ``topic`` at the given offsets. Raises MevflowError."""
+    _change(lib, lib.rd_kafka_incremental_assign, handle, topic, positions)
+
+
+def unassign(lib: ctypes.CDLL, handle: int, topic: str, partition: int) -> None:
+    """No longer read a partition; what was fetched of it is dropped. Raises MevflowError."""
+    _change(lib, lib.rd_kafka_incremental_unassign, handle, topic, {partition: 0})
+
+
+def _change(lib: ctypes.CDLL, call: Any, handle: int, topic: str, positions: Mapping[int, int]) -> None:
     places = lib.rd_kafka_topic_partition_list_new(len(positions))
     for partition, offset in positions.items():
         lib.rd_kafka_topic_partition_list_add(places, topic.encode(), partition)
         lib.rd_kafka_topic_partition_list_set_offset(places, topic.encode(), partition, offset)
-    error = lib.rd_kafka_assign(handle, places)
+    error = call(handle, places)
     lib.rd_kafka_topic_partition_list_destroy(places)
     if error:
-        raise MevflowError(f"cannot read the topic: {lib.rd_kafka_err2str(error).decode()}", topic=topic)
+        said = lib.rd_kafka_error_string(error).decode()
+        lib.rd_kafka_error_destroy(error)
+        raise MevflowError(f"cannot read the topic: {said}", topic=topic)

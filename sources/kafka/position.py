@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mevflow.operators.errors import StateError, UnreachableError, UsageError
+from mevflow.sources.kafka.watch import TopicView, look
 
 if TYPE_CHECKING:
     from mevflow.sources.kafka.source import KafkaSettings
 
-_VERSION = 1
+#: Version 1 had no topic id.
+_VERSION, _READ = 2, (1, 2)
 _ANSWER_S = 10.0
 
 
@@ -49,6 +51,28 @@ class TopicClient:
             )
         return count, str(found.cluster_id)
 
+    def describe(self) -> TopicView:
+        """The topic's id and leaders. Raises UnreachableError, or UsageError when it is gone."""
+        from confluent_kafka.admin import AdminClient
+
+        found = look(AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0}), self.topic)
+        if found is None:
+            raise UnreachableError(f"the broker at {self.bootstrap} does not describe the topic", topic=self.topic)
+        if found.gone:
+            raise UsageError("the topic is gone", hint="mevflow topics list", topic=self.topic)
+        return found
+
+    def leader(self, partition: int) -> tuple[str, int] | None:
+        """Host and port of a partition's leader; None while there is none."""
+        from confluent_kafka import KafkaException
+
+        try:
+            found = self._consumer.list_topics(self.topic, timeout=_ANSWER_S)
+            node = found.brokers[found.topics[self.topic].partitions[partition].leader]
+        except (KafkaException, KeyError):
+            return None
+        return str(node.host), int(node.port)
+
     def bounds(self, partition: int) -> tuple[int, int]:
         """First and next offset of a partition; waits for a leader that is being elected. Raises UnreachableError."""
         from confluent_kafka import KafkaException, TopicPartition
@@ -71,8 +95,11 @@ class TopicClient:
                 )
             time.sleep(0.05)
 
-    def group_offsets(self, partitions: list[int]) -> dict[int, int]:
-        """What the consumer group has committed; partitions without are left out. Raises UnreachableError."""
+    def group_offsets(self, partitions: list[int], topic_id: str) -> dict[int, int]:
+        """What the consumer group has committed of the topic with this id; partitions without are left out.
+
+        Raises UnreachableError.
+        """
         from confluent_kafka import KafkaException, TopicPartition
 
         try:
@@ -81,13 +108,17 @@ class TopicClient:
             raise UnreachableError(
                 f"the group's offsets cannot be read at {self.bootstrap}", topic=self.topic
             ) from error
-        return {place.partition: place.offset for place in found if place.offset >= 0}
+        return {
+            place.partition: place.offset
+            for place in found
+            if place.offset >= 0 and (not place.metadata or not topic_id or place.metadata == topic_id)
+        }
 
-    def commit(self, offsets: Mapping[int, int]) -> None:
-        """Commit in the background; failures are left to the next commit."""
+    def commit(self, offsets: Mapping[int, int], topic_id: str) -> None:
+        """Commit in the background, with the topic's id as metadata; failures are left to the next commit."""
         from confluent_kafka import KafkaException, TopicPartition
 
-        places = [TopicPartition(self.topic, p, o) for p, o in offsets.items()]
+        places = [TopicPartition(self.topic, p, o, topic_id or None) for p, o in offsets.items()]
         with suppress(KafkaException):
             self._consumer.commit(offsets=places, asynchronous=True)
 
@@ -97,12 +128,18 @@ class TopicClient:
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """The next offset of each partition that is read, and what they belong to."""
+    """The next offset of each partition that is read, and what they belong to.
+
+    ``topic_id`` tells topics of one name apart (empty where the broker has none). ``anew`` says that the state was of a
+    former topic of this name: what is there now is read from its start.
+    """
 
     cluster: str
     topic: str
     count: int
     offsets: dict[int, int]
+    topic_id: str = ""
+    anew: bool = False
 
     def at(self, offsets: Mapping[int, int]) -> bytes:
         """The snapshot at these offsets."""
@@ -111,6 +148,7 @@ class Positions:
                 "version": _VERSION,
                 "cluster": self.cluster,
                 "topic": self.topic,
+                "topic_id": self.topic_id,
                 "partitions": self.count,
                 "offsets": {str(p): o for p, o in offsets.items()},
             }
@@ -124,12 +162,23 @@ class Positions:
         to go on at its start); UsageError for settings that do not fit the topic.
         """
         count, cluster = client.partitions()
+        topic_id = client.describe().topic_id
+        anew = False
         chosen = _chosen(settings, count)
         bounds = {p: client.bounds(p) for p in chosen}
         if state is not None:
-            wanted = _from_state(_decode(state, settings.topic), cluster, settings.topic, count, chosen, bounds)
+            found = _decode(state, settings.topic)
+            _check_cluster(found, cluster, settings.topic)
+            former = found.get("topic_id", "")
+            anew = bool(former and topic_id) and former != topic_id
+            if anew and settings.stop_offsets is not None:
+                raise StateError("the topic was made anew in the middle of a bounded read", topic=settings.topic)
+            if anew:
+                wanted = {p: low for p, (low, _) in bounds.items()}
+            else:
+                wanted = _from_state(found, settings.topic, count, chosen, bounds)
         else:
-            wanted = _from_settings(client, settings, chosen, bounds)
+            wanted = _from_settings(client, settings, chosen, bounds, topic_id)
         for partition, stop in (settings.stop_offsets or {}).items():
             if stop > bounds[partition][1]:
                 raise UsageError(
@@ -139,7 +188,7 @@ class Positions:
                     key="stop_offsets",
                 )
         offsets = {p: _checked(settings, p, offset, bounds[p]) for p, offset in wanted.items()}
-        return cls(cluster, settings.topic, count, offsets)
+        return cls(cluster, settings.topic, count, offsets, topic_id, anew)
 
 
 def _chosen(settings: KafkaSettings, count: int) -> list[int]:
@@ -159,19 +208,12 @@ def _decode(state: bytes, topic: str) -> dict[str, Any]:
         version = found["version"]
     except (msgspec.DecodeError, msgspec.ValidationError, KeyError) as error:
         raise StateError("the recovery state of this source cannot be read", topic=topic) from error
-    if version != _VERSION:
+    if version not in _READ:
         raise StateError(f"the recovery state has format {version}, and this version reads {_VERSION}", topic=topic)
     return found
 
 
-def _from_state(
-    found: dict[str, Any],
-    cluster: str,
-    topic: str,
-    count: int,
-    chosen: list[int],
-    bounds: dict[int, tuple[int, int]],
-) -> dict[int, int]:
+def _check_cluster(found: dict[str, Any], cluster: str, topic: str) -> None:
     if found["topic"] != topic:
         raise StateError(
             f"the recovery state is of topic {found['topic']}", hint="deploy under another name", topic=topic
@@ -182,6 +224,11 @@ def _from_state(
             hint="point at the earlier cluster, or deploy anew without the state",
             topic=topic,
         )
+
+
+def _from_state(
+    found: dict[str, Any], topic: str, count: int, chosen: list[int], bounds: dict[int, tuple[int, int]]
+) -> dict[int, int]:
     if found["partitions"] > count:
         raise StateError(
             f"the topic had {found['partitions']} partitions and has {count}: it was made anew",
@@ -200,12 +247,16 @@ def _from_state(
 
 
 def _from_settings(
-    client: TopicClient, settings: KafkaSettings, chosen: list[int], bounds: dict[int, tuple[int, int]]
+    client: TopicClient,
+    settings: KafkaSettings,
+    chosen: list[int],
+    bounds: dict[int, tuple[int, int]],
+    topic_id: str,
 ) -> dict[int, int]:
     side = 1 if settings.start == "latest" else 0
     offsets = {p: bounds[p][side] for p in chosen}
     if settings.start == "committed":
-        offsets |= client.group_offsets(chosen)
+        offsets |= client.group_offsets(chosen, topic_id)
     for partition, offset in (settings.start_offsets or {}).items():
         if partition in offsets:
             offsets[partition] = offset

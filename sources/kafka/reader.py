@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
+from mevflow.operators.bounds import MAX_TIME_US
 from mevflow.sources.kafka import librdkafka as _librdkafka
 from mevflow.sources.kafka.librdkafka import PARTITION_EOF
 
@@ -33,7 +34,7 @@ class Reader(Protocol):
     """Take from partitions in any order, then collect what was taken as columns."""
 
     def start(self, positions: Mapping[int, int]) -> None:
-        """Begin to fetch at these offsets."""
+        """Begin to fetch at these offsets, besides what is fetched already."""
 
     def take(self, partition: int, limit: int) -> tuple[int, int]:
         """Move up to ``limit`` fetched messages of a partition into the batch, without waiting.
@@ -41,8 +42,14 @@ class Reader(Protocol):
         Gives how many (marks and errors count) and the last one's timestamp in microseconds (-1: none has one).
         """
 
-    def collect(self, next_offset: np.ndarray, last_us: np.ndarray) -> Rows:
-        """Columns of all that was taken since the last call; moves the two arrays (int64, by partition) on."""
+    def collect(self, next_offset: np.ndarray, last_us: np.ndarray, ended: np.ndarray) -> Rows:
+        """Columns of all that was taken since the last call; moves the arrays on (by partition: int64, int64, bool).
+
+        ``ended`` becomes True where the last that came was the mark of the end, False where it was anything else.
+        """
+
+    def move(self, partition: int, offset: int) -> None:
+        """Go on reading a partition from another offset; what was fetched and not taken is dropped."""
 
     def high(self, partition: int) -> int:
         """The next offset to be written, as of the last fetch; negative when not known yet."""
@@ -72,14 +79,27 @@ class NativeReader:
 
     def start(self, positions: Mapping[int, int]) -> None:
         # Queues are cut loose before the assignment, so that no message reaches the common queue.
+        self._compile()
         for partition in positions:
             queue = self._lib.rd_kafka_queue_get_partition(self._handle, self._topic, partition)
             self._lib.rd_kafka_queue_forward(queue, None)
             self._queues[partition] = queue
-        empty = np.zeros(max(positions, default=0) + 1, np.int64)
-        self._kernel.last_time_us(self._messages, 0, 0)
-        self._kernel.gather(self._messages, 0, empty, empty)  # compiled before data flows
         _librdkafka.assign(self._lib, self._handle, self._topic.decode(), positions)
+
+    def _compile(self) -> None:
+        """Before data flows."""
+        self._kernel.last_time_us(self._messages, 0, 0)
+        self._give_back(0)
+
+    def _give_back(self, count: int) -> None:
+        """What was taken and is not wanted."""
+        empty = np.zeros(max(self._queues, default=0) + 1, np.int64)
+        self._kernel.gather(self._messages, count, empty, empty, empty.astype(np.bool_))
+
+    def move(self, partition: int, offset: int) -> None:
+        topic = self._topic.decode()
+        _librdkafka.unassign(self._lib, self._handle, topic, partition)
+        _librdkafka.assign(self._lib, self._handle, topic, {partition: offset})
 
     def take(self, partition: int, limit: int) -> tuple[int, int]:
         begin = self._count
@@ -90,9 +110,9 @@ class NativeReader:
         self._count = begin + count
         return count, self._kernel.last_time_us(self._messages, begin, self._count)
 
-    def collect(self, next_offset: np.ndarray, last_us: np.ndarray) -> Rows:
+    def collect(self, next_offset: np.ndarray, last_us: np.ndarray, ended: np.ndarray) -> Rows:
         values, ends, times_us, partitions, offsets, faults = self._kernel.gather(
-            self._messages, self._count, next_offset, last_us
+            self._messages, self._count, next_offset, last_us, ended
         )
         self._count = 0
         self._lib.rd_kafka_poll(self._handle, 0)  # serve commits and logs
@@ -109,8 +129,7 @@ class NativeReader:
     def close(self) -> None:
         if not self._handle:
             return
-        empty = np.zeros(max(self._queues, default=0) + 1, np.int64)
-        self._kernel.gather(self._messages, self._count, empty, empty)  # give back what was not collected
+        self._give_back(self._count)
         self._count = 0
         for queue in self._queues.values():
             self._lib.rd_kafka_queue_destroy(queue)
@@ -137,17 +156,23 @@ class PlainReader:
         limit = min(limit, self._capacity - len(self._taken))
         got = self._consumers[partition].consume(limit, 0) if limit else []
         self._taken += got
-        last_us = next((m.timestamp()[1] * 1000 for m in reversed(got) if m.error() is None), -1)
+        last_us = next((_time_us(m) for m in reversed(got) if m.error() is None), -1)
         return len(got), last_us
 
-    def collect(self, next_offset: np.ndarray, last_us: np.ndarray) -> Rows:
+    def move(self, partition: int, offset: int) -> None:
+        from confluent_kafka import TopicPartition
+
+        self._consumers[partition].assign([TopicPartition(self._topic, partition, offset)])
+
+    def collect(self, next_offset: np.ndarray, last_us: np.ndarray, ended: np.ndarray) -> Rows:
         good, faults = [], []
         for message in self._taken:
             error, partition = message.error(), message.partition()
+            ended[partition] = error is not None and error.code() == PARTITION_EOF
             if error is None:
                 good.append(message)
                 next_offset[partition] = message.offset() + 1
-                last_us[partition] = message.timestamp()[1] * 1000
+                last_us[partition] = _time_us(message)
             elif error.code() == PARTITION_EOF:
                 next_offset[partition] = max(next_offset[partition], message.offset())
             else:
@@ -155,7 +180,7 @@ class PlainReader:
         self._taken = []
         return Rows(
             pa.array([m.value() or b"" for m in good], pa.binary()),
-            np.array([m.timestamp()[1] * 1000 for m in good], np.int64),
+            np.array([_time_us(m) for m in good], np.int64),
             np.array([m.partition() for m in good], np.int32),
             np.array([m.offset() for m in good], np.int64),
             faults,
@@ -172,6 +197,11 @@ class PlainReader:
         for consumer in self._consumers.values():
             consumer.close()
         self._consumers = {}
+
+
+def _time_us(message: Any) -> int:
+    """As the kernel has it: held within the calendar."""
+    return int(min(max(message.timestamp()[1], 0), MAX_TIME_US // 1000 - 1)) * 1000
 
 
 def open_reader(topic: str, settings: Mapping[str, str | int | bool], capacity: int) -> Reader:

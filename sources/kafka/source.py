@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -13,19 +14,20 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from mevflow.operators.codec import RAW
-from mevflow.operators.errors import MevflowError, StateError, UsageError
+from mevflow.operators.errors import UsageError
 from mevflow.operators.stage import CAUGHT_UP_US, Settings, StageContext, Watermark
+from mevflow.sources.kafka.faults import Faults
 from mevflow.sources.kafka.position import Positions, TopicClient
 from mevflow.sources.kafka.reader import Reader, Rows, open_reader
-from mevflow.sources.source import Poll, Source
+from mevflow.sources.kafka.watch import TopicView, TopicWatch
+from mevflow.sources.source import Poll, Source, Standing
 
 #: Rows taken from one partition before the next is chosen: small, so that partitions stay close in chain time.
 _CHUNK = 1024
 #: Rows that the others may go ahead while the partition that lags most waits for its fetch.
 _MAX_AHEAD_ROWS = 100_000
-#: librdkafka error codes that end the stream; it recovers from all others by itself.
-_GAP = (-140, 1)  # _AUTO_OFFSET_RESET, OFFSET_OUT_OF_RANGE
-_FATAL = (-199, -150, 2, 29, 30)  # _BAD_MSG, _FATAL, CORRUPT, TOPIC_AUTHORIZATION_FAILED, GROUP_...
+#: Notes of what has happened that are kept for the status.
+_NOTES = 8
 
 
 class KafkaSettings(Settings):
@@ -34,7 +36,7 @@ class KafkaSettings(Settings):
     ``start`` matters only without recovery state; ``committed`` falls back to the earliest offset where the group has
     none. ``start_offsets`` override it by partition. ``stop_offsets`` (exclusive) make the source bounded: it reads
     just these partitions and ends. ``partitions`` limits a live source to some. ``on_gap`` says what to do when the
-    log has lost the offset to resume at. ``settle_ms`` is how long a partition must have been at its end before it no
+    log has lost the offset to go on at. ``settle_ms`` is how long a partition must have been at its end before it no
     longer holds back the watermark: 0 gives the lowest latency, more keeps the order of a producer that is behind.
     ``queue_kib`` bounds what is fetched ahead, for each partition.
     """
@@ -57,8 +59,11 @@ class KafkaSource(Source):
     """Reads all its partitions through one client and keeps them aligned by record timestamp (chain time).
 
     A poll takes chunks from whichever partition lags most. The watermark is the least last timestamp over the
-    partitions that have more to give; those at their end hold nothing back. A snapshot is the next offset of every
-    partition, so a resumed source gives exactly the rows that come after.
+    partitions that have more to give; those at their end hold nothing back, and the end is where an open transaction
+    begins. A snapshot is the next offset of every partition, so a resumed source gives exactly the rows that follow.
+
+    A live source follows its topic (:mod:`mevflow.sources.kafka.watch`): partitions that are added are read from their start, a
+    topic that is gone is waited for, and one that was made anew is read from its start.
     """
 
     use = "kafka.source"
@@ -70,6 +75,9 @@ class KafkaSource(Source):
         super().__init__(settings, context)
         self._client: TopicClient | None = None
         self._reader: Reader | None = None
+        self._watch: TopicWatch | None = None
+        self._view: TopicView | None = None
+        self._notes: deque[str] = deque(maxlen=_NOTES)
 
     @classmethod
     def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
@@ -84,23 +92,38 @@ class KafkaSource(Source):
         """Raises UnreachableError, UsageError (no such topic or partition) or StateError (the position is lost)."""
         wanted = self.settings
         self._client = TopicClient(wanted.bootstrap, wanted.topic, self.group)
-        position = Positions.resolve(self._client, wanted, state)
-        self._identity = position
+        self._topic_index = pa.array(np.zeros(wanted.max_rows, np.int8))
+        self._topic_names = pa.array([wanted.topic])
         self._stops = wanted.stop_offsets
+        position = Positions.resolve(self._client, wanted, state)
+        if position.anew:
+            self._notes.append("the topic was made anew since the last snapshot: it is read from its start")
+        self._begin(position)
+        if self._stops is None:
+            self._watch = TopicWatch(wanted.bootstrap, wanted.topic)
+            self._watch.start()
+
+    def _begin(self, position: Positions) -> None:
+        """Read from ``position``, whatever was read before."""
+        assert self._client is not None
+        wanted = self.settings
+        self._identity = position
         size = max(position.offsets, default=0) + 1
         self._next = np.zeros(size, np.int64)
         self._last_us = np.zeros(size, np.int64)
+        self._ended = np.zeros(size, np.bool_)
         for partition, offset in position.offsets.items():
             self._next[partition] = offset
         self._active = [p for p in position.offsets if not self._is_done(p)]
         self._at_end: dict[int, float | None] = dict.fromkeys(self._active)  # since when, by the monotonic clock
         self._ahead = 0
         self._said: Watermark | None = None
+        if self._reader is not None:
+            self._reader.close()
         self._reader = open_reader(wanted.topic, self._conf(), wanted.max_rows)
+        self._faults = Faults(wanted, self._client, self._reader, self._notes.append)
         if self._active:
             self._reader.start({p: position.offsets[p] for p in self._active})
-        self._topic_index = pa.array(np.zeros(wanted.max_rows, np.int8))
-        self._topic_names = pa.array([wanted.topic])
 
     def _conf(self) -> dict[str, str | int | bool]:
         wanted = self.settings
@@ -111,7 +134,8 @@ class KafkaSource(Source):
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "enable.partition.eof": True,
-            "auto.offset.reset": "earliest" if wanted.on_gap == "earliest" else "error",
+            "auto.offset.reset": "error",  # a gap is told, never leapt over in silence
+            "topic.metadata.refresh.interval.ms": 10_000,
             "check.crcs": False,
             # With the default of 1,000 ms a full queue stops fetching for that long.
             "fetch.queue.backoff.ms": 2,
@@ -130,15 +154,17 @@ class KafkaSource(Source):
         assert self._reader is not None, "poll before open"
         if self._stops is not None and not self._active:
             return Poll(watermark=Watermark(CAUGHT_UP_US, final=True), ended=True)
+        if self._watch is not None and not self._follow(self._watch):
+            return Poll()
         drained, taken = self._take(self._reader)
         batches: list[tuple[str, pa.RecordBatch]] = []
         if taken:
-            rows = self._reader.collect(self._next, self._last_us)
-            if rows.faults:
-                self._judge(rows.faults)
-            batch = self._bounded(self._batch(rows))
-            if batch.num_rows:
-                batches.append(("out", batch))
+            rows = self._reader.collect(self._next, self._last_us, self._ended)
+            unread = self._faults.judge(rows.faults, self._next) if rows.faults else []
+            for found in (self._batch(rows), *unread):
+                batch = self._bounded(found)
+                if batch.num_rows:
+                    batches.append(("out", batch))
         self._notice_ends(self._reader, drained)
         if self._stops is not None:
             self._active = [p for p in self._active if not self._is_done(p)]
@@ -149,6 +175,61 @@ class KafkaSource(Source):
             return Poll()
         self._said = watermark
         return Poll(batches, watermark)
+
+    def _follow(self, watch: TopicWatch) -> bool:
+        """Do what the topic has become asks for. False while there is nothing that could be read."""
+        view = watch.view
+        if view is None or view is self._view:
+            return not self._faults.waits(None if view is None else view.asked_s)
+        before, self._view = self._view, view
+        if view.gone:
+            if before is None or not before.gone:
+                self._notes.append("the topic was deleted while it was read")
+            return False
+        if view.topic_id != self._identity.topic_id and self._identity.topic_id:
+            done = self._anew(watch, view)
+        else:
+            done = self.settings.partitions is not None or self._grow(watch, view.count)
+        if not done:  # a partition has no leader yet: tried again at the next poll
+            self._view = before
+            return False
+        return not self._faults.waits(view.asked_s)
+
+    def _anew(self, watch: TopicWatch, view: TopicView) -> bool:
+        """The topic was deleted and created again under its name: all that is there is new."""
+        chosen = list(self.settings.partitions or range(view.count))
+        for partition in chosen:
+            if partition >= view.count:
+                raise UsageError(f"the topic was made anew with {view.count} partitions", topic=self.settings.topic)
+        offsets = watch.starts(chosen)
+        if offsets is None:
+            return False
+        old = self._identity
+        self._notes.append("the topic was made anew while it was read: it is read from its start")
+        self._begin(Positions(old.cluster, old.topic, view.count, offsets, view.topic_id))
+        return True
+
+    def _grow(self, watch: TopicWatch, count: int) -> bool:
+        """Partitions were added: read them from their start."""
+        assert self._reader is not None
+        old = self._identity
+        if count <= old.count:
+            return True
+        fresh = watch.starts(list(range(old.count, count)))
+        if fresh is None:
+            return False
+        room = np.zeros(count - len(self._next), np.int64)
+        self._next = np.concatenate([self._next, room])
+        self._last_us = np.concatenate([self._last_us, room])
+        self._ended = np.concatenate([self._ended, room.astype(np.bool_)])
+        for partition, offset in fresh.items():
+            self._next[partition] = offset
+            self._active.append(partition)
+            self._at_end[partition] = None
+        self._identity = Positions(old.cluster, old.topic, count, old.offsets | fresh, old.topic_id)
+        self._reader.start(fresh)
+        self._notes.append(f"the topic has grown from {old.count} to {count} partitions")
+        return True
 
     def _take(self, reader: Reader) -> tuple[list[int], int]:
         """Fill a batch, always from the partition that lags most. Gives those with nothing more, and how many rows."""
@@ -178,9 +259,11 @@ class KafkaSource(Source):
         return drained, self.settings.max_rows - room
 
     def _notice_ends(self, reader: Reader, drained: list[int]) -> None:
-        """Which partitions have given all that the last fetch knew of. An unknown end is no end."""
+        """Which partitions have given all that may be read as of the last fetch. An unknown end is no end."""
         for partition in drained:
-            if self._at_end[partition] is None and 0 <= reader.high(partition) <= self._next[partition]:
+            if self._at_end[partition] is not None:
+                continue
+            if self._ended[partition] or 0 <= reader.high(partition) <= self._next[partition]:
                 self._at_end[partition] = time.monotonic()
 
     def _watermark(self) -> Watermark:
@@ -211,43 +294,52 @@ class KafkaSource(Source):
         inside = pc.less(batch.column("source_offset"), pa.array(stops[partitions]))
         return batch.filter(inside)
 
-    def _judge(self, faults: list[tuple[int, int, int]]) -> None:
-        """Raise for what librdkafka cannot mend by itself; connections it mends."""
-        from confluent_kafka import KafkaError
-
-        for partition, code, _ in faults:
-            place: dict[str, Any] = {
-                "topic": self.settings.topic,
-                "partition": partition,
-                "offset": int(self._next[partition]),
-            }
-            if code in _GAP:
-                raise StateError(
-                    "the log no longer holds this offset: retention has overtaken the reader",
-                    hint="set on_gap: earliest to go on with what is left",
-                    **place,
-                )
-            if code in _FATAL:
-                raise MevflowError(f"Kafka says: {KafkaError(code).str()}", **place)
-            if code in (3, -188, -190):  # unknown topic or partition
-                raise UsageError("the topic or partition is gone", hint="mevflow topics list", **place)
-
     def behind(self) -> int:
-        """Rows between the last ones given and the ends of the logs, as of the last fetch of each."""
-        if self._reader is None:
-            return 0
-        return sum(max(0, self._reader.high(p) - int(self._next[p])) for p in self._active)
+        """Rows that may be read and were not given, as of the last fetch of each partition and the last look."""
+        return sum(self._left(p) for p in self._active)
+
+    def _left(self, partition: int) -> int:
+        reached = int(self._next[partition])
+        end = -1 if self._view is None else self._view.ends.get(partition, -1)
+        high = -1 if self._reader is None else self._reader.high(partition)
+        if end < reached and self._at_end[partition] is None:
+            end = high  # what was fetched since the last look
+        return max(0, end - reached)
+
+    def standing(self) -> Standing:
+        """Caught up is what has read every partition to the end that the broker has told within seconds."""
+        if self._reader is None or self._watch is None:
+            return Standing(self.behind(), notes=tuple(self._notes))
+        view = self._watch.view
+        behind = self.behind()
+        notes = [*self._notes, *self._faults.standing]
+        if view is None or not view.fresh:
+            notes.append("the broker does not answer: how far the topic reaches is not known")
+            return Standing(behind, False, tuple(notes))
+        if view.gone:
+            notes.append("the topic is gone: waiting for it")
+            return Standing(0, False, tuple(notes))
+        notes += [f"partition {p} has no leader" for p in view.leaderless]
+        for partition in self._active:
+            if self._ended[partition] and (waits := self._reader.high(partition) - int(self._next[partition])) > 0:
+                notes.append(f"partition {partition}: {waits} offsets wait for an open transaction")
+        known = set(view.ends) >= set(self._active) and (self.settings.partitions or view.count == len(self._active))
+        done = all(self._at_end[p] is not None and view.ends.get(p, 0) <= self._next[p] for p in self._active)
+        return Standing(behind, bool(known and done and not self._faults.standing), tuple(notes))
 
     def snapshot(self) -> bytes:
-        """Format 1: cluster id, topic, its partition count, next offset by partition."""
+        """Format 2: cluster id, topic, its id and partition count, next offset by partition."""
         return self._identity.at({p: int(self._next[p]) for p in self._identity.offsets})
 
     def committed(self, state: bytes) -> None:
         """Tell the consumer group, for lag tools; the truth is in the snapshot, so a failure is of no consequence."""
         if self._client is not None:
-            self._client.commit({int(p): o for p, o in msgspec.json.decode(state)["offsets"].items()})
+            found = msgspec.json.decode(state)
+            self._client.commit({int(p): o for p, o in found["offsets"].items()}, found["topic_id"])
 
     def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
         if self._reader is not None:
             self._reader.close()
         if self._client is not None:
