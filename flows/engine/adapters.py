@@ -24,7 +24,7 @@ from mevflow.flows.steering.recorded import Recorded, RecordedCommand
 from mevflow.flows.steering.steering import Steering
 from mevflow.operators.stage import Stage, Watermark
 from mevflow.sinks.sink import Sink
-from mevflow.sources.source import Source
+from mevflow.sources.source import Source, Standing
 
 _KEY = "all"
 _IDLE = timedelta(milliseconds=1)
@@ -89,7 +89,7 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
         self._last_snapshot: bytes | None = None
 
     def next_batch(self) -> Iterable[Envelope]:
-        self._meter.tick(self._node, self._behind)
+        self._meter.tick(self._node, self._standing)
         if self._drain.is_set() or self._ended:
             raise StopIteration
         if not self._open:
@@ -115,8 +115,8 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
         self._wake = None if rows or self._ended else datetime.now(UTC) + _IDLE
         return items
 
-    def _behind(self) -> int:
-        return self._source.behind() if self._open else 0
+    def _standing(self) -> Standing:
+        return self._source.standing() if self._open else Standing(caught_up=False)
 
     def _steered(self, steering: Steering, items: list[Envelope]) -> bool:
         """Pass on that commands wait; True while the source is to be left alone."""
@@ -200,6 +200,8 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
         for port, batch in outputs:
             if batch.num_rows:
                 self._meter.rows_out(self._node, batch.num_rows)
+                if port == "errors":
+                    self._meter.rejected(self._node, batch.num_rows)
                 out.append(Envelope(port, batch))
 
     def _progress(self, out: list[Envelope], edge: str, watermark: Watermark) -> None:
@@ -246,6 +248,7 @@ class SinkAdapter(FixedPartitionedSink[Envelope, bytes]):
 class _SinkPart(StatefulSinkPartition[Envelope, bytes]):
     def __init__(self, sink: Sink, meter: Meter, node: str) -> None:
         self._sink, self._meter, self._node = sink, meter, node
+        self._rejected = 0
 
     def write_batch(self, items: list[Envelope]) -> None:
         with self._meter.busy(self._node):
@@ -259,7 +262,9 @@ class _SinkPart(StatefulSinkPartition[Envelope, bytes]):
     def snapshot(self) -> bytes:
         with self._meter.busy(self._node):
             state = self._sink.snapshot()
-        self._meter.rejected(self._node, self._sink.rejected)
+        # The sink counts since it opened, the meter takes what is new.
+        self._meter.rejected(self._node, self._sink.rejected - self._rejected)
+        self._rejected = self._sink.rejected
         return state
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from mevflow.operators.stage import CAUGHT_UP_US
+from mevflow.sources.source import Standing
 
 _PERIOD_S = 0.5
 
@@ -27,7 +28,7 @@ class Meter:
         self._next = 0.0
         self._unopened: set[str] = set()
         self._first_row_s: float | None = None
-        self._lags: dict[str, int] = {}
+        self._standing: dict[str, Standing] = {}
         self._asked: dict[str, float] = {}
         self.state = "starting"
 
@@ -47,7 +48,7 @@ class Meter:
             self.write()
 
     def _node(self, name: str) -> dict[str, float]:
-        return self._nodes.setdefault(name, {"rows_in": 0, "rows_out": 0, "busy_s": 0.0})
+        return self._nodes.setdefault(name, {"rows_in": 0, "rows_out": 0, "busy_s": 0.0, "rejected": 0})
 
     def rows_in(self, node: str, rows: int) -> None:
         self._node(node)["rows_in"] += rows
@@ -58,9 +59,8 @@ class Meter:
         self._node(node)["rows_out"] += rows
 
     def rejected(self, node: str, rows: int) -> None:
-        """Rows that the sink ``node`` could not keep since it opened; each is a dead letter."""
-        if rows:
-            self._node(node)["rejected"] = rows
+        """``node`` has given ``rows`` dead letters."""
+        self._node(node)["rejected"] += rows
 
     def watermark(self, node: str, hold_us: int) -> None:
         """Chain time up to which ``node`` is complete; "caught up" is kept apart from a time."""
@@ -69,7 +69,10 @@ class Meter:
     def progress(self) -> tuple[int, int]:
         """Rows that the sources have given, and how many they are behind. Safe from another thread."""
         nodes = list(self._nodes.values())
-        return int(sum(n["rows_out"] for n in nodes if not n["rows_in"])), sum(list(self._lags.values()))
+        return int(sum(n["rows_out"] for n in nodes if not n["rows_in"])), self._behind()
+
+    def _behind(self) -> int:
+        return sum(standing.behind for standing in list(self._standing.values()))
 
     @contextmanager
     def busy(self, node: str) -> Iterator[None]:
@@ -80,12 +83,12 @@ class Meter:
         finally:
             self._node(node)["busy_s"] += time.perf_counter() - start
 
-    def tick(self, node: str, behind: Callable[[], int]) -> None:
-        """Ask how many rows ``node`` is behind, and write the status file, when either is due."""
+    def tick(self, node: str, standing: Callable[[], Standing]) -> None:
+        """Ask where the source ``node`` stands, and write the status file, when either is due."""
         now = time.monotonic()
         if now >= self._asked.get(node, 0.0) + _PERIOD_S:
             self._asked[node] = now
-            self._lags[node] = behind()
+            self._standing[node] = standing()
         if now >= self._next:
             self._next = now + _PERIOD_S
             self.write()
@@ -95,15 +98,18 @@ class Meter:
         if self._path is None:
             return
         caught_up = bool(self._watermarks) and all(h == CAUGHT_UP_US for h in self._watermarks.values())
+        verified = all(standing.caught_up is not False for standing in self._standing.values())
         status = {
             **self._identity,
             "pid": os.getpid(),
             "state": self.state,
-            "caught_up": caught_up,
+            "caught_up": caught_up and verified,
             "started_s": self._started,
             "first_row_s": self._first_row_s,
             "updated_s": time.time(),
-            "behind": sum(self._lags.values()),
+            "behind": self._behind(),
+            "dead_letters": int(sum(node["rejected"] for node in self._nodes.values())),
+            "notes": {node: standing.notes for node, standing in self._standing.items() if standing.notes},
             "nodes": self._nodes,
             **fields,
         }

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mevflow.cli.output import emit_json, json_option, table
+from mevflow.cli.output import emit_json, json_option, note, table
 
 
 @click.command()
@@ -66,10 +66,13 @@ def _show(rows: list[dict[str, Any]], detailed: bool) -> None:
         for shard in rows[0]["shards"]:
             nodes = shard.get("nodes", {})
             table(
-                ["node", "rows in", "rows out", "rejected", "busy s"],
+                ["node", "rows in", "rows out", "dead letters", "busy s"],
                 [
                     [n, int(c["rows_in"]), int(c["rows_out"]), int(c.get("rejected", 0)), f"{c['busy_s']:.2f}"]
                     for n, c in nodes.items()
                 ],
                 title=f"shard {shard['shard']}",
             )
+            for node, notes in shard.get("notes", {}).items():
+                for text in notes:
+                    note(f"{node}: {text}")

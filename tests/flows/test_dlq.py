@@ -10,12 +10,34 @@ from click.testing import CliRunner
 from mevflow.cli.dlq import command
 from mevflow.flows import dead_letters
 from mevflow.flows.config import config
-from mevflow.flows.dead_letters import Place, find, letters, replay
+from mevflow.flows.dead_letter_desk import completed, purge, replay
+from mevflow.flows.dead_letters import Place, find, letters
+from mevflow.kafka.topics import listing
+from mevflow.operators.codec import ERRORS
 from mevflow.operators.decode import Decode, DecodeSettings
 from mevflow.operators.errors import UsageError
 from mevflow.operators.stage import StageContext
 from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink
 from mevflow.sources.kafka.source import KafkaSettings, KafkaSource
+
+WHOLE = {"size": 0, "sha256": b""}
+
+
+def values(bootstrap, topic):
+    """All values on a topic."""
+    ends = {p: stop for p, (_, stop) in listing(bootstrap, [topic])[0].ends.items()}
+    source = KafkaSource(
+        KafkaSettings(bootstrap=bootstrap, topic=topic, start="earliest", stop_offsets=ends), StageContext("t", "all")
+    )
+    source.open(None)
+    found, ended = [], False
+    while not ended:
+        poll = source.poll()
+        found += [value for _, batch in poll.batches for value in batch.column("value").to_pylist()]
+        ended = poll.ended
+        time.sleep(0.001)
+    source.close()
+    return found
 
 
 @pytest.fixture
@@ -60,8 +82,9 @@ def test_from_a_bad_message_to_its_replay(kafka_broker, dead, make_topic):
     assert (letter.reason, letter.stage, letter.timestamp_us) == ("undecodable", "decoded", 6_000_000)
     assert find(kafka_broker, Place(topic, 2, 1), dlq) == letter
     assert find(kafka_broker, letter.at, dlq) == letter
-    sent, left = replay(kafka_broker, [letter])
-    assert (sent, left) == ([letter], [])
+    found = replay(kafka_broker, lambda one: one.key == letter.key, dlq=dlq)
+    assert [one.source for one in found.done] == [letter.source]
+    assert not found.left_out
     again = KafkaSource(
         KafkaSettings(bootstrap=kafka_broker, topic=topic, start_offsets={2: 2}, stop_offsets={2: 3}),
         StageContext("t", "again"),
@@ -78,16 +101,18 @@ def test_from_a_bad_message_to_its_replay(kafka_broker, dead, make_topic):
 
 
 def test_letters_from_files_are_left_out(kafka_broker, make_topic):
-    from mevflow.operators.codec import ERRORS
-
     dlq = make_topic(1)
-    row = dict.fromkeys(ERRORS.names, "") | {
-        "topic": "day.jsonl.gz",
-        "partition": 0,
-        "offset": 12,
-        "timestamp_us": 0,
-        "payload": b"{",
-    }
+    row = (
+        dict.fromkeys(ERRORS.names, "")
+        | WHOLE
+        | {
+            "topic": "day.jsonl.gz",
+            "partition": 0,
+            "offset": 12,
+            "timestamp_us": 0,
+            "payload": b"{",
+        }
+    )
     sink = DeadLetterSink(DeadLetterSettings(bootstrap=kafka_broker, topic=dlq), StageContext("t", "rejects"))
     sink.open(None)
     sink.write(pa.RecordBatch.from_pylist([row], ERRORS))
@@ -95,7 +120,9 @@ def test_letters_from_files_are_left_out(kafka_broker, make_topic):
     sink.close()
     found = list(letters(kafka_broker, dlq))
     assert [str(letter.source) for letter in found] == ["day.jsonl.gz[0]@12"]
-    assert replay(kafka_broker, found) == ([], found)
+    outcome = replay(kafka_broker, lambda letter: True, dlq=dlq)
+    assert not outcome.done
+    assert [str(letter.source) for letter, _ in outcome.left_out] == ["day.jsonl.gz[0]@12"]
 
 
 def test_coordinates():
@@ -113,9 +140,9 @@ def test_the_commands(kafka_broker, send, monkeypatch):
     monkeypatch.setenv("MEVFLOW_KAFKA__BOOTSTRAP", kafka_broker)
     config.cache_clear()
     sink = DeadLetterSink(DeadLetterSettings(bootstrap=kafka_broker), StageContext("t", "rejects"))
-    from mevflow.operators.codec import ERRORS
 
-    row = dict.fromkeys(ERRORS.names, "x") | {"topic": "outcomes-proto", "partition": 1, "offset": 5, "timestamp_us": 9}
+    row = dict.fromkeys(ERRORS.names, "x") | WHOLE
+    row |= {"topic": "outcomes-proto", "partition": 1, "offset": 5, "timestamp_us": 9}
     sink.open(None)
     sink.write(pa.RecordBatch.from_pylist([row | {"payload": b"raw"}], ERRORS))
     sink.snapshot()
@@ -129,6 +156,104 @@ def test_the_commands(kafka_broker, send, monkeypatch):
     shown = json.loads(run(command, ["show", listed[0]["at"], "--json"]).stdout)
     assert bytes.fromhex(shown["payload"]) == b"raw"
     sent = json.loads(run(command, ["replay", "outcomes-proto[1]@5", "--json"]).stdout)
-    assert sent == {"sent": ["outcomes-proto[1]@5"], "left_out": []}
+    assert sent == {"sent": ["outcomes-proto[1]@5"], "already_sent": [], "left_out": []}
+    again = json.loads(run(command, ["replay", "--all", "--json"]).stdout)
+    assert again == {"sent": [], "already_sent": ["outcomes-proto[1]@5"], "left_out": []}
+    assert json.loads(run(command, ["list", "--json"]).stdout)["sent"] is True
+    planned = json.loads(run(command, ["purge", "--sent", "--dry-run", "--json"]).stdout)
+    assert planned == {"purged": ["outcomes-proto[1]@5"], "dry_run": True}
+    assert run(command, ["list", "--json"]).stdout
+    assert json.loads(run(command, ["purge", "--sent", "--json"]).stdout)["purged"] == ["outcomes-proto[1]@5"]
+    assert run(command, ["list", "--json"]).stdout == ""
     assert isinstance(run(command, ["replay"]).exception, UsageError)
     config.cache_clear()
+
+
+@pytest.fixture
+def five(kafka_broker, make_topic, send):
+    """One bad record that five topologies read, one of them at two stages; the topic and the dead letters' topic."""
+    topic, dlq = make_topic(2), make_topic(4, max_message_bytes=20_000)
+    bad = b"\xff" * 50_000
+    send(topic, [(1, 5_000, b"good"), (1, 6_000, bad)])
+    row = {
+        "topic": topic,
+        "partition": 1,
+        "offset": 1,
+        "timestamp_us": 6_000_000,
+        "run_id": "",
+        "reason": "undecodable",
+    }
+    for number in range(5):
+        sink = DeadLetterSink(DeadLetterSettings(bootstrap=kafka_broker, topic=dlq), StageContext("t", "rejects"))
+        sink.open(None)
+        one = row | WHOLE | {"topology": f"t{number}", "stage": "decoded", "detail": "bad", "payload": bad}
+        sink.write(pa.RecordBatch.from_pylist([one] + [one | {"stage": "found"}] * (number == 3), ERRORS))
+        sink.snapshot()
+        sink.close()
+    return topic, dlq, bad
+
+
+def test_a_record_that_five_topologies_refused_is_one_letter_and_is_sent_once(kafka_broker, five):
+    topic, dlq, bad = five
+    found = {letter.stage: letter for letter in letters(kafka_broker, dlq)}
+    assert {stage: letter.copies for stage, letter in found.items()} == {"decoded": 5, "found": 1}
+    letter = found["decoded"]
+    assert (letter.bytes, letter.size, len(letter.payload) < 20_000) == (50_000, 50_000, True)
+    assert completed(kafka_broker, letter).payload == bad
+    for _ in range(2):
+        replay(kafka_broker, lambda _: True, dlq=dlq)
+        assert values(kafka_broker, topic) == [b"good", bad, bad]
+    assert all(letter.sent for letter in letters(kafka_broker, dlq))
+    replay(kafka_broker, lambda _: True, dlq=dlq, again=True)
+    assert values(kafka_broker, topic) == [b"good", bad, bad, bad]
+
+
+def test_purged_letters_are_gone_and_what_was_sent_is_remembered(kafka_broker, five):
+    topic, dlq, bad = five
+    chosen = lambda letter: letter.stage == "decoded"  # noqa: E731
+    planned = purge(kafka_broker, chosen, dlq=dlq, dry_run=True)
+    assert [letter.stage for letter in planned.done] == ["decoded"]
+    assert len(list(letters(kafka_broker, dlq))) == 2
+    replay(kafka_broker, lambda _: True, dlq=dlq)
+    purge(kafka_broker, chosen, dlq=dlq)
+    assert [letter.stage for letter in letters(kafka_broker, dlq)] == ["found"]
+    assert [len(replay(kafka_broker, lambda _: True, dlq=dlq).already), values(kafka_broker, topic)] == [
+        1,
+        [b"good", bad, bad],
+    ]
+
+
+def test_a_purge_of_all_that_was_never_sent_empties_the_topic(kafka_broker, five):
+    _, dlq, _ = five
+    purge(kafka_broker, lambda _: True, dlq=dlq)
+    assert listing(kafka_broker, [dlq])[0].messages == 0
+    assert list(letters(kafka_broker, dlq)) == []
+
+
+def test_a_cut_off_letter_whose_record_is_gone_is_left_out(kafka_broker, five):
+    from kafka import TopicPartition
+
+    from mevflow.kafka.topics import admin_client
+
+    topic, dlq, _ = five
+    with admin_client(kafka_broker) as client:
+        client.delete_records({TopicPartition(topic, 1): 2})
+    found = replay(kafka_broker, lambda _: True, dlq=dlq)
+    assert not found.done
+    assert {why for _, why in found.left_out} == {"the letter is cut off, and the log no longer holds the record"}
+
+
+def test_of_two_desks_at_once_the_first_is_fenced_off(kafka_broker, five):
+    from mevflow.flows.dead_letter_desk import _desk
+    from mevflow.operators.errors import MevflowError
+
+    topic, dlq, bad = five
+
+    def two_at_once():
+        with _desk(kafka_broker) as first:
+            first.send(topic, b"never", 0, 1_000)
+            replay(kafka_broker, lambda _: True, dlq=dlq)
+
+    with pytest.raises(MevflowError, match="Kafka did not take a message"):
+        two_at_once()
+    assert values(kafka_broker, topic) == [b"good", bad, bad]

@@ -163,6 +163,7 @@ def test_a_multiple_of_chain_time_is_kept(setup):
 def test_dead_letters_go_to_their_topic(setup):
     config, topics = setup
     row = dict.fromkeys(ERRORS.names, "x") | {"partition": 0, "offset": 3, "timestamp_us": 0, "payload": b"bad"}
+    row |= {"size": 0, "sha256": b""}
 
     class Bad(Synthetic):
         def __iter__(self):
