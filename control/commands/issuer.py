@@ -18,12 +18,12 @@ import uuid
 from collections import defaultdict
 
 from mevflow.control.commands.draft import CALL_ID, STATE_KINDS, WAIT_S, Draft
-from mevflow.control.commands.ledger import ISSUED, Call, Held, Ledger
+from mevflow.control.commands.ledger import Call, Held, Ledger
 from mevflow.control.commands.record import Entry
 from mevflow.control.commands.shards import Roll
 from mevflow.control.server.refusal import Refused
 from mevflow.control.topics.writer import Writer
-from mevflow.flows.steering.protocol import command_key
+from mevflow.flows.steering.protocol import ISSUED, command_key
 from mevflow.v1.control_pb2 import ControlAudit, ControlCommand
 from mevflow.v1.control_service_pb2 import CommandReply, Delivery
 

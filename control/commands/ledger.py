@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from mevflow.control.commands.draft import STATE_KINDS
 from mevflow.control.commands.record import Entry
-from mevflow.flows.steering.protocol import command_key
+from mevflow.flows.steering.protocol import ISSUED, command_key
 from mevflow.v1.control_pb2 import ControlAck, ControlAudit, ControlCommand
 
 _KEPT = 20_000
@@ -19,8 +19,6 @@ _ORPHANS = 20_000
 _HISTORY = 200
 _CALLS = 100_000
 
-#: Status of the audit record that is written before a command is sent.
-ISSUED = "ISSUED"
 #: Method of the audit record that says what became of a command after its caller had been answered.
 OUTCOME = "Outcome"
 
@@ -93,7 +91,9 @@ class Ledger:
         if entry.won is None or entry.offset < 0:
             entry.offset = offset
             if command.version > held.version:
-                entry.won, held.version, held.current = True, command.version, entry
+                if held.current is not None:
+                    held.current.superseded = True
+                entry.won, held.version, held.current, entry.superseded = True, command.version, entry, False
                 self._remember(held, entry)
             elif entry is not held.current and entry.won is None:
                 entry.won = False
@@ -133,6 +133,7 @@ class Ledger:
                 # It was in the log when its caller was answered, though compaction may have taken it since.
                 if entry.won is None:
                     entry.won = True
+                entry.superseded = self.held(entry.key).current is not entry
                 self._remember(self.held(entry.key), entry)
 
     def call(self, identity: str, idempotency_key: str, call: Call) -> None:

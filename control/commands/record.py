@@ -47,6 +47,8 @@ class Entry:
 
     ``won`` is None until the command is seen in the log, then whether it took its version there (a lower offset wins).
     ``open`` is true while a caller waits, or would; what comes afterwards is late. ``mine``: issued by this service.
+    ``superseded``: a later version is in force. A shard that starts anew reads the log again and answers again, from
+    the state that it holds by then; what it had applied before was applied, whatever it says now of what is superseded.
     """
 
     command: ControlCommand
@@ -55,11 +57,13 @@ class Entry:
     won: bool | None = None
     open: bool = False
     mine: bool = False
+    superseded: bool = False
     note: str = ""
     rolled_back_by: Entry | None = None
     announced: int = 0
     answers: dict[Place, ControlAck] = field(default_factory=dict)
     late: set[Place] = field(default_factory=set)
+    _had: dict[Place, ControlAck] = field(default_factory=dict)  # the last answer that said so
     _seen: set[tuple[str, Place]] = field(default_factory=set)
     _watchers: set[asyncio.Event] = field(default_factory=set)
 
@@ -75,10 +79,18 @@ class Entry:
             return False
         self._seen.add((ack.run_id, place))
         self.answers[place] = ack
+        if ack.status in _HAS_IT:
+            self._had[place] = ack
         if not self.open:
             self.late.add(place)
         self.changed()
         return True
+
+    def _of(self, place: Place) -> ControlAck:
+        """The answer that counts: the last one, unless it is about a state that came after this command."""
+        ack = self.answers[place]
+        later = self.superseded or ack.status == ControlAck.STALE
+        return self._had.get(place, ack) if later else ack
 
     def close(self) -> None:
         """Nobody waits any longer: what comes now is late."""
@@ -115,10 +127,10 @@ class Entry:
             if not found:
                 yield place, None
             for each in found:
-                yield (each if not stage else place), self.answers[each]
-        for place, ack in self.answers.items():
+                yield (each if not stage else place), self._of(each)
+        for place in self.answers:
             if place not in used:
-                yield place, ack
+                yield place, self._of(place)
 
     def tally(self) -> Tally:
         """Count who has it, who refused and who is silent."""

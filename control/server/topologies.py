@@ -220,6 +220,7 @@ class TopologyCalls:
         yield pb.ReplayEvent(messages=plan.messages, finished=request.dry_run)
         if request.dry_run:
             return
+        plan.check()
         await _thread(replay.prepare, plan.spec)
         async for event in _follow(plan):
             yield event

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mevflow.flows.replay.slots import SlotWindow, times_of
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.spec import Bounds, ReplaySpec, RunSpec, shape_of
 from mevflow.flows.spec.preflight import preflight
@@ -30,7 +31,7 @@ from mevflow.flows.spec.topology import load
 from mevflow.flows.steering.history import recorded_commands
 from mevflow.flows.steering.settings import control_settings
 from mevflow.operators.codec import COORDINATES
-from mevflow.operators.errors import UsageError
+from mevflow.operators.errors import CheckFailedError, UsageError
 from mevflow.operators.private import private_folder
 from mevflow.operators.stage import Settings, StageContext
 from mevflow.sinks.sink import Sink
@@ -61,6 +62,7 @@ class WindowSettings(Settings):
     inner: dict[str, Any]
     from_us: int | None
     to_us: int | None
+    slots: tuple[int, int | None, int | None] | None = None
     folder: str
 
 
@@ -87,6 +89,8 @@ class WindowSink(Sink):
             self._inner.open(None)
 
     def write(self, batch: pa.RecordBatch) -> None:
+        if self.settings.slots is not None and {"chain", "slot"} <= set(batch.schema.names):
+            batch = _of_slots(batch, SlotWindow(*self.settings.slots))
         time_us = batch.column("timestamp_us")
         inside: Any = pa.scalar(True)
         if self.settings.from_us is not None:
@@ -113,6 +117,11 @@ class WindowSink(Sink):
         private_folder(folder)
         for message, batches in self._rows.items():
             pq.write_table(canonical(batches), folder / f"{message.rpartition('.')[2]}.parquet", compression="zstd")
+
+
+def _of_slots(batch: pa.RecordBatch, window: SlotWindow) -> pa.RecordBatch:
+    inside = window.holds(batch.column("slot").to_numpy()) & (batch.column("chain").to_numpy() == window.chain)
+    return batch.filter(pa.array(inside))
 
 
 def canonical(batches: list[pa.RecordBatch]) -> pa.Table:
@@ -152,6 +161,7 @@ def _window(node: ResolvedNode, replay: ReplaySpec, layout: Layout) -> ResolvedN
         inner=node.settings.model_dump(),
         from_us=replay.from_us,
         to_us=replay.to_us,
+        slots=replay.slots,
         folder=str(layout.results),
     )
     return ResolvedNode(node.name, WindowSink, settings, node.wires)
@@ -180,6 +190,16 @@ class Plan:
         """Recorded commands that are given again."""
         return len({command.command_id for command in self.spec.replay.commands}) if self.spec.replay else 0
 
+    def check(self) -> None:
+        """Raises CheckFailedError when the replay cannot give the answers of the live run."""
+        if self.commands_lost:
+            raise CheckFailedError(
+                f"{len(self.commands_lost)} commands that steered the live run cannot be given again, so the answers "
+                f"would be others: {'; '.join(self.commands_lost[:5])}",
+                hint="mevflow replay … --allow-lost-commands runs it all the same",
+                key=self.topology,
+            )
+
     @property
     def messages(self) -> int:
         return sum(source["messages"] for source in self.sources.values())
@@ -196,11 +216,13 @@ def plan(
     offsets: Mapping[str, tuple[dict[int, int], dict[int, int]]] | None = None,
     warmup_us: int | None = None,
     to_clickhouse: bool = True,
+    slots: SlotWindow | None = None,
 ) -> Plan:
     """Resolve the window to offsets.
 
-    ``offsets`` gives (start, stop) by topic instead of a time window. ``warmup_us`` None reads the whole history
-    before the window, 0 none of it. Raises UsageError for an empty window or a topology without Kafka sources.
+    ``offsets`` gives (start, stop) by topic instead of a time window, ``slots`` a window of slots. ``warmup_us`` None
+    reads the whole history before the window, 0 none of it. Raises UsageError for an empty window or a
+    topology without Kafka sources.
     """
     from mevflow.kafka.topics import offsets_for_times
 
@@ -210,6 +232,8 @@ def plan(
     if not sources:
         raise UsageError(f"{name} has no kafka.source, so there is no history to replay", key=name)
     preflight(topology)
+    if slots is not None:
+        from_us, to_us = times_of(topology, slots)
     start_us = None if from_us is None or warmup_us is None else from_us - warmup_us
     bounds: dict[str, Bounds] = {}
     shown: dict[str, dict[str, Any]] = {}
@@ -233,7 +257,8 @@ def plan(
     layout = Layout.replay(var, name, run_id)
     control = control_settings(parsed, name)
     commands, lost = recorded_commands(control.bootstrap, topology) if control.steers else ([], [])
-    replay = ReplaySpec(run_id, bounds, from_us, to_us, to_clickhouse, commands)
+    kept = None if slots is None else (slots.chain, slots.first, slots.end)
+    replay = ReplaySpec(run_id, bounds, from_us, to_us, to_clickhouse, kept, commands)
     spec = RunSpec(
         file=str(file.absolute()),
         topology=name,

@@ -28,6 +28,7 @@ class ReplaySpec(msgspec.Struct, frozen=True):
     from_us: int | None = None
     to_us: int | None = None
     to_clickhouse: bool = True
+    slots: tuple[int, int | None, int | None] | None = None  # chain, first, end: rows that have slots are kept by these
     commands: list[RecordedCommand] = []
 
 

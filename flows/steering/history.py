@@ -1,14 +1,15 @@
 """What steered a live run, for its replay: who applied which command after which row, from the control topics.
 
-``control-acks`` keeps every answer; ``control-commands`` is compacted, so the payload of a command that has been
-replaced may be gone. That, and a row that the log no longer holds, is reported: such a command is left out.
+``control-acks`` keeps every answer; ``control-commands`` is compacted, so the payload of a command that was replaced
+may be gone from there: the audit record that the service writes before it sends a command has it. What neither holds,
+and a row that the log no longer holds, is reported: such a command is left out.
 """
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -16,11 +17,12 @@ from google.protobuf.message import DecodeError
 
 from mevflow.flows.spec.preflight import broker_topics
 from mevflow.flows.spec.resolve import ResolvedTopology
-from mevflow.flows.steering.protocol import ACKS, COMMANDS, EVERY
+from mevflow.flows.steering.protocol import ACKS, AUDIT, COMMANDS, EVERY, ISSUED
 from mevflow.flows.steering.recorded import RecordedCommand, Row
+from mevflow.operators.errors import UnreachableError
 from mevflow.operators.stage import Stage
 from mevflow.v1 import market_pb2
-from mevflow.v1.control_pb2 import ControlAck, ControlCommand
+from mevflow.v1.control_pb2 import ControlAck, ControlAudit, ControlCommand
 
 _ANSWER_S = 10.0
 
@@ -31,6 +33,8 @@ def recorded_commands(bootstrap: str, topology: ResolvedTopology) -> tuple[list[
     if ACKS not in there or COMMANDS not in there:
         return [], []
     commands = {row.command_id: row for _, row in _rows(bootstrap, COMMANDS, there[COMMANDS], ControlCommand)}
+    if AUDIT in there:
+        commands = _issued(_rows(bootstrap, AUDIT, there[AUDIT], ControlAudit)) | commands
     acks = _first_applied(topology.name, _rows(bootstrap, ACKS, there[ACKS], ControlAck))
     stages = [node.name for node in topology.nodes if issubclass(node.kind, Stage)]
     rows = _Rows(bootstrap, topology)
@@ -42,7 +46,7 @@ def recorded_commands(bootstrap: str, topology: ResolvedTopology) -> tuple[list[
         if command is None and ack.command_id.startswith("local-"):
             command = ControlCommand(command_id=ack.command_id, kind="kill", topology="local")
         if command is None:
-            lost.append(f"{ack.command_id} (version {ack.version}): compaction has removed its payload")
+            lost.append(f"{ack.command_id} (version {ack.version}): neither the log nor the audit holds its payload")
             continue
         payload, told = command.payload, [ack.stage]
         if command.kind in ("kill", "release"):
@@ -60,6 +64,17 @@ def recorded_commands(bootstrap: str, topology: ResolvedTopology) -> tuple[list[
         ]
     rows.close()
     return found, lost
+
+
+def _issued(records: Iterator[tuple[int, ControlAudit]]) -> dict[str, ControlCommand]:
+    """The commands that the control service was about to send, by id."""
+    found = {}
+    for _, record in records:
+        if record.status == ISSUED and record.command:
+            with suppress(DecodeError):
+                command = ControlCommand.FromString(record.command)
+                found[command.command_id] = command
+    return found
 
 
 def _first_applied(topology: str, acks: Iterator[tuple[int, ControlAck]]) -> list[ControlAck]:
@@ -107,10 +122,11 @@ def _rows(bootstrap: str, topic: str, partitions: int, kind: Any) -> Iterator[tu
     while left:
         message = consumer.poll(_ANSWER_S)
         if message is None:
-            break
+            consumer.close()
+            raise UnreachableError(f"the broker at {bootstrap} stopped answering", topic=topic)
         if message.error() is None:
             if message.value() is not None:
-                with contextlib.suppress(DecodeError):  # anyone may write here; what is no record says nothing
+                with suppress(DecodeError):  # a stranger's record costs itself alone
                     yield message.partition(), kind.FromString(message.value())
         elif message.error().code() == KafkaError._PARTITION_EOF:
             left.discard(message.partition())

@@ -13,6 +13,8 @@ AUDIT = "control-audit"
 
 EVERY = "*"
 PULSE = "pulse"
+#: Status of the audit record that is written, with the whole command, before the command is sent.
+ISSUED = "ISSUED"
 
 #: Kind of command -> the slot of its key.
 SLOTS = {

@@ -1,4 +1,4 @@
-"""``mevflow replay``: a topology over a window of history."""
+"""``mevflow replay``: a topology over a window of history, and two such runs held against each other."""
 
 from __future__ import annotations
 
@@ -12,27 +12,49 @@ from mevflow.cli.settings import file_option
 from mevflow.operators.errors import MevflowError, UsageError
 
 
-@click.command()
+class _Replay(click.Group):
+    """``mevflow replay NAME …`` runs; ``mevflow replay diff R1 R2`` compares."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, "--help"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Replay)
+def command() -> None:
+    """Run a topology over a window of history (run NAME, or just NAME), or compare two runs (diff)."""
+
+
+@command.command()
 @click.argument("name")
 @click.option("--from", "from_", metavar="TIME", help="First chain time, e.g. 2022-04-06T06:00Z.")
 @click.option("--to", metavar="TIME", help="Chain time that the window ends before.")
 @click.option("--from-offset", multiple=True, metavar="TOPIC:PARTITION:OFFSET", help="Start by offset; repeat.")
 @click.option("--to-offset", multiple=True, metavar="TOPIC:PARTITION:OFFSET", help="End before this offset; repeat.")
+@click.option("--from-slot", type=click.IntRange(0), help="First slot (or block), instead of --from.")
+@click.option("--to-slot", type=click.IntRange(0), help="Slot that the window ends before, instead of --to.")
+@click.option("--chain", type=click.Choice(["solana", "ethereum"]), default="solana", help="Whose slots they are.")
 @click.option("--run-id", required=True, help="Names the run; its rows and files carry it.")
 @click.option("--warmup", default="all", show_default=True, help="History read before the window: all, none, or 6h.")
 @click.option("--no-clickhouse", is_flag=True, help="Write the result files only.")
+@click.option("--allow-lost-commands", is_flag=True, help="Run although commands cannot be given again.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @file_option
 @json_option
-def command(
+def run(
     name: str,
     from_: str | None,
     to: str | None,
     from_offset: tuple[str, ...],
     to_offset: tuple[str, ...],
+    from_slot: int | None,
+    to_slot: int | None,
+    chain: str,
     run_id: str,
     warmup: str,
     no_clickhouse: bool,
+    allow_lost_commands: bool,
     dry_run: bool,
     file: Path,
     as_json: bool,
@@ -53,6 +75,9 @@ def command(
     to_us = time_us(to) if to else None
     if from_us is not None and to_us is not None and from_us >= to_us:
         raise UsageError(f"the window is empty: {iso(from_us)} is not before {iso(to_us)}", key="--to")
+    slots = _slots(from_slot, to_slot, chain)
+    if slots is not None and (from_ or to or from_offset or to_offset):
+        raise UsageError("a window is given by slot, by time or by offset", key="--from-slot")
     plan = replay.plan(
         file,
         name,
@@ -63,6 +88,7 @@ def command(
         offsets=_offsets(from_offset, to_offset),
         warmup_us=None if warmup == "all" else 0 if warmup == "none" else duration_us(warmup),
         to_clickhouse=not no_clickhouse,
+        slots=slots,
     )
     if dry_run and as_json:
         emit_json(plan.as_dict())
@@ -82,7 +108,9 @@ def command(
             note(f"a command cannot be given again: {reason}")
     if dry_run:
         return
-    outcome = run(plan, quiet=as_json)
+    if not allow_lost_commands:
+        plan.check()
+    outcome = carry_out(plan, quiet=as_json)
     if as_json:
         emit_json(outcome)
         return
@@ -93,7 +121,7 @@ def command(
     note(f"{outcome['messages']:,} messages in {outcome['seconds']:.1f} s ({outcome['messages_per_s']:,.0f}/s)")
 
 
-def run(plan: Any, quiet: bool) -> dict[str, Any]:
+def carry_out(plan: Any, quiet: bool) -> dict[str, Any]:
     """Run a planned replay in a shard process of its own, with a progress bar; give its figures and results."""
     import subprocess
     import sys
@@ -139,6 +167,56 @@ def run(plan: Any, quiet: bool) -> dict[str, Any]:
         "messages_per_s": round(plan.messages / seconds),
         "results": results(spec.layout),
     }
+
+
+@command.command()
+@click.argument("first")
+@click.argument("second")
+@click.option("--topology", help="Of which topology the runs are, where several have runs of these names.")
+@json_option
+def diff(first: str, second: str, topology: str | None, as_json: bool) -> None:
+    """Compare two runs by their result files. Exit code 0: equal; 4: they differ."""
+    from mevflow.flows.config import config
+    from mevflow.flows.replay.diff import diff as compare
+    from mevflow.flows.replay.diff import folder_of
+    from mevflow.operators.errors import CheckFailedError
+
+    var = config().var
+    folders = [folder_of(var, each, topology) for each in (first, second)]
+    found = compare(folders[0], folders[1], (first, second))
+    if as_json:
+        emit_json(found.as_dict())
+    else:
+        table(
+            ["message", "rows", f"only in {first}", f"only in {second}", "changed", "fields"],
+            [
+                [
+                    one.message,
+                    f"{one.rows[0]:,} / {one.rows[1]:,}",
+                    len(one.only_first),
+                    len(one.only_second),
+                    len(one.changed),
+                    ", ".join(f"{name} {count}" for name, count in one.fields.most_common(4)),
+                ]
+                for one in found.messages
+            ],
+        )
+        one, other = found.profit_usd
+        note(f"net profit of all opportunities: {one:,.2f} and {other:,.2f} USD, {other - one:+,.2f}")
+    if not found.equal:
+        where = found.first or {}
+        raise CheckFailedError(f"the runs differ, first at {where}", key=f"{first} {second}")
+
+
+def _slots(first: int | None, end: int | None, chain: str) -> Any:
+    """The window by slot, if one is given. Raises UsageError for an empty one."""
+    from mevflow.flows.replay.slots import CHAINS, SlotWindow
+
+    if first is None and end is None:
+        return None
+    if first is not None and end is not None and first >= end:
+        raise UsageError(f"the window is empty: slot {first} is not before {end}", key="--to-slot")
+    return SlotWindow(CHAINS[chain], first, end)
 
 
 def _offsets(
