@@ -26,8 +26,8 @@ class Decode(Stage):
     """Decode whole batches at once; only a batch that holds a bad value is taken apart.
 
     A value is bad when it is not well-formed protobuf, is empty (an empty message carries nothing), or has a field
-    outside its bounds (:mod:`mevflow.operators.bounds`). A batch that stands for records which the source could not read
-    becomes a letter without a payload.
+    outside its bounds (:mod:`mevflow.operators.bounds`). A batch that stands for records which the source could not
+    read becomes a letter without a payload.
     """
 
     use = "decode"

@@ -1,4 +1,4 @@
-"""The process that looks at what callers sent: ``python -m mevflow.control.commands.checking``, questions on stdin, answers on stdout.
+"""The process that looks at what callers sent: questions on stdin, answers on stdout (``python -m`` this module).
 
 A check runs a caller's text through parsers and stages, and nobody knows how long that takes. So it runs where it holds
 up nobody, with a bound on memory, and an alarm ends the process (whatever it is doing) when a question takes too long.

@@ -1,7 +1,7 @@
 """The text of a statement that may pass: one that reads, without what ClickHouse's lexer may read otherwise.
 
-This is the first of two looks; the second (:mod:`mevflow.control.gateway.tree`) is at what ClickHouse itself makes of the
-statement. For that ClickHouse is sent ``EXPLAIN AST`` and the text, so the text must be one statement, and must not
+This is the first of two looks; the second (:mod:`mevflow.control.gateway.tree`) is at what ClickHouse itself makes of
+the statement. For that ClickHouse is sent ``EXPLAIN AST`` and the text, so the text must be one statement, and must not
 hold clauses that would be EXPLAIN's own: FORMAT, SETTINGS, INTO OUTFILE.
 """
 

@@ -62,8 +62,8 @@ class KafkaSource(Source):
     partitions that have more to give; those at their end hold nothing back, and the end is where an open transaction
     begins. A snapshot is the next offset of every partition, so a resumed source gives exactly the rows that follow.
 
-    A live source follows its topic (:mod:`mevflow.sources.kafka.watch`): partitions that are added are read from their start, a
-    topic that is gone is waited for, and one that was made anew is read from its start.
+    A live source follows its topic (:mod:`mevflow.sources.kafka.watch`): partitions that are added are read from their
+    start, a topic that is gone is waited for, and one that was made anew is read from its start.
     """
 
     use = "kafka.source"

@@ -126,3 +126,17 @@ def test_status_and_stop(world, first):
     assert status["shards"][0]["caught_up"]
     assert mevflow_json(world, "stop", "detect-live")["state"] == "stopped"
     assert mevflow_json(world, "status", "detect-live")["state"] == "stopped"
+
+
+GOLDEN = ROOT / "tests/data/golden_replay.json"
+
+
+def test_the_recorded_days_give_the_golden_results(world, first):
+    """Every result of both days, held against the hashes that are kept; docs/replay.md says how to renew them."""
+    from mevflow.flows.replay.golden import golden, load, save
+
+    mevflow_json(world, "replay", "detect-live", "--run-id", "golden", "--no-clickhouse", "--allow-lost-commands")
+    found = golden(Path(world["MEVFLOW_VAR"]) / "replay/detect-live/golden/results")
+    if os.environ.get("MEVFLOW_GOLDEN") == "write":
+        save(GOLDEN, found)
+    assert found == load(GOLDEN)

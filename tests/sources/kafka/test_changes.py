@@ -52,6 +52,7 @@ def bomb(bootstrap, topic, records=70):
             "message.max.bytes": 200_000_000,
             "batch.size": 200_000_000,
             "queue.buffering.max.kbytes": 400_000,
+            "log_level": 0,
         }
     )
     for _ in range(records):
