@@ -321,7 +321,9 @@ class KafkaSource(Source):
             return Standing(0, False, tuple(notes))
         notes += [f"partition {p} has no leader" for p in view.leaderless]
         for partition in self._active:
-            if self._ended[partition] and (waits := self._reader.high(partition) - int(self._next[partition])) > 0:
+            reached = int(self._next[partition])
+            at_end = self._ended[partition] and view.ends.get(partition, reached + 1) <= reached
+            if at_end and (waits := self._reader.high(partition) - reached) > 0:
                 notes.append(f"partition {partition}: {waits} offsets wait for an open transaction")
         known = set(view.ends) >= set(self._active) and (self.settings.partitions or view.count == len(self._active))
         done = all(self._at_end[p] is not None and view.ends.get(p, 0) <= self._next[p] for p in self._active)
@@ -335,7 +337,7 @@ class KafkaSource(Source):
         """Tell the consumer group, for lag tools; the truth is in the snapshot, so a failure is of no consequence."""
         if self._client is not None:
             found = msgspec.json.decode(state)
-            self._client.commit({int(p): o for p, o in found["offsets"].items()}, found["topic_id"])
+            self._client.commit({int(p): o for p, o in found["offsets"].items()}, found.get("topic_id", ""))
 
     def close(self) -> None:
         if self._watch is not None:
