@@ -12,12 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from mevflow.operators.amm.concentrated.curve import AmmError
 from mevflow.operators.codec import COORDINATES
 from mevflow.operators.dead_letters import dead_letters
 from mevflow.operators.detect.columns import Words, prices, words
 from mevflow.operators.detect.market.validate import MAX_TICK, fault
 from mevflow.operators.detect.screen.kernel import Columns
+from mevflow.operators.detect.screen.pools import KIND_CONSTANT_PRODUCT
 from mevflow.operators.merge import Stretch, distinct
+from mevflow.operators.sizing.venues import concentrated_rules
 from mevflow.operators.stage import StageContext
 from mevflow.v1.market_pb2 import VENUE_CURVE_STABLE, VENUE_METEORA_DLMM, VENUE_SABER
 
@@ -31,6 +34,11 @@ _AMOUNTS = {"sqrt_price_x64": 16, "sqrt_price_x96": 20, "liquidity": 16, "reserv
 _CHECKED = ("amount_in", "amount_out")
 #: Venues whose swaps need not say what they leave: the rule says it of the amounts.
 _BY_AMOUNTS = (VENUE_METEORA_DLMM, VENUE_CURVE_STABLE, VENUE_SABER)
+#: What a swap is read for that the compiled loop does not apply.
+_SWAPPED = (
+    *("chain", "slot", "tx_index", "ix_index", "timestamp_us", "mint_in", "mint_out", "a_to_b", "tick", "fee_pips"),
+    *("amount_in", "amount_out", "reserve_a", "reserve_b", "sqrt_price_x64", "sqrt_price_x96", "liquidity"),
+)
 #: What an event says of itself.
 EVENT_FIELDS = ("chain", "slot", "tx_index", "ix_index", "timestamp_us")
 
@@ -79,6 +87,10 @@ class Events:
         self.pool: NDArray[np.int32] = np.full(rows, -1, np.int32)
         #: The same of each update, by event, once it has been applied.
         self.update_pool: dict[int, int] = {}
+        #: The pool of each event that is in ``errors``, where it is known: what the event did to it is not.
+        self.doubted: dict[int, int] = {}
+        #: Rows of swaps that the compiled loop does not apply.
+        self.alone: NDArray[np.bool_] = np.zeros(rows, np.bool_)
         self.tick = self.swaps.column("tick").to_numpy()
         self.fee = self.swaps.column("fee_pips").to_numpy()
         self.amounts: dict[str, Words] = {}
@@ -101,10 +113,19 @@ class Events:
     def is_update(self, event: int) -> bool:
         return bool(self.source[event] == UPDATES)
 
+    def stands_alone(self, event: int) -> bool:
+        """Whether an event is a swap that the compiled loop does not apply."""
+        return not self.is_update(event) and bool(self.alone[self.row[event]])
+
     def runs(self) -> Iterator[tuple[int, int]]:
-        """(begin, end) of each update, and of the swaps between two updates."""
+        """(begin, end) of each update and each swap that stands alone, and of the swaps between them."""
         at = 0
-        for update in [*np.flatnonzero(self.source == UPDATES).tolist(), len(self)]:
+        single = self.source == UPDATES
+        if self.alone.any():
+            swaps = ~single
+            single = single.copy()
+            single[swaps] = self.alone[self.row[swaps]]
+        for update in [*np.flatnonzero(single).tolist(), len(self)]:
             if update > at:
                 yield at, update
             if update < len(self):
@@ -128,6 +149,8 @@ class Events:
         """Where an event stands."""
         source, row = int(self.source[event]), int(self.row[event])
         pool = self.update_pool.get(event, -1) if source == UPDATES else int(self.pool[row])
+        if pool < 0:
+            pool = self.doubted.get(event, -1)
         return At._make([*(column.item(row) for column in self._places[source]), pool])
 
     def columns(self, events: list[int]) -> dict[str, pa.Array]:
@@ -177,6 +200,11 @@ def read(stretch: Stretch, market: Market, context: StageContext) -> Events:
     if stateless.any():
         stateless &= ~np.isin(swaps.column("venue").to_numpy(), _BY_AMOUNTS)
     both = x64 & (lengths["sqrt_price_x96"] > 0)
+    events.alone = (events.price_width > 0) & (lengths["liquidity"] == 0)
+    zero = (events.price_width > 0) & (events.tick == 0)
+    if zero.any():
+        # A tick of zero at another price was not told; a tick is one part in ten thousand.
+        events.alone[zero] |= ~(np.abs(_roots(events.price[zero], events.price_width[zero]) - 1.0) < 0.75e-4)
     chain = swaps.column("chain").to_numpy()
     fee = events.fee >= 1_000_000
     nameless = pc.equal(pc.binary_length(swaps.column("pool")), 0).to_numpy(zero_copy_only=False)
@@ -195,10 +223,50 @@ def read(stretch: Stretch, market: Market, context: StageContext) -> Events:
     _find_pools(events, market, context)
     kind = market.book.pools["kind"][events.pool]
     width = np.array([0, 16, 20, 0, 0, 0], np.int32)[kind]  # of the price, by kind; what is not traded may have any
-    for row in np.flatnonzero((events.pool >= 0) & (events.price_width != width) & (kind > 0)).tolist():
+    unlike = (events.price_width != width) & (kind > 0)
+    unlike |= (kind == KIND_CONSTANT_PRODUCT) & ((lengths["reserve_a"] == 0) | (lengths["reserve_b"] == 0))
+    for row in np.flatnonzero((events.pool >= 0) & unlike).tolist():
         events.reject(swaps, row, "other_kind", "the state is not of the kind that the pool's venue has")
         events.pool[row] = -2
+    for row in np.flatnonzero(events.alone & (events.pool >= 0)).tolist():
+        info = market.book.info[int(events.pool[row])]
+        rules, _ = concentrated_rules(info.venue, x64=bool(events.price_width[row] == 16))
+        try:
+            rules.tick_at(sum(int(word) << 64 * at for at, word in enumerate(events.price[row])))
+        except AmmError as error:
+            events.reject(swaps, row, "bad_price", error.message)
+            events.pool[row] = -2
+    _doubt(events, market)
     return events
+
+
+def swap_of(swaps: pa.RecordBatch, row: int) -> dict[str, Any]:
+    """A swap by field."""
+    return {name: swaps.column(name)[row].as_py() for name in _SWAPPED}
+
+
+def _roots(price: Words, width: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Square-root prices as floats."""
+    root = (price[:, 2].astype(np.float64) * 2.0**64 + price[:, 1]) * 2.0**64 + price[:, 0]
+    root *= np.where(width == 20, 2.0**-96, 2.0**-64)
+    return root
+
+
+def _doubt(events: Events, market: Market) -> None:
+    """Rows that were rejected stand alone where their pool is known: they put it in doubt."""
+    events.alone &= events.pool >= 0
+    rejected = events.pool == -2
+    if not rejected.any():
+        return
+    chains, pools = events.swaps.column("chain"), events.swaps.column("pool")
+    for event in np.flatnonzero(events.source == SWAPS).tolist():
+        row = int(events.row[event])
+        if not rejected[row]:
+            continue
+        chain, pool = chains[row].as_py(), pools[row].as_py()
+        number = market.book.index[chain].get(pool, -1) if chain > 0 else -1
+        if number >= 0:
+            events.doubted[event], events.alone[row] = number, True
 
 
 def _find_pools(events: Events, market: Market, context: StageContext) -> None:

@@ -24,7 +24,7 @@ from mevflow.v1 import market_pb2 as market
 
 SWAP = codec("mevflow.v1.Swap").located
 UPDATE = codec("mevflow.v1.PoolUpdate").located
-SNAPSHOT_VERSION = 4
+SNAPSHOT_VERSION = 5
 _REORG, _SKIPPED = market.PoolUpdate.KIND_REORG, market.PoolUpdate.KIND_SKIPPED
 _LAST_SLOT = (1 << 64) - 1
 
@@ -126,8 +126,8 @@ class ArbitrageDetect(Stage):
                 hits, states = self._market.update(events, begin)
                 found.take(begin, end, hits, states)
                 continue
-            if self._market.has_curve(events, begin):
-                hits, states = self._market.curve_swap(events, begin)
+            if events.stands_alone(begin):
+                hits, states = self._market.alone(events, begin)
                 found.touched(np.arange(end) == begin)
                 found.take(begin, end, hits, states)
                 continue

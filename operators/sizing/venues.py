@@ -50,6 +50,8 @@ _RULES: dict[int, tuple[Rules, int]] = {
     market.VENUE_RAYDIUM_CLMM: (raydium_clmm.RULES, 0),
     market.VENUE_UNISWAP_V3: (uniswap_v3_venue.RULES, 256),
 }
+#: Fees that a program gives every pool until a row tells another (Raydium AMM v4, ``Fees::initialize``).
+FIXED_FEE_PIPS: dict[int, int] = {market.VENUE_RAYDIUM_V4: 2_500}
 #: Programs whose amounts are 64 bits.
 _64_BITS = frozenset((market.VENUE_RAYDIUM_V4, market.VENUE_RAYDIUM_CPMM))
 

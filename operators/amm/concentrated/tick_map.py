@@ -26,6 +26,9 @@ class TickMap:
         """(tick, net, gross), ascending."""
         return ((tick, self._net[tick], self._gross[tick]) for tick in sorted(self._net))
 
+    def __contains__(self, tick: int) -> bool:
+        return tick in self._net
+
     def __len__(self) -> int:
         return len(self._net)
 

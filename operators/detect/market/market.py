@@ -1,8 +1,7 @@
 """All pools as they stand, and what an event does to them.
 
-A pool's rule for an update is in :mod:`mevflow.operators.detect.market.apply`, or
-:mod:`mevflow.operators.detect.market.curve.apply` where its state is beside the book; what an event makes payable is
-found by :mod:`mevflow.operators.detect.screen.runner`.
+A pool's rule for an update is in :mod:`mevflow.operators.detect.market.apply`, or :mod:`mevflow.operators.detect.market.curve.apply` where its state is
+beside the book; what an event makes payable is found by :mod:`mevflow.operators.detect.screen.runner`.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ from numpy.typing import NDArray
 
 from mevflow.operators.amm.concentrated.curve import AmmError
 from mevflow.operators.detect.control import Policy
-from mevflow.operators.detect.events import Events
+from mevflow.operators.detect.events import Events, swap_of
 from mevflow.operators.detect.market import apply as applied
+from mevflow.operators.detect.market import doubt
 from mevflow.operators.detect.market import snapshot as market_state
 from mevflow.operators.detect.market.curve import apply as curved
 from mevflow.operators.detect.market.curve.updates import coins_of
@@ -95,8 +95,9 @@ class Market:
     # -- events ---------------------------------------------------------------------------------------------
 
     def runs(self, events: Events) -> Iterator[tuple[int, int]]:
-        """(begin, end) of each update, of each swap of a pool that has a curve, and of the swaps between them."""
-        return curved.runs(self.book, events)
+        """(begin, end) of each event that :meth:`alone` takes, and of the swaps between them."""
+        events.alone |= curved.swaps_of(self.book, events)
+        return events.runs()
 
     def swaps(self, events: Events, begin: int, end: int, again: bool) -> tuple[int, Hits, Hits, NDArray[np.bool_]]:
         """Apply the swaps from ``begin`` on: (where it stopped, hits, their states, events on warm pools).
@@ -106,18 +107,33 @@ class Market:
         self.mints.grow()
         return self._screening.swaps(events, begin, end, again)
 
-    def has_curve(self, events: Events, event: int) -> bool:
-        """Whether an event is a swap of a pool that has a curve."""
-        return curved.is_swap(self.book, events, event)
+    def alone(self, events: Events, event: int) -> tuple[Hits, Hits]:
+        """Apply a swap that the compiled loop does not; give the cycles that screen above zero after it.
 
-    def curve_swap(self, events: Events, event: int) -> tuple[Hits, Hits]:
-        """Apply a swap of a pool that has a curve; give the cycles that screen above zero after it."""
+        It is of a pool that has a curve, or does not tell its pool's state whole, or was rejected.
+        """
         row = int(events.row[event])
-        one, number = curved.swap_of(events.swaps, row), int(events.pool[row])
+        number, late = int(events.pool[row]), bool(events.late[event])
+        if number < 0:
+            return self._in_doubt(events, event, None)
         self.mints.grow()
-        if not curved.swap(self.book, self._journal, number, one, bool(events.late[event])):
+        one = swap_of(events.swaps, row)
+        if self.book.pools[number]["kind"] >= KIND_STABLE:
+            changed = curved.swap(self.book, self._journal, number, one, late)
+        else:
+            changed = applied.swap(self.book, self._journal, number, one, late)
+        if not changed:
             return self._screening.nothing()
         return self._screening.faces(events, event, number, one["timestamp_us"])
+
+    def _in_doubt(self, events: Events, event: int, kind: int | None) -> tuple[Hits, Hits]:
+        """A row was rejected: what it did to its pool is not known. ``kind`` is an update's."""
+        number, at = events.doubted[event], events.at(event)
+        place = at.slot, at.tx_index, at.ix_index
+        if not doubt.lose(self.book, self._journal, number, place, kind):
+            return self._screening.nothing()
+        self.mints.grow()
+        return self._screening.faces(events, event, number, at.timestamp_us)
 
     def update(self, events: Events, event: int) -> tuple[Hits, Hits]:
         """Apply a pool update; give the cycles that screen above zero after it, with their legs' states."""
@@ -136,7 +152,11 @@ class Market:
                     wrong = "unknown_pool", "its first update must name mints"
         if wrong is not None:
             events.reject(events.updates, row, *wrong)
-            return self._screening.nothing()
+            known = self.book.index[one["chain"]].get(one["pool"]) if one["chain"] > 0 else None
+            if known is None:
+                return self._screening.nothing()
+            events.doubted[event] = known
+            return self._in_doubt(events, event, one["kind"])
         events.update_pool[event] = number
         self.mints.grow()
         return self._screening.faces(events, event, number, one["timestamp_us"])

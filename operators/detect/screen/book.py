@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from mevflow.operators.detect.screen.cycle_index import NOT_TRADABLE, CycleIndex
 from mevflow.operators.detect.screen.lists import grown
-from mevflow.operators.detect.screen.pools import KIND_STABLE, POOL_DTYPE, PoolInfo
+from mevflow.operators.detect.screen.pools import DOUBT_DEPTH, DOUBT_FEE, DOUBT_STATE, KIND_STABLE, POOL_DTYPE, PoolInfo
+from mevflow.operators.sizing.venues import FIXED_FEE_PIPS
 
 
 class View(NamedTuple):
@@ -108,6 +109,9 @@ class Book:
         pool["chain"], pool["venue"], pool["kind"] = chain, venue, kind
         pool["mint_a"], pool["mint_b"], pool["flipped"] = a, b, a > b
         pool["tick_spacing"] = 1
+        if kind < KIND_STABLE:  # nothing has been told of it yet
+            pool["fee_pips"] = FIXED_FEE_PIPS.get(venue, 0)
+            pool["doubt"] = DOUBT_STATE | DOUBT_DEPTH | (0 if venue in FIXED_FEE_PIPS else DOUBT_FEE)
         pool["known_lower"], pool["known_upper"] = 1, 0  # nothing is known but the tick's own stretch
         low, high = min(a, b), max(a, b)
         pair = self.cycles.pair_index.get((low, high))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mevflow.operators.detect.screen.book import View
 from mevflow.operators.detect.screen.cycles import Found, may_pay, screen_pool
+from mevflow.operators.detect.screen.pools import DOUBT_FEE
 from mevflow.operators.detect.screen.rates import log_of_keep, log_rates
 from mevflow.operators.detect.screen.routes import set_best
 from mevflow.operators.detect.screen.usd_price import observe_price
@@ -22,7 +23,8 @@ from mevflow.operators.detect.screen.usd_price import observe_price
 class Columns(NamedTuple):
     """Swaps by row; ``row`` has the row of each event, -1 for what is not a swap.
 
-    ``price`` has three words a row, the other amounts two; a zero price, liquidity and reserve leave the pool's own.
+    ``price`` has three words a row, the other amounts two. A row of these tells its pool's state whole: price,
+    liquidity and tick where ``price_width`` is above zero, else both reserves. A fee of zero leaves the pool's own.
     """
 
     row: NDArray[np.int64]
@@ -130,12 +132,17 @@ def run_swaps(  # type: ignore[no-untyped-def]
             depth = one["liquidity"]
             depth[0], depth[1] = liquidity[r, 0], liquidity[r, 1]
             one["tick"] = tick[r]
-        if reserve_a[r, 0] != 0 or reserve_a[r, 1] != 0:
+            one["derived"] = False
+        else:
             a, b = one["reserve_a"], one["reserve_b"]
             a[0], a[1] = reserve_a[r, 0], reserve_a[r, 1]
             b[0], b[1] = reserve_b[r, 0], reserve_b[r, 1]
-        if fee[r] != 0 and fee[r] != one["fee_pips"]:
-            one["fee_pips"] = fee[r]
+        doubt = one["doubt"]
+        if doubt != 0 or (fee[r] != 0 and fee[r] != one["fee_pips"]):
+            if fee[r] != 0:
+                one["fee_pips"] = fee[r]
+                doubt = 0
+            one["doubt"] = doubt & DOUBT_FEE
             log_keep[number] = log_of_keep(one)
         pair, old_along, old_against = one["pair"], rate[number, 0], rate[number, 1]
         along, against, now = log_rates(one, log_keep[number])

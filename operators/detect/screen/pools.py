@@ -16,6 +16,10 @@ KIND_NOT_TRADED, KIND_CONCENTRATED_X64, KIND_CONCENTRATED_X96, KIND_CONSTANT_PRO
 #: from token A to B and back, and B per A (0: nothing is known).
 KIND_STABLE, KIND_BINS = 4, 5
 
+#: Why a pool has no rate, as bits of ``doubt``: a row said that it changed but not how (the next that tells its state
+#: ends that); no row has told its fee; its liquidity does not follow from what is known of its ticks.
+DOUBT_STATE, DOUBT_FEE, DOUBT_DEPTH = 1, 2, 4
+
 POOL_DTYPE = np.dtype(
     [
         ("chain", np.int32),
@@ -29,6 +33,8 @@ POOL_DTYPE = np.dtype(
         ("tick_spacing", np.int32),
         ("tick", np.int32),
         ("denied", np.bool_),
+        ("doubt", np.uint8),  # of kinds below KIND_STABLE
+        ("derived", np.bool_),  # its liquidity followed from its ticks: no row told it
         ("price", np.uint64, 3),  # sqrt price, little-endian words (concentrated)
         ("liquidity", np.uint64, 2),
         ("reserve_a", np.uint64, 2),

@@ -20,7 +20,9 @@ _PER_X64, _PER_X96 = 2.0**-64, 2.0**-96
 
 @njit(cache=True, nogil=True, forceinline=True)
 def log_of_keep(pool):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """The logarithm of what a pool's fee leaves; -inf where it leaves nothing."""
+    """The logarithm of what a pool's fee leaves; -inf where it leaves nothing, or the pool is in doubt."""
+    if pool["doubt"] != 0:
+        return -np.inf
     keep = 1.0 - pool["fee_pips"] / 1e6
     return math.log(keep) if keep > 0.0 else -np.inf
 

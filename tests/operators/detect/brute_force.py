@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from itertools import combinations, permutations
 from typing import Any
 
-from mevflow.operators.amm.concentrated import uniswap_v3, whirlpool
+from mevflow.operators.amm.concentrated import tick_math_x64, tick_math_x96, uniswap_v3, whirlpool
 from mevflow.operators.amm.concentrated.curve import AmmError, ConcentratedState
 from mevflow.operators.amm.pairs import uniswap_v2
 from mevflow.operators.errors import MevflowError
-from mevflow.v1.market_pb2 import PoolUpdate
+from mevflow.v1.market_pb2 import VENUE_RAYDIUM_V4, PoolUpdate
 from tests.operators.detect.brute_curves import CURVED, Curved
 
 PIPS = 1_000_000
@@ -30,7 +30,7 @@ class Pool:
 
     chain: int
     mints: tuple[bytes, bytes]
-    fee_pips: int = 0
+    fee_pips: int | None = None  # nobody has told it
     spacing: int = 1
     one: int = 0  # of the square-root price; 0: a constant-product pool
     price: int = 0
@@ -40,6 +40,8 @@ class Pool:
     ticks: dict[int, tuple[int, int]] | None = None  # tick -> (net, gross)
     known: tuple[int, int] = (1, 0)
     denied: bool = False
+    unsure: bool = True  # what it holds now is not known
+    lost: bool = True  # nor is the liquidity at any tick
     address: bytes = b""
     curved: Curved | None = None  # shared by the faces of a pool
     coins: tuple[int, int] = (0, 1)
@@ -52,6 +54,8 @@ class Pool:
         """Output per input of the first unit, net of the fee, as a fraction; (0, 1) when nothing is there."""
         if self.curved is not None:
             return self.curved.marginal(*self._way(a_to_b)) if not self.denied else (0, 1)
+        if self.unsure or self.fee_pips is None:
+            return 0, 1
         if self.one:
             b, a = (self.price**2, self.one**2) if self.liquidity else (0, 0)
         else:
@@ -67,6 +71,8 @@ class Pool:
             return 0
         if self.curved is not None:
             return self.curved.quote(*self._way(a_to_b), amount_in)
+        if self.unsure or self.fee_pips is None:
+            return 0
         try:
             if not self.one:
                 fees = {"fee_a": self.fee_pips, "fee_b": self.fee_pips, "fee_denominator": PIPS}
@@ -92,6 +98,7 @@ class Pool:
             low, high = min(low, self.known[0]), max(high, self.known[1])
         ticks = sorted(self.ticks or {})
         liquidity = self.liquidity
+        assert self.fee_pips is not None
         for tick in reversed(ticks) if a_to_b else ticks:
             if (tick <= self.tick) == a_to_b:
                 liquidity += -(self.ticks or {})[tick][0] if a_to_b else (self.ticks or {})[tick][0]
@@ -126,7 +133,8 @@ class BruteForce:
         if key not in self.pools:
             a, b = ("mint_in", "mint_out") if swap else ("mint_a", "mint_b")
             mints = (row[b], row[a]) if swap and not row["a_to_b"] else (row[a], row[b])
-            self.pools[key] = Pool(row["chain"], mints, address=row["pool"])
+            fee = 2_500 if row["venue"] == VENUE_RAYDIUM_V4 else None
+            self.pools[key] = Pool(row["chain"], mints, fee, address=row["pool"])
         pool = self.pools[key]
         for each in self.pools.values():
             if each.curved is not None:
@@ -134,19 +142,50 @@ class BruteForce:
         if row["venue"] in CURVED:
             self._apply_curved(pool, row, swap)
             return key
+        if row["fee_pips"] >= PIPS:  # a row that is refused: it happened, and nobody knows what it did
+            if pool.price or any(pool.reserves):
+                pool.unsure = True
+            return key
         if not swap:
             self._update(pool, row)
         if row["sqrt_price_x64"] or row["sqrt_price_x96"]:
             pool.one = 1 << (64 if row["sqrt_price_x64"] else 96)
             pool.price = int.from_bytes(row["sqrt_price_x64"] or row["sqrt_price_x96"], "little")
-            pool.liquidity = int.from_bytes(row["liquidity"], "little")
-            pool.tick = row["tick"]
+            if row["liquidity"]:
+                pool.liquidity = int.from_bytes(row["liquidity"], "little")
+                pool.tick, pool.unsure, pool.lost = row["tick"], False, False
+            else:
+                self._by_price(pool, row["a_to_b"])
         if row["reserve_a"] and row["reserve_b"]:
             pool.reserves = int.from_bytes(row["reserve_a"], "little"), int.from_bytes(row["reserve_b"], "little")
-        pool.fee_pips = row["fee_pips"] or pool.fee_pips
+            pool.unsure = False
+        if row["fee_pips"] or (not swap and row["kind"] == PoolUpdate.KIND_FEE):
+            pool.fee_pips = row["fee_pips"]
         if not swap and row["kind"] == PoolUpdate.KIND_REMOVE:
             pool.liquidity, pool.reserves = 0, (0, 0)
         return key
+
+    def _by_price(self, pool: Pool, a_to_b: bool) -> None:
+        """A price alone was told: walk from the last tick of which all is known, tick by tick, to the price's own."""
+        exact = tick_math_x64 if pool.one == 1 << 64 else tick_math_x96
+        tick = exact.tick_at(pool.price)
+        edge = (88 if pool.one == 1 << 64 else 256) * pool.spacing
+        if a_to_b and exact.price_at(tick) == pool.price and (tick in (pool.ticks or {}) or tick % edge == 0):
+            tick -= 1
+        at, liquidity = pool.tick, pool.liquidity
+        pool.unsure = pool.lost
+        while at != tick:
+            crossed = at + 1 if tick > at else at
+            net = (pool.ticks or {}).get(crossed, (0, 0))[0]
+            if crossed % pool.spacing == 0 and not (
+                pool.ticks is not None and pool.known[0] <= crossed <= pool.known[1]
+            ):
+                pool.unsure = True
+            liquidity, at = (liquidity + net, at + 1) if tick > at else (liquidity - net, at - 1)
+        if liquidity < 0:
+            pool.unsure = True
+        if not pool.unsure:
+            pool.liquidity, pool.tick = liquidity, tick
 
     def _apply_curved(self, pool: Pool, row: dict[str, Any], swap: bool) -> None:
         if pool.curved is None:
@@ -185,6 +224,8 @@ class BruteForce:
                 net, gross = net + change, max(gross + delta, abs(net + change))
                 if gross:
                     pool.ticks[tick] = net, gross
+            if not row["liquidity"] and pool.tick in range(row["tick_lower"], row["tick_upper"]):
+                pool.liquidity += delta
         if row["known_range_set"]:
             pool.known = row["known_tick_lower"], row["known_tick_upper"]
         elif row["kind"] == PoolUpdate.KIND_SNAPSHOT:

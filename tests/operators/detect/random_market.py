@@ -48,6 +48,7 @@ class RandomMarket:
     pools: int = 6
     events: int = 30
     kinds: tuple[str, ...] = PLAIN
+    lacking: float = 0.0  # so many of the swaps leave out what they might have told, or are refused
 
     def batches(self) -> list[pa.RecordBatch]:
         """One batch of updates and one of swaps."""
@@ -55,6 +56,7 @@ class RandomMarket:
         worth = {mint: random.uniform(-0.02, 0.02) for mint in MINTS}
         book = [self._pool(random, number) for number in range(self.pools)]
         messages: list[Message] = []
+        omit = Random(-self.seed - 1)
         curves = {pool.name: RandomCurve(random, pool.name, pool.kind, pool.mints, MINTS, worth) for pool in book}
         for place, pool in enumerate(book):
             if pool.kind in CURVES:
@@ -73,9 +75,9 @@ class RandomMarket:
                 continue
             if what < 0.75:
                 self._move(random, pool, worth)
-                messages.append(self._swap(random, pool, place))
+                messages.append(self._lacking(omit, self._swap(random, pool, place)))
             elif what < 0.9 and pool.kind != "reserves":
-                messages.append(self._liquidity(random, pool, place))
+                messages.append(self._bare(omit, self._liquidity(random, pool, place)))
             elif what < 0.95:
                 pool.fee_pips = random.choice((100, 500, 2500, 3000))
                 messages.append(self._update(pool, place, market.PoolUpdate.KIND_FEE, random))
@@ -89,6 +91,25 @@ class RandomMarket:
             )
             for name in ("PoolUpdate", "Swap")
         ]
+
+    def _lacking(self, omit: Random, swap: market.Swap) -> market.Swap:
+        """The swap without its tick and liquidity, without its fee, or with a fee that no pool has."""
+        what = omit.random() / self.lacking if self.lacking else 1.0
+        if what < 0.6 and (swap.sqrt_price_x64 or swap.sqrt_price_x96):
+            swap.ClearField("liquidity")
+            swap.ClearField("tick")
+        elif what < 0.8:
+            swap.ClearField("fee_pips")
+        elif what < 1.0:
+            swap.fee_pips = 1_000_000
+        return swap
+
+    def _bare(self, omit: Random, update: market.PoolUpdate) -> market.PoolUpdate:
+        """A change of liquidity that does not repeat the pool's state."""
+        if omit.random() < self.lacking:
+            for name in ("sqrt_price_x64", "sqrt_price_x96", "liquidity", "tick"):
+                update.ClearField(name)
+        return update
 
     def _pool(self, random: Random, number: int) -> RandomPool:
         first, second = random.sample(MINTS, 2)
@@ -116,7 +137,7 @@ class RandomMarket:
         lower = (near // SPACING + random.randint(-30, 10)) * SPACING
         return lower, lower + random.randint(1, 60) * SPACING, 10 ** random.randint(2, 16) + random.randrange(100)
 
-    def _liquidity(self, random: Random, pool: RandomPool, place: int) -> Message:
+    def _liquidity(self, random: Random, pool: RandomPool, place: int) -> market.PoolUpdate:
         if pool.positions and random.random() < 0.4:
             lower, upper, liquidity = pool.positions.pop(random.randrange(len(pool.positions)))
             liquidity = -liquidity

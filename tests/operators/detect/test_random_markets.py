@@ -26,6 +26,16 @@ def test_what_is_found_is_what_brute_force_finds(seed: int, hops: int) -> None:
     compare(batches, tables, max_hops=hops, units=DUST)
 
 
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 1 << 32))
+def test_what_rows_leave_out_is_worked_out_or_in_doubt(seed: int) -> None:
+    batches = RandomMarket(seed, lacking=0.5).batches()
+    tables = run(make(), items(batches))
+    compare(batches, tables, units=DUST)
+    refused = tables["errors"].to_pylist() if "errors" in tables else []
+    assert {row["reason"] for row in refused} <= {"bad_fee"}
+
+
 @pytest.mark.parametrize("hot", [0, 8], ids=lambda hot: f"trees-above-{hot}-ways")
 def test_many_pools_and_events(hot: int) -> None:
     seen = Counter[str]()

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+from numpy.typing import NDArray
 
 from mevflow.operators.amm.bins.dlmm import DlmmState
 from mevflow.operators.amm.concentrated.curve import AmmError
 from mevflow.operators.amm.stable.swap import StableState
-from mevflow.operators.detect.events import SWAPS, Events
+from mevflow.operators.detect.events import Events
 from mevflow.operators.detect.market.curve import state as curves
 from mevflow.operators.detect.market.curve.state import Curve, SwapRow
 from mevflow.operators.detect.market.curve.updates import coins_of, updated
@@ -23,41 +23,13 @@ from mevflow.operators.detect.screen.book import Book
 from mevflow.operators.detect.screen.pools import KIND_STABLE, place_of, set_words
 from mevflow.v1 import market_pb2 as market
 
-#: What a swap of a pool that has a curve is read for.
-_SWAPPED = (
-    *("chain", "slot", "tx_index", "ix_index", "timestamp_us", "mint_in", "mint_out", "a_to_b", "tick"),
-    *("amount_in", "amount_out", "reserve_a", "reserve_b"),
-)
 
-
-def swap_of(swaps: pa.RecordBatch, row: int) -> dict[str, Any]:
-    """A swap by field."""
-    return {name: swaps.column(name)[row].as_py() for name in _SWAPPED}
-
-
-def is_swap(book: Book, events: Events, event: int) -> bool:
-    """Whether an event is a swap of a pool that has a curve."""
-    number = -1 if events.is_update(event) else int(events.pool[events.row[event]])
-    return number >= 0 and bool(book.pools[number]["kind"] >= KIND_STABLE)
-
-
-def runs(book: Book, events: Events) -> Iterator[tuple[int, int]]:
-    """(begin, end) of each update, of each swap of a pool that has a curve, and of the swaps between them."""
+def swaps_of(book: Book, events: Events) -> NDArray[np.bool_]:
+    """Which rows of the swaps are of a pool that has a curve."""
     if not book.has_curves:
-        yield from events.runs()
-        return
-    alone = np.zeros(len(events), np.bool_)
-    swaps = np.flatnonzero(events.source == SWAPS)
-    pools = events.pool[events.row[swaps]]
-    alone[swaps] = (book.pools["kind"][pools] >= KIND_STABLE) & (pools >= 0)
-    for begin, end in events.runs():
-        for single in (begin + np.flatnonzero(alone[begin:end])).tolist():
-            if single > begin:
-                yield begin, single
-            yield single, single + 1
-            begin = single + 1
-        if begin < end:
-            yield begin, end
+        return np.zeros(len(events.pool), np.bool_)
+    of: NDArray[np.bool_] = (book.pools["kind"][events.pool] >= KIND_STABLE) & (events.pool >= 0)
+    return of
 
 
 def lacking(book: Book, first: int, mints: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -82,7 +54,7 @@ def swap(book: Book, journal: Journal, number: int, one: dict[str, Any], late: b
         journal.forget_curves(number, one["slot"])
         set_curve(book, number, None)
     else:
-        _go_on(book, journal, number, place)
+        go_on(book, journal, number, place)
         set_curve(book, number, curves.after_swap(info.curve, _swapped(book, number, one)))
     return True
 
@@ -120,7 +92,7 @@ def update(book: Book, journal: Journal, number: int, one: dict[str, Any]) -> No
     for face in info.faces if mints else ():
         a, b = book.info[face].mints
         book.info[face].coins = mints.index(a), mints.index(b)
-    _go_on(book, journal, number, place)
+    go_on(book, journal, number, place)
     for face in info.faces:
         for name in ("fee_pips", "tick_spacing"):
             if one[name]:
@@ -129,7 +101,7 @@ def update(book: Book, journal: Journal, number: int, one: dict[str, Any]) -> No
     set_curve(book, number, curve)
 
 
-def _go_on(book: Book, journal: Journal, number: int, place: tuple[int, int, int]) -> None:
+def go_on(book: Book, journal: Journal, number: int, place: tuple[int, int, int]) -> None:
     """An event that is not late is about to change a pool."""
     for face in book.info[number].faces:
         journal.note(book, face, place[0])

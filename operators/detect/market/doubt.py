@@ -1,0 +1,52 @@
+"""A row that could not be taken: its pool changed, and nobody can say how. What it put in doubt has no rate."""
+
+from __future__ import annotations
+
+from mevflow.operators.detect.market import ticks
+from mevflow.operators.detect.market.curve import apply as curved
+from mevflow.operators.detect.market.curve import state as curves
+from mevflow.operators.detect.market.journal import Journal, TickNote
+from mevflow.operators.detect.screen.book import Book
+from mevflow.operators.detect.screen.pools import DOUBT_DEPTH, DOUBT_FEE, DOUBT_STATE, KIND_STABLE, place_of
+from mevflow.v1 import market_pb2 as market
+
+
+def lose(book: Book, journal: Journal, number: int, place: tuple[int, int, int], kind: int | None) -> bool:
+    """Put a pool in doubt after a rejected row at ``place``; ``kind`` is an update's, None of a swap.
+
+    Gives False where nothing changes: no earlier row told of the pool, or one that is later told its state.
+    """
+    info, pool = book.info[number], book.pools[number]
+    if place_of(pool) == (0, 0, 0):
+        return False
+    behind = place < place_of(pool)
+    if pool["kind"] >= KIND_STABLE:
+        if behind and curves.told_whole(info.curve):
+            return False
+        journal.forget_curves(number, place[0])
+        if not behind:
+            curved.go_on(book, journal, number, place)
+        curved.set_curve(book, number, None)
+        return True
+    if behind and kind is None and not pool["derived"]:
+        return False
+    journal.note(book, number, place[0])
+    if not behind:
+        pool["slot"], pool["tx_index"], pool["ix_index"] = place
+    if kind == market.PoolUpdate.KIND_FEE:
+        pool["doubt"] |= DOUBT_FEE
+    elif kind is None:
+        pool["doubt"] |= DOUBT_STATE
+    else:
+        pool["doubt"] |= DOUBT_STATE | DOUBT_DEPTH
+        forget_ticks(book, journal, number, place[0])
+    return True
+
+
+def forget_ticks(book: Book, journal: Journal, number: int, slot: int) -> None:
+    """Liquidity moved in a pool and nobody says where: its ticks are no longer known."""
+    info, pool = book.info[number], book.pools[number]
+    if info.ticks is not None:
+        journal.note_ticks(TickNote(slot, number, before=ticks.saved(info.ticks)))
+        info.ticks = None
+    pool["known_lower"], pool["known_upper"] = 1, 0
