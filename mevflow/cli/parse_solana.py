@@ -85,7 +85,7 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
     found: dict[str, Any] = {}
     for name, value in row.items():
-        if name in ("chain", "timestamp_us", "slot") or value in (b"", "", 0, [], False, None):
+        if name in ("chain", "timestamp_us", "slot") or (name != "kind" and value in (b"", "", 0, [], False, None)):
             continue
         if name == "venue":
             found[name] = market.Venue.Name(value).removeprefix("VENUE_").lower()

@@ -28,6 +28,7 @@ class Change:
     position: bytes = b""
     opens: bool = False
     needs_outcome: bool = False
+    then: Change | None = None  # a second change that the same event states
 
     def told(self, event: Change) -> Change:
         """This instruction's change with what the program said about it."""
@@ -37,6 +38,7 @@ class Change:
             {**self.fields, **event.fields},
             self.position or event.position,
             self.opens,
+            then=event.then or self.then,
         )
 
 

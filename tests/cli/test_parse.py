@@ -86,11 +86,13 @@ def test_solana_prints_rows_and_reasons(tmp_path: Path, capsys: pytest.CaptureFi
     assert [(row["message"], row.get("kind"), row.get("reason")) for row in rows] == [
         ("DeadLetter", None, "malformed"),
         ("DeadLetter", None, "unknown"),
+        ("PoolUpdate", "unspecified", None),
         ("DeadLetter", None, "no_outcome"),
         ("PoolUpdate", "create", None),
+        ("PoolUpdate", "unspecified", None),
         ("DeadLetter", None, "no_outcome"),
     ]
-    assert rows[3]["pool"] == "CGGNcohZdLdeDBdhmQRGmUH1Viv1p4d1ds2aPLoiVWaR"
+    assert rows[4]["pool"] == "CGGNcohZdLdeDBdhmQRGmUH1Viv1p4d1ds2aPLoiVWaR"
     assert run("solana", str(tmp_path)) == 0
     assert "no_outcome" in capsys.readouterr().out
 

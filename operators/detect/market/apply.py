@@ -29,6 +29,7 @@ from mevflow.operators.detect.screen.pools import (
 )
 from mevflow.v1 import market_pb2 as market
 
+_UNSPECIFIED = market.PoolUpdate.KIND_UNSPECIFIED
 _CREATE, _LIQUIDITY, _FEE, _SNAPSHOT, _REMOVE = (
     market.PoolUpdate.KIND_CREATE,
     market.PoolUpdate.KIND_LIQUIDITY,
@@ -104,7 +105,8 @@ def _move(book: Book, number: int, one: dict[str, Any]) -> None:
     elif one["kind"] == _REMOVE:
         pool["liquidity"] = 0
     elif one["kind"] != _FEE:
-        pool["doubt"] |= DOUBT_STATE | DOUBT_DEPTH
+        # Without a kind: it was traded, and nobody knows how; its ticks are what they were.
+        pool["doubt"] |= DOUBT_STATE if one["kind"] == _UNSPECIFIED else DOUBT_STATE | DOUBT_DEPTH
 
 
 def _deposit(pool: np.void, one: dict[str, Any]) -> None:

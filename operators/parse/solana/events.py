@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from mevflow.operators.accounts.errors import AccountError
 from mevflow.operators.accounts.reader import Reader
 from mevflow.operators.accounts.registry import METEORA_DLMM, RAYDIUM_AMM_V4, RAYDIUM_CLMM, RAYDIUM_CPMM, WHIRLPOOL
+from mevflow.operators.amm.concentrated.curve import PIPS
 from mevflow.operators.parse.errors import ParseError
 from mevflow.v1 import market_pb2 as market
 
@@ -31,7 +32,8 @@ _PC_TO_COIN, _COIN_TO_PC = 1, 2
 class SwapEvent:
     """One executed swap as its program states it; what it does not state is None (or empty).
 
-    Amounts are raw units, the input with its fee. State is after the swap. ``a_to_b`` is None where only the mints
+    Amounts are raw units that the pool received (its own fee included) and paid. ``transfer_fee_in`` is what a
+    Token-2022 mint kept of what was sent to it. State is after the swap. ``a_to_b`` is None where only the mints
     tell the direction.
     """
 
@@ -47,6 +49,11 @@ class SwapEvent:
     tick: int | None = None
     reserve_a: int | None = None
     reserve_b: int | None = None
+    #: Reserves of the input and of the output token, where only the mints tell which is A.
+    reserve_in: int | None = None
+    reserve_out: int | None = None
+    transfer_fee_in: int = 0
+    fee_pips: int = 0
 
 
 def decode(program: bytes, data: bytes) -> SwapEvent | None:
@@ -82,32 +89,56 @@ def _dlmm(read: Reader) -> SwapEvent:
 def _whirlpool(read: Reader) -> SwapEvent:
     pool, a_to_b = read.key(), bool(read.u8())
     read.skip(16)
-    price, amount_in, amount_out = read.u128(), read.u64(), read.u64()
-    return SwapEvent(market.VENUE_ORCA_WHIRLPOOL, amount_in, amount_out, a_to_b, pool, sqrt_price_x64=price)
+    price, sent, amount_out, kept = read.u128(), read.u64(), read.u64(), read.u64()
+    read.require(kept <= sent, f"transfer fee {kept} is more than the input {sent}")
+    return SwapEvent(
+        market.VENUE_ORCA_WHIRLPOOL, sent - kept, amount_out, a_to_b, pool, sqrt_price_x64=price, transfer_fee_in=kept
+    )
 
 
 def _clmm(read: Reader) -> SwapEvent:
     pool = read.key()
     read.skip(32 * 3)
-    amount_a = read.u64()
-    read.skip(8)
-    amount_b = read.u64()
-    read.skip(8)
+    a, b = (read.u64(), read.u64()), (read.u64(), read.u64())  # amount, transfer fee
     a_to_b = bool(read.u8())
-    amounts = (amount_a, amount_b) if a_to_b else (amount_b, amount_a)
+    (amount_in, kept), (received, withheld) = (a, b) if a_to_b else (b, a)
     price, liquidity, tick = read.u128(), read.u128(), read.i32()
     return SwapEvent(
-        market.VENUE_RAYDIUM_CLMM, *amounts, a_to_b, pool, sqrt_price_x64=price, liquidity=liquidity, tick=tick
-    )
+        market.VENUE_RAYDIUM_CLMM, amount_in, received + withheld, a_to_b, pool,
+        sqrt_price_x64=price, liquidity=liquidity, tick=tick, transfer_fee_in=kept,
+    )  # fmt: skip
 
 
 def _cpmm(read: Reader) -> SwapEvent:
+    """The vaults before it, less what is owed. Of the trade fee the program owes shares that the event does not tell:
+    the input's reserve is too large by them until the next event states it."""
     pool = read.key()
-    read.skip(8 * 2)
-    amount_in, amount_out = read.u64(), read.u64()
-    read.skip(8 * 2 + 1)
-    mints = (read.key(), read.key()) if len(read.data) >= read.at + 64 else (b"", b"")
-    return SwapEvent(market.VENUE_RAYDIUM_CPMM, amount_in, amount_out, None, pool, *mints)
+    into, out, amount_in, amount_out, kept = (read.u64() for _ in range(5))
+    read.skip(8 + 1)
+    mints: tuple[bytes, bytes] = b"", b""
+    creator_in = creator_out = fee_pips = 0
+    if len(read.data) >= read.at + 64:
+        mints = read.key(), read.key()
+    if len(read.data) >= read.at + 17:
+        trade_fee, creator = read.u64(), read.u64()
+        creator_in, creator_out = (creator, 0) if read.u8() else (0, creator)
+        fee_pips = 0 if creator else _rate_of(trade_fee, amount_in)
+    after = into + amount_in - creator_in, out - amount_out - creator_out
+    told = min(after) > 0  # else the event contradicts itself, and tells no reserves
+    return SwapEvent(
+        market.VENUE_RAYDIUM_CPMM, amount_in, amount_out, None, pool, *mints,
+        reserve_in=after[0] if told else None, reserve_out=after[1] if told else None,
+        transfer_fee_in=kept, fee_pips=fee_pips,
+    )  # fmt: skip
+
+
+def _rate_of(fee: int, amount: int) -> int:
+    """The one rate in millionths of which ``fee``, rounded up, is of ``amount``; 0 where several are."""
+    if not fee or not amount:
+        return 0
+    rate = fee * PIPS // amount
+    fits = [each for each in (rate - 1, rate, rate + 1) if 0 < each < PIPS and -(-amount * each // PIPS) == fee]
+    return fits[0] if len(fits) == 1 else 0
 
 
 def _ray_in(read: Reader) -> SwapEvent:
@@ -139,7 +170,7 @@ def _ray(read: Reader, direction: int, amount_in: int, reserves: tuple[int, int]
 #: (program, first eight bytes) -> (name, least size, reader).
 _EVENTS: dict[tuple[bytes, bytes], tuple[str, int, Callable[[Reader], SwapEvent]]] = {
     (METEORA_DLMM, _DLMM_SWAP): ("DLMM Swap event", 8 + 64 + 8 + 16 + 1, _dlmm),
-    (WHIRLPOOL, _TRADED): ("Whirlpool Traded event", 8 + 32 + 1 + 32 + 16, _whirlpool),
+    (WHIRLPOOL, _TRADED): ("Whirlpool Traded event", 8 + 32 + 1 + 32 + 24, _whirlpool),
     (RAYDIUM_CLMM, _SWAP_EVENT): ("Raydium CLMM SwapEvent", 8 + 128 + 32 + 1 + 36, _clmm),
     (RAYDIUM_CPMM, _SWAP_EVENT): ("Raydium CPMM SwapEvent", 8 + 32 + 48 + 1, _cpmm),
 }

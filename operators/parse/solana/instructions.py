@@ -1,5 +1,7 @@
 """Which instruction of a venue's program is a swap, which is known and is not, and which is unknown.
 
+What a program says of itself is read whatever its instruction is called; a name tells that nothing was said is right.
+
 Names after the programs' published interfaces; Anchor's discriminator is the first eight bytes of
 sha256("global:NAME"), Raydium AMM v4 numbers its instructions in one byte.
 """
@@ -28,12 +30,22 @@ _OTHERS: dict[bytes, str] = {
         open_position open_position_with_metadata open_position_with_token_extensions reset_position_range
         set_collect_protocol_fees_authority set_default_fee_rate set_fee_rate set_protocol_fee_rate
         set_reward_authority set_reward_emissions set_reward_emissions_v2 transfer_locked_position
-        update_fees_and_rewards""",
+        update_fees_and_rewards
+        delete_token_badge idl_include increase_liquidity_by_token_amounts_v2 initialize_adaptive_fee_tier
+        initialize_pool_with_adaptive_fee migrate_repurpose_reward_authority_space reposition_liquidity_v2
+        set_adaptive_fee_constants set_config_extension_authority set_config_feature_flag set_default_base_fee_rate
+        set_default_protocol_fee_rate set_delegated_fee_authority set_fee_authority
+        set_fee_rate_by_delegated_fee_authority set_initialize_pool_authority set_preset_adaptive_fee_constants
+        set_reward_authority_by_super_authority set_reward_emissions_super_authority set_token_badge_attribute
+        set_token_badge_authority""",
     RAYDIUM_CLMM: """close_position collect_fund_fee collect_protocol_fee collect_remaining_rewards create_amm_config
         create_operation_account create_pool decrease_liquidity decrease_liquidity_v2 increase_liquidity
         increase_liquidity_v2 initialize_reward open_position open_position_v2 open_position_with_token22_nft
         set_reward_params transfer_reward_owner update_amm_config update_operation_account update_pool_status
-        update_reward_infos""",
+        update_reward_infos
+        close_limit_order close_protocol_position create_customizable_pool create_dynamic_fee_config
+        create_support_mint_associated decrease_limit_order increase_limit_order open_limit_order settle_limit_order
+        update_dynamic_fee_config""",
     RAYDIUM_CPMM: """close_permission_pda collect_creator_fee collect_fund_fee collect_protocol_fee create_amm_config
         create_permission_pda deposit initialize initialize_with_permission update_amm_config update_pool_status
         withdraw""",
@@ -61,12 +73,62 @@ _AMM_V4_SWAPS = (9, 11, 16, 17)
 _AMM_V4_LAST = 17
 
 
+def _first(name: str) -> bytes:
+    return sha256(f"global:{name}".encode()).digest()[:8]
+
+
 def _anchor(names: str) -> frozenset[bytes]:
-    return frozenset(sha256(f"global:{name}".encode()).digest()[:8] for name in names.split())
+    return frozenset(_first(name) for name in names.split())
 
 
 _SWAP_FIRST_BYTES = {program: _anchor(names) for program, names in _SWAPS.items()}
 _OTHER_FIRST_BYTES = {program: _anchor(names) for program, names in _OTHERS.items()}
+
+
+#: Where an instruction that changes a pool has it among its accounts.
+_POOL_PLACES: dict[bytes, dict[str, int]] = {
+    WHIRLPOOL: {
+        "swap": 2,
+        "swap_v2": 4,
+        "increase_liquidity": 0,
+        "increase_liquidity_v2": 0,
+        "decrease_liquidity": 0,
+        "decrease_liquidity_v2": 0,
+        "increase_liquidity_by_token_amounts_v2": 0,
+        "reposition_liquidity_v2": 0,
+    },
+    RAYDIUM_CLMM: {
+        "swap": 2,
+        "swap_v2": 2,
+        "increase_liquidity": 2,
+        "increase_liquidity_v2": 2,
+        "decrease_liquidity": 3,
+        "decrease_liquidity_v2": 3,
+        "open_position": 5,
+        "open_position_v2": 5,
+        "open_position_with_token22_nft": 4,
+    },
+    RAYDIUM_CPMM: {"swap_base_input": 3, "swap_base_output": 3, "deposit": 2, "withdraw": 2},
+    METEORA_DLMM: {
+        "swap": 0,
+        "swap2": 0,
+        "swap_exact_out": 0,
+        "swap_exact_out2": 0,
+        "swap_with_price_impact": 0,
+        "swap_with_price_impact2": 0,
+    },
+}
+_AMM_V4_CHANGES = (3, 4, *_AMM_V4_SWAPS)
+
+
+_PLACES = {program: {_first(name): place for name, place in places.items()} for program, places in _POOL_PLACES.items()}
+
+
+def pool_place(program: bytes, data: bytes) -> int | None:
+    """Where an instruction that changes a pool's state has the pool among its accounts; None for any other."""
+    if program == RAYDIUM_AMM_V4:
+        return 1 if data and data[0] in _AMM_V4_CHANGES else None
+    return _PLACES.get(program, {}).get(data[:8])
 
 
 def is_swap(program: bytes, data: bytes) -> bool | None:

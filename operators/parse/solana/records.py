@@ -1,8 +1,8 @@
 """One Solana transaction in any of the forms it is recorded in, as calls, account keys and mints.
 
-Forms: the JSON of ``getTransaction`` or its ``meta`` alone; a filtered instruction list with keys and data as byte
-lists and the log of each outer instruction (rpcpool/yellowstone-vixen's fixtures); one instruction alone with its
-program, hex data and accounts (sevenlabs-hq/carbon's fixtures).
+Forms: what ``getTransaction`` gives in any encoding (``solana_forms``), or its ``meta`` alone; a filtered instruction
+list with keys and data as byte lists and the log of each outer instruction (rpcpool/yellowstone-vixen's fixtures); one
+instruction alone with its program, hex data and accounts (sevenlabs-hq/carbon's fixtures).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.numbers import public_key
 from mevflow.operators.parse.solana.events import SELF_CALL
+from mevflow.operators.parse.solana.forms import failed, plain
 from mevflow.operators.parse.solana.trace import Call, account_keys, calls, from_log
 
 #: A transaction makes at most 64 calls today; a record with many more is not one.
@@ -40,8 +41,9 @@ def read_record(document: Any) -> Record | None:
             return _filtered(document["instructions"])
         if "accounts" in document and "data" in document and "meta" not in document:
             return _alone(document)
-        if document.get("meta", document).get("err") is not None:
+        if failed(document):
             return None
+        document = plain(document)
         keys = account_keys(document)
         return Record(calls(document), keys, _mints(document), keys[0] if keys else b"")
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError, IndexError) as wrong:

@@ -6,7 +6,10 @@ order.
 A transaction that failed moved nothing and gives nothing. What cannot be used is rejected with a reason:
 ``malformed``, ``log_truncated``, ``unknown_instruction`` (of a known program), ``no_outcome`` (a swap whose amounts
 the record does not show), ``unknown_pool`` (a swap whose pool the record does not name), ``truncated`` (data or
-accounts are cut short), and those of ``solana_updates``.
+accounts are cut short), ``unsupported_encoding``, and those of ``solana_updates``. Where such a call names its pool, an
+update without a kind says that the pool changed and nobody knows how.
+
+Every row of a transaction has a coordinate (``ix_index``) of its own.
 """
 
 from __future__ import annotations
@@ -25,12 +28,12 @@ from mevflow.operators.parse.output import Output
 from mevflow.operators.parse.solana.events import SELF_CALL, VENUES, SwapEvent, decode, decode_ray_log
 from mevflow.operators.parse.solana.instructions import is_swap
 from mevflow.operators.parse.solana.logs import DATA, RAY_LOG, log_data
+from mevflow.operators.parse.solana.mints import with_mints
 from mevflow.operators.parse.solana.records import Record, read_record
 from mevflow.operators.parse.solana.trace import Call
-from mevflow.operators.parse.solana.updates import update_of
+from mevflow.operators.parse.solana.updates import lost_of, updates_of
 from mevflow.v1 import market_pb2 as market
 
-_TRANSFER, _TRANSFER_CHECKED = 3, 12
 #: Where an AMM v4 swap instruction has the pool among its accounts.
 _AMM_V4_POOL = 1
 
@@ -66,72 +69,87 @@ class SolanaSwaps:
             return
         if record is None:
             return
+        places = _Places()
         for call in record.calls:
             if call.program not in VENUES:
                 continue
+            base = {
+                "chain": market.CHAIN_SOLANA,
+                "slot": slot,
+                "tx_index": tx_index,
+                "timestamp_us": timestamp_us,
+                "signature": signature,
+                "signer": record.signer,
+            }
             try:
-                for event in _events(call, record.calls, record.keys):
-                    found = _with_mints(event, call, record)
-                    self._row(found, call, record, slot, tx_index, timestamp_us, signature)
-                update = update_of(call, record.calls, record.keys, self._memory)
-                if update is not None:
-                    self._output.updates.add(
-                        chain=market.CHAIN_SOLANA,
-                        slot=slot,
-                        tx_index=tx_index,
-                        ix_index=call.ordinal,
-                        timestamp_us=timestamp_us,
-                        signature=signature,
-                        signer=record.signer,
-                        **update,
-                    )
+                self._call(call, record, base, places)
             except ParseError as error:
                 error.payload = error.payload or (call.data or b"")
                 self._output.reject(error, file, line, timestamp_us)
+                lost = lost_of(call, record.keys)
+                if lost is not None:
+                    self._output.updates.add(**base, ix_index=places.next(call), **lost)
 
-    def _row(
-        self,
-        event: SwapEvent,
-        call: Call,
-        record: Record,
-        slot: int,
-        tx_index: int,
-        timestamp_us: int,
-        signature: bytes,
-    ) -> None:
-        optional = {
-            name: u128(value)
-            for name in ("sqrt_price_x64", "liquidity", "reserve_a", "reserve_b")
-            if (value := getattr(event, name)) is not None
-        }
-        self._output.swaps.add(
-            chain=market.CHAIN_SOLANA,
-            slot=slot,
-            tx_index=tx_index,
-            ix_index=call.ordinal,
-            timestamp_us=timestamp_us,
-            signature=signature,
-            signer=record.signer,
-            venue=event.venue,
-            pool=event.pool,
-            mint_in=event.mint_in,
-            mint_out=event.mint_out,
-            amount_in=u128(event.amount_in),
-            amount_out=u128(event.amount_out),
-            tick=event.tick or 0,
-            a_to_b=bool(event.a_to_b),
-            **optional,
-        )
+    def _call(self, call: Call, record: Record, base: dict[str, Any], places: _Places) -> None:
+        """The rows of one call. Raises ParseError."""
+        events = list(_events(call, record.keys))
+        updates = updates_of(call, record.calls, record.keys, self._memory)
+        swap = None if call.data is None else is_swap(call.program, call.data)
+        own = call.data is not None and call.data[:8] != SELF_CALL
+        if own and swap is None and not events and not updates and not _said_itself(call, record.calls):
+            raise ParseError(
+                f"an instruction that begins with {(call.data or b'')[:8].hex() or 'nothing'} is not known",
+                reason="unknown_instruction",
+            )
+        if own and swap and not events and not _said_itself(call, record.calls):
+            raise ParseError("a swap whose outcome is not in the record", reason="no_outcome")
+        for event in with_mints(events, call, record):
+            self._output.swaps.add(**base, ix_index=places.next(call), **_fields(event))
+        for update in updates:
+            self._output.updates.add(**base, ix_index=places.next(call), **update)
 
 
-def _events(call: Call, trace: list[Call], keys: list[bytes]) -> Iterator[SwapEvent]:
-    """The swaps that one call of a venue's program executed itself. Raises ParseError."""
+class _Places:
+    """Coordinates of the rows of one transaction: the call's number, or the next that is free."""
+
+    def __init__(self) -> None:
+        self._free = 0
+
+    def next(self, call: Call) -> int:
+        place = max(call.ordinal, self._free)
+        self._free = place + 1
+        return place
+
+
+def _fields(event: SwapEvent) -> dict[str, Any]:
+    """A swap's own columns; what the event does not state stays unset."""
+    a, b = event.reserve_a, event.reserve_b
+    if event.a_to_b is not None and event.reserve_in is not None:
+        a, b = event.reserve_in, event.reserve_out
+        if not event.a_to_b:
+            a, b = b, a
+    told = {"sqrt_price_x64": event.sqrt_price_x64, "liquidity": event.liquidity, "reserve_a": a, "reserve_b": b}
+    return {
+        "venue": event.venue,
+        "pool": event.pool,
+        "mint_in": event.mint_in,
+        "mint_out": event.mint_out,
+        "amount_in": u128(event.amount_in),
+        "amount_out": u128(event.amount_out),
+        "tick": event.tick or 0,
+        "a_to_b": bool(event.a_to_b),
+        "fee_pips": event.fee_pips,
+        **{name: u128(value) for name, value in told.items() if value is not None},
+    }
+
+
+def _events(call: Call, keys: list[bytes]) -> Iterator[SwapEvent]:
+    """The swaps that one call of a venue's program says it executed. Raises ParseError."""
     if call.data is not None and call.data[:8] == SELF_CALL:
         event = decode(call.program, call.data[8:])
         if event is not None:
             yield event
         return
-    found = False
     for line in call.logged:
         event = None
         if call.program == RAYDIUM_AMM_V4 and line.startswith(RAY_LOG):
@@ -139,21 +157,14 @@ def _events(call: Call, trace: list[Call], keys: list[bytes]) -> Iterator[SwapEv
         elif line.startswith(DATA):
             event = decode(call.program, log_data(line, DATA))
         if event is not None:
-            found = True
             yield event
-    if call.data is None:
-        return
-    swap = is_swap(call.program, call.data)
-    if swap is None:
-        raise ParseError(
-            f"an instruction that begins with {call.data[:8].hex() or 'nothing'} is not known",
-            reason="unknown_instruction",
-        )
-    told = found or any(
+
+
+def _said_itself(call: Call, trace: list[Call]) -> bool:
+    """Whether a call told what it did by a call to itself, which gives rows of its own."""
+    return any(
         other.parent == call.ordinal and other.data is not None and other.data[:8] == SELF_CALL for other in trace
     )
-    if swap and not told:
-        raise ParseError("a swap whose outcome is not in the record", reason="no_outcome")
 
 
 def _in_pool(event: SwapEvent | None, call: Call, keys: list[bytes]) -> SwapEvent | None:
@@ -163,36 +174,3 @@ def _in_pool(event: SwapEvent | None, call: Call, keys: list[bytes]) -> SwapEven
     if len(call.accounts) <= _AMM_V4_POOL or call.accounts[_AMM_V4_POOL] >= len(keys):
         raise ParseError("a swap whose pool the record does not name", reason="unknown_pool")
     return replace(event, pool=keys[call.accounts[_AMM_V4_POOL]])
-
-
-def _with_mints(event: SwapEvent, call: Call, record: Record) -> SwapEvent:
-    """``event`` with the mints of the transfers that moved its amounts, where the record shows them."""
-    owner = call.parent if call.data is not None and call.data[:8] == SELF_CALL else call.ordinal
-    mint_in, mint_out = event.mint_in, event.mint_out
-    for other in record.calls:
-        moved = _transfer(other) if other.parent == owner else None
-        if moved is None:
-            continue
-        amount, accounts = moved
-        mint = next((record.mints[index] for index in accounts if index in record.mints), b"")
-        if amount == event.amount_in and not mint_in:
-            mint_in = mint
-        elif amount == event.amount_out and not mint_out:
-            mint_out = mint
-    a_to_b = event.a_to_b
-    if a_to_b is None and mint_in and mint_out:
-        # Raydium CPMM orders a pool's mints by their bytes.
-        a_to_b = mint_in < mint_out
-    return replace(event, mint_in=mint_in, mint_out=mint_out, a_to_b=a_to_b)
-
-
-def _transfer(call: Call) -> tuple[int, tuple[int, ...]] | None:
-    """(amount, token accounts) of a token program's transfer."""
-    data = call.data
-    if data is None or len(data) < 9 or len(call.accounts) < 3:
-        return None
-    if data[0] == _TRANSFER:
-        return int.from_bytes(data[1:9], "little"), call.accounts[:2]
-    if data[0] == _TRANSFER_CHECKED:
-        return int.from_bytes(data[1:9], "little"), (call.accounts[0], call.accounts[2])
-    return None

@@ -1,8 +1,9 @@
 """A Solana transaction's calls in the order they ran: program, data, accounts, and what each logged.
 
 The runtime's log names every call and its depth; the transaction has the calls' data, outer and inner, in the same
-order. Takes the JSON of ``getTransaction``, or its ``meta`` alone (without account keys, programs are known from the
-log and accounts by index only).
+order. Precompiled programs (signature checks) run without a line in the log, so calls and instructions are matched by
+their program, not counted. Takes the JSON of ``getTransaction``, or its ``meta`` alone (without account keys, programs
+are known from the log and accounts by index only).
 """
 
 from __future__ import annotations
@@ -19,6 +20,15 @@ from mevflow.operators.parse.numbers import public_key
 
 _INVOKE = re.compile(r"Program ([1-9A-HJ-NP-Za-km-z]{32,44}) invoke \[(\d{1,2})\]")
 _END = re.compile(r"Program [1-9A-HJ-NP-Za-km-z]{32,44} (success|failed.*)")
+#: Programs of the runtime itself: the log does not name their calls.
+PRECOMPILES = frozenset(
+    public_key(name)
+    for name in (
+        "Ed25519SigVerify111111111111111111111111111",
+        "KeccakSecp256k11111111111111111111111111111",
+        "Secp256r1SigVerify1111111111111111111111111",
+    )
+)
 #: Longer logs than any validator keeps are not a transaction's.
 _MOST_LINES = 20_000
 
@@ -44,9 +54,9 @@ def calls(document: Mapping[str, Any]) -> list[Call]:
         if not isinstance(logs, list) or len(logs) > _MOST_LINES or not all(isinstance(line, str) for line in logs):
             raise ParseError("logMessages is not a list of lines", reason="malformed")
         found = from_log(logs)
-        inner = {group["index"]: group["instructions"] for group in meta.get("innerInstructions") or []}
+        inner = {int(group["index"]): group["instructions"] for group in meta.get("innerInstructions") or []}
         outer = document.get("transaction", {}).get("message", {}).get("instructions", [])
-        _attach(found, outer, inner)
+        _attach(found, outer, inner, account_keys(document))
     except (KeyError, TypeError, AttributeError, ValueError) as wrong:
         raise ParseError(f"not a transaction: {type(wrong).__name__} {wrong}", reason="malformed") from wrong
     return found
@@ -90,25 +100,63 @@ def from_log(logs: Sequence[str], first: int = 0) -> list[Call]:
     return found
 
 
-def _attach(found: list[Call], outer: Sequence[Any], inner: Mapping[int, Sequence[Any]]) -> None:
-    """Give each call its data: outer ones by their number, inner ones in order within their outer call."""
-    number, place = -1, 0
+def _attach(found: list[Call], outer: Sequence[Any], inner: Mapping[int, Sequence[Any]], keys: Sequence[bytes]) -> None:
+    """Give each call its data: outer ones in order, inner ones in order within theirs, each by its program."""
+    groups: list[tuple[Call, list[Call]]] = []
     for call in found:
         if call.depth == 1:
-            number, place = number + 1, 0
-            listed = outer[number] if number < len(outer) else None
+            groups.append((call, []))
         else:
-            group = inner.get(number, ())
-            listed = group[place] if place < len(group) else None
-            place += 1
-            if listed is not None and listed.get("stackHeight") not in (None, call.depth):
+            groups[-1][1].append(call)
+    if outer:
+        numbers = _match([call for call, _ in groups], outer, keys)
+    else:  # a record's ``meta`` alone: outer calls with inner ones are those of which it lists some
+        with_inner = iter(sorted(inner))
+        numbers = [next(with_inner, -1) if within else -1 for _, within in groups]
+    for (call, within), number in zip(groups, numbers, strict=True):
+        if outer and number >= 0:
+            _give(call, outer[number])
+        listed = inner.get(number, ())
+        for each, place in zip(within, _match(within, listed, keys), strict=True):
+            if place < 0:
+                continue
+            if listed[place].get("stackHeight") not in (None, each.depth):
                 raise ParseError(
-                    f"call {call.ordinal} is at depth {call.depth}, the record says {listed['stackHeight']}",
+                    f"call {each.ordinal} is at depth {each.depth}, the record says {listed[place]['stackHeight']}",
                     reason="malformed",
                 )
-        if listed is None or "data" not in listed:
+            _give(each, listed[place])
+
+
+def _match(calls: Sequence[Call], listed: Sequence[Any], keys: Sequence[bytes]) -> list[int]:
+    """The place in ``listed`` of each call, -1 beyond its end. Raises ParseError where the programs differ."""
+    places, at = [], 0
+    for call in calls:
+        while at < len(listed) and _program(listed[at], keys) in PRECOMPILES and call.program not in PRECOMPILES:
+            at += 1
+        if at == len(listed):
+            places.append(-1)
             continue
-        if len(listed["data"]) > 2_000:
-            raise ParseError("an instruction has at most 1,232 bytes", reason="malformed")
-        call.data = base58.b58decode(listed["data"])
-        call.accounts = tuple(index for index in listed["accounts"] if isinstance(index, int) and index >= 0)
+        if (program := _program(listed[at], keys)) is not None and program != call.program:
+            raise ParseError(
+                f"call {call.ordinal} is of {base58.b58encode(call.program).decode()}, "
+                f"the record has an instruction of {base58.b58encode(program).decode()} there",
+                reason="malformed",
+            )
+        places.append(at)
+        at += 1
+    return places
+
+
+def _program(listed: Any, keys: Sequence[bytes]) -> bytes | None:
+    place = listed.get("programIdIndex")
+    return keys[place] if isinstance(place, int) and 0 <= place < len(keys) else None
+
+
+def _give(call: Call, listed: Any) -> None:
+    if "data" not in listed:
+        return
+    if len(listed["data"]) > 2_000:
+        raise ParseError("an instruction has at most 1,232 bytes", reason="malformed")
+    call.data = base58.b58decode(listed["data"])
+    call.accounts = tuple(index for index in listed["accounts"] if isinstance(index, int) and index >= 0)

@@ -1,9 +1,10 @@
 """Pool events of Solana programs other than swaps: liquidity moved, a pool created.
 
-Layouts: LiquidityIncreased, LiquidityDecreased, PoolInitialized of orca-so/whirlpools (``events.rs``);
-PoolCreatedEvent, CreatePersonalPositionEvent, LiquidityChangeEvent, IncreaseLiquidityEvent, DecreaseLiquidityEvent of
-raydium-io/raydium-clmm (``states``); LpChangeEvent of raydium-io/raydium-cp-swap; InitLog, DepositLog, WithdrawLog of
-raydium-io/raydium-amm (``log.rs``); AddLiquidity, RemoveLiquidity, LbPairCreate of MeteoraAg/dlmm-sdk (``dlmm.json``).
+Layouts: LiquidityIncreased, LiquidityDecreased, LiquidityRepositioned, PositionOpened, PoolInitialized of orca-
+so/whirlpools (``events.rs``); PoolCreatedEvent, CreatePersonalPositionEvent, LiquidityChangeEvent,
+IncreaseLiquidityEvent, DecreaseLiquidityEvent of raydium-io/raydium-clmm (``states``); LpChangeEvent of raydium-
+io/raydium-cp-swap; InitLog, DepositLog, WithdrawLog of raydium-io/raydium-amm (``log.rs``); AddLiquidity,
+RemoveLiquidity, LbPairCreate of MeteoraAg/dlmm-sdk (``dlmm.json``).
 """
 
 from __future__ import annotations
@@ -69,6 +70,20 @@ def _whirlpool_liquidity(sign: int) -> Callable[[Reader], Change]:
     return read_event
 
 
+def _whirlpool_repositioned(read: Reader) -> Change:
+    pool, position = read.key(), read.key()
+    ranges = [{"tick_lower": read.i32(), "tick_upper": read.i32()} for _ in range(2)]
+    before, after = read.u128(), read.u128()
+    put = Change(LIQUIDITY, pool, {**ranges[1], "liquidity_delta": after}, position, opens=True)
+    return Change(LIQUIDITY, pool, {**ranges[0], "liquidity_delta": -before}, then=put)
+
+
+def _whirlpool_opened(read: Reader) -> Change:
+    pool, position = read.key(), read.key()
+    fields = {"tick_lower": read.i32(), "tick_upper": read.i32(), "liquidity_delta": 0}
+    return Change(LIQUIDITY, pool, fields, position, opens=True)
+
+
 def _whirlpool_created(read: Reader) -> Change:
     pool = read.key()
     read.skip(32)
@@ -112,11 +127,12 @@ def _clmm_amount(sign: int) -> Callable[[Reader], Change]:
 
 
 def _cpmm_liquidity(read: Reader) -> Change:
+    """A deposit's amounts are what the pool received, a withdrawal's what the owner did: the pool paid the fee too."""
     pool = read.key()
     read.skip(8)
-    a, b, moved_a, moved_b = read.u64(), read.u64(), read.u64(), read.u64()
-    read.skip(16)
+    a, b, moved_a, moved_b, fee_a, fee_b = (read.u64() for _ in range(6))
     if read.u8() == _WITHDRAW:
+        moved_a, moved_b = moved_a + fee_a, moved_b + fee_b
         read.require(moved_a <= a and moved_b <= b, "more is withdrawn than the pool holds")
         moved_a, moved_b = -moved_a, -moved_b
     return Change(LIQUIDITY, pool, {"reserve_a": a + moved_a, "reserve_b": b + moved_b})
@@ -142,6 +158,8 @@ def _first(name: str) -> bytes:
 _EVENTS: dict[tuple[bytes, bytes], Callable[[Reader], Change]] = {
     (WHIRLPOOL, _first("LiquidityIncreased")): _whirlpool_liquidity(1),
     (WHIRLPOOL, _first("LiquidityDecreased")): _whirlpool_liquidity(-1),
+    (WHIRLPOOL, _first("LiquidityRepositioned")): _whirlpool_repositioned,
+    (WHIRLPOOL, _first("PositionOpened")): _whirlpool_opened,
     (WHIRLPOOL, _first("PoolInitialized")): _whirlpool_created,
     (RAYDIUM_CLMM, _first("PoolCreatedEvent")): _clmm_created,
     (RAYDIUM_CLMM, _first("CreatePersonalPositionEvent")): _clmm_position,

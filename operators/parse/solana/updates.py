@@ -18,6 +18,7 @@ from mevflow.operators.parse.changes import Change, Instruction, Memory
 from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.solana.dlmm_calls import base_fee, base_fee_pips
 from mevflow.operators.parse.solana.events import SELF_CALL
+from mevflow.operators.parse.solana.instructions import is_swap, pool_place
 from mevflow.operators.parse.solana.logs import DATA, RAY_LOG, log_data
 from mevflow.operators.parse.solana.trace import Call
 from mevflow.operators.parse.solana.update_calls import CREATE, FEE, LIQUIDITY, change_of, checked
@@ -35,10 +36,10 @@ _TICK_AT = {WHIRLPOOL: tick_math_x64.tick_at, RAYDIUM_CLMM: tick_math_raydium.ti
 _UNSIGNED = ("sqrt_price_x64", "liquidity", "reserve_a", "reserve_b")
 
 
-def update_of(call: Call, trace: list[Call], keys: list[bytes], memory: Memory) -> dict[str, Any] | None:
-    """The update's own fields (venue, pool, kind, state); None where no pool changed. Raises ParseError."""
+def updates_of(call: Call, trace: list[Call], keys: list[bytes], memory: Memory) -> list[dict[str, Any]]:
+    """The updates' own fields (venue, pool, kind, state); none where no pool changed. Raises ParseError."""
     if call.program not in VENUE_OF or (call.data or b"")[:8] == SELF_CALL:
-        return None
+        return []
     change = None
     if call.data is not None:
         accounts = [keys[place] if place < len(keys) else b"" for place in call.accounts]
@@ -50,12 +51,24 @@ def update_of(call: Call, trace: list[Call], keys: list[bytes], memory: Memory) 
             raise ParseError("an event names another pool than its instruction")
         else:
             change = change.told(event)
-    if change is None:
-        return None
-    if change.needs_outcome:
+    if change is not None and change.needs_outcome:
         raise ParseError("a change of liquidity whose amounts are not in the record", reason="no_outcome")
-    found = _complete(call.program, change, memory)
-    return None if found is None else _fields(call.program, checked(found))
+    rows = []
+    while change is not None:
+        found = _complete(call.program, change, memory)
+        if found is not None:
+            rows.append(_fields(call.program, checked(found)))
+        change = change.then
+    return rows
+
+
+def lost_of(call: Call, keys: list[bytes]) -> dict[str, Any] | None:
+    """After a call that could not be read: its pool changed and nobody knows how. None where no pool is named."""
+    place = pool_place(call.program, call.data or b"")
+    if place is None or place >= len(call.accounts) or call.accounts[place] >= len(keys):
+        return None
+    kind = market.PoolUpdate.KIND_UNSPECIFIED if is_swap(call.program, call.data or b"") else LIQUIDITY
+    return {"venue": VENUE_OF[call.program], "pool": keys[call.accounts[place]], "kind": kind}
 
 
 def _events(call: Call, trace: list[Call]) -> list[Change]:

@@ -20,6 +20,7 @@ from mevflow.operators.amm.stable.swap import FEE_DENOMINATOR, StableState
 from mevflow.operators.detect.market.curve.state import Curve, SwapRow, told_whole, with_balances
 from mevflow.v1 import market_pb2 as market
 
+_UNSPECIFIED = market.PoolUpdate.KIND_UNSPECIFIED
 _LIQUIDITY, _FEE, _REMOVE = (
     market.PoolUpdate.KIND_LIQUIDITY,
     market.PoolUpdate.KIND_FEE,
@@ -33,6 +34,8 @@ def updated(curve: Curve | None, one: dict[str, Any], saber_pool: bool, behind: 
     """The state after a ``PoolUpdate``, a dict by field; ``behind``: a later event has been applied. AmmError."""
     if one["kind"] == _REMOVE:
         return curve if behind else None
+    if one["kind"] == _UNSPECIFIED and one["stable"] is None:  # it changed, and nobody knows how
+        return curve if behind and told_whole(curve) else None
     if one["stable"] is not None or isinstance(curve, StableState | SaberState):
         return curve if behind else _stable(curve, one, saber_pool)
     return _bins(curve if isinstance(curve, DlmmState) else None, one, behind)

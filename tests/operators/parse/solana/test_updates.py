@@ -63,6 +63,13 @@ def refused(*documents: Any) -> str:
     return errors[-1].reason
 
 
+def lost(row: dict[str, Any]) -> bool:
+    """Whether an update only says that its pool changed and nobody knows how."""
+    return row["kind"] in (market.PoolUpdate.KIND_UNSPECIFIED, LIQUIDITY) and not any(
+        row[name] for name in ("reserve_a", "tick_lower", "tick_upper", "liquidity_delta", "tick", "bins")
+    )
+
+
 def call(program: bytes, name: str, arguments: bytes, keys: list[bytes], lines: list[str] | None = None) -> Any:
     """A transaction with one call whose accounts are ``keys``."""
     document = transaction(program, anchor("global", name) + arguments, lines or [])
@@ -89,8 +96,8 @@ def test_every_recorded_instruction_is_read_or_refused_with_a_reason() -> None:
     read, reasons = set(), {}
     for name, document in RECORDED.items():
         rows, errors = parse(document)
-        if rows:
-            read.add(name)
+        if not errors or not all(lost(row) for row in rows):
+            read |= {name} if rows else set()
         if errors:
             reasons[name] = errors[0].reason
     assert sum(name.startswith("meteora-dlmm") for name in read) == 20

@@ -1,0 +1,74 @@
+"""Which mints an event's amounts are of: those of the transfers that the call made, in the order in which it made them.
+
+An event states what the pool received and paid; a Token-2022 transfer of a mint with a fee moves more into a pool than
+reaches it. A call that swaps through two pools may move what lies between them once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mevflow.operators.accounts.registry import RAYDIUM_CPMM
+from mevflow.operators.parse.solana.events import SELF_CALL, SwapEvent
+from mevflow.operators.parse.solana.records import Record
+from mevflow.operators.parse.solana.trace import Call
+
+_TRANSFER, _TRANSFER_CHECKED = 3, 12
+#: TransferFeeExtension of Token-2022, TransferCheckedWithFee.
+_WITH_FEE = b"\x1a\x01"
+
+
+@dataclass(frozen=True, slots=True)
+class _Transfer:
+    amount: int
+    mint: bytes
+
+
+def with_mints(events: list[SwapEvent], call: Call, record: Record) -> list[SwapEvent]:
+    """The events of one call with the mints that its transfers show, and the direction where only mints tell it."""
+    if not events:
+        return []
+    owner = call.parent if call.data is not None and call.data[:8] == SELF_CALL else call.ordinal
+    moved = [found for other in record.calls if other.parent == owner and (found := _transfer(other, record))]
+    rows: list[SwapEvent] = []
+    begin = 0
+    for event in events:
+        mint_in, mint_out, begin = _of(event, moved, begin)
+        mint_in, mint_out = event.mint_in or mint_in, event.mint_out or mint_out
+        a_to_b = event.a_to_b
+        if a_to_b is None and mint_in and mint_out and call.program == RAYDIUM_CPMM:
+            a_to_b = mint_in < mint_out  # the program orders a pool's mints by their bytes
+        rows.append(replace(event, mint_in=mint_in, mint_out=mint_out, a_to_b=a_to_b))
+    return rows
+
+
+def _of(event: SwapEvent, moved: list[_Transfer], begin: int) -> tuple[bytes, bytes, int]:
+    """(mint in, mint out, where the next event's transfers may begin) of the first pair of transfers that fits."""
+    sent = event.amount_in + event.transfer_fee_in
+    for first in range(begin, len(moved)):
+        if moved[first].amount != sent:
+            continue
+        for second in range(first + 1, len(moved)):
+            into, out = moved[first].mint, moved[second].mint
+            if moved[second].amount == event.amount_out and (into != out or not into):
+                return into, out, second
+    # Some calls pay before they take, and a record may lack one of the two.
+    into = next((each.mint for each in moved[begin:] if each.amount == sent), b"")
+    out = next((each.mint for each in moved[begin:] if each.amount == event.amount_out and each.mint != into), b"")
+    return into, out, begin
+
+
+def _transfer(call: Call, record: Record) -> _Transfer | None:
+    """A token program's transfer, as it left the sender."""
+    data = call.data
+    if data is None or len(data) < 9 or len(call.accounts) < 3:
+        return None
+    checked = data[:2] == _WITH_FEE or data[0] == _TRANSFER_CHECKED
+    if not checked and data[0] != _TRANSFER:
+        return None
+    at = 2 if data[:2] == _WITH_FEE else 1
+    ends = (call.accounts[0], call.accounts[2]) if checked else call.accounts[:2]
+    mint = next((record.mints[place] for place in ends if place in record.mints), b"")
+    if not mint and checked and call.accounts[1] < len(record.keys):
+        mint = record.keys[call.accounts[1]]
+    return _Transfer(int.from_bytes(data[at : at + 8], "little"), mint)
