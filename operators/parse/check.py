@@ -26,12 +26,13 @@ class PoolCheck:
 
 @dataclass(frozen=True, slots=True)
 class DayCheck:
-    """A whole day's figures."""
+    """A whole day's figures. ``first`` swaps had nothing before them to be checked against."""
 
     swaps: int
     exact: int
     reanchored: int
     pools: list[PoolCheck]
+    first: int = 0
 
     @property
     def passed(self) -> bool:
@@ -39,13 +40,13 @@ class DayCheck:
         busy = [pool for pool in self.pools if pool.swaps >= BUSY * self.swaps]
         return (
             self.swaps > 0
-            and self.exact >= BAR * self.swaps
+            and self.exact >= BAR * (self.swaps - self.first)
             and all(pool.end_state_exact is not False for pool in busy)
         )
 
     def as_dict(self) -> dict[str, object]:
         """The figures as JSON has them."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "first"}
 
 
 def check_whirlpool(day: WhirlpoolDay, end: Accounts | None) -> DayCheck:
@@ -83,4 +84,5 @@ def check_uniswap(day: UniswapDay) -> DayCheck:
         exact=sum(pool.exact for pool in pools),
         reanchored=sum(state.figures.reanchored for state in day.pools.values()),
         pools=pools,
+        first=sum(state.figures.first for state in day.pools.values()),
     )

@@ -21,6 +21,7 @@ class Figures:
     swaps: int = 0
     exact: int = 0
     reanchored: int = 0
+    first: int = 0  # swaps with nothing before them: they state where the pool stands
     changes: int = 0
     exact_changes: int = 0
 

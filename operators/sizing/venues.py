@@ -52,8 +52,12 @@ _RULES: dict[int, tuple[Rules, int]] = {
 }
 #: Fees that a program gives every pool until a row tells another (Raydium AMM v4, ``Fees::initialize``).
 FIXED_FEE_PIPS: dict[int, int] = {market.VENUE_RAYDIUM_V4: 2_500}
-#: Programs whose amounts are 64 bits.
-_64_BITS = frozenset((market.VENUE_RAYDIUM_V4, market.VENUE_RAYDIUM_CPMM))
+#: How many bits a venue has for a reserve; a swap that would fill more fails (Uniswap v2: uint112, "OVERFLOW").
+_RESERVE_BITS: dict[int, int] = {
+    market.VENUE_UNISWAP_V2: 112,
+    market.VENUE_RAYDIUM_V4: 64,
+    market.VENUE_RAYDIUM_CPMM: 64,
+}
 
 
 def kind_of(venue: int, has_x64: bool, has_x96: bool) -> int:
@@ -62,6 +66,11 @@ def kind_of(venue: int, has_x64: bool, has_x96: bool) -> int:
     if known is not None:
         return known
     return KIND_CONCENTRATED_X96 if has_x96 else KIND_CONCENTRATED_X64 if has_x64 else KIND_CONSTANT_PRODUCT
+
+
+def reserve_bits(venue: int) -> int | None:
+    """How many bits a venue has for a reserve; None where that is not known."""
+    return _RESERVE_BITS.get(venue)
 
 
 def _by_state(x64: bool) -> int:
@@ -92,8 +101,9 @@ def concentrated_cost(venue: int, x64: bool, state: ConcentratedState, a_to_b: b
 
 
 def reserves_out(venue: int, reserves: tuple[int, int], fee_pips: int, a_to_b: bool, amount_in: int) -> int | None:
-    """The exact output; 0 when the venue gives nothing for it, None when its program cannot hold the input."""
-    if amount_in >> 64 and venue in _64_BITS:
+    """The exact output; 0 when the venue gives nothing for it, None when its program cannot hold what it has then."""
+    bits = _RESERVE_BITS.get(venue)
+    if bits is not None and reserves[0 if a_to_b else 1] + amount_in >> bits:
         return None
     try:
         return _reserves(venue, reserves, fee_pips, a_to_b, amount_in, exact_in=True).amount_out
@@ -104,9 +114,11 @@ def reserves_out(venue: int, reserves: tuple[int, int], fee_pips: int, a_to_b: b
 def reserves_cost(venue: int, reserves: tuple[int, int], fee_pips: int, a_to_b: bool, amount_out: int) -> int | None:
     """The input that the venue takes for ``amount_out``; None when the pool does not give it."""
     try:
-        return _reserves(venue, reserves, fee_pips, a_to_b, amount_out, exact_in=False).amount_in
+        paid = _reserves(venue, reserves, fee_pips, a_to_b, amount_out, exact_in=False).amount_in
     except AmmError:
         return None
+    bits = _RESERVE_BITS.get(venue)
+    return None if bits is not None and reserves[0 if a_to_b else 1] + paid >> bits else paid
 
 
 def _reserves(

@@ -106,6 +106,56 @@ def test_check_says_equal_better_or_different(tmp_path: Path) -> None:
         run(tmp_path, [{"legs": CYCLE}], "--check")
 
 
+def v3(**changes: Any) -> dict[str, Any]:
+    return {**EVERY_VENUE[3], **changes}
+
+
+def dlmm(**changes: Any) -> dict[str, Any]:
+    return {**EVERY_VENUE[6], **changes}
+
+
+PART = {"known_tick_lower": -60, "known_tick_upper": 60}
+CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "tick and price": (v3(tick=5000), "leg 0: tick is 5000, where sqrt_price_x96 .* is at tick 0"),
+    "a tick off the spacing": (v3(ticks=[[-601, 10**13], [600, -(10**13)]]), "leg 0: ticks name -601"),
+    "a tick that no pool has": (v3(ticks=[[-887280, 10**13], [600, -(10**13)]]), "leg 0: ticks name -887280"),
+    "a price that no pool has": (v3(sqrt_price_x96=5), "leg 0: sqrt_price_x96 is 5"),
+    "liquidity beyond 128 bits": (v3(liquidity=1 << 130), "leg 0: liquidity is"),
+    "a net beyond 128 bits": (v3(ticks=[[-600, 1 << 129], [600, -(1 << 129)]]), "leg 0: ticks have"),
+    "liquidity unlike its ticks": (v3(liquidity=10**13 + 1), "leg 0: liquidity is .* add up to"),
+    "ticks that do not end": (v3(ticks=[[-600, 10**13]]), "leg 0: ticks add up to"),
+    "less than no liquidity": (v3(**PART, ticks=[[60, -(10**14)]]), "leg 0: ticks leave a liquidity of -"),
+    "a Whirlpool's tick and price": ({**EVERY_VENUE[4], "tick": 7}, "leg 0: tick is 7"),
+    "a CLMM's liquidity": ({**EVERY_VENUE[5], "liquidity": 5}, "leg 0: liquidity is 5"),
+    "reserves beyond uint112": (v2(1 << 113, 5), "leg 0: reserve_a is"),
+    "a vault beyond 64 bits": ({**EVERY_VENUE[1], "reserve_b": 1 << 64}, "leg 0: reserve_b is"),
+    "a bin on the wrong side": (dlmm(bins=[[-1, 5, 5], [0, 5, 5]]), "leg 0: bins hold a token in -1"),
+    "a bin's price": (dlmm(bins=[[1, 5, 0, 77]]), "leg 0: bins give 1 the price 77"),
+    "a bin beyond 64 bits": (dlmm(bins=[[1, 1 << 64, 0]]), "leg 0: bins hold more"),
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_a_state_that_contradicts_itself_is_refused_by_file_cycle_and_key(tmp_path: Path, name: str) -> None:
+    leg, says = CONTRADICTIONS[name]
+    with pytest.raises(UsageError, match=f"cycles.json:odd: {says}"):
+        run(tmp_path, [{"name": "odd", "legs": [leg, CYCLE[1]]}])
+
+
+def test_ticks_that_are_known_in_part_need_not_add_up(tmp_path: Path) -> None:
+    part = v3(**PART, liquidity=5 * 10**13, ticks=[[60, -(10**13)]])
+    (cycle,) = run(tmp_path, [{"legs": [part, v2(10**15, 13 * 10**14)]}])["cycles"]
+    assert cycle["profit"] > 0
+
+
+def test_an_input_that_the_contract_would_refuse_is_cut(tmp_path: Path) -> None:
+    most = (1 << 112) - 1
+    legs = [v2(most - 10**20, most - 10**20), v2(most // 2, most - 10**20)]
+    (cycle,) = run(tmp_path, [{"legs": legs}])["cycles"]
+    assert 0 < cycle["amount_in"] <= 10**20
+    assert cycle["amount_in"] > 99 * 10**18, "as much as fits"
+
+
 @pytest.mark.parametrize(
     ("tree", "says"),
     [

@@ -92,6 +92,8 @@ class Rules:
     max_tick: int
     #: The largest amount that the program can hold, where a quote is to fail as the program does.
     max_amount: int | None = None
+    #: How far inside the prices of ``min_tick`` and ``max_tick`` a swap without a limit of its own ends.
+    inside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +156,11 @@ def run_swap(
     edge = rules.price_at(
         max(state.known_tick_lower, rules.min_tick) if a_to_b else min(state.known_tick_upper, rules.max_tick)
     )
-    limit = edge
-    if sqrt_price_limit is not None:
-        limit = max(edge, sqrt_price_limit) if a_to_b else min(edge, sqrt_price_limit)
+    if sqrt_price_limit is None:
+        sqrt_price_limit = (
+            rules.price_at(rules.min_tick) + rules.inside if a_to_b else rules.price_at(rules.max_tick) - rules.inside
+        )
+    limit = max(edge, sqrt_price_limit) if a_to_b else min(edge, sqrt_price_limit)
     price, liquidity, tick = state.sqrt_price, state.liquidity, state.tick
     remaining, calculated, fees, protocol, crossed = amount, 0, 0, 0, 0
     while remaining and (price > limit if a_to_b else price < limit):

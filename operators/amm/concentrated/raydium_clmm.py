@@ -35,6 +35,7 @@ RULES = Rules(
     min_tick=ticks.MIN_TICK,
     max_tick=ticks.MAX_TICK,
     max_amount=(1 << 64) - 1,
+    inside=1,
 )
 _VENUE = Venue(partial(run_swap, RULES), RULES, bits=64)
 quote_exact_in, quote_exact_out = _VENUE.quote_exact_in, _VENUE.quote_exact_out

@@ -85,6 +85,7 @@ RULES = Rules(
     next_target=_next_target,
     min_tick=ticks.MIN_TICK,
     max_tick=ticks.MAX_TICK,
+    inside=1,
 )
 
 
@@ -95,11 +96,8 @@ def swap(
 
     Stops at ``sqrt_price_limit`` and at the edge of the known ticks. Raises AmmError if ``amount`` is not positive.
     """
-    # The contract refuses a limit at either end of what ticks can express.
-    limit = sqrt_price_limit
-    if limit is None:
-        limit = ticks.MIN_SQRT_PRICE + 1 if a_to_b else ticks.MAX_SQRT_PRICE - 1
-    return run_swap(RULES, state, amount, a_to_b, exact_in, limit)
+    # The contract refuses a limit at either end of what ticks can express: without one it ends a unit inside.
+    return run_swap(RULES, state, amount, a_to_b, exact_in, sqrt_price_limit)
 
 
 def quote_exact_in(

@@ -23,6 +23,14 @@ BURN = bytes.fromhex("0c396cd989a39f4459b5fa1aed6a9a8dcdbc45908acfd67e028cd568da
 #: Collect: tokens leave, nothing that a swap depends on changes.
 COLLECT = bytes.fromhex("70935338e69775456a85ddef226c395fb668b63fa0115f5f20610b388e6ca9c0")
 
+#: Ordinary events of a pool that change nothing which a swap depends on: a flash loan is paid back within the call, and
+#: the protocol's share is of the fee.
+FLASH = bytes.fromhex("bdbdb71d7860376ba52b25a5028beea23581364a40522f6bcfb86bb1f2dca633")
+SET_FEE_PROTOCOL = bytes.fromhex("973d8d92bb299f4af6ce49b52a8adb85ae46b9f214c4c4fc06ac77401237b133")
+COLLECT_PROTOCOL = bytes.fromhex("596b573906218d3411850b26a6b437d6c4522fdb43d2d2386263f86d50b8b151")
+MORE_OBSERVATIONS = bytes.fromhex("ac49e518f90a358f652e4400164f05a5d8f7e35e7747279bc3a93dbf584e125a")
+INITIALIZE = bytes.fromhex("98636036cb66a9c19a37435efc1e90142190214e8abeb821bdba3f2990dd4c95")
+
 _WORD = re.compile(r"0x([0-9a-fA-F]{64})")
 _TOPICS = re.compile(r"\['0x[0-9a-fA-F]{64}'(?:, '0x[0-9a-fA-F]{64}'){0,3}\]")
 _NUMBER = re.compile(r"[0-9]{1,18}")
@@ -78,7 +86,24 @@ class OtherLog:
     at: Coordinates
 
 
-Log = SwapLog | LiquidityLog | OtherLog
+@dataclass(frozen=True, slots=True)
+class InitializeLog:
+    """A pool begins, without liquidity."""
+
+    at: Coordinates
+    sqrt_price: int
+    tick: int
+
+
+Log = SwapLog | LiquidityLog | InitializeLog | OtherLog
+#: Topics and words of the events that change nothing here.
+_OTHERS = {
+    COLLECT: ("Collect", 4, 3),
+    FLASH: ("Flash", 3, 4),
+    SET_FEE_PROTOCOL: ("SetFeeProtocol", 1, 4),
+    COLLECT_PROTOCOL: ("CollectProtocol", 3, 2),
+    MORE_OBSERVATIONS: ("IncreaseObservationCardinalityNext", 1, 2),
+}
 
 
 def read_log(line: str) -> Log:
@@ -112,8 +137,7 @@ def _event(at: Coordinates, topics: list[bytes], data: str) -> Log:
     if kind == SWAP:
         _expect("Swap", topics, 3, words, 5)
         price, liquidity, tick = _unsigned(words[2], 160), _unsigned(words[3], 128), _signed(words[4], 24)
-        if not (MIN_SQRT_PRICE <= price < MAX_SQRT_PRICE and MIN_TICK <= tick <= MAX_TICK):
-            raise ParseError(f"price {price} or tick {tick} is outside what a pool can have")
+        _check_price(price, tick)
         return SwapLog(at, topics[1][12:], _signed(words[0], 256), _signed(words[1], 256), price, liquidity, tick)
     if kind == MINT:
         _expect("Mint", topics, 4, words, 4)
@@ -121,7 +145,14 @@ def _event(at: Coordinates, topics: list[bytes], data: str) -> Log:
     if kind == BURN:
         _expect("Burn", topics, 4, words, 3)
         return _liquidity(at, topics, words, -1)
-    if kind == COLLECT:
+    if kind == INITIALIZE:
+        _expect("Initialize", topics, 1, words, 2)
+        price, tick = _unsigned(words[0], 160), _signed(words[1], 24)
+        _check_price(price, tick)
+        return InitializeLog(at, price, tick)
+    if kind in _OTHERS:
+        name, topic_count, word_count = _OTHERS[kind]
+        _expect(name, topics, topic_count, words, word_count)
         return OtherLog(at)
     raise ParseError(f"event 0x{kind.hex()} is not known", reason="unknown_event")
 
@@ -132,6 +163,11 @@ def _liquidity(at: Coordinates, topics: list[bytes], words: list[bytes], sign: i
         raise ParseError(f"[{lower}, {upper}) is not a range of ticks")
     size, amount0, amount1 = (_unsigned(word, 128) for word in words[:3])
     return LiquidityLog(at, topics[1][12:], lower, upper, sign * size, amount0, amount1)
+
+
+def _check_price(price: int, tick: int) -> None:
+    if not (MIN_SQRT_PRICE <= price < MAX_SQRT_PRICE and MIN_TICK <= tick <= MAX_TICK):
+        raise ParseError(f"price {price} or tick {tick} is outside what a pool can have")
 
 
 def _expect(name: str, topics: list[bytes], topic_count: int, words: list[bytes], word_count: int) -> None:

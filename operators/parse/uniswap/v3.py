@@ -21,7 +21,7 @@ from mevflow.operators.parse.errors import OnError, ParseError
 from mevflow.operators.parse.numbers import MAX_U128
 from mevflow.operators.parse.output import CHUNK_ROWS, Figures, Output
 from mevflow.operators.parse.uniswap.explain import Outcome, explain
-from mevflow.operators.parse.uniswap.logs import Coordinates, LiquidityLog, SwapLog, read_log
+from mevflow.operators.parse.uniswap.logs import Coordinates, InitializeLog, LiquidityLog, SwapLog, read_log
 from mevflow.operators.parse.uniswap.pools import UniswapPool
 from mevflow.operators.parse.uniswap.segments import Segments
 from mevflow.v1 import market_pb2 as market
@@ -86,14 +86,24 @@ class UniswapDay:
         state = self.pools.setdefault(pool.address, PoolState(pool, Segments(pool.tick_spacing)))
         if isinstance(log, SwapLog):
             self._swap(state, log)
+        elif isinstance(log, InitializeLog):
+            self._initialize(state, log)
         elif isinstance(log, LiquidityLog) and log.delta:
             self._liquidity(state, log)
+
+    def _initialize(self, state: PoolState, log: InitializeLog) -> None:
+        if state.seen:
+            raise ParseError("a pool that has traded is initialized", reason="out_of_order")
+        state.sqrt_price, state.tick, state.liquidity, state.seen = log.sqrt_price, log.tick, 0, True
+        state.segments.learn({state.segments.of(log.tick): 0})
+        self._output.updates.add(**_where(log.at, b""), **_columns(state), kind=market.PoolUpdate.KIND_CREATE)
 
     def _swap(self, state: PoolState, log: SwapLog) -> None:
         a_to_b = log.amount0 > 0 or (log.amount0 == 0 and log.amount1 < 0)
         moved_in, moved_out = (log.amount0, -log.amount1) if a_to_b else (log.amount1, -log.amount0)
         if not 0 <= moved_in <= MAX_U128 or not 0 <= moved_out <= MAX_U128:
             raise ParseError(f"a swap of {moved_in} for {moved_out}", reason="impossible_amount")
+        state.figures.first += not state.seen
         exact = state.seen and _learn(
             state, Outcome(a_to_b, moved_in, moved_out, log.sqrt_price, log.liquidity, log.tick)
         )

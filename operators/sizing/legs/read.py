@@ -24,7 +24,9 @@ from mevflow.operators.sizing.legs import (
     SaberLeg,
     StableLeg,
     TricryptoLeg,
+    contradictions,
 )
+from mevflow.operators.sizing.venues import concentrated_rules
 from mevflow.v1 import market_pb2 as market
 
 _X64, _X96 = 1 << 64, 1 << 96
@@ -71,6 +73,11 @@ class _Keys:
             raise LegError(f"{key} of {self._where} holds numbers of at least {least}")
         return found
 
+    def refuse(self, contradiction: str | None) -> None:
+        """Raise LegError where the object's own numbers contradict each other."""
+        if contradiction is not None:
+            raise LegError(f"{self._where}: {contradiction}")
+
     def done(self) -> None:
         if self._left:
             raise LegError(f"{self._where} has no key {', '.join(sorted(map(str, self._left)))}")
@@ -103,6 +110,7 @@ def leg(found: Any, where: str = "leg") -> Leg:
 def _reserves(venue: int, default_fee: int) -> Callable[[_Keys], Leg]:
     def make(keys: _Keys) -> Leg:
         reserves = keys.integer("reserve_a", least=1), keys.integer("reserve_b", least=1)
+        keys.refuse(contradictions.of_reserves(venue, reserves))
         return ReservesLeg(reserves, _fee(keys, default_fee), keys.flag("a_to_b"), venue)
 
     return make
@@ -127,6 +135,8 @@ def _concentrated(venue: int, one: int) -> Callable[[_Keys], Leg]:
             known_tick_lower=keys.integer("known_tick_lower", -887272, least=None),
             known_tick_upper=keys.integer("known_tick_upper", 887272, least=None),
         )
+        rules, _ = concentrated_rules(venue, one == _X64)
+        keys.refuse(contradictions.of_ticks(rules, state, "sqrt_price_x64" if one == _X64 else "sqrt_price_x96"))
         return ConcentratedLeg(state, keys.flag("a_to_b"), one, venue, keys.flag("through_empty", True))
 
     return make
@@ -235,6 +245,7 @@ def _dlmm(keys: _Keys) -> Leg:
         fee_in_b_only=keys.flag("fee_in_b_only", False),
         known=(keys.integer("known_lower", -443636, least=None), keys.integer("known_upper", 443636, least=None)),
     )
+    keys.refuse(contradictions.of_bins(state))
     return BinsLeg(state, keys.flag("a_to_b"), keys.integer("now_s", 0))
 
 

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from mevflow.operators.amm.pairs import uniswap_v2
 from mevflow.operators.amm.pairs.uniswap_v2 import PairState
 from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.uniswap.v2_logs import SWAP, SYNC, UniswapV2Logs
+from mevflow.operators.parse.uniswap.v2_pools import PAIR_CREATED, TRANSFER, V2Pool
 from mevflow.v1 import market_pb2 as market
 
 BLOCKS: list[dict[str, Any]] = json.loads(
@@ -113,3 +115,97 @@ def test_a_changed_block_never_raises(data: st.DataObject) -> None:
     )
     target[data.draw(st.sampled_from(sorted(target)))] = data.draw(values)
     parse(document)
+
+
+FAULTS = Path(__file__).parents[3] / "data" / "faults"
+PAIR, TOKEN_0, TOKEN_1 = b"\x11" * 20, b"\x22" * 20, b"\x33" * 20
+FACTORY = bytes.fromhex("5c69bee701ef814a2b6a3edd4b1652cb9cc5aa6f")
+
+
+def words(*values: int) -> str:
+    return "0x" + b"".join(value.to_bytes(32, "big") for value in values).hex()
+
+
+def entry(address: bytes, topics: list[str], *values: int, index: int = 0) -> dict[str, Any]:
+    return {"address": "0x" + address.hex(), "topics": topics, "data": words(*values), "logIndex": str(index)}
+
+
+def account(raw: bytes) -> str:
+    return "0x" + raw.rjust(32, b"\0").hex()
+
+
+def exchange(paid: int, fee_pips: int) -> list[dict[str, Any]]:
+    """A swap of ``paid`` token 0 at a fee, as a receipt has it: both transfers, Sync, Swap."""
+    before = PairState(10**22, 2 * 10**22, fee_pips, fee_pips, 10**6)
+    got = uniswap_v2.quote_exact_in(before, True, paid).amount_out
+    somebody = account(b"\x77" * 20)
+    return [
+        entry(TOKEN_0, [TRANSFER, somebody, account(PAIR)], paid, index=1),
+        entry(TOKEN_1, [TRANSFER, account(PAIR), somebody], got, index=2),
+        entry(PAIR, [SYNC], before.reserve_a + paid, before.reserve_b - got, index=3),
+        entry(PAIR, [SWAP, somebody, somebody], paid, 0, 0, got, index=4),
+    ]
+
+
+def test_removed_logs_are_not_taken_and_say_that_the_chain_went_back() -> None:
+    swaps, updates, errors = parse(json.loads((FAULTS / "v2_removed.json").read_text()))
+    assert swaps == []
+    assert [(row["kind"], row["slot"], row["pool"]) for row in updates] == [(market.PoolUpdate.KIND_REORG, 100, b"")]
+    assert [error.reason for error in errors] == ["removed"]
+
+
+def test_a_flash_swap_paid_back_in_its_own_token_leaves_the_reserves_of_its_sync() -> None:
+    swaps, (row,), errors = parse(json.loads((FAULTS / "v2_flash_same_token.json").read_text()))
+    assert (swaps, errors) == ([], [])
+    assert (row["reserve_a"], row["reserve_b"], row["kind"]) == (
+        1_000_000_004, 2_000_000_000, market.PoolUpdate.KIND_SNAPSHOT
+    )  # fmt: skip
+
+
+def test_upper_case_topics_are_topics() -> None:
+    logs = exchange(10**18, 3_000)
+    for each in logs:
+        each["topics"] = ["0x" + topic[2:].upper() for topic in each["topics"]]
+    swaps, _, errors = parse(block(*logs))
+    assert (len(swaps), errors) == (1, [])
+
+
+@pytest.mark.parametrize("fee_pips", [2_500, 3_000, 10_000])
+def test_transfers_tell_the_tokens_and_the_product_tells_the_fee(fee_pips: int) -> None:
+    (row,), _, _ = parse(block(*exchange(10**18, fee_pips)))
+    assert (row["mint_in"], row["mint_out"], row["fee_pips"]) == (TOKEN_0, TOKEN_1, fee_pips)
+
+
+def test_what_a_small_or_a_careless_swap_tells_is_no_lower_fee() -> None:
+    (row,), _, _ = parse(block(*exchange(10**5, 3_000)))
+    assert row["fee_pips"] == 0, "so few units fit many fees"
+    logs = exchange(10**18, 3_000)
+    logs[-1]["data"] = words(10**18, 0, 0, 10**18)
+    (row,), _, _ = parse(block(*logs))
+    assert row["fee_pips"] == 0
+
+
+def test_a_factory_tells_a_pair() -> None:
+    made = entry(FACTORY, [PAIR_CREATED, account(TOKEN_0), account(TOKEN_1)], int.from_bytes(PAIR, "big"), 1)
+    (swap,), (created,), errors = parse(block(made, *exchange(10**18, 3_000)[2:]))
+    assert errors == []
+    assert (created["kind"], created["pool"], created["fee_pips"]) == (market.PoolUpdate.KIND_CREATE, PAIR, 3_000)
+    assert (swap["mint_in"], swap["mint_out"], swap["fee_pips"]) == (TOKEN_0, TOKEN_1, 3_000)
+
+
+def test_pools_that_the_caller_knows() -> None:
+    parser = UniswapV2Logs(pools={PAIR: V2Pool(TOKEN_0, TOKEN_1, 2_500)})
+    parser.add_block(block(*exchange(10**18, 3_000)[2:]))
+    ((row,),) = (batch.to_pylist() for batch in parser.flush())
+    assert (row["mint_in"], row["mint_out"], row["fee_pips"]) == (TOKEN_0, TOKEN_1, 2_500)
+
+
+def test_a_swap_without_its_sync_puts_the_pair_in_doubt() -> None:
+    _, (row,), (error,) = parse(block(exchange(10**18, 3_000)[-1]))
+    assert (error.reason, row["pool"], row["kind"]) == ("no_sync", PAIR, market.PoolUpdate.KIND_UNSPECIFIED)
+
+
+def test_recorded_pairs_have_tokens_and_fees() -> None:
+    swaps, _, _ = parse(*BLOCKS)
+    assert sum(bool(row["mint_in"]) for row in swaps) == 49, "the others moved two tokens, or one that takes a fee"
+    assert {row["fee_pips"] for row in swaps} == {0, 3_000}
