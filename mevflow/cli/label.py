@@ -31,8 +31,20 @@ _UNSEEN_PCT = 10
     help=f"Let an arbitrage pass through pools that the file does not hold, if what comes back is within this share of "
     f"what left. Default: 0 for swaps of mev-inspect (whole blocks), {_UNSEEN_PCT} for recordings of single pools.",
 )
+@click.option(
+    "--shared",
+    multiple=True,
+    metavar="ADDRESS",
+    help="A contract or a fee payer that acts for many (repeat for several); added to the known routers.",
+)
 @json_option
-def command(files: tuple[Path, ...], start_state: Path | None, unseen_pct: int | None, as_json: bool) -> None:
+def command(
+    files: tuple[Path, ...],
+    start_state: Path | None,
+    unseen_pct: int | None,
+    shared: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Find the arbitrages and sandwiches in swaps.
 
     FILE holds swaps of mev-inspect-py (JSON lines; a block must be whole) or is a recorded day: a Whirlpool day, or
@@ -43,11 +55,15 @@ def command(files: tuple[Path, ...], start_state: Path | None, unseen_pct: int |
     or indices in the order of the route; a sandwich's tx is its front-run's, and its swaps are objects
     {"role", "tx", "swap"}.
     """
+    from mevflow.operators.errors import UsageError
     from mevflow.operators.label.settings import LabelSettings
 
     whole_blocks = _is_mev_inspect(files[0])
     default = 0 if whole_blocks else _UNSEEN_PCT
-    settings = LabelSettings(unseen_pct=default if unseen_pct is None else unseen_pct)
+    try:
+        settings = LabelSettings(unseen_pct=default if unseen_pct is None else unseen_pct, also_shared=shared)
+    except ValueError as wrong:
+        raise UsageError(f"--shared: {wrong}", hint="0x and 40 hex digits, or an address in base58") from wrong
     found = _in_blocks(files, settings) if whole_blocks else _in_recording(files, start_state, settings)
     if as_json:
         for row in found:
@@ -128,7 +144,8 @@ def _row(one: Found, block: int, names: dict[int, str], token: str, traced: bool
         swaps: list[Any] = [place(trade) for trade in one.trades]
     else:
         kind, first = "sandwich", one.front
-        parts = [("front", one.front), *(("victim", victim) for victim in one.victims), ("back", one.back)]
+        parts = [("front", one.front), *(("victim", victim) for victim in one.victims)]
+        parts += [("back", back) for back in one.backs]
         swaps = [{"role": role, "tx": names[trade.tx_index], "swap": place(trade)} for role, trade in parts]
     return {
         "kind": kind,

@@ -16,7 +16,13 @@ from mevflow.operators.accounts.dlmm import BinArrayAccount, LbPairAccount
 from mevflow.operators.accounts.raydium_amm import AmmV4Account, CpmmConfigAccount, CpmmPoolAccount
 from mevflow.operators.accounts.raydium_clmm import ClmmConfigAccount, ClmmPoolAccount, ClmmTickArrayAccount
 from mevflow.operators.accounts.snapshot import WhirlpoolSnapshot
-from mevflow.operators.accounts.states import dlmm_state, raydium_amm_state, raydium_clmm_state, raydium_cpmm_state
+from mevflow.operators.accounts.states import (
+    MAX_TICK,
+    dlmm_state,
+    raydium_amm_state,
+    raydium_clmm_state,
+    raydium_cpmm_state,
+)
 from mevflow.operators.amm.bins.dlmm import FeeRule
 from mevflow.operators.amm.bins.dlmm_math import FEE_PRECISION, fee_rate
 from mevflow.operators.amm.concentrated.curve import PIPS, ConcentratedState
@@ -47,9 +53,15 @@ class PoolUpdates:
         return self._rows.take()
 
     def whirlpools(self, pools: Iterable[WhirlpoolSnapshot]) -> None:
-        """Whole Whirlpools. Mints' decimals are not in their accounts and stay unset."""
+        """Whole Whirlpools. Mints' decimals are not in their accounts and stay unset.
+
+        A pool whose fee is adaptive is given as removed: its fee depends on an oracle that no row carries.
+        """
         for found in pools:
             account = found.account
+            if account.adaptive_fee:
+                self._refused(found.pool, market.VENUE_ORCA_WHIRLPOOL, account.mint_a, account.mint_b)
+                continue
             self._concentrated(
                 found.pool, market.VENUE_ORCA_WHIRLPOOL, found.state, mint_a=account.mint_a, mint_b=account.mint_b
             )
@@ -57,6 +69,10 @@ class PoolUpdates:
     def raydium_clmm(
         self, pool: bytes, account: ClmmPoolAccount, config: ClmmConfigAccount, arrays: Iterable[ClmmTickArrayAccount]
     ) -> None:
+        """A pool whose fee is dynamic, or taken in one token only, is given as removed."""
+        if account.dynamic_fee or account.fee_on:
+            self._refused(pool, market.VENUE_RAYDIUM_CLMM, account.mint_a, account.mint_b)
+            return
         self._concentrated(
             pool,
             market.VENUE_RAYDIUM_CLMM,
@@ -85,8 +101,15 @@ class PoolUpdates:
     def raydium_cpmm(
         self, pool: bytes, account: CpmmPoolAccount, config: CpmmConfigAccount, vault_a_raw: int, vault_b_raw: int
     ) -> None:
-        """``vault_a_raw`` and ``vault_b_raw`` are the vaults' balances."""
+        """``vault_a_raw`` and ``vault_b_raw`` are the vaults' balances.
+
+        A creator's fee of every input is one rate with the trade fee. One that is taken in a certain token is another
+        rule each way: such a pool is given as removed.
+        """
         state = raydium_cpmm_state(account, config, vault_a_raw, vault_b_raw)
+        if state.creator_fee_pips and state.creator_fee_on:
+            self._refused(pool, market.VENUE_RAYDIUM_CPMM, account.mint_a, account.mint_b)
+            return
         self._add(
             pool,
             market.VENUE_RAYDIUM_CPMM,
@@ -94,7 +117,7 @@ class PoolUpdates:
             mint_b=account.mint_b,
             decimals_a=account.decimals_a,
             decimals_b=account.decimals_b,
-            fee_pips=state.fee_pips,
+            fee_pips=state.fee_pips + state.creator_fee_pips,
             reserve_a=u128(state.reserve_a),
             reserve_b=u128(state.reserve_b),
         )
@@ -123,7 +146,14 @@ class PoolUpdates:
             **_bins(account, arrays),
         )
 
+    def _refused(self, pool: bytes, venue: int, mint_a: bytes, mint_b: bytes) -> None:
+        """A pool whose fee no row can carry: nothing is to be found through it."""
+        self._add(pool, venue, kind=market.PoolUpdate.KIND_REMOVE, mint_a=mint_a, mint_b=mint_b)
+
     def _concentrated(self, pool: bytes, venue: int, state: ConcentratedState, **fields: Any) -> None:
+        known = state.known_tick_lower, state.known_tick_upper
+        if known != (-MAX_TICK, MAX_TICK):
+            fields |= {"known_tick_lower": known[0], "known_tick_upper": known[1], "known_range_set": True}
         self._add(
             pool,
             venue,
@@ -146,8 +176,7 @@ class PoolUpdates:
             timestamp_us=self._seen.timestamp_us,
             venue=venue,
             pool=pool,
-            kind=market.PoolUpdate.KIND_SNAPSHOT,
-            **fields,
+            **{"kind": market.PoolUpdate.KIND_SNAPSHOT, **fields},
         )
 
 

@@ -37,6 +37,7 @@ class ClmmPoolAccount:
     tick: int
     status: int
     fee_on: int
+    dynamic_fee: bool = False  # the fee also depends on how far the price has moved of late
 
     @property
     def swaps_disabled(self) -> bool:
@@ -50,6 +51,7 @@ class ClmmTickArrayAccount:
     pool: bytes
     start_tick: int
     ticks: tuple[tuple[int, int, int], ...]
+    orders: tuple[int, ...] = ()  # ticks with limit orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,10 @@ def decode_pool(data: bytes) -> ClmmPoolAccount:
     liquidity, sqrt_price, tick = read.u128(), read.u128(), read.i32()
     # Paddings, fee growth of both tokens, protocol fees owed, four unused numbers.
     read.skip(2 + 2 + 16 * 2 + 8 * 2 + 16 * 4)
+    status, fee_on = read.u8(), read.u8()
+    # Padding, three rewards, the bitmap, padding, fund fees, opening time, epoch; then the rule of a dynamic fee.
+    read.skip(6 + 169 * 3 + 8 * 16 + 8 * 4 + 8 * 4)
+    dynamic_fee = any(read.take(2 * 3 + 4))
     pool = ClmmPoolAccount(
         config=config,
         mint_a=mint_a,
@@ -87,8 +93,9 @@ def decode_pool(data: bytes) -> ClmmPoolAccount:
         liquidity=liquidity,
         sqrt_price=sqrt_price,
         tick=tick,
-        status=read.u8(),
-        fee_on=read.u8(),
+        status=status,
+        fee_on=fee_on,
+        dynamic_fee=dynamic_fee,
     )
     read.require(pool.tick_spacing > 0, "tick spacing is zero")
     read.require(
@@ -102,14 +109,18 @@ def decode_tick_array(data: bytes) -> ClmmTickArrayAccount:
     """Read a TickArrayState account. Raises AccountError."""
     read = Reader(data, "Raydium CLMM tick array", TICK_ARRAY_SIZE, TICK_ARRAY)
     pool, start = read.key(), read.i32()
-    found = []
+    found, orders = [], []
     for _ in range(TICKS_PER_ARRAY):
         tick, net, gross = read.i32(), read.i128(), read.u128()
-        read.skip(16 * 5 + 52)
+        read.skip(16 * 5 + 8)
+        opened, part_filled = read.u64(), read.u64()
+        read.skip(16 + 4 * 3)
         if gross:
             found.append((tick, net, gross))
+        if opened or part_filled:
+            orders.append(tick)
     read.require(all(left[0] < right[0] for left, right in itertools.pairwise(found)), "ticks are not ascending")
-    return ClmmTickArrayAccount(pool, start, tuple(found))
+    return ClmmTickArrayAccount(pool, start, tuple(found), tuple(orders))
 
 
 def decode_config(data: bytes) -> ClmmConfigAccount:

@@ -14,6 +14,8 @@ from mevflow.operators.amm.concentrated.curve import ConcentratedState
 from mevflow.operators.amm.pairs.raydium_cpmm import CpmmState
 from mevflow.operators.amm.pairs.raydium_v4 import AmmV4State
 
+#: As far as any venue's ticks go: nothing is unknown.
+MAX_TICK = 887_272
 #: ``function_type`` of a pair: decided by whether it pays rewards, rewards only, limit orders only.
 _UNDETERMINED, _LIMIT_ORDERS = 0, 2
 
@@ -36,14 +38,20 @@ def whirlpool_state(pool: WhirlpoolAccount, arrays: Iterable[TickArrayAccount]) 
 def raydium_clmm_state(
     pool: ClmmPoolAccount, config: ClmmConfigAccount, arrays: Iterable[ClmmTickArrayAccount]
 ) -> ConcentratedState:
-    """A Raydium CLMM pool with all ticks of ``arrays``.
+    """A Raydium CLMM pool with all ticks of ``arrays``, known up to the nearest limit orders.
 
-    Raises AccountError (value) for a pool that takes its fees in one token only: its rule is another.
+    Raises AccountError (value) for a pool that takes its fees in one token only, or whose fee is dynamic.
     """
     if pool.fee_on:
         raise AccountError("a Raydium CLMM pool that takes fees in one token only is not covered", reason="value")
-    ticks = sorted(tick for array in arrays for tick in array.ticks)
+    if pool.dynamic_fee:
+        raise AccountError("a Raydium CLMM pool with a dynamic fee is not covered", reason="value")
+    given = list(arrays)
+    ticks = sorted(tick for array in given for tick in array.ticks)
+    orders = [tick for array in given for tick in array.orders]
     return ConcentratedState(
+        known_tick_lower=max((tick for tick in orders if tick <= pool.tick), default=-MAX_TICK),
+        known_tick_upper=min((tick for tick in orders if tick > pool.tick), default=MAX_TICK),
         sqrt_price=pool.sqrt_price,
         liquidity=pool.liquidity,
         tick=pool.tick,

@@ -15,7 +15,8 @@ Found = Arbitrage | Sandwich
 
 def find(trades: Iterable[Trade], settings: LabelSettings) -> list[Found]:
     """Arbitrages by transaction, then sandwiches, of the swaps of one block (in any order)."""
-    block = list(trades)
+    # A token for itself is no exchange: a wrapper, or a record that lost which token it was.
+    block = [trade for trade in trades if trade.token_in != trade.token_out]
     transactions: dict[int, list[Trade]] = defaultdict(list)
     for trade in block:
         transactions[trade.tx_index].append(trade)

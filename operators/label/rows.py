@@ -1,8 +1,8 @@
 """What was found, as ``mevflow.v1.Label`` rows: one a transaction and label.
 
 An arbitrage is one row. A sandwich is a row of its front-run, one of each victim's transaction and one of its back-run;
-the amounts stand on the back-run, which is where the profit is made. ``group`` names the finding: it joins the rows
-of one sandwich and tells two arbitrages of one transaction apart.
+the amounts stand on the last of the back-run, which is where the profit is made. ``group`` names the finding: it joins
+the rows of one sandwich and tells two arbitrages of one transaction apart.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ def rows(found: Iterable[Found], swaps: pa.RecordBatch) -> list[dict[str, Any]]:
     return sorted(out, key=lambda row: (row["tx_index"], row["kind"], row["group"]))
 
 
+def undone(row: dict[str, Any]) -> dict[str, Any]:
+    """The row that takes back a finding, made of its first row."""
+    amounts = dict.fromkeys(("profit_mint", "start_amount", "end_amount", "profit"), b"")
+    return {**row, **amounts, "kind": "undone", "swap_ix": []}
+
+
 def label_batch(labels: list[dict[str, Any]]) -> pa.RecordBatch:
     """Rows as a batch of ``LABEL``."""
     return pa.RecordBatch.from_pylist(labels, schema=LABEL)
@@ -51,7 +57,9 @@ def _rows(found: Found, swaps: pa.RecordBatch) -> Iterable[dict[str, Any]]:
     yield _row("sandwich_front", (found.front,), swaps, group, {})
     for _, victims in itertools.groupby(found.victims, key=lambda trade: trade.tx_index):
         yield _row("sandwich_victim", tuple(victims), swaps, group, {})
-    yield _row("sandwich_back", (found.back,), swaps, group, amounts)
+    parts = [tuple(part) for _, part in itertools.groupby(found.backs, key=lambda trade: trade.tx_index)]
+    for part in parts:
+        yield _row("sandwich_back", part, swaps, group, amounts if part is parts[-1] else {})
 
 
 def _row(

@@ -2,7 +2,8 @@
 
 On one pool and one pair of its tokens: a front-run, then at least one victim in the same direction by somebody else
 in a transaction of its own, then a back-run in the other direction by who front-ran. Who front-ran is the account that
-received the front-run's output and pays for the back-run, or the signer of both where accounts are not recorded.
+received the front-run's output and pays for the back-run, or the signer of both where accounts are not recorded. A pool
+is nobody: what it receives is on its way to the next. A back-run may be made in parts.
 
 An address can be many people's: a router, a market maker. So the amounts must speak for it too. Known routers
 (``shared``) must sell what they bought, or get back what they paid, to a ten-thousandth. Others nearly so; or, since a
@@ -20,15 +21,23 @@ from mevflow.operators.label.trade import PASSED_ON_PPM, Trade, nearly_equal
 
 #: Two strangers' amounts are as good as never this near; who sells what it bought leaves a unit or two behind.
 SAME_PPM = 100
+#: A back-run of more parts is not looked for.
+_MOST_PARTS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Sandwich:
-    """A front-run, its victims and its back-run, in chain order."""
+    """A front-run, its victims and its back-run, in chain order. ``rest`` are further parts of the back-run."""
 
     front: Trade
     victims: tuple[Trade, ...]
     back: Trade
+    rest: tuple[Trade, ...] = ()
+
+    @property
+    def backs(self) -> tuple[Trade, ...]:
+        """All parts of the back-run."""
+        return self.back, *self.rest
 
     @property
     def token(self) -> bytes:
@@ -43,10 +52,11 @@ class Sandwich:
     @property
     def end_amount(self) -> int:
         """What the back-run got; where it sold more than the front-run had bought, the part of that."""
-        bought, sold = self.front.amount_out, self.back.amount_in
+        bought, sold = self.front.amount_out, sum(part.amount_in for part in self.backs)
+        got = sum(part.amount_out for part in self.backs)
         if sold <= bought or nearly_equal(sold, bought):
-            return self.back.amount_out
-        return self.back.amount_out * bought // sold
+            return got
+        return got * bought // sold
 
     @property
     def profit(self) -> int:
@@ -57,6 +67,7 @@ class Sandwich:
 def sandwiches(trades: Sequence[Trade], shared: frozenset[bytes], min_overlap_pct: int) -> list[Sandwich]:
     """The sandwiches among the swaps of one block, by front-run in chain order. A swap backs one front-run at most."""
     order = sorted(trades, key=lambda trade: (trade.tx_index, trade.place))
+    pools = {trade.pool for trade in order}
     flow: dict[tuple[bytes, bytes, bytes], list[int]] = defaultdict(list)
     backs: dict[tuple[bytes, bytes, bytes, bytes], list[int]] = defaultdict(list)
     for index, trade in enumerate(order):
@@ -68,24 +79,41 @@ def sandwiches(trades: Sequence[Trade], shared: frozenset[bytes], min_overlap_pc
     used: set[int] = set()
     for front in order:
         who = front.recipient or front.signer
-        if not who or not (same := flow[front.pool, front.token_in, front.token_out])[1:]:
+        same = flow[front.pool, front.token_in, front.token_out]
+        if not who or who in pools or not same[1:]:
             continue
-        for index in backs.get((front.pool, front.token_out, front.token_in, who), ()):
-            back = order[index]
-            if index in used or back.tx_index <= front.tx_index:
-                continue
-            if not _belongs(front, back, who in shared, min_overlap_pct):
-                continue
-            victims = tuple(
-                order[one]
-                for one in same
-                if front.tx_index < order[one].tx_index < back.tx_index and not _is(order[one], who)
-            )
-            if victims:
-                used.add(index)
-                found.append(Sandwich(front, victims, back))
-                break
+        others = [order[one] for one in same if order[one].tx_index > front.tx_index and not _is(order[one], who)]
+        back_run = [
+            index
+            for index in backs.get((front.pool, front.token_out, front.token_in, who), ())
+            if index not in used and any(other.tx_index < order[index].tx_index for other in others)
+        ]
+        parts = _back_run(front, [order[index] for index in back_run], who in shared, min_overlap_pct)
+        if parts:
+            victims = tuple(other for other in others if other.tx_index < parts[0].tx_index)
+            used.update(index for index in back_run if order[index] in parts)
+            found.append(Sandwich(front, victims, parts[0], tuple(parts[1:])))
     return found
+
+
+def _back_run(front: Trade, candidates: Sequence[Trade], shared: bool, min_overlap_pct: int) -> Sequence[Trade]:
+    """The swaps that are the way back of ``front``: one whose amounts are the same, several that add up to them, or one
+    of another size; nothing where the amounts are a stranger's."""
+    ppm = SAME_PPM if shared else PASSED_ON_PPM
+    for one in candidates:
+        if _same(front, one.amount_in, one.amount_out, ppm):
+            return [one]
+    for first in range(len(candidates)):
+        sold = got = 0
+        for last in range(first, min(first + _MOST_PARTS, len(candidates))):
+            sold, got = sold + candidates[last].amount_in, got + candidates[last].amount_out
+            if last > first and _same(front, sold, got, ppm):
+                return candidates[first : last + 1]
+    if not shared:
+        for one in candidates:
+            if _alike(front, one, min_overlap_pct):
+                return [one]
+    return []
 
 
 def _is(trade: Trade, who: bytes) -> bool:
@@ -93,13 +121,13 @@ def _is(trade: Trade, who: bytes) -> bool:
     return who in (trade.payer or trade.signer, trade.recipient or trade.signer)
 
 
-def _belongs(front: Trade, back: Trade, shared: bool, min_overlap_pct: int) -> bool:
-    """Whether the amounts let ``back`` be the way back of ``front``."""
-    ppm = SAME_PPM if shared else PASSED_ON_PPM
-    if nearly_equal(front.amount_out, back.amount_in, ppm) or nearly_equal(front.amount_in, back.amount_out, ppm):
-        return True
-    if shared:
-        return False
+def _same(front: Trade, sold: int, got: int, ppm: int) -> bool:
+    """Whether what came back is what ``front`` bought, or what it paid."""
+    return nearly_equal(front.amount_out, sold, ppm) or nearly_equal(front.amount_in, got, ppm)
+
+
+def _alike(front: Trade, back: Trade, min_overlap_pct: int) -> bool:
+    """Whether two amounts are of one order, the second at a better price."""
     less, more = sorted((front.amount_out, back.amount_in))
     return (
         less * 100 >= more * min_overlap_pct and back.amount_out * front.amount_out > front.amount_in * back.amount_in

@@ -6,9 +6,12 @@ newest slots of each chain stay open until newer ones have come, or the stream e
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mevflow.operators.errors import StateError
@@ -47,6 +50,20 @@ class OpenSlots:
             return _empty(self._schema)
         return self._give(self._hold, batch.select(self._schema.names).cast(self._schema))
 
+    def undo(self, chain: int, first: int, last: int) -> None:
+        """Slots ``first`` to ``last`` do not hold: drop their rows, and open them again."""
+        held = self._held
+        slot = _numbers(held, "slot")
+        gone = (_numbers(held, "chain") == chain) & (slot >= first) & (slot <= last)
+        if gone.any():
+            kept = held.filter(pa.array(~gone))
+            self._held = kept if kept.num_rows else _empty(self._schema)
+        if first <= self._closed.get(chain, -1) <= last:
+            if first:
+                self._closed[chain] = first - 1
+            else:
+                del self._closed[chain]
+
     def finish(self) -> pa.RecordBatch:
         """Give all that is held: the stream has ended."""
         return self._give(0, _empty(self._schema))
@@ -57,12 +74,14 @@ class OpenSlots:
         if not rows.num_rows:
             return _empty(self._schema)
         whole = rows.to_batches()[0]
-        keys = [_numbers(whole, name) for name in ORDER]
+        keys: list[NDArray[Any]] = [_numbers(whole, name) for name in ORDER]
         order = np.lexsort(keys[::-1])
-        again = np.ones(len(order), np.bool_)
-        again[0] = False
-        for key in keys:
-            again[1:] &= key[order][1:] == key[order][:-1]
+        again = _repeated(keys, order)
+        if again.any() and "pool" in whole.schema.names:
+            # Rows recorded before every row had a place of its own may share one: other pools, other swaps.
+            keys.append(pc.dictionary_encode(whole.column("pool")).indices.to_numpy())
+            order = np.lexsort(keys[::-1])
+            again = _repeated(keys, order)
         order = order[~again]
         chain, slot = keys[0][order], keys[1][order]
         ready = np.zeros(len(order), np.bool_)
@@ -93,6 +112,15 @@ class OpenSlots:
             table = reader.read_all().combine_chunks()
         self._held = table.to_batches()[0] if table.num_rows else _empty(self._schema)
         self._closed = saved.closed
+
+
+def _repeated(keys: list[NDArray[Any]], order: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which rows, in ``order``, have the keys of the row before them."""
+    again = np.ones(len(order), np.bool_)
+    again[0] = False
+    for key in keys:
+        again[1:] &= key[order][1:] == key[order][:-1]
+    return again
 
 
 def _numbers(batch: pa.RecordBatch, name: str) -> NDArray[np.uint64]:

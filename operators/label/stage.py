@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,20 +15,25 @@ from mevflow.operators.errors import StateError
 from mevflow.operators.label.candidates import blocks
 from mevflow.operators.label.find import find
 from mevflow.operators.label.rejects import faults
-from mevflow.operators.label.rows import LABEL, LOCATED, label_batch, rows
+from mevflow.operators.label.rows import LABEL, LOCATED, label_batch, rows, undone
 from mevflow.operators.label.settings import LabelSettings
 from mevflow.operators.label.slots import OpenSlots
 from mevflow.operators.merge import ChainMerge
 from mevflow.operators.stage import Output, Settings, Stage, StageContext, Watermark
+from mevflow.v1 import market_pb2 as market
 
 SWAP = codec("mevflow.v1.Swap").located
-SNAPSHOT_VERSION = 1
+UPDATE = codec("mevflow.v1.PoolUpdate").located
+SNAPSHOT_VERSION = 2
+_REORG, _SKIPPED = market.PoolUpdate.KIND_REORG, market.PoolUpdate.KIND_SKIPPED
+_LAST_SLOT = (1 << 64) - 1
 
 
 class _State(msgspec.Struct):
     version: int
     merge: bytes
     slots: bytes
+    said: list[dict[str, Any]]
 
 
 class Label(Stage):
@@ -36,7 +42,10 @@ class Label(Stage):
     Ports
     -----
     in : located Swap rows, in any interleaving of partitions; watermarks release them.
-    labels : Label rows in chain order, with the source coordinates of the first swap that they name.
+    updates : located PoolUpdate rows, of which KIND_REORG and KIND_SKIPPED count, when they are read: what waits of
+        those slots is dropped, and what was said of them is taken back. Need not be fed.
+    labels : Label rows in chain order, with the source coordinates of the first swap that they name. A row of kind
+        ``undone`` takes back the labels of its ``group``.
     errors : swaps without chain, pool, mints or amounts, and swaps of slots that are labelled already (``late_swap``).
 
     A slot is labelled when ``hold_slots`` newer ones have been seen, or the stream ends. With several shards, each
@@ -52,20 +61,38 @@ class Label(Stage):
         super().__init__(settings, context)
         self._merge = ChainMerge({"in": SWAP})
         self._slots = OpenSlots(LOCATED, settings.hold_slots)
+        #: The first row of each finding of the last slots, as it would be taken back.
+        self._said: list[dict[str, Any]] = []
 
     @classmethod
     def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
-        return {"in": SWAP}
+        return {"in": SWAP, "updates": UPDATE}
 
     @classmethod
     def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
         return {"labels": LABEL, "errors": ERRORS}
 
     def process(self, port: str, batch: pa.RecordBatch) -> Output:
+        if port == "updates":
+            return list(self._gone_back(batch))
         self._merge.add(port, batch)
         return ()
 
+    def _gone_back(self, updates: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
+        kinds = updates.column("kind").to_numpy()
+        for row in np.flatnonzero(np.isin(kinds, (_REORG, _SKIPPED))).tolist():
+            chain, first = (int(updates.column(name)[row].as_py()) for name in ("chain", "slot"))
+            last = first if kinds[row] == _SKIPPED else _LAST_SLOT
+            self._merge.undo(chain, first, last)
+            self._slots.undo(chain, first, last)
+            gone = [one for one in self._said if one["chain"] == chain and first <= one["slot"] <= last]
+            self._said = [one for one in self._said if one not in gone]
+            if gone:
+                yield "labels", label_batch(gone)
+
     def on_watermark(self, port: str, watermark: Watermark) -> Iterator[tuple[str, pa.RecordBatch]]:
+        if port != "in":
+            return
         stretch = self._merge.advance(port, watermark, frozenset({port}))
         if stretch is not None:
             batch = stretch.batches[0].take(pa.array(stretch.row))
@@ -83,10 +110,24 @@ class Label(Stage):
             swaps = swaps.filter(pa.array(mine))
         labels = [row for block in blocks(swaps) for row in rows(find(block, self.settings), swaps)]
         if labels:
+            self._remember(labels)
             yield "labels", label_batch(labels)
 
+    def _remember(self, labels: list[dict[str, Any]]) -> None:
+        depth = self.settings.reorg_slots
+        if not depth:
+            return
+        firsts = {row["group"]: row for row in reversed(labels)}
+        self._said += [undone(row) for row in reversed(firsts.values())]
+        newest: dict[int, int] = {}
+        for row in self._said:
+            newest[row["chain"]] = max(row["slot"], newest.get(row["chain"], 0))
+        self._said = [row for row in self._said if row["slot"] > newest[row["chain"]] - depth]
+
     def snapshot(self) -> bytes:
-        return msgspec.msgpack.encode(_State(SNAPSHOT_VERSION, self._merge.snapshot(), self._slots.snapshot()))
+        return msgspec.msgpack.encode(
+            _State(SNAPSHOT_VERSION, self._merge.snapshot(), self._slots.snapshot(), self._said)
+        )
 
     def restore(self, state: bytes) -> None:
         try:
@@ -98,5 +139,6 @@ class Label(Stage):
                 )
             self._merge.restore(saved.merge)
             self._slots.restore(saved.slots)
-        except (msgspec.DecodeError, pa.ArrowInvalid) as error:
+            self._said = saved.said
+        except (msgspec.MsgspecError, pa.ArrowInvalid) as error:
             raise StateError("a snapshot of label cannot be read", hint="deploy with --fresh") from error

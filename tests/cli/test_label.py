@@ -10,6 +10,13 @@ from typing import Any
 import pytest
 
 from mevflow.cli import main
+from mevflow.operators.label.arbitrage import Arbitrage
+from mevflow.operators.label.candidates import SCHEMA, blocks
+from mevflow.operators.label.find import find
+from mevflow.operators.label.settings import LabelSettings
+from mevflow.operators.label.slots import OpenSlots
+from mevflow.operators.parse.errors import ParseError
+from mevflow.operators.parse.solana.swaps import SolanaSwaps
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "examples" / "data"
@@ -88,3 +95,41 @@ def test_what_is_no_file_of_swaps(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert run(damaged) == 1
     assert run(tmp_path / "absent") == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+FAULTS = ROOT / "tests" / "data" / "faults"
+
+
+@pytest.mark.parametrize("name", ["pool_as_sandwicher", "token_to_itself", "router_1inch_v5_listed", "router_1inch_v6"])
+def test_what_only_looks_like_a_label(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert labels(capsys, FAULTS / f"label_{name}.jsonl") == []
+
+
+def test_a_router_that_the_user_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unlisted, the address at both ends is a sandwicher; named with --shared, it is two users of one router."""
+    other = "0x00000000000000000000000000000000000000aa"
+    listed = (FAULTS / "label_router_1inch_v6.jsonl").read_text()
+    file = tmp_path / "swaps.jsonl"
+    file.write_text(listed.replace("0x111111125421ca6dc452d289314280a0f8842a65", other))
+    assert [row["kind"] for row in labels(capsys, file)] == ["sandwich"]
+    assert labels(capsys, file, "--shared", other) == []
+    assert run(file, "--shared", "0xab") == 2
+
+
+def test_shared_addresses_are_hex_or_base58() -> None:
+    payer = "HtitnHRYqZFdsdXt3gYhjqwi2hbKNtdzh1d3a2CmnHdj"
+    assert len(LabelSettings(also_shared=(payer,)).shared) == len(LabelSettings().shared) + 1
+    with pytest.raises(ValueError, match="base58"):
+        LabelSettings(also_shared=("short",))
+
+
+def test_both_halves_of_a_two_hop_swap_are_labelled() -> None:
+    errors: list[ParseError] = []
+    parser = SolanaSwaps(errors.append)
+    parser.add(json.loads((FAULTS / "two_hop.json").read_text()), slot=9)
+    (swaps,) = parser.flush()
+    slots = OpenSlots(SCHEMA, 1)
+    slots.add(swaps)
+    (block,) = blocks(slots.finish())
+    (one,) = find(block, LabelSettings())
+    assert (type(one), one.profit) == (Arbitrage, 30)

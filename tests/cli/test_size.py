@@ -142,6 +142,13 @@ def test_a_state_that_contradicts_itself_is_refused_by_file_cycle_and_key(tmp_pa
         run(tmp_path, [{"name": "odd", "legs": [leg, CYCLE[1]]}])
 
 
+def test_an_off_peg_fee_is_refused(tmp_path: Path) -> None:
+    stable = {**EVERY_VENUE[7], "offpeg_fee_multiplier": str(10**10)}
+    assert run(tmp_path, [{"legs": [stable, v2(10**15, 13 * 10**14)]}])["cycles"][0]["profit"] > 0
+    with pytest.raises(UsageError, match="offpeg_fee_multiplier"):
+        run(tmp_path, [{"legs": [{**stable, "offpeg_fee_multiplier": 2 * 10**10}, CYCLE[1]]}])
+
+
 def test_ticks_that_are_known_in_part_need_not_add_up(tmp_path: Path) -> None:
     part = v3(**PART, liquidity=5 * 10**13, ticks=[[60, -(10**13)]])
     (cycle,) = run(tmp_path, [{"legs": [part, v2(10**15, 13 * 10**14)]}])["cycles"]

@@ -24,6 +24,8 @@ from mevflow.operators.detect.screen.pools import (
     KIND_CONCENTRATED_X96,
     KIND_CONSTANT_PRODUCT,
     KIND_NOT_TRADED,
+    LASTING_DOUBT,
+    REMOVED,
     place_of,
     set_words,
 )
@@ -63,6 +65,10 @@ def update(book: Book, journal: Journal, number: int, one: dict[str, Any]) -> No
         pool["known_lower"], pool["known_upper"] = one["known_tick_lower"], one["known_tick_upper"]
     elif one["kind"] == _SNAPSHOT:
         pool["known_lower"], pool["known_upper"] = -MAX_TICK, MAX_TICK
+    if one["kind"] == _REMOVE:
+        pool["doubt"] |= REMOVED
+    elif one["kind"] in (_CREATE, _SNAPSHOT):
+        pool["doubt"] &= ~REMOVED & 0xFF
     place = one["slot"], one["tx_index"], one["ix_index"]
     # News that comes late changes what is known of the ticks, not the state that a later event told of.
     if place >= place_of(pool):
@@ -80,7 +86,7 @@ def _trade(book: Book, number: int, one: dict[str, Any]) -> None:
     if one["reserve_a"] and one["reserve_b"]:
         set_words(pool["reserve_a"], one["reserve_a"])
         set_words(pool["reserve_b"], one["reserve_b"])
-        pool["doubt"] &= DOUBT_FEE
+        pool["doubt"] &= LASTING_DOUBT
     elif one["kind"] == _REMOVE:
         pool["reserve_a"], pool["reserve_b"] = 0, 0
     elif one["kind"] != _FEE:
@@ -155,7 +161,7 @@ def _stand(book: Book, number: int, raw: bytes, tick: int, told: bytes) -> None:
         return
     set_words(pool["liquidity"], liquidity.to_bytes(16, "little"))
     pool["tick"], pool["derived"] = tick, not told
-    pool["doubt"] &= DOUBT_FEE
+    pool["doubt"] &= LASTING_DOUBT
 
 
 def _one(pool: np.void) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mevflow.operators.detect.screen.book import View
 from mevflow.operators.detect.screen.cycles import Found, may_pay, screen_pool
-from mevflow.operators.detect.screen.pools import DOUBT_FEE
+from mevflow.operators.detect.screen.pools import DOUBT_FEE, LASTING_DOUBT
 from mevflow.operators.detect.screen.rates import log_of_keep, log_rates
 from mevflow.operators.detect.screen.routes import set_best
 from mevflow.operators.detect.screen.usd_price import observe_price
@@ -141,8 +141,8 @@ def run_swaps(  # type: ignore[no-untyped-def]
         if doubt != 0 or (fee[r] != 0 and fee[r] != one["fee_pips"]):
             if fee[r] != 0:
                 one["fee_pips"] = fee[r]
-                doubt = 0
-            one["doubt"] = doubt & DOUBT_FEE
+                doubt &= ~DOUBT_FEE
+            one["doubt"] = doubt & LASTING_DOUBT
             log_keep[number] = log_of_keep(one)
         pair, old_along, old_against = one["pair"], rate[number, 0], rate[number, 1]
         along, against, now = log_rates(one, log_keep[number])

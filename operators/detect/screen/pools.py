@@ -17,8 +17,11 @@ KIND_NOT_TRADED, KIND_CONCENTRATED_X64, KIND_CONCENTRATED_X96, KIND_CONSTANT_PRO
 KIND_STABLE, KIND_BINS = 4, 5
 
 #: Why a pool has no rate, as bits of ``doubt``: a row said that it changed but not how (the next that tells its state
-#: ends that); no row has told its fee; its liquidity does not follow from what is known of its ticks.
-DOUBT_STATE, DOUBT_FEE, DOUBT_DEPTH = 1, 2, 4
+#: ends that); no row has told its fee; its liquidity does not follow from what is known of its ticks; it was removed,
+#: which only a row that states it whole takes back.
+DOUBT_STATE, DOUBT_FEE, DOUBT_DEPTH, REMOVED = 1, 2, 4, 8
+#: What a row that tells price and liquidity, or both reserves, does not end.
+LASTING_DOUBT = DOUBT_FEE | REMOVED
 
 POOL_DTYPE = np.dtype(
     [

@@ -33,8 +33,8 @@ class SwapEvent:
     """One executed swap as its program states it; what it does not state is None (or empty).
 
     Amounts are raw units that the pool received (its own fee included) and paid. ``transfer_fee_in`` is what a
-    Token-2022 mint kept of what was sent to it. State is after the swap. ``a_to_b`` is None where only the mints
-    tell the direction.
+    Token-2022 mint kept of what was sent to it, ``transfer_fee_out`` of what it paid. State is after the swap.
+    ``a_to_b`` is None where only the mints tell the direction.
     """
 
     venue: int
@@ -53,6 +53,7 @@ class SwapEvent:
     reserve_in: int | None = None
     reserve_out: int | None = None
     transfer_fee_in: int = 0
+    transfer_fee_out: int = 0
     fee_pips: int = 0
 
 
@@ -90,10 +91,12 @@ def _whirlpool(read: Reader) -> SwapEvent:
     pool, a_to_b = read.key(), bool(read.u8())
     read.skip(16)
     price, sent, amount_out, kept = read.u128(), read.u64(), read.u64(), read.u64()
+    withheld = read.u64() if len(read.data) >= read.at + 8 else 0
     read.require(kept <= sent, f"transfer fee {kept} is more than the input {sent}")
     return SwapEvent(
-        market.VENUE_ORCA_WHIRLPOOL, sent - kept, amount_out, a_to_b, pool, sqrt_price_x64=price, transfer_fee_in=kept
-    )
+        market.VENUE_ORCA_WHIRLPOOL, sent - kept, amount_out, a_to_b, pool, sqrt_price_x64=price, transfer_fee_in=kept,
+        transfer_fee_out=withheld,
+    )  # fmt: skip
 
 
 def _clmm(read: Reader) -> SwapEvent:
@@ -105,7 +108,7 @@ def _clmm(read: Reader) -> SwapEvent:
     price, liquidity, tick = read.u128(), read.u128(), read.i32()
     return SwapEvent(
         market.VENUE_RAYDIUM_CLMM, amount_in, received + withheld, a_to_b, pool,
-        sqrt_price_x64=price, liquidity=liquidity, tick=tick, transfer_fee_in=kept,
+        sqrt_price_x64=price, liquidity=liquidity, tick=tick, transfer_fee_in=kept, transfer_fee_out=withheld,
     )  # fmt: skip
 
 
@@ -113,8 +116,8 @@ def _cpmm(read: Reader) -> SwapEvent:
     """The vaults before it, less what is owed. Of the trade fee the program owes shares that the event does not tell:
     the input's reserve is too large by them until the next event states it."""
     pool = read.key()
-    into, out, amount_in, amount_out, kept = (read.u64() for _ in range(5))
-    read.skip(8 + 1)
+    into, out, amount_in, amount_out, kept, withheld = (read.u64() for _ in range(6))
+    read.skip(1)
     mints: tuple[bytes, bytes] = b"", b""
     creator_in = creator_out = fee_pips = 0
     if len(read.data) >= read.at + 64:
@@ -128,7 +131,7 @@ def _cpmm(read: Reader) -> SwapEvent:
     return SwapEvent(
         market.VENUE_RAYDIUM_CPMM, amount_in, amount_out, None, pool, *mints,
         reserve_in=after[0] if told else None, reserve_out=after[1] if told else None,
-        transfer_fee_in=kept, fee_pips=fee_pips,
+        transfer_fee_in=kept, transfer_fee_out=withheld, fee_pips=fee_pips,
     )  # fmt: skip
 
 

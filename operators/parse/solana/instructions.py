@@ -107,6 +107,8 @@ _POOL_PLACES: dict[bytes, dict[str, int]] = {
         "open_position": 5,
         "open_position_v2": 5,
         "open_position_with_token22_nft": 4,
+        "open_limit_order": 1,
+        "increase_limit_order": 1,
     },
     RAYDIUM_CPMM: {"swap_base_input": 3, "swap_base_output": 3, "deposit": 2, "withdraw": 2},
     METEORA_DLMM: {

@@ -104,6 +104,13 @@ class SolanaSwaps:
         if own and swap and not events and not _said_itself(call, record.calls):
             raise ParseError("a swap whose outcome is not in the record", reason="no_outcome")
         for event in with_mints(events, call, record):
+            if event.transfer_fee_in or event.transfer_fee_out:
+                # A mint takes of every transfer what no quote of the pool knows: nothing is to be found through it.
+                removed = {"venue": event.venue, "pool": event.pool, "kind": market.PoolUpdate.KIND_REMOVE}
+                mints = (event.mint_in, event.mint_out) if event.a_to_b else (event.mint_out, event.mint_in)
+                self._output.updates.add(
+                    **base, ix_index=places.next(call), **removed, mint_a=mints[0], mint_b=mints[1]
+                )
             self._output.swaps.add(**base, ix_index=places.next(call), **_fields(event))
         for update in updates:
             self._output.updates.add(**base, ix_index=places.next(call), **update)

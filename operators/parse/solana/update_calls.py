@@ -115,6 +115,11 @@ def _by_outcome(pool: int) -> _Read:
     return lambda instruction: Change(LIQUIDITY, instruction.key(pool), needs_outcome=True)
 
 
+def _limit_order(instruction: Instruction) -> Change:
+    """Swaps fill limit orders on the way, and no row carries them."""
+    raise ParseError("a limit order, which no state of a pool carries", reason="limit_order")
+
+
 def _first(name: str) -> bytes:
     return sha256(f"global:{name}".encode()).digest()[:8]
 
@@ -155,6 +160,8 @@ _CALLS: dict[bytes, dict[bytes, _Read]] = {
             "increase_liquidity_v2": _move(4, 2, 1),
             "decrease_liquidity": _move(2, 3, -1),
             "decrease_liquidity_v2": _move(2, 3, -1),
+            "open_limit_order": _limit_order,
+            "increase_limit_order": _limit_order,
         }
     ),
     RAYDIUM_CPMM: _named(

@@ -13,7 +13,7 @@ from mevflow.operators.amm.bins.dlmm import Bin, FeeRule, Volatility
 from mevflow.operators.amm.concentrated.curve import AmmError, ConcentratedState
 from mevflow.operators.amm.stable.metapool import MetaState
 from mevflow.operators.amm.stable.saber import SaberState
-from mevflow.operators.amm.stable.swap import StableState
+from mevflow.operators.amm.stable.swap import FEE_DENOMINATOR, StableState
 from mevflow.operators.amm.stable.tricrypto import CryptoState
 from mevflow.operators.sizing.legs import (
     BinsLeg,
@@ -151,6 +151,8 @@ def _fee(keys: _Keys, default: Any = _NOTHING) -> int:
 
 def _stable_state(keys: _Keys) -> StableState:
     balances = keys.integers("balances", least=1)
+    if keys.integer("offpeg_fee_multiplier", 0) > FEE_DENOMINATOR:
+        raise LegError("offpeg_fee_multiplier: an off-peg fee (Curve NG) is not covered; docs/venues.md")
     if not 2 <= len(balances) <= 8:
         raise LegError("balances are those of 2 to 8 coins")
     return StableState(

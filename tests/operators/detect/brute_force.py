@@ -41,6 +41,7 @@ class Pool:
     known: tuple[int, int] = (1, 0)
     denied: bool = False
     unsure: bool = True  # what it holds now is not known
+    gone: bool = False  # removed, and not stated whole since
     lost: bool = True  # nor is the liquidity at any tick
     address: bytes = b""
     curved: Curved | None = None  # shared by the faces of a pool
@@ -54,7 +55,7 @@ class Pool:
         """Output per input of the first unit, net of the fee, as a fraction; (0, 1) when nothing is there."""
         if self.curved is not None:
             return self.curved.marginal(*self._way(a_to_b)) if not self.denied else (0, 1)
-        if self.unsure or self.fee_pips is None:
+        if self.unsure or self.gone or self.fee_pips is None:
             return 0, 1
         if self.one:
             b, a = (self.price**2, self.one**2) if self.liquidity else (0, 0)
@@ -71,7 +72,7 @@ class Pool:
             return 0
         if self.curved is not None:
             return self.curved.quote(*self._way(a_to_b), amount_in)
-        if self.unsure or self.fee_pips is None:
+        if self.unsure or self.gone or self.fee_pips is None:
             return 0
         try:
             if not self.one:
@@ -147,6 +148,8 @@ class BruteForce:
                 pool.unsure = True
             return key
         if not swap:
+            whole = row["kind"] in (PoolUpdate.KIND_CREATE, PoolUpdate.KIND_SNAPSHOT)
+            pool.gone = row["kind"] == PoolUpdate.KIND_REMOVE or (pool.gone and not whole)
             self._update(pool, row)
         if row["sqrt_price_x64"] or row["sqrt_price_x96"]:
             pool.one = 1 << (64 if row["sqrt_price_x64"] else 96)

@@ -143,3 +143,12 @@ def test_a_fee_that_nobody_told_is_no_rate() -> None:
     assert feed(*rows)[1] == []
     told = [update(slot, name, UPDATE.KIND_FEE, venue=CPMM) for slot, name in ((3, b"a"), (4, b"b"))]
     assert [row["slot"] for row in feed(*rows, *told)[1]] == [4], "a KIND_FEE of zero says that there is none"
+
+
+def test_a_pool_that_is_removed_stays_so_until_it_is_stated_whole() -> None:
+    level = [reserves(slot, name, CPMM, LEVEL, LEVEL, fee_pips=2_500) for slot, name in ((1, b"a"), (2, b"b"))]
+    gone = update(3, b"a", UPDATE.KIND_REMOVE, venue=CPMM)
+    gap = swap(4, b"a", (LEVEL, 2 * LEVEL), venue=CPMM)
+    assert feed(*level, gap)[1]
+    assert feed(*level, gone, gap)[1] == []
+    assert [row["slot"] for row in feed(*level, gone, gap, reserves(5, b"a", CPMM, LEVEL, 2 * LEVEL))[1]] == [5]

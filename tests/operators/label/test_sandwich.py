@@ -123,3 +123,30 @@ def test_each_is_ordered_and_no_swap_backs_two(swaps: list[tuple[str, str, str]]
             assert victim.signer != one.front.signer
     shuffled.shuffle(trades)
     assert found(*trades) == ordered
+
+
+def test_a_back_run_in_two_halves() -> None:
+    halves = [trade("B>A", (250, 515), "p", tx=3, at=at, signer="bot") for at in (0, 1)]
+    [one] = found(FRONT, VICTIM, *halves)
+    assert (one.backs, one.profit, one.victims) == (tuple(halves), 30, (VICTIM,))
+    apart = [halves[0], trade("B>A", (251, 510), "p", tx=5, signer="bot")]
+    [one] = found(FRONT, VICTIM, trade("A>B", (9, 5), "p", tx=4, signer="user"), *apart)
+    assert (one.backs, one.profit, one.victims) == (tuple(apart), 25, (VICTIM,))
+
+
+def test_a_whole_back_run_goes_before_parts_of_another_size() -> None:
+    [one] = found(
+        FRONT,
+        VICTIM,
+        trade("B>A", (200, 410), "p", tx=3, signer="bot"),
+        trade("B>A", (500, 1020), "p", tx=4, signer="bot"),
+    )
+    assert (one.back.amount_in, one.rest) == (500, ())
+
+
+def test_a_pool_is_nobody() -> None:
+    front = trade("A>B", (1000, 500), "p", tx=1, hands="x>q")
+    back = trade("B>A", (500, 1020), "p", tx=3, hands="q>z")
+    through = trade("B>C", (500, 900), "q", tx=1, at=1, hands="p>x")
+    assert found(front, VICTIM, back)
+    assert not found(front, through, VICTIM, back)

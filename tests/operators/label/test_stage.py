@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mevflow.operators.label.stage import UPDATE, Label
 from mevflow.operators.stage import Watermark
 from mevflow.sources.recorded import open_recorded
 from mevflow.v1 import market_pb2 as market
@@ -172,3 +173,52 @@ def test_the_uniswap_day() -> None:
     assert all(
         int.from_bytes(row["profit"], "little", signed=True) > 0 for row in labels if row["kind"] == "sandwich_back"
     )
+
+
+def gone_back(slot: int, kind: int) -> pa.RecordBatch:
+    """The chain says of a slot, or from one on, that it does not hold."""
+    empty = {field.name: None for field in UPDATE}
+    said = {"chain": market.CHAIN_SOLANA, "slot": slot, "timestamp_us": slot * SLOT_US, "kind": kind}
+    numbers = {field.name: 0 for field in UPDATE if pa.types.is_integer(field.type)}
+    return pa.RecordBatch.from_pylist([{**empty, **numbers, **said}], schema=UPDATE)
+
+
+def forked(stage: Label, *items: pa.RecordBatch | Watermark | tuple[str, pa.RecordBatch]) -> list[dict[str, Any]]:
+    """The labels of rows on either port."""
+    out = []
+    for item in items:
+        port, given = item if isinstance(item, tuple) else ("in", item)
+        rows = stage.on_watermark(port, given) if isinstance(given, Watermark) else stage.process(port, given)
+        out += [row for to, batch_ in rows if to == "labels" for row in batch_.to_pylist()]
+    return out
+
+
+def test_swaps_of_two_forks_make_no_sandwich() -> None:
+    front, victim, back = sandwich(7, 4)
+    reorg = ("updates", gone_back(7, market.PoolUpdate.KIND_REORG))
+    assert forked(make(), batch([front]), CAUGHT_UP, reorg, batch([victim, back]), END) == []
+    assert len(forked(make(), batch([front]), CAUGHT_UP, batch([victim, back]), END)) == 3
+    later = ("updates", gone_back(8, market.PoolUpdate.KIND_SKIPPED))
+    assert len(forked(make(), batch([front, victim, back]), CAUGHT_UP, later, END)) == 3
+
+
+def test_labels_of_a_fork_that_is_left_are_taken_back_and_said_anew() -> None:
+    newer = [swap(slot, 0, 0, "A>B", (1, 1), "z") for slot in (8, 9)]
+    reorg = ("updates", gone_back(6, market.PoolUpdate.KIND_REORG))
+    stage = make()
+    before = forked(stage, batch([*arbitrage(7, 4), *newer]), CAUGHT_UP)
+    assert [row["kind"] for row in before] == ["arbitrage"]
+    again = make()
+    again.restore(stage.snapshot())
+    for each in (stage, again):
+        rows = forked(each, reorg, batch(arbitrage(7, 5)), END)
+        assert [(row["kind"], row["tx_index"]) for row in rows] == [("undone", 4), ("arbitrage", 5)]
+        assert (rows[0]["group"], rows[0]["profit"]) == (before[0]["group"], b"")
+    assert [row["kind"] for row in forked(make(reorg_slots=0), batch([*arbitrage(7, 4), *newer]), reorg)] == []
+
+
+def test_swaps_of_two_pools_at_one_place_are_two_swaps() -> None:
+    rows = arbitrage(7, 4)
+    rows[1]["ix_index"] = rows[0]["ix_index"]
+    [row] = run(make(), [batch([*rows, *rows]), END])["labels"]
+    assert (row["kind"], row["profit"]) == ("arbitrage", signed(3))

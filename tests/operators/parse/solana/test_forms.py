@@ -221,3 +221,17 @@ def test_status_as_old_records_have_it() -> None:
     document["meta"]["status"] = "fine"
     _, _, (error,) = parse(document)
     assert error.reason == "malformed"
+
+
+@pytest.mark.parametrize("name", ["whirlpool_transfer_fee", "cpmm_transfer_fee_old_event"])
+def test_a_pool_of_a_mint_with_a_transfer_fee_is_given_as_removed(name: str) -> None:
+    (swap,), (row,), errors = parse(fault(name))
+    assert errors == []
+    assert (row["kind"], row["pool"], row["mint_a"]) == (market.PoolUpdate.KIND_REMOVE, swap["pool"], TOKEN_A)
+    assert row["ix_index"] < swap["ix_index"]
+
+
+def test_limit_orders_put_a_pool_in_doubt() -> None:
+    document = transaction(registry.RAYDIUM_CLMM, anchor("global", "open_limit_order") + bytes(20), [])
+    _, (row,), (error,) = parse(document)
+    assert (error.reason, row["pool"], row["kind"]) == ("limit_order", POOL, market.PoolUpdate.KIND_LIQUIDITY)
