@@ -34,7 +34,8 @@ def depth_at(info: PoolInfo, pool: np.void, tick: int) -> int | None:
     low, high, spacing = min(before, tick), max(before, tick), max(int(pool["tick_spacing"]), 1)
     if low // spacing == high // spacing:
         return liquidity
-    if info.ticks is None or low + 1 < int(pool["known_lower"]) or high > int(pool["known_upper"]):
+    first, last = (low // spacing + 1) * spacing, high // spacing * spacing  # of the ticks that may lie between
+    if info.ticks is None or first < int(pool["known_lower"]) or last > int(pool["known_upper"]):
         return None
     crossed = info.ticks.active_at(high) - info.ticks.active_at(low)
     liquidity += crossed if tick > before else -crossed

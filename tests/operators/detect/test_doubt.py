@@ -152,3 +152,12 @@ def test_a_pool_that_is_removed_stays_so_until_it_is_stated_whole() -> None:
     assert feed(*level, gap)[1]
     assert feed(*level, gone, gap)[1] == []
     assert [row["slot"] for row in feed(*level, gone, gap, reserves(5, b"a", CPMM, LEVEL, 2 * LEVEL))[1]] == [5]
+
+
+def test_the_last_tick_that_may_lie_between_decides_what_is_known() -> None:
+    """At tick 390 of spacing 8 no tick beyond 384 has been passed: a range known up to 385 is enough."""
+    known = whirlpool(1, b"a", known=False)
+    known.known_tick_upper = 385
+    stage, found, _ = feed(known, whirlpool(2, b"b"), traded(3, b"a", 390))
+    assert state(stage, 0) == (390, LIQUIDITY)
+    assert [row["slot"] for row in found] == [3]
