@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,10 +17,10 @@ from mevflow.control.server.turns import Turns
 from mevflow.flows.spec.topology import Problem
 from mevflow.operators import errors
 from mevflow.operators.errors import MevflowError
+from mevflow.processes.environment import environment
 
 _START_S = 60.0
 _PATIENCE_S = 10.0
-_ROOT = Path(__file__).resolve().parents[2]
 
 _answers = msgspec.msgpack.Decoder(Answer)
 
@@ -86,7 +85,6 @@ class _Worker:
     @classmethod
     async def start(cls) -> _Worker:
         """Start it, and wait until it has imported what it needs. Raises TimeoutError, IncompleteReadError."""
-        path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH", ""))))
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -94,7 +92,7 @@ class _Worker:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": path},
+            env=environment(),
             start_new_session=True,  # Ctrl-C is not for it; it ends when its stdin does
         )
         worker = cls(process)

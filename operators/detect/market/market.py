@@ -1,7 +1,8 @@
 """All pools as they stand, and what an event does to them.
 
-A pool's rule for an update is in :mod:`mevflow.operators.detect.market.apply`, or :mod:`mevflow.operators.detect.market.curve.apply` where its state is
-beside the book; what an event makes payable is found by :mod:`mevflow.operators.detect.screen.runner`.
+A pool's rule for an update is in :mod:`mevflow.operators.detect.market.apply`, or
+:mod:`mevflow.operators.detect.market.curve.apply` where its state is beside the book; what an event makes payable is
+found by :mod:`mevflow.operators.detect.screen.runner`.
 """
 
 from __future__ import annotations
