@@ -56,6 +56,12 @@ class PoolTable:
         else:
             self.pools[number] = pool
 
+    def keep(self, addresses: Iterable[bytes]) -> None:
+        """Forget all pools but these."""
+        wanted = set(addresses)
+        self.pools = [pool for pool in self.pools if pool.address in wanted]
+        self._numbers = {pool.address: i for i, pool in enumerate(self.pools)}
+
     def of(self, address: bytes) -> EvmPool:
         """One pool. Raises KeyError."""
         return self.pools[self._numbers[address]]
