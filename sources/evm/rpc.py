@@ -59,7 +59,7 @@ class _Error(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     id: int | None = None
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = msgspec.Raw(b"null")
     error: _Error | None = None
 
 
@@ -131,7 +131,7 @@ class Node:
             if answer.error is not None:
                 found.append(CallError(f"{method}: {answer.error.message[:200]} ({answer.error.code})", key=self.name))
             else:
-                found.append(answer.result if answer.result is not None else msgspec.Raw(b"null"))
+                found.append(answer.result)
         return found
 
     def _post(self, body: bytes) -> list[_Answer]:

@@ -37,7 +37,7 @@ _WAIT_S = 0.005
 
 
 class PoolChoice(BaseModel):
-    """Which pools: of ``factories`` and those known for the chain; only ``addresses`` if there are any; never ``deny``."""
+    """Which pools: of ``factories`` and those known for the chain; only ``addresses`` if any; never ``deny``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     factories: tuple[Factory, ...] = ()
@@ -89,6 +89,7 @@ class _Ready:
 
     rows: Collected
     state: bytes
+    block: int
 
 
 class EvmSource(Source):
@@ -118,7 +119,10 @@ class EvmSource(Source):
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="evm.source", daemon=True)
         self._state = b""
-        self._trouble = ""
+        #: The block after the last one that ``poll`` has given; None before the first.
+        self.block: int | None = None
+        #: Why no node answered the last time that none did.
+        self.trouble = ""
 
     @classmethod
     def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
@@ -143,7 +147,7 @@ class EvmSource(Source):
             return Poll()
         if isinstance(ready, MevflowError):
             raise ready
-        self._state, rows = ready.state, ready.rows
+        self._state, rows, self.block = ready.state, ready.rows, ready.block
         topic = f"evm:{self.settings.chain}"
         batches = [
             (port, _located(batch, kind, topic))
@@ -178,11 +182,11 @@ class EvmSource(Source):
                     started = True
                 steps = self._follower.step()
                 for rows in self._collect(steps):
-                    self._hand_over(_Ready(rows, self._snapshot()))
+                    self._hand_over(_Ready(rows, self._snapshot(), self._follower.next))
                 if not steps:
                     self._stop.wait(self.settings.poll_ms / 1000)
             except UnreachableError as wrong:
-                self._trouble = str(wrong)
+                self.trouble = str(wrong)
                 self._stop.wait(self.settings.poll_ms / 1000)
             except MevflowError as wrong:
                 self._hand_over(wrong)
@@ -197,7 +201,7 @@ class EvmSource(Source):
                 blocks = [one for one in steps if isinstance(one, Block)]
                 return [self._collector.take(blocks)] if blocks else []
             except UnreachableError as wrong:
-                self._trouble = str(wrong)
+                self.trouble = str(wrong)
                 if self._stop.wait(self.settings.poll_ms / 1000):
                     return []
 
