@@ -150,7 +150,7 @@ class EvmSource(Source):
         self._state, rows, self.block = ready.state, ready.rows, ready.block
         topic = f"evm:{self.settings.chain}"
         batches = [
-            (port, _located(batch, kind, topic))
+            (port, located(batch, kind, topic))
             for port, batch, kind in (("updates", rows.updates, _UPDATE.located), ("swaps", rows.swaps, _SWAP.located))
             if batch is not None
         ]
@@ -234,7 +234,7 @@ class EvmSource(Source):
         return errors
 
 
-def _located(batch: pa.RecordBatch, schema: pa.Schema, topic: str) -> pa.RecordBatch:
+def located(batch: pa.RecordBatch, schema: pa.Schema, topic: str) -> pa.RecordBatch:
     """Coordinates: the chain as a topic of one partition, the place in it as an offset."""
     rows = batch.num_rows
     slots, indices = batch.column("slot").to_pylist(), batch.column("ix_index").to_pylist()

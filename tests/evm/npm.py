@@ -59,9 +59,9 @@ def bytecode(name: str) -> bytes:
     """A contract's creation code, e.g. ``v2-core/UniswapV2Factory`` or ``v3-periphery/SwapRouter``."""
     package, contract = name.split("/")
     folder = modules() / "@uniswap" / package
-    path = folder / "build" / f"{contract}.json"
-    if not path.exists():
-        path = folder / "artifacts/contracts" / f"{contract}.sol" / f"{contract}.json"
+    compiled = folder / "artifacts/contracts"
+    places = (folder / "build", compiled / f"{contract}.sol", compiled / "lens" / f"{contract}.sol")
+    path = next(place / f"{contract}.json" for place in places if (place / f"{contract}.json").exists())
     document: dict[str, Any] = json.loads(path.read_text())
     code = document["bytecode"]
     return bytes.fromhex((code["object"] if isinstance(code, dict) else code).removeprefix("0x"))

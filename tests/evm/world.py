@@ -11,7 +11,7 @@ from tests.evm.npm import bytecode
 SUPPLY = 10**33
 FOREVER = 1 << 40
 #: Fee -> tick spacing, as the factory has them.
-SPACINGS = {500: 10, 3000: 60, 10_000: 200}
+SPACINGS = {100: 1, 500: 10, 3000: 60, 10_000: 200}
 _Q96 = 1 << 96
 
 
@@ -28,6 +28,9 @@ class World:
         self.v3 = chain.deploy(bytecode("v3-core/UniswapV3Factory"))
         self.router3 = chain.deploy(bytecode("v3-periphery/SwapRouter"), word(self.v3), weth)
         self.positions = chain.deploy(bytecode("v3-periphery/NonfungiblePositionManager"), word(self.v3), weth, weth)
+        self.quoter = chain.deploy(bytecode("v3-periphery/QuoterV2"), word(self.v3), weth)
+        if 100 in fees:
+            chain.do(self.v3, "enableFeeAmount(uint24,int24)", 100, 1)
         for token in self.tokens:
             for spender in (self.router2, self.router3, self.positions):
                 chain.do(token, "approve(address,uint256)", word(spender), (1 << 256) - 1)
@@ -42,7 +45,8 @@ class World:
         for fee in fees:
             a, b = self.tokens[:2]
             self.create(a, b, fee, int((2**0.5) * _Q96))
-            self.mint(a, b, fee, -SPACINGS[fee] * 600, SPACINGS[fee] * 1200, 10**24)
+            width = 6000 // SPACINGS[fee] * SPACINGS[fee]
+            self.mint(a, b, fee, -width, 3 * width, 10**24)
             chain.mine()
 
     def provide(self, a: bytes, b: bytes, amount_a: int, amount_b: int) -> None:
@@ -92,6 +96,16 @@ class World:
             *(word(token_in), word(token_out), fee, word(self.chain.account), FOREVER, amount, 0, 0),
         )
 
+    def swap(self, pool: bytes, token_in: bytes, token_out: bytes, amount: int) -> None:
+        """Through any pool of this world, by its own router."""
+        for one in self.concentrated:
+            if one.address == pool:
+                return self.swap3(token_in, token_out, one.fee_pips, amount)
+        return self.swap2(token_in, token_out, amount)
+
+    def balance(self, token: bytes) -> int:
+        return self.chain.number(token, "balanceOf(address)", word(self.chain.account))
+
     def act(self, chance: random.Random) -> None:
         """Something that people do, at random; it waits to be mined."""
         amount = int(10 ** chance.uniform(18, 23))
@@ -108,7 +122,6 @@ class World:
         else:
             pool = chance.choice(self.concentrated)
             spacing = SPACINGS[pool.fee_pips]
-            lower = chance.randrange(-300, 600) * spacing
-            self.mint(
-                pool.token0, pool.token1, pool.fee_pips, lower, lower + chance.randrange(1, 300) * spacing, amount
-            )
+            lower = chance.randrange(-3000, 6000) // spacing * spacing
+            upper = lower + chance.randrange(1, 3000 // spacing + 2) * spacing
+            self.mint(pool.token0, pool.token1, pool.fee_pips, lower, upper, amount)
