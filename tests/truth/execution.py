@@ -6,6 +6,7 @@ executed on the chain and taken back before the next block.
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import EndpointSettings
 from mevflow.sources.evm.source import located
 from mevflow.v1 import market_pb2 as market
-from tests.evm.chain import Pool, word
+from tests.evm.chain import Chain, Pool, word
 from tests.evm.world import World
 
 ETHEREUM = market.CHAIN_ETHEREUM
@@ -46,6 +47,31 @@ class Figures:
     executed: int = 0
     legs: int = 0
     different: list[str] = field(default_factory=list)
+
+
+#: (seed, fee tiers) of the worlds that are tried.
+WORLDS = ((1, (500, 3000)), (2, (100, 10_000)), (3, (100, 500, 3000, 10_000)))
+
+
+def watch(seed: int, fees: tuple[int, ...], blocks: int, folder: Path) -> Figures:
+    """Let people act on a chain for so many blocks, comparing everything after each."""
+    chain = Chain()
+    try:
+        watched = Watched(World(chain, fees), folder, max_hops=3)
+        chance = random.Random(seed)
+        watched.observe()
+        for _ in range(blocks):
+            for _ in range(chance.choice((1, 1, 1, 3))):
+                watched.world.act(chance)
+            chain.mine()
+            found = watched.observe()
+            watched.compare_states()
+            watched.compare_quotes(int(10 ** chance.uniform(3, 23)))
+            for row in found:
+                watched.execute(row)
+    finally:
+        chain.close()
+    return watched.figures
 
 
 class Watched:
