@@ -104,7 +104,7 @@ def _records(bootstrap: str, topic: str, since: Mapping[int, int]) -> list[tuple
             for record in records:
                 if record.error() is not None:
                     continue
-                partition, offset = record.partition(), record.offset()
+                partition, offset = record.partition(), record.offset() or 0
                 if partition in last and offset <= last[partition]:
                     found.append((record.key(), record.value() or b""))
             # A partition may end in control records, which never come: its position tells.
