@@ -6,7 +6,7 @@ BIN := .venv/bin
 KEEP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format proto proto-check bench lock clean
+.PHONY: help setup run test test-truth lint format proto proto-check bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ run: setup ## Run the main job on the recorded days and print a report (KEEP=1 l
 
 test: setup ## Run all tests, with the real broker and the real engine
 	@$(BIN)/pytest
+
+test-truth: setup ## Hold states, quotes and executed opportunities against contracts on a real EVM; write docs/truth.md
+	@$(BIN)/python -m tests.truth
 
 lint: setup ## Lint, format check, types and the rooms' import contract
 	@$(BIN)/ruff check .

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "logs": ("mevflow.cli.logs", "What the shards of a topology wrote."),
     "stop": ("mevflow.cli.stop", "Drain a topology."),
     "replay": ("mevflow.cli.replay", "Run a topology over a window of history."),
+    "collect": ("mevflow.cli.collect", "What a node of an EVM chain can do."),
     "feed": ("mevflow.cli.feed", "Publish recorded days to Kafka."),
     "dlq": ("mevflow.cli.dlq", "Messages that could not be processed: list, show, send again."),
     "parse": ("mevflow.cli.parse", "Parse recorded transactions and check the result."),

@@ -1,0 +1,9 @@
+"""EVM logs, a column at a time: as nodes give them, or as files hold them. In the order that a log takes:
+
+- :mod:`.logs`: JSON objects as columns of bytes
+- :mod:`.events`, :mod:`.words`: which event a log is; words of the ABI as raw amounts
+- :mod:`.pools`: immutables of pools by address
+- :mod:`.parse`: logs of known pools -> ``Swap`` and ``PoolUpdate`` batches
+- :mod:`.pairs`, :mod:`.concentrated`: Uniswap v2 and v3, and forks that log alike
+- :mod:`.parsed`, :mod:`.batches`: rows gathered in chain order, whole batches
+"""

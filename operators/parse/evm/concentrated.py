@@ -1,0 +1,132 @@
+"""Logs of Uniswap v3 pools and forks that log alike -> rows. A Swap states price, liquidity and tick after it.
+
+Uniswap/v3-core ``IUniswapV3PoolEvents.sol``. A Mint or Burn states a position's range and how its liquidity changed;
+what is active afterwards follows from the price. Flash, Collect and the owner's events change nothing that a swap
+depends on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mevflow.operators.parse.evm import words
+from mevflow.operators.parse.evm.events import CONCENTRATED_EVENTS, which
+from mevflow.operators.parse.evm.logs import Logs
+from mevflow.operators.parse.evm.parsed import Parsed
+from mevflow.v1 import market_pb2 as market
+
+_INITIALIZE, _SWAP, _PANCAKE, _MINT, _BURN = range(5)
+MAX_TICK = 887_272
+#: ``TickMath.MIN_SQRT_RATIO`` and ``MAX_SQRT_RATIO`` (exclusive).
+MIN_SQRT_PRICE, MAX_SQRT_PRICE = 4295128739, 1461446703485210103287273052203988822378723970342
+
+
+def parse_concentrated(logs: Logs, pools: NDArray[np.int64], out: Parsed) -> None:
+    """Add the rows of ``logs``, all of concentrated pools and in chain order; ``pools`` are their numbers."""
+    kind = which(logs.topics[:, 0], CONCENTRATED_EVENTS)
+    _swaps(logs, pools, kind == _SWAP, 5, out)
+    _swaps(logs, pools, kind == _PANCAKE, 7, out)
+    _liquidity(logs, pools, kind == _MINT, 4, out)
+    _liquidity(logs, pools, kind == _BURN, 3, out)
+    _created(logs, pools, kind == _INITIALIZE, out)
+
+
+def _swaps(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], size: int, out: Parsed) -> None:
+    rows = _shaped(logs, np.flatnonzero(mask), 3, size, "Swap", out)
+    data = logs.words(rows, size)
+    first, first_out, fits0 = words.magnitude(data[:, 0], 16)
+    second, second_out, fits1 = words.magnitude(data[:, 1], 16)
+    price, price_fits = _price(data[:, 2])
+    liquidity, liquidity_fits = words.unsigned(data[:, 3], 16)
+    tick, tick_fits = words.integers(data[:, 4], 24)
+    tick_fits &= np.abs(tick) <= MAX_TICK
+    nothing = ~first.any(axis=1) & ~second.any(axis=1)
+    opposite = (first_out != second_out) | ~first.any(axis=1) | ~second.any(axis=1) | nothing
+    for bad, reason, detail in (
+        (~(fits0 & fits1) | ~opposite, "impossible_amount", "amounts that no swap moves"),
+        (~(price_fits & tick_fits & liquidity_fits), "malformed", "a price or tick that no pool can have"),
+    ):
+        out.reject(logs, rows[bad], reason, detail)
+    good = fits0 & fits1 & opposite & price_fits & tick_fits & liquidity_fits
+    rows, first, second = rows[good], first[good], second[good]
+    # Token 0 comes in, or nothing of it moves and token 1 goes out.
+    a_to_b = np.where(first.any(axis=1), ~first_out[good], second_out[good] & second.any(axis=1))
+    side = a_to_b[:, None]
+    out.swaps(
+        logs,
+        rows,
+        pools[rows],
+        a_to_b,
+        amount_in=words.binary(np.where(side, first, second)),
+        amount_out=words.binary(np.where(side, second, first)),
+        sqrt_price_x96=words.binary(price[good]),
+        liquidity=words.binary(liquidity[good]),
+        tick=tick[good],
+    )
+
+
+def _liquidity(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], size: int, out: Parsed) -> None:
+    """Mints (four words, the amount second) and burns (three, the amount first)."""
+    minted = size == 4
+    rows = _shaped(logs, np.flatnonzero(mask), 4, size, "Mint" if minted else "Burn", out)
+    lower, lower_fits = words.integers(logs.topics[rows, 2], 24)
+    upper, upper_fits = words.integers(logs.topics[rows, 3], 24)
+    amount, fits = words.unsigned(logs.words(rows, size)[:, size - 3], 16)
+    spacing = np.maximum(out.spacing[pools[rows]], 1)
+    ranged = lower_fits & upper_fits & (lower >= -MAX_TICK) & (lower < upper) & (upper <= MAX_TICK)
+    ranged &= (lower % spacing == 0) & (upper % spacing == 0)
+    fits &= amount[:, 15] < 0x80
+    out.reject(logs, rows[~(ranged & fits)], "malformed", "a range or an amount that no position has")
+    # A burn of nothing only collects fees.
+    good = ranged & fits & amount.any(axis=1)
+    rows, amount = rows[good], amount[good]
+    out.updates(
+        logs,
+        rows,
+        pools[rows],
+        market.PoolUpdate.KIND_LIQUIDITY,
+        tick_lower=lower[good],
+        tick_upper=upper[good],
+        liquidity_delta=words.binary(amount if minted else words.negated(amount)),
+    )
+
+
+def _created(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], out: Parsed) -> None:
+    rows = _shaped(logs, np.flatnonzero(mask), 1, 2, "Initialize", out)
+    data = logs.words(rows, 2)
+    price, fits = _price(data[:, 0])
+    tick, tick_fits = words.integers(data[:, 1], 24)
+    fits &= tick_fits & (np.abs(tick) <= MAX_TICK)
+    out.reject(logs, rows[~fits], "malformed", "a price or tick that no pool can have")
+    rows = rows[fits]
+    out.updates(
+        logs,
+        rows,
+        pools[rows],
+        market.PoolUpdate.KIND_CREATE,
+        sqrt_price_x96=words.binary(price[fits]),
+        tick=tick[fits],
+        liquidity=pa.repeat(pa.scalar(bytes(16), pa.binary()), len(rows)),
+        known_tick_lower=-MAX_TICK,
+        known_tick_upper=MAX_TICK,
+        known_range_set=True,
+    )
+
+
+def _shaped(logs: Logs, rows: NDArray[np.intp], topics: int, size: int, name: str, out: Parsed) -> NDArray[np.intp]:
+    good: NDArray[np.bool_] = (logs.topic_count[rows] == topics) & (logs.word_counts()[rows] == size)
+    out.reject(logs, rows[~good], "malformed", f"a {name} has {topics} topics and {size} words")
+    kept: NDArray[np.intp] = rows[good]
+    return kept
+
+
+def _price(data: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Q64.96 prices, 20 bytes, and which lie within TickMath's bounds."""
+    price, fits = words.unsigned(data, 20)
+    big = np.frombuffer(MIN_SQRT_PRICE.to_bytes(20, "big") + MAX_SQRT_PRICE.to_bytes(20, "big"), np.uint8)
+    keys = np.ascontiguousarray(data[:, 12:]).view("S20")[:, 0]
+    # Trailing zeros do not count in numpy's byte strings, which keeps their order as numbers of one width.
+    least, most = big.reshape(2, 20).view("S20")[:, 0]
+    return price, fits & (keys >= least) & (keys < most)

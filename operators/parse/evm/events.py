@@ -1,0 +1,52 @@
+"""The events of pools and factories, by their first topic. Sources: Uniswap v2-core, v3-core; PancakeSwap v3-core."""
+
+from __future__ import annotations
+
+import numpy as np
+from Crypto.Hash import keccak
+from numpy.typing import NDArray
+
+
+def topic_of(signature: str) -> bytes:
+    """The first topic of an event: Keccak-256 of its signature.
+
+    >>> topic_of("Sync(uint112,uint112)").hex()
+    '1c411e9a96e071241c2f21f7726b17ae89e3cab4c78be50e062b03a9fffbbad1'
+    """
+    return keccak.new(digest_bits=256, data=signature.encode()).digest()
+
+
+V2_SYNC = topic_of("Sync(uint112,uint112)")
+V2_SWAP = topic_of("Swap(address,uint256,uint256,uint256,uint256,address)")
+V3_INITIALIZE = topic_of("Initialize(uint160,int24)")
+V3_SWAP = topic_of("Swap(address,address,int256,int256,uint160,uint128,int24)")
+#: PancakeSwap v3 adds the protocol's fees of both tokens.
+V3_SWAP_PANCAKE = topic_of("Swap(address,address,int256,int256,uint160,uint128,int24,uint128,uint128)")
+V3_MINT = topic_of("Mint(address,address,int24,int24,uint128,uint256,uint256)")
+V3_BURN = topic_of("Burn(address,int24,int24,uint128,uint256,uint256)")
+#: Events of a v3 pool after which nothing that a swap depends on has changed.
+V3_OTHERS = tuple(
+    topic_of(signature)
+    for signature in (
+        "Collect(address,address,int24,int24,uint128,uint128)",
+        "CollectProtocol(address,address,uint128,uint128)",
+        "Flash(address,address,uint256,uint256,uint256,uint256)",
+        "IncreaseObservationCardinalityNext(uint16,uint16)",
+        "SetFeeProtocol(uint8,uint8,uint8,uint8)",
+    )
+)
+V2_PAIR_CREATED = topic_of("PairCreated(address,address,address,uint256)")
+V3_POOL_CREATED = topic_of("PoolCreated(address,address,uint24,int24,address)")
+
+PAIR_EVENTS = (V2_SYNC, V2_SWAP)
+CONCENTRATED_EVENTS = (V3_INITIALIZE, V3_SWAP, V3_SWAP_PANCAKE, V3_MINT, V3_BURN)
+CREATIONS = (V2_PAIR_CREATED, V3_POOL_CREATED)
+
+
+def which(topics: NDArray[np.uint8], known: tuple[bytes, ...]) -> NDArray[np.int64]:
+    """The place of each (rows, 32) topic in ``known``, -1 for another."""
+    found = np.full(len(topics), -1, np.int64)
+    words = np.ascontiguousarray(topics).view("<u8")
+    for number, one in enumerate(known):
+        found[(words == np.frombuffer(one, "<u8")).all(axis=1)] = number
+    return found

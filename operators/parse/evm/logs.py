@@ -1,0 +1,175 @@
+"""EVM logs as columns: addresses, topics and data as bytes of one array each, whoever wrote the JSON.
+
+Fields are those of ``eth_getLogs`` (Ethereum execution-apis, ``Log``). A log that is not what they say is set aside
+with its place and the reason; the others stay in order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Numbers = NDArray[np.int64]
+
+#: What one log may hold; no pool's event is longer.
+MAX_DATA_BYTES = 1 << 16
+_ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}")
+_WORD = re.compile(r"0[xX][0-9a-fA-F]{64}")
+_DATA = re.compile(r"0[xX](?:[0-9a-fA-F]{2})*")
+_QUANTITY = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
+
+
+class LogJson(msgspec.Struct, rename="camel"):
+    """One object of ``eth_getLogs``; numbers are hexadecimal text. What is not listed is not read."""
+
+    address: str
+    topics: list[str]
+    data: str
+    block_number: str
+    transaction_hash: str
+    transaction_index: str
+    log_index: str
+    block_hash: str | None = None
+    removed: bool = False
+    block_timestamp: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BadLog:
+    """A log that cannot be read: its place in the input and why."""
+
+    position: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """``n`` logs in the order they came.
+
+    address : (n, 20). topics : (n, 4, 32), zeros beyond ``topic_count``. data : the bytes of all, log ``i``'s from
+    ``data_at[i]``, ``data_size[i]`` of them. block, tx_index, log_index, timestamp_s : (n,), timestamp -1 where the
+    log does not say. tx_hash : (n, 32). removed : (n,). position : (n,) of each in the input.
+    """
+
+    address: Bytes
+    topics: Bytes
+    topic_count: Numbers
+    data: Bytes
+    data_at: Numbers
+    data_size: Numbers
+    block: Numbers
+    tx_index: Numbers
+    log_index: Numbers
+    timestamp_s: Numbers
+    tx_hash: Bytes
+    removed: NDArray[np.bool_]
+    position: Numbers
+
+    def __len__(self) -> int:
+        return len(self.block)
+
+    def take(self, rows: NDArray[np.intp]) -> Logs:
+        """Some logs, in the order of ``rows``."""
+        return Logs(
+            self.address[rows], self.topics[rows], self.topic_count[rows],
+            self.data, self.data_at[rows], self.data_size[rows],
+            self.block[rows], self.tx_index[rows], self.log_index[rows], self.timestamp_s[rows],
+            self.tx_hash[rows], self.removed[rows], self.position[rows],
+        )  # fmt: skip
+
+    def words(self, rows: NDArray[np.intp], count: int) -> Bytes:
+        """The data of ``rows``, each ``count`` words long, as (rows, count, 32) big-endian bytes."""
+        at = self.data_at[rows]
+        return self.data[at[:, None] + np.arange(count * 32)].reshape(len(rows), count, 32)
+
+    def word_counts(self) -> Numbers:
+        """Whole words of data by log; -1 where the data are no whole number of words."""
+        counts: Numbers = np.where(self.data_size % 32 == 0, self.data_size // 32, -1)
+        return counts
+
+
+def read_logs(found: Sequence[LogJson]) -> tuple[Logs, list[BadLog]]:
+    """Columns of ``found``, and what could not be read."""
+    try:
+        return _columns(found, np.arange(len(found))), []
+    except (ValueError, OverflowError):
+        pass  # at least one is wrong: look at each
+    bad = [BadLog(i, detail) for i, log in enumerate(found) if (detail := _fault(log))]
+    wrong = {one.position for one in bad}
+    kept = [i for i in range(len(found)) if i not in wrong]
+    return _columns([found[i] for i in kept], np.array(kept, np.int64)), bad
+
+
+def _columns(found: Sequence[LogJson], position: Numbers) -> Logs:
+    """Raises ValueError when any log is malformed."""
+    count = len(found)
+    topic_count = np.fromiter((len(log.topics) for log in found), np.int64, count)
+    if count and (topic_count.max() > 4):
+        raise ValueError("more than four topics")
+    topics = np.zeros((count, 4, 32), np.uint8)
+    slots = np.arange(4)[None, :] < topic_count[:, None]
+    topics[slots] = _fixed([topic for log in found for topic in log.topics], 32)
+    data = [log.data for log in found]
+    sizes = np.fromiter(map(len, data), np.int64, count) - 2
+    if count and (sizes.min() < 0 or (sizes & 1).any() or sizes.max() > 2 * MAX_DATA_BYTES):
+        raise ValueError("data of a wrong length")
+    ends = np.cumsum(sizes // 2)
+    return Logs(
+        address=_fixed([log.address for log in found], 20),
+        topics=topics,
+        topic_count=topic_count,
+        data=_hex(data),
+        data_at=ends - sizes // 2,
+        data_size=sizes // 2,
+        block=_quantities([log.block_number for log in found]),
+        tx_index=_quantities([log.transaction_index for log in found]),
+        log_index=_quantities([log.log_index for log in found]),
+        timestamp_s=np.array([-1 if log.block_timestamp is None else int(log.block_timestamp, 16) for log in found]),
+        tx_hash=_fixed([log.transaction_hash for log in found], 32),
+        removed=np.array([log.removed for log in found], np.bool_),
+        position=position,
+    )
+
+
+def _hex(texts: list[str]) -> Bytes:
+    if not {text[:2] for text in texts} <= {"0x", "0X"}:
+        raise ValueError("no 0x")
+    joined = "".join([text[2:] for text in texts])
+    # bytes.fromhex skips white space, which would shift everything behind it.
+    if len(blob := bytes.fromhex(joined)) * 2 != len(joined):
+        raise ValueError("white space")
+    return np.frombuffer(blob, np.uint8)
+
+
+def _fixed(texts: list[str], width: int) -> Bytes:
+    if not set(map(len, texts)) <= {2 + 2 * width}:
+        raise ValueError("of another width")
+    return _hex(texts).reshape(len(texts), width)
+
+
+def _quantities(texts: list[str]) -> Numbers:
+    if max(map(len, texts), default=0) > 18 or not {text[:2] for text in texts} <= {"0x", "0X"}:
+        raise ValueError("no number of 64 bits")
+    return np.array([int(text, 16) for text in texts], np.int64)
+
+
+def _fault(log: LogJson) -> str:
+    """Why a log cannot be read, or nothing."""
+    if not _ADDRESS.fullmatch(log.address):
+        return f"the address {log.address[:44]!r} is not 20 bytes"
+    if len(log.topics) > 4 or not all(_WORD.fullmatch(topic) for topic in log.topics):
+        return "topics are up to four words of 32 bytes"
+    if len(log.data) > 2 + 2 * MAX_DATA_BYTES or not _DATA.fullmatch(log.data):
+        return "data are whole bytes in hexadecimal, 64 KiB at most"
+    if not _WORD.fullmatch(log.transaction_hash):
+        return "the transaction's hash is not 32 bytes"
+    numbers = (log.block_number, log.transaction_index, log.log_index, log.block_timestamp or "0x0")
+    if not all(_QUANTITY.fullmatch(text) and int(text, 16) < 1 << 63 for text in numbers):
+        return "a block, an index or a time is not a number of 63 bits"
+    return ""

@@ -1,0 +1,97 @@
+"""The pools whose logs are read: immutables by address, as contracts or a pool file state them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mevflow.v1 import market_pb2 as market
+
+PAIR = market.VENUE_UNISWAP_V2
+CONCENTRATED = market.VENUE_UNISWAP_V3
+
+
+@dataclass(frozen=True, slots=True)
+class EvmPool:
+    """A pool's immutables. Addresses are 20 bytes; ``venue`` says which events and which arithmetic it has.
+
+    ``fee_pips`` of a pair is its factory's. ``decimals`` and ``symbols`` are for people and may be 0 and empty.
+    """
+
+    address: bytes
+    venue: int
+    token0: bytes
+    token1: bytes
+    fee_pips: int
+    tick_spacing: int = 0
+    decimals: tuple[int, int] = (0, 0)
+    symbols: tuple[str, str] = ("", "")
+    factory: bytes = b""
+
+
+class PoolTable:
+    """Pools by number, found by address for a whole column at once."""
+
+    def __init__(self, pools: Iterable[EvmPool] = ()) -> None:
+        self.pools: list[EvmPool] = []
+        self._numbers: dict[bytes, int] = {}
+        for pool in pools:
+            self.add(pool)
+
+    def __len__(self) -> int:
+        return len(self.pools)
+
+    def __contains__(self, address: bytes) -> bool:
+        return address in self._numbers
+
+    def add(self, pool: EvmPool) -> None:
+        """Add a pool, or replace what was known of it."""
+        number = self._numbers.setdefault(pool.address, len(self.pools))
+        if number == len(self.pools):
+            self.pools.append(pool)
+        else:
+            self.pools[number] = pool
+
+    def keep(self, addresses: Iterable[bytes]) -> None:
+        """Forget all pools but these."""
+        wanted = set(addresses)
+        self.pools = [pool for pool in self.pools if pool.address in wanted]
+        self._numbers = {pool.address: i for i, pool in enumerate(self.pools)}
+
+    def of(self, address: bytes) -> EvmPool:
+        """One pool. Raises KeyError."""
+        return self.pools[self._numbers[address]]
+
+    def numbers(self, addresses: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Each address's number, -1 where it is not known."""
+        keys = np.ascontiguousarray(addresses).view("V20")[:, 0] if len(addresses) else np.zeros(0, "V20")
+        told, back = np.unique(keys, return_inverse=True)
+        found = np.array([self._numbers.get(key.tobytes(), -1) for key in told], np.int64)
+        return found[back] if len(told) else np.zeros(0, np.int64)
+
+    def venues(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The venue of each number, 0 for -1."""
+        venues = np.array([*(pool.venue for pool in self.pools), 0], np.int64)
+        return venues[numbers]
+
+    def columns(self, numbers: NDArray[np.int64]) -> dict[str, pa.Array]:
+        """What every update of a pool states of it."""
+        pools = self.pools
+        told: dict[str, list[object]] = {
+            "pool": [pool.address for pool in pools],
+            "venue": [pool.venue for pool in pools],
+            "mint_a": [pool.token0 for pool in pools],
+            "mint_b": [pool.token1 for pool in pools],
+            "symbol_a": [pool.symbols[0] for pool in pools],
+            "symbol_b": [pool.symbols[1] for pool in pools],
+            "decimals_a": [pool.decimals[0] for pool in pools],
+            "decimals_b": [pool.decimals[1] for pool in pools],
+            "fee_pips": [pool.fee_pips for pool in pools],
+            "tick_spacing": [pool.tick_spacing for pool in pools],
+        }
+        rows = pa.array(numbers)
+        return {name: pa.array(values).take(rows) for name, values in told.items()}

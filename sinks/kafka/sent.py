@@ -1,0 +1,122 @@
+"""What a topic holds already of the rows that a restart sends again.
+
+After a crash a shard works again on everything since its last snapshot, and gives the same rows. A snapshot of the
+sink says where each partition of the topic ended when it was made; what lies behind that is read back, and a row that
+stands there is not sent a second time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+from numpy.typing import NDArray
+
+from mevflow.operators.errors import UnreachableError
+
+_BATCH = 10_000
+_ANSWER_S = 10.0
+#: Polls in a row without a record after which the broker counts as gone.
+_PATIENCE = 30
+
+
+class AlreadySent:
+    """Records behind a snapshot, each of which stands for one row that comes again."""
+
+    def __init__(self, bootstrap: str, topic: str, since: Mapping[int, int]) -> None:
+        """Read ``topic`` from the offsets ``since`` (by partition) to its end. Raises UnreachableError."""
+        self._found: Counter[int] = Counter()
+        for key, value in _records(bootstrap, topic, since):
+            self._found[_hash(key, value)] += 1
+        #: Rows that were found there instead of being sent.
+        self.skipped = 0
+
+    def __len__(self) -> int:
+        return self._found.total()
+
+    def fresh(self, values: pa.BinaryArray, keys: pa.BinaryArray | None) -> NDArray[np.bool_] | None:
+        """Which rows are not there; None when none of them is, or nothing is left to compare with."""
+        if not self._found:
+            return None
+        told = values.to_pylist()
+        named = keys.to_pylist() if keys is not None else [None] * len(told)
+        fresh = np.ones(len(told), np.bool_)
+        for row, (key, value) in enumerate(zip(named, told, strict=True)):
+            mark = _hash(key, value)
+            if self._found.get(mark, 0):
+                fresh[row] = False
+                self._found[mark] -= 1
+                if not self._found[mark]:
+                    del self._found[mark]
+        self.skipped += int((~fresh).sum())
+        return None if fresh.all() else fresh
+
+
+def ends(bootstrap: str, topic: str) -> dict[int, int]:
+    """Where each partition ends now. Raises UnreachableError."""
+    from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "mevflow-ends", "log_level": 0})
+    try:
+        partitions = consumer.list_topics(topic, timeout=_ANSWER_S).topics[topic].partitions
+        return {
+            one: consumer.get_watermark_offsets(TopicPartition(topic, one), timeout=_ANSWER_S)[1] for one in partitions
+        }
+    except KafkaException as error:
+        raise UnreachableError(f"the ends of the topic cannot be read: {error}", topic=topic) from error
+    finally:
+        consumer.close()
+
+
+def _records(bootstrap: str, topic: str, since: Mapping[int, int]) -> list[tuple[bytes | None, bytes]]:
+    from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "mevflow-sent",
+            "enable.auto.commit": False,
+            "enable.partition.eof": False,
+            "isolation.level": "read_uncommitted",
+            "log_level": 0,
+        }
+    )
+    found: list[tuple[bytes | None, bytes]] = []
+    try:
+        last: dict[int, int] = {}
+        assigned = []
+        for partition in consumer.list_topics(topic, timeout=_ANSWER_S).topics[topic].partitions:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_ANSWER_S)
+            first = max(low, since.get(partition, 0))
+            if first < high:
+                last[partition] = high - 1
+                assigned.append(TopicPartition(topic, partition, first))
+        consumer.assign(assigned)
+        idle = 0
+        while last:
+            records = consumer.consume(_BATCH, timeout=1.0)
+            idle = 0 if records else idle + 1
+            if idle > _PATIENCE:
+                raise UnreachableError("what was sent before cannot be read back", topic=topic)
+            for record in records:
+                if record.error() is not None:
+                    continue
+                partition, offset = record.partition(), record.offset() or 0
+                if partition in last and offset <= last[partition]:
+                    found.append((record.key(), record.value() or b""))
+            # A partition may end in control records, which never come: its position tells.
+            for at in consumer.position([TopicPartition(topic, one) for one in last]):
+                if at.offset > last[at.partition]:
+                    del last[at.partition]
+        return found
+    except KafkaException as error:
+        raise UnreachableError(f"what was sent before cannot be read back: {error}", topic=topic) from error
+    finally:
+        consumer.close()
+
+
+def _hash(key: bytes | None, value: bytes) -> int:
+    return xxhash.xxh3_64_intdigest(value, seed=xxhash.xxh3_64_intdigest(key or b""))

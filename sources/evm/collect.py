@@ -1,0 +1,179 @@
+"""From blocks to rows: discover the pools that log for the first time, state them whole, parse everything.
+
+A pool's first row is preceded by a ``KIND_SNAPSHOT`` of its state at the end of the block before, read at that
+block's hash. It has that block's number and the largest index that a row can have, so that it follows everything of
+that block and comes before the first row. A pool that was made in this very block begins with its own events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from mevflow.operators.codec import ERRORS
+from mevflow.operators.parse.evm.events import CONCENTRATED_EVENTS, PAIR_EVENTS
+from mevflow.operators.parse.evm.logs import LogJson, read_logs
+from mevflow.operators.parse.evm.parse import parse_logs
+from mevflow.operators.parse.evm.pools import EvmPool, PoolTable
+from mevflow.operators.parse.rows import Rows
+from mevflow.sources.evm.blocks import Block
+from mevflow.sources.evm.discover import discover
+from mevflow.sources.evm.factories import Factory
+from mevflow.sources.evm.follow import Fork
+from mevflow.sources.evm.nodes import Nodes
+from mevflow.sources.evm.state import states
+from mevflow.v1 import market_pb2 as market
+
+EVENTS = (*PAIR_EVENTS, *CONCENTRATED_EVENTS)
+#: Row indices of what a source says of a whole block, behind everything that is in it.
+AFTER_ALL = (1 << 32) - 1
+#: Addresses that are known to be no pools; the oldest are asked again some day.
+_MOST_DENIED = 200_000
+_ASKED_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Rows of a stretch of blocks, in chain order, and the time of the last block."""
+
+    updates: pa.RecordBatch | None
+    swaps: pa.RecordBatch | None
+    errors: pa.RecordBatch | None
+    timestamp_us: int
+
+
+@dataclass
+class Collector:
+    """The pools of one chain and where each was first seen."""
+
+    chain: int
+    name: str
+    nodes: Nodes
+    factories: Mapping[bytes, Factory]
+    deny: frozenset[bytes] = frozenset()
+    table: PoolTable = field(default_factory=PoolTable)
+    #: Pool -> the block in which it was first seen.
+    since: dict[bytes, int] = field(default_factory=dict)
+    _no_pools: dict[bytes, None] = field(default_factory=dict)
+
+    def take(self, blocks: Sequence[Block]) -> Collected:
+        """Rows of neighbouring blocks. Raises UnreachableError when no node answers."""
+        logs, bad = read_logs(found := [log for block in blocks for log in block.logs])
+        numbers = np.array([block.header.number for block in blocks], np.int64)
+        times = np.array([block.header.timestamp_s for block in blocks], np.int64) * 1_000_000
+        snapshots = self._discover(blocks, logs.address, logs.block)
+        parsed = parse_logs(self.chain, logs, self.table, times[np.searchsorted(numbers, logs.block)])
+        batches = {one.schema.metadata[b"message"]: one for one in parsed.batches()}
+        updates = batches.get(b"mevflow.v1.PoolUpdate")
+        if snapshots is not None:
+            updates = snapshots if updates is None else _in_order(snapshots, updates)
+        wrong = [(found[one.position], "malformed", one.detail) for one in bad]
+        wrong += [(found[int(logs.position[one.row])], one.reason, one.detail) for one in parsed.rejected]
+        errors = self._dead_letters(wrong, dict(zip(numbers.tolist(), times.tolist(), strict=True)))
+        return Collected(updates, batches.get(b"mevflow.v1.Swap"), errors, int(times[-1]))
+
+    def fork(self, fork: Fork) -> Collected:
+        """The row that takes blocks back. Pools first seen in them are stated anew when they come again."""
+        self.since = {pool: block for pool, block in self.since.items() if block < fork.first}
+        self.table.keep(self.since)
+        self._no_pools.clear()
+        rows = Rows("mevflow.v1.PoolUpdate")
+        time_us = fork.timestamp_s * 1_000_000
+        rows.add(chain=self.chain, slot=fork.first, timestamp_us=time_us, kind=market.PoolUpdate.KIND_REORG)
+        return Collected(rows.take(), None, None, time_us)
+
+    def _discover(self, blocks: Sequence[Block], addresses: np.ndarray, at: np.ndarray) -> pa.RecordBatch | None:
+        """Add the pools that log for the first time; give their states before that."""
+        first: dict[bytes, int] = {}
+        for row in np.flatnonzero(self.table.numbers(addresses) < 0).tolist():
+            first.setdefault(addresses[row].tobytes(), int(at[row]))
+        unknown = [one for one in first if one not in self._no_pools and one not in self.deny]
+        if not unknown:
+            return None
+        last = blocks[-1].header.hash
+        pools: list[EvmPool] = []
+        for i in range(0, len(unknown), _ASKED_AT_ONCE):
+            part = unknown[i : i + _ASKED_AT_ONCE]
+            pools += self.nodes.ask(lambda node, part=part: discover(node, part, self.factories, last))  # type: ignore[misc]
+        known = {pool.address for pool in pools}
+        for one in unknown:
+            if one not in known:
+                self._no_pools[one] = None
+        while len(self._no_pools) > _MOST_DENIED:
+            del self._no_pools[next(iter(self._no_pools))]
+        for pool in pools:
+            self.table.add(pool)
+            self.since[pool.address] = first[pool.address]
+        by_number = {block.header.number: block for block in blocks}
+        rows = Rows("mevflow.v1.PoolUpdate")
+        for number in sorted({first[pool.address] for pool in pools}):
+            here = [pool for pool in pools if first[pool.address] == number]
+            header = by_number[number].header
+            found = self.nodes.ask(lambda node, here=here, header=header: states(node, here, header.parent))  # type: ignore[misc]
+            for pool in here:
+                if pool.address in found:
+                    rows.add(
+                        **self._stated(pool),
+                        **found[pool.address].columns(),
+                        slot=number - 1,
+                        timestamp_us=header.timestamp_s * 1_000_000,
+                    )
+        return rows.take() if len(rows) else None
+
+    def _stated(self, pool: EvmPool) -> dict[str, object]:
+        return {
+            "chain": self.chain,
+            "tx_index": AFTER_ALL,
+            "ix_index": AFTER_ALL,
+            "kind": market.PoolUpdate.KIND_SNAPSHOT,
+            "venue": pool.venue,
+            "pool": pool.address,
+            "mint_a": pool.token0,
+            "mint_b": pool.token1,
+            "symbol_a": pool.symbols[0],
+            "symbol_b": pool.symbols[1],
+            "decimals_a": pool.decimals[0],
+            "decimals_b": pool.decimals[1],
+            "fee_pips": pool.fee_pips,
+            "tick_spacing": pool.tick_spacing,
+        }
+
+    def _dead_letters(
+        self, wrong: Iterable[tuple[LogJson, str, str]], times: Mapping[int, int]
+    ) -> pa.RecordBatch | None:
+        rows = []
+        for log, reason, detail in wrong:
+            try:
+                block, index = int(log.block_number, 16), int(log.log_index, 16)
+            except ValueError:
+                block, index = 0, 0
+            rows.append(
+                {
+                    "topic": f"evm:{self.name}",
+                    "partition": 0,
+                    "offset": offset_of(block, index),
+                    "timestamp_us": times.get(block, 0),
+                    "topology": "",
+                    "run_id": "",
+                    "stage": "",
+                    "reason": reason,
+                    "detail": detail,
+                    "payload": msgspec.json.encode(log),
+                }
+            )
+        return pa.RecordBatch.from_pylist(rows, schema=ERRORS) if rows else None
+
+
+def offset_of(block: int, log_index: int) -> int:
+    """A log's place in its chain as one number."""
+    return min(block, (1 << 42) - 1) << 20 | min(log_index, (1 << 20) - 1)
+
+
+def _in_order(*parts: pa.RecordBatch) -> pa.RecordBatch:
+    whole = pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
+    order = np.lexsort([whole.column(name).to_numpy() for name in ("ix_index", "tx_index", "slot")])
+    return whole.take(pa.array(order))

@@ -1,0 +1,68 @@
+"""Factories whose pools are known to keep to their venue's rules. Users add theirs in a topology's settings.
+
+Addresses and fees are those that the projects publish: docs.uniswap.org (deployments), docs.pancakeswap.finance,
+docs.sushi.com. A fork not listed may charge another fee or log otherwise, so its pools are not taken unasked.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Factory(BaseModel):
+    """A contract that makes pools. ``fee_pips`` of a pair's factory is what its pairs charge."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    address: str
+    kind: Literal["pairs", "concentrated"]
+    fee_pips: int = Field(0, ge=0, lt=1_000_000)
+    name: str = ""
+
+    @field_validator("address")
+    @classmethod
+    def _twenty_bytes(cls, value: str) -> str:
+        if len(value) != 42 or not value.startswith("0x"):
+            raise ValueError("an address of 20 bytes: 0x and 40 digits")
+        bytes.fromhex(value[2:])
+        return value.lower()
+
+    @property
+    def key(self) -> bytes:
+        """The address."""
+        return bytes.fromhex(self.address[2:])
+
+
+def _pairs(name: str, address: str, fee_pips: int) -> Factory:
+    return Factory(name=name, address=address, kind="pairs", fee_pips=fee_pips)
+
+
+def _concentrated(name: str, address: str) -> Factory:
+    return Factory(name=name, address=address, kind="concentrated")
+
+
+#: By chain id.
+KNOWN: dict[int, tuple[Factory, ...]] = {
+    1: (
+        _pairs("Uniswap v2", "0x5c69bee701ef814a2b6a3edd4b1652cb9cc5aa6f", 3000),
+        _pairs("SushiSwap", "0xc0aee478e3658e2610c5f7a4a2e1777ce9e4f2ac", 3000),
+        _concentrated("Uniswap v3", "0x1f98431c8ad98523631ae4a59f267346ea31f984"),
+        _concentrated("PancakeSwap v3", "0x0bfbcf9fa4f9c56b0f40a671ad40e0805a091865"),
+    ),
+    56: (
+        _pairs("PancakeSwap v2", "0xca143ce32fe78f1f7019d7d551a6402fc5350c73", 2500),
+        _concentrated("PancakeSwap v3", "0x0bfbcf9fa4f9c56b0f40a671ad40e0805a091865"),
+        _concentrated("Uniswap v3", "0xdb1d10011ad0ff90774d0c6bb92e5c5c8b4461f7"),
+    ),
+    137: (_concentrated("Uniswap v3", "0x1f98431c8ad98523631ae4a59f267346ea31f984"),),
+    8453: (
+        _pairs("Uniswap v2", "0x8909dc15e40173ff4699343b6eb8132c65e18ec6", 3000),
+        _concentrated("Uniswap v3", "0x33128a8fc17869897dce68ed026d694621f6fdfd"),
+        _concentrated("PancakeSwap v3", "0x0bfbcf9fa4f9c56b0f40a671ad40e0805a091865"),
+    ),
+    42161: (
+        _concentrated("Uniswap v3", "0x1f98431c8ad98523631ae4a59f267346ea31f984"),
+        _concentrated("PancakeSwap v3", "0x0bfbcf9fa4f9c56b0f40a671ad40e0805a091865"),
+    ),
+}

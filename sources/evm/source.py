@@ -1,0 +1,244 @@
+"""``evm.source``: swaps and pool updates of any EVM chain, read from nodes over JSON-RPC.
+
+A thread follows the chain and makes rows; ``poll`` takes what is ready. A snapshot is the place in the chain after the
+last rows that were given, so a restart reads the blocks after it again and gives the same rows.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from mevflow.operators.codec import ERRORS, codec
+from mevflow.operators.errors import MevflowError, StateError, UnreachableError
+from mevflow.operators.parse.evm.pools import EvmPool, PoolTable
+from mevflow.operators.stage import Settings, StageContext, Watermark
+from mevflow.sources.evm.blocks import Block, LogFilter
+from mevflow.sources.evm.collect import EVENTS, Collected, Collector, offset_of
+from mevflow.sources.evm.factories import KNOWN, Factory
+from mevflow.sources.evm.follow import Follower, Fork, restore
+from mevflow.sources.evm.nodes import Nodes
+from mevflow.sources.evm.rpc import EndpointSettings
+from mevflow.sources.source import Poll, Source
+from mevflow.v1 import market_pb2 as market
+
+_SWAP, _UPDATE = codec("mevflow.v1.Swap"), codec("mevflow.v1.PoolUpdate")
+_VERSION = 1
+#: Stretches that are ready and not yet taken: the thread waits beyond that.
+_READY = 8
+_WAIT_S = 0.005
+
+
+class PoolChoice(BaseModel):
+    """Which pools: of ``factories`` and those known for the chain; only ``addresses`` if any; never ``deny``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    factories: tuple[Factory, ...] = ()
+    known_factories: bool = True
+    addresses: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+    @field_validator("addresses", "deny")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if len(one) != 42 or not one.startswith("0x"):
+                raise ValueError(f"{one[:44]!r} is no address of 20 bytes: 0x and 40 digits")
+            bytes.fromhex(one[2:])
+        return value
+
+
+class EvmSettings(Settings):
+    """``start``: ``latest``, a block number, or a block's hash. ``chain_id`` names known factories (1: Ethereum)."""
+
+    chain: Literal["ethereum"] = "ethereum"
+    chain_id: int = Field(1, ge=1)
+    endpoints: tuple[EndpointSettings, ...] = Field(min_length=1)
+    start: int | str = "latest"
+    confirmations: int = Field(0, ge=0, le=1_000)
+    poll_ms: int = Field(500, ge=10, le=60_000)
+    pools: PoolChoice = PoolChoice()
+
+    @field_validator("start")
+    @classmethod
+    def _start(cls, value: int | str) -> int | str:
+        if isinstance(value, int) or value == "latest" or (value.startswith("0x") and len(value) == 66):
+            return value
+        raise ValueError("latest, a block number, or a block's hash (0x and 64 digits)")
+
+
+class _State(msgspec.Struct):
+    version: int
+    next: int
+    forks: int
+    ring: list[tuple[int, bytes]]
+    pools: list[EvmPool]
+    since: dict[bytes, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """Rows, and the snapshot after them."""
+
+    rows: Collected
+    state: bytes
+    block: int
+
+
+class EvmSource(Source):
+    """One chain in one shard."""
+
+    use = "evm.source"
+    summary = "Swaps and pool updates of an EVM chain, from nodes over JSON-RPC"
+    settings_type = EvmSettings
+    settings: EvmSettings
+
+    def __init__(self, settings: EvmSettings, context: StageContext) -> None:
+        super().__init__(settings, context)
+        choice = settings.pools
+        factories = [*choice.factories, *(KNOWN.get(settings.chain_id, ()) if choice.known_factories else ())]
+        self._nodes = Nodes(settings.endpoints)
+        only = tuple(bytes.fromhex(one[2:]) for one in choice.addresses)
+        most = max(one.max_range for one in settings.endpoints)
+        self._follower = Follower(self._nodes, LogFilter(EVENTS, only), settings.confirmations, most)
+        self._collector = Collector(
+            chain=market.CHAIN_ETHEREUM,
+            name=settings.chain,
+            nodes=self._nodes,
+            factories={one.key: one for one in factories},
+            deny=frozenset(bytes.fromhex(one[2:]) for one in choice.deny),
+        )
+        self._ready: queue.Queue[_Ready | MevflowError] = queue.Queue(_READY)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="evm.source", daemon=True)
+        self._state = b""
+        #: The block after the last one that ``poll`` has given; None before the first.
+        self.block: int | None = None
+        #: Why no node answered the last time that none did.
+        self.trouble = ""
+
+    @classmethod
+    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
+        return {"swaps": _SWAP.located, "updates": _UPDATE.located, "errors": ERRORS}
+
+    def open(self, state: bytes | None) -> None:
+        """Go to a snapshot, or to the configured start. Raises StateError for a snapshot of another version."""
+        if state:
+            saved = msgspec.msgpack.decode(state, type=_State)
+            if saved.version != _VERSION:
+                raise StateError(f"evm.source cannot read a snapshot of version {saved.version}")
+            restore(self._follower, saved.next, saved.forks, saved.ring)
+            self._collector.table, self._collector.since = PoolTable(saved.pools), saved.since
+            self._state = state
+        self._thread.start()
+
+    def poll(self) -> Poll:
+        """Rows of the next stretch, if one is ready within a few milliseconds. Raises StateError."""
+        try:
+            ready = self._ready.get(timeout=_WAIT_S)
+        except queue.Empty:
+            return Poll()
+        if isinstance(ready, MevflowError):
+            raise ready
+        self._state, rows, self.block = ready.state, ready.rows, ready.block
+        topic = f"evm:{self.settings.chain}"
+        batches = [
+            (port, located(batch, kind, topic))
+            for port, batch, kind in (("updates", rows.updates, _UPDATE.located), ("swaps", rows.swaps, _SWAP.located))
+            if batch is not None
+        ]
+        if rows.errors is not None:
+            batches.append(("errors", self._named(rows.errors)))
+        return Poll(batches, Watermark(rows.timestamp_us))
+
+    def snapshot(self) -> bytes:
+        """The place in the chain after everything that was given, and the pools that are known there."""
+        return self._state
+
+    def behind(self) -> int:
+        """Blocks that the chain has and that were not read, or not given yet."""
+        return max(0, self._follower.head - self._follower.next + 1) + self._ready.qsize()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(2 * self.settings.endpoints[0].timeout_s)
+        self._nodes.close()
+
+    def _run(self) -> None:
+        """The thread: follow, collect, hand over; what no node answers is asked again."""
+        started = bool(self._state)
+        while not self._stop.is_set():
+            try:
+                if not started:
+                    self._follower.start(None if self.settings.start == "latest" else self.settings.start)
+                    started = True
+                steps = self._follower.step()
+                for rows in self._collect(steps):
+                    self._hand_over(_Ready(rows, self._snapshot(), self._follower.next))
+                if not steps:
+                    self._stop.wait(self.settings.poll_ms / 1000)
+            except UnreachableError as wrong:
+                self.trouble = str(wrong)
+                self._stop.wait(self.settings.poll_ms / 1000)
+            except MevflowError as wrong:
+                self._hand_over(wrong)
+                return
+
+    def _collect(self, steps: Sequence[Block | Fork]) -> list[Collected]:
+        """A fork comes alone, blocks as one stretch. What was followed is collected, however often a node fails."""
+        while True:
+            try:
+                if steps and isinstance(steps[0], Fork):
+                    return [self._collector.fork(steps[0])]
+                blocks = [one for one in steps if isinstance(one, Block)]
+                return [self._collector.take(blocks)] if blocks else []
+            except UnreachableError as wrong:
+                self.trouble = str(wrong)
+                if self._stop.wait(self.settings.poll_ms / 1000):
+                    return []
+
+    def _hand_over(self, ready: _Ready | MevflowError) -> None:
+        while not self._stop.is_set():
+            try:
+                self._ready.put(ready, timeout=0.1)
+                return
+            except queue.Full:
+                continue
+
+    def _snapshot(self) -> bytes:
+        follower, collector = self._follower, self._collector
+        return msgspec.msgpack.encode(
+            _State(
+                _VERSION,
+                follower.next,
+                follower.forks,
+                [*follower.ring],
+                [pool for pool in collector.table.pools if pool.address in collector.since],
+                collector.since,
+            )
+        )
+
+    def _named(self, errors: pa.RecordBatch) -> pa.RecordBatch:
+        """Dead letters with the place in the topology that they come from."""
+        for name, value in (("topology", self.context.topology), ("stage", self.context.node)):
+            at = errors.schema.get_field_index(name)
+            errors = errors.set_column(at, errors.schema.field(at), pa.array([value] * errors.num_rows))
+        return errors
+
+
+def located(batch: pa.RecordBatch, schema: pa.Schema, topic: str) -> pa.RecordBatch:
+    """Coordinates: the chain as a topic of one partition, the place in it as an offset."""
+    rows = batch.num_rows
+    slots, indices = batch.column("slot").to_pylist(), batch.column("ix_index").to_pylist()
+    offsets = [offset_of(slot, index) for slot, index in zip(slots, indices, strict=True)]
+    topics = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int8()), pa.array([topic]))
+    columns = [*batch.columns, topics, pa.array([0] * rows, pa.int32()), pa.array(offsets, pa.int64())]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
