@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mevflow.flows.runtime.deploy import shard_status
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.spec import RunSpec, shape_of
+from mevflow.flows.runtime.status import shard_status
 from mevflow.processes.environment import environment
 
 ROOT = Path(__file__).parents[2]

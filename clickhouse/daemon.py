@@ -17,8 +17,8 @@ from pathlib import Path
 
 from mevflow.clickhouse.server.listener import check_address
 from mevflow.operators.errors import MevflowError, UnreachableError
-from mevflow.operators.private import open_private, private_folder, write_private
 from mevflow.processes.environment import environment
+from mevflow.processes.private import open_private, private_folder, write_private
 
 #: A stop waits this long for a clean end before it kills (the data survives that too), in seconds.
 STOP_PATIENCE_S = 25.0

@@ -1,10 +1,12 @@
 """Configuration, read once at the edge.
 
 Defaults < ``mevflow.toml`` < environment (``MEVFLOW_KAFKA__BOOTSTRAP``) < flags; unknown keys are errors.
+Relative paths are of the folder of the configuration (:func:`home`), never of the working directory.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from pydantic_settings import (
 )
 
 from mevflow.operators.errors import UsageError
+
+TOML, TOPOLOGIES = "mevflow.toml", "topologies.yaml"
 
 
 class KafkaConfig(BaseModel):
@@ -84,12 +88,12 @@ class Config(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="MEVFLOW_",
         env_nested_delimiter="__",
-        toml_file="mevflow.toml",
+        toml_file=TOML,
         extra="forbid",
         frozen=True,
     )
     var: Path = Path("var")
-    topologies: Path = Path("topologies.yaml")
+    topologies: Path = Path(TOPOLOGIES)
     kafka: KafkaConfig = KafkaConfig()
     clickhouse: ClickHouseConfig = ClickHouseConfig()
     websocket: WebSocketConfig = WebSocketConfig()
@@ -107,13 +111,56 @@ class Config(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
+@dataclass
+class _Located:
+    """The topology file that the command was given, if any: the configuration is looked for around it."""
+
+    file: Path | None = None
+
+
+_located = _Located()
+
+
+def locate(file: Path) -> None:
+    """Take the configuration from around this topology file (absolute), not from around the working directory."""
+    if _located.file != file:
+        _located.file = file
+        config.cache_clear()
+
+
+def home() -> Path:
+    """The folder that relative paths of the configuration are of, whatever the working directory is.
+
+    The nearest one with a ``mevflow.toml`` or ``topologies.yaml``, upwards from the topology file that was named (else
+    from the working directory); without any, where the search began.
+    """
+    began = _located.file.parent if _located.file is not None else Path.cwd()
+    for folder in (began, *began.parents):
+        if (folder / TOML).exists() or (folder / TOPOLOGIES).exists():
+            return folder
+    return began
+
+
 @cache
 def config() -> Config:
-    """The configuration of this process. Raises UsageError that names every wrong setting."""
+    """The configuration of this process, its paths absolute. Raises UsageError that names every wrong setting."""
+    folder = home()
+
+    class Here(Config):
+        model_config = SettingsConfigDict(toml_file=folder / TOML)
+
     try:
-        return Config()
+        found = Here()
     except ValidationError as error:
         faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
         raise UsageError(
-            "the configuration is wrong: " + "; ".join(faults), hint="mevflow.toml and MEVFLOW_… variables"
+            "the configuration is wrong: " + "; ".join(faults), hint=f"{folder / TOML} and MEVFLOW_… variables"
         ) from error
+    return found.model_copy(
+        update=_absolute(found, folder) | {"control": found.control.model_copy(update=_absolute(found.control, folder))}
+    )
+
+
+def _absolute(settings: BaseModel, folder: Path) -> dict[str, Path]:
+    """The relative paths among the settings, as paths below ``folder``."""
+    return {name: folder / value for name, value in settings if isinstance(value, Path)}

@@ -31,6 +31,7 @@ class Decode(Stage):
     """
 
     use = "decode"
+    stateless = True
     summary = "Protobuf values to typed columns; undecodable values to dead letters"
     settings_type = DecodeSettings
     settings: DecodeSettings

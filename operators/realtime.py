@@ -27,6 +27,7 @@ class RealtimeWrap(Stage):
     """
 
     use = "realtime.wrap"
+    stateless = True
     summary = "Any message in an envelope for realtime clients"
     settings_type = WrapSettings
     settings: WrapSettings

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from pathlib import PurePath
+from typing import Annotated, ClassVar
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
 from mevflow.operators.switch import Switch
 
@@ -40,6 +41,8 @@ class StageContext:
     deterministic id, so that a replay gives the ids of the live run. ``inputs`` are the input ports that
     something feeds (empty: all of them), ``outputs`` the output ports that something takes (None: all).
     ``switch`` is the kill switch of a live shard: a stage that decides looks at it before it does.
+    ``epoch`` only grows from one deployment of a topology to the next, wherever they are started (0: unknown): a sink
+    may have the other side refuse what an earlier deployment still writes. It is never part of a result.
     """
 
     topology: str
@@ -50,6 +53,7 @@ class StageContext:
     inputs: frozenset[str] = frozenset()
     outputs: frozenset[str] | None = None
     switch: Switch = field(default_factory=Switch, compare=False)
+    epoch: int = 0
 
     def wants(self, port: str) -> bool:
         """Whether anything takes what the stage would emit on ``port``."""
@@ -82,6 +86,15 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _beside(path: str, info: ValidationInfo) -> str:
+    folder = (info.context or {}).get("folder")
+    return str(PurePath(folder) / path) if folder and path else path
+
+
+#: A path in a node's settings: a relative one is of the folder of the topology file (``folder`` in the validation's
+#: context), never of the working directory.
+LocalPath = Annotated[str, AfterValidator(_beside)]
+
 Output = Iterable[tuple[str, pa.RecordBatch]]
 
 
@@ -93,6 +106,7 @@ class Stage:
     use : the name in a topology file (``arbitrage.detect``).
     summary : one line for ``mevflow topologies stages``.
     settings_type : the pydantic model of ``with:``.
+    stateless : what comes of a row depends on nothing but the row, so shards may divide rows among them.
 
     Notes
     -----
@@ -104,6 +118,7 @@ class Stage:
     use: ClassVar[str]
     summary: ClassVar[str] = ""
     settings_type: ClassVar[type[Settings]] = Settings
+    stateless: ClassVar[bool] = False
 
     def __init__(self, settings: Settings, context: StageContext) -> None:
         self.settings = settings

@@ -6,12 +6,13 @@ its partitions, so that it can keep them aligned in chain time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import pyarrow as pa
 
+from mevflow.operators.errors import StateError
 from mevflow.operators.stage import Settings, StageContext, Watermark
 
 
@@ -55,6 +56,11 @@ class Source:
     def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
         """Port -> schema that it emits."""
         raise NotImplementedError
+
+    @classmethod
+    def divide(cls, states: Sequence[bytes], shards: int) -> list[bytes]:
+        """Snapshots of all shards as those of another number of shards. Raises StateError when that cannot be."""
+        raise StateError(f"the position of {cls.use} is of {len(states)} shards, and cannot be split or joined")
 
     def open(self, state: bytes | None) -> None:
         """Connect, and go to ``state`` (an earlier snapshot) or to the configured start."""

@@ -20,7 +20,7 @@ from mevflow.clickhouse.server.engine import Engine
 from mevflow.clickhouse.server.listener import Listener, check_address
 from mevflow.clickhouse.server.services import services
 from mevflow.operators.errors import MevflowError
-from mevflow.operators.private import UMASK
+from mevflow.processes.private import UMASK
 
 #: How long a stop waits for running statements, in seconds.
 PATIENCE_S = 10.0

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from mevflow.control.auth.files import Watched
 from mevflow.operators.errors import UsageError
-from mevflow.operators.private import open_private, private_folder
+from mevflow.processes.private import open_private, private_folder
 
 KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SUFFIX = ".pem"

@@ -75,7 +75,7 @@ class Roll:
             if known is not None and known[0] == stamp:
                 return known[1]
             spec = RunSpec.load(layout.spec)
-            stages, steered = _stages(load(Path(spec.file)), spec.topology)
+            stages, steered = _stages(spec.topology_file(), spec.topology)
         except (OSError, MevflowError, msgspec.DecodeError):
             return None
         if not steered:

@@ -20,8 +20,8 @@ from mevflow.control.server.topologies import TopologyCalls, refusal_of
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.spec.topology import did_you_mean
 from mevflow.operators.errors import MevflowError
-from mevflow.operators.private import private_folder, write_private
 from mevflow.operators.switch import Off
+from mevflow.processes.private import private_folder, write_private
 from mevflow.v1 import control_service_pb2 as pb
 from mevflow.v1.control_pb2 import ControlAck
 

@@ -26,8 +26,8 @@ from mevflow.control.server.handlers import Handlers
 from mevflow.control.server.identity import Authenticator, LocalAuthenticator
 from mevflow.control.server.service import Service, Settings
 from mevflow.operators.errors import UsageError
-from mevflow.operators.private import UMASK, private_folder
 from mevflow.processes.background import ProcessId
+from mevflow.processes.private import UMASK, private_folder
 
 #: The reader's thread gives way to the event loop after so long.
 _SWITCH_S = 0.0005

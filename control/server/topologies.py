@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from mevflow.control.server.identity import Identity
 from mevflow.control.server.refusal import Refused, invalid
 from mevflow.control.server.service import Service
+from mevflow.flows.runtime.claim import Claim
 from mevflow.operators.errors import CheckFailedError, MevflowError, StateError, UnreachableError, UsageError
-from mevflow.operators.private import open_private
+from mevflow.processes.private import open_private
 from mevflow.v1 import control_service_pb2 as pb
 
 P = ParamSpec("P")
@@ -38,7 +41,8 @@ def refusal_of(error: MevflowError) -> Refused:
     code, reason = next((code, reason) for kind, code, reason in _CODES if isinstance(error, kind))
     hint = {"hint": error.hint} if error.hint else {}
     where = [("TOPOLOGY", error.where, error.message)] if code == "FAILED_PRECONDITION" else []
-    return Refused(code, reason, str(error), metadata=hint, preconditions=where)
+    message = f"{error.where}: {error.message}" if error.where else error.message
+    return Refused(code, reason, message, metadata=hint, preconditions=where)
 
 
 async def _thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -68,7 +72,7 @@ class TopologyCalls:
         return Path(deployed.file) if deployed else self._file
 
     async def list_topologies(self, request: pb.ListTopologiesRequest, identity: Identity) -> pb.ListTopologiesReply:
-        from mevflow.flows.runtime.deploy import status
+        from mevflow.flows.runtime.status import status
         from mevflow.flows.spec.topology import load
 
         def rows() -> list[pb.TopologySummary]:
@@ -112,22 +116,23 @@ class TopologyCalls:
         return found
 
     def _status(self, name: str) -> pb.TopologyStatusReply:
-        from mevflow.flows.runtime.deploy import source_rows, status
         from mevflow.flows.runtime.layout import Layout
+        from mevflow.flows.runtime.spec import RunSpec
+        from mevflow.flows.runtime.status import status
 
         now, layout = status(name, self._var), Layout.live(self._var, name)
+        spec = RunSpec.load(layout.spec) if layout.spec.exists() else None
         reply = pb.TopologyStatusReply(name=name, state=now["state"])
         for shard in now["shards"]:
-            rows = source_rows(shard)
-            span = max(shard.get("updated_s", 0.0) - shard.get("started_s", 0.0), 1e-9)
-            saved = [path.stat().st_mtime for path in layout.recovery(shard["shard"]).glob("*.sqlite3*")]
+            stores = spec.recovery(shard["shard"]).glob("*.sqlite3*") if spec is not None else ()
+            saved = [path.stat().st_mtime for path in stores]
             reply.shards.add(
                 shard=shard["shard"],
                 state=shard.get("state", ""),
                 pid=shard.get("pid") or 0,
                 restarts=shard.get("restarts", 0),
-                rows=rows,
-                rows_per_s=rows / span if "updated_s" in shard else 0.0,
+                rows=shard.get("rows", 0),
+                rows_per_s=shard.get("rows_per_s", 0.0),
                 caught_up=bool(shard.get("caught_up")),
                 lag=-1,
                 snapshot_age_s=time.time() - max(saved) if saved else -1.0,
@@ -162,41 +167,24 @@ class TopologyCalls:
         return pb.TopologyReply(name=request.name, state=found["state"], seconds=found["seconds"])
 
     async def rescale(self, request: pb.RescaleRequest, identity: Identity) -> pb.TopologyReply:
-        """Drain, then deploy with another number of shards. Refused before anything stops when state does not fit."""
-        from mevflow.flows.runtime import deploy
+        """Run with another number of shards. Refused before anything stops when state does not fit."""
+        from mevflow.flows.runtime import change, deploy
 
         _name(request.name)
         if not 1 <= request.shards <= 256:
             raise invalid("shards", "is between 1 and 256")
         began = time.monotonic()
         async with self._deploying:
-            await _thread(self._fits, request.name, request.shards, request.fresh)
-            if (await _thread(deploy.status, request.name, self._var))["state"] == "running":
-                await _thread(deploy.stop, request.name, self._var, _DRAIN_S)
-            shards = await _thread(self._deploy, request.name, request.shards, request.fresh)
+            if request.fresh:
+                if (await _thread(deploy.status, request.name, self._var))["state"] == "running":
+                    await _thread(deploy.stop, request.name, self._var, _DRAIN_S)
+                shards = await _thread(self._deploy, request.name, request.shards, True)
+            else:
+                shards = (await _thread(change.rescale, request.name, self._var, request.shards)).shards
         await asyncio.to_thread(self._roll.look)
         return pb.TopologyReply(
             name=request.name, state="running", shards=shards, seconds=round(time.monotonic() - began, 3)
         )
-
-    def _fits(self, name: str, shards: int, fresh: bool) -> None:
-        """Raise StateError when there is state for another number of shards, UsageError for an invalid topology."""
-        from mevflow.flows.runtime.layout import Layout
-        from mevflow.flows.runtime.spec import RunSpec
-        from mevflow.flows.spec.resolve import resolve
-        from mevflow.flows.spec.topology import load
-
-        resolve(load(self._file), name)
-        layout = Layout.live(self._var, name)
-        if fresh or not layout.spec.exists() or not layout.recovery(0).exists():
-            return
-        former = RunSpec.load(layout.spec)
-        if former.shards != shards:
-            raise StateError(
-                f"{name} has state for {former.shards} shards, and a shard's state cannot be split or joined",
-                hint="rescale with fresh: it forgets the state and starts where the sources say",
-                key=name,
-            )
 
     async def replay(self, request: pb.ReplayRequest, identity: Identity) -> AsyncIterator[pb.ReplayEvent]:
         from mevflow.flows.replay import plan as replay
@@ -221,15 +209,19 @@ class TopologyCalls:
         if request.dry_run:
             return
         plan.check()
-        await _thread(replay.prepare, plan.spec)
-        async for event in _follow(plan):
-            yield event
+        with ExitStack() as held:
+            claim = await _thread(held.enter_context, replay.exclusive(plan.spec))
+            try:
+                async for event in _follow(plan, claim):
+                    yield event
+            finally:
+                await asyncio.to_thread(held.close)
 
 
-async def _follow(plan: Any) -> AsyncIterator[pb.ReplayEvent]:
+async def _follow(plan: Any, claim: Claim) -> AsyncIterator[pb.ReplayEvent]:
     """Run a planned replay in a shard process of its own; an event whenever it has moved."""
     from mevflow.flows.replay.plan import results
-    from mevflow.flows.runtime.deploy import shard_status
+    from mevflow.flows.runtime.status import shard_status
     from mevflow.processes.environment import environment
 
     layout, began, done = plan.spec.layout, time.monotonic(), -1
@@ -240,11 +232,13 @@ async def _follow(plan: Any) -> AsyncIterator[pb.ReplayEvent]:
             "mevflow.flows.runtime.shard",
             str(layout.spec),
             "0",
+            str(os.getpid()),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd=Path(plan.spec.file).parent,
             env=environment(),
+            pass_fds=(claim.fd,),
         )
     ended = asyncio.create_task(process.wait())
     try:

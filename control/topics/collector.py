@@ -25,6 +25,7 @@ import structlog
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 
 from mevflow.control.topics.offsets import bounds
+from mevflow.control.topics.reader import moving
 from mevflow.flows.steering.protocol import ACKS
 from mevflow.operators.errors import UnreachableError
 
@@ -83,12 +84,11 @@ class Collector:
         self._task = asyncio.create_task(self._supervise(), name="collector")
         self._check_caught_up()
         try:
-            async with asyncio.timeout(seconds):
-                await self._assigned.wait()
-                await self._caught_up.wait()
+            await moving(self._assigned, lambda: 0, seconds)
+            await moving(self._caught_up, lambda: sum(self._next.values()), seconds)
         except TimeoutError:
             raise UnreachableError(
-                f"the answers could not be read at {self._bootstrap} within {seconds:g} s",
+                f"the answers cannot be read at {self._bootstrap}: nothing has come for {seconds:g} s",
                 hint="mevflow broker status",
                 topic=ACKS,
             ) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +29,18 @@ class Record:
     live: bool
     key: bytes | None = None
     headers: Headers = None
+
+
+async def moving(done: asyncio.Event, place: Callable[[], int], seconds: float) -> None:
+    """Wait for ``done`` for as long as ``place`` moves. Raises TimeoutError when it has not for ``seconds``."""
+    while True:
+        before = place()
+        try:
+            await asyncio.wait_for(done.wait(), seconds)
+            return
+        except TimeoutError:
+            if place() == before:
+                raise
 
 
 class Reader:
@@ -64,15 +75,17 @@ class Reader:
         self._thread = threading.Thread(target=self._run, name="control-reader", daemon=True)
 
     async def start(self, seconds: float) -> None:
-        """Begin, and wait until everything that is there now has been taken. Raises UnreachableError, UsageError."""
-        deadline = time.monotonic() + seconds
+        """Begin, and wait until everything that is there now has been taken.
+
+        Raises UnreachableError when nothing has come for ``seconds``, UsageError for a topic that is not there.
+        """
         await asyncio.to_thread(self._assign, seconds)
         self._thread.start()
         try:
-            await asyncio.wait_for(self._caught_up.wait(), max(0.1, deadline - time.monotonic()))
+            await moving(self._caught_up, lambda: sum(self._at.values()), seconds)
         except TimeoutError:
             raise UnreachableError(
-                f"the control topics could not be read at {self._bootstrap} within {seconds:g} s",
+                f"the control topics cannot be read at {self._bootstrap}: nothing has come for {seconds:g} s",
                 hint="mevflow broker status",
             ) from None
 

@@ -116,11 +116,12 @@ def _services(config: Config, down: ExitStack, keep: bool, say: Say) -> None:
 def _feed(config: Config, say: Say, bar: Callable[..., Any]) -> int:
     from mevflow.flows.feed.publish import feed
 
-    for path in RECORDINGS:
+    recordings = [config.topologies.parent / path for path in RECORDINGS]
+    for path in recordings:
         if not path.exists():
             raise MevflowError("a recorded day is missing from this clone", file=str(path))
-    with bar(sum(path.stat().st_size for path in RECORDINGS), "feed") as progress:
-        outcome = feed(list(RECORDINGS), config=config, progress=progress)
+    with bar(sum(path.stat().st_size for path in recordings), "feed") as progress:
+        outcome = feed(recordings, config=config, progress=progress)
     say(f"{outcome.published:,} messages published, {outcome.skipped:,} were there before")
     return outcome.published
 

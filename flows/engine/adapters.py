@@ -45,7 +45,7 @@ class SourceAdapter(FixedPartitionedSource[Envelope, bytes]):
     """A source as one Bytewax partition: a poll a call, its position as the snapshot.
 
     When ``drain`` is set the source ends without a final watermark: a stop closes nothing that is open.
-    While ``steering`` says so it is not polled.
+    While ``steering`` says so it is not polled. ``before_poll`` and ``before_snapshot`` may hold it up.
     """
 
     def __init__(
@@ -55,15 +55,22 @@ class SourceAdapter(FixedPartitionedSource[Envelope, bytes]):
         meter: Meter,
         node: str,
         steering: Steering | None = None,
+        before_poll: Callable[[], None] | None = None,
+        before_snapshot: Callable[[], None] | None = None,
     ) -> None:
         self._make, self._drain, self._meter, self._node, self._steering = make, drain, meter, node, steering
+        self._before_poll, self._before_snapshot = before_poll, before_snapshot
+        self.seed: bytes | None = None
         meter.expect(node)
 
     def list_parts(self) -> list[str]:
         return [_KEY]
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _SourcePart:
-        return _SourcePart(self._make(), resume_state, self._drain, self._meter, self._node, self._steering)
+        state = self.seed if resume_state is None else resume_state
+        part = _SourcePart(self._make(), state, self._drain, self._meter, self._node, self._steering)
+        part.before_poll, part.before_snapshot = self._before_poll, self._before_snapshot
+        return part
 
 
 class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
@@ -81,6 +88,8 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
         node: str,
         steering: Steering | None,
     ) -> None:
+        self.before_poll: Callable[[], None] | None = None
+        self.before_snapshot: Callable[[], None] | None = None
         self._source, self._state, self._drain, self._meter, self._node = source, state, drain, meter, node
         self._steering = steering
         self._nudged = 0
@@ -90,6 +99,8 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
 
     def next_batch(self) -> Iterable[Envelope]:
         self._meter.tick(self._node, self._standing)
+        if self.before_poll is not None:
+            self.before_poll()
         if self._drain.is_set() or self._ended:
             raise StopIteration
         if not self._open:
@@ -131,6 +142,8 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
         return self._wake
 
     def snapshot(self) -> bytes | None:  # type: ignore[override]
+        if self.before_snapshot is not None:
+            self.before_snapshot()
         if not self._open:
             return self._state
         # The snapshot before this one is durable by now: only that is told to the consumer group.
@@ -233,6 +246,7 @@ class SinkAdapter(FixedPartitionedSink[Envelope, bytes]):
 
     def __init__(self, make: Callable[[], Sink], meter: Meter, node: str) -> None:
         self._make, self._meter, self._node = make, meter, node
+        self.seed: bytes | None = None
         meter.expect(node)
 
     def list_parts(self) -> list[str]:
@@ -240,7 +254,7 @@ class SinkAdapter(FixedPartitionedSink[Envelope, bytes]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _SinkPart:
         sink = self._make()
-        sink.open(resume_state)
+        sink.open(self.seed if resume_state is None else resume_state)
         self._meter.opened(self._node)
         return _SinkPart(sink, self._meter, self._node)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import bytewax.operators as op
@@ -36,11 +36,19 @@ def compile_topology(
     shards: int = 1,
     steering: Steering | None = None,
     recorded: Sequence[RecordedCommand] = (),
+    epoch: int = 0,
+    before_poll: Callable[[], None] | None = None,
+    before_snapshot: Callable[[], None] | None = None,
+    seeds: Mapping[str, bytes] | None = None,
 ) -> Dataflow:
     """Build the dataflow of one shard. ``drain`` ends its sources where they stand.
 
-    ``steering`` brings commands to a live shard; ``recorded`` are those that a replay gives again.
+    ``steering`` brings commands to a live shard; ``recorded`` are those that a replay gives again. ``epoch``
+    is the deployment's fence. ``before_poll`` and ``before_snapshot`` are called before each poll of a source and the
+    end of each epoch of the engine; they may hold it up, or raise. ``seeds``: node -> the state that it begins with
+    where the recovery store has none.
     """
+    seeds = seeds or {}
     switch = Switch() if steering is None else steering.switch
     flow = Dataflow(topology.name.replace("-", "_"))
     streams: dict[str, Stream[Envelope]] = {}
@@ -55,19 +63,25 @@ def compile_topology(
             inputs=frozenset(wire.port for wire in node.wires),
             outputs=frozenset(w.source_port for n in topology.nodes for w in n.wires if w.source == node.name),
             switch=switch,
+            epoch=epoch,
         )
         if issubclass(node.kind, Source):
-            source = SourceAdapter(partial(node.kind, node.settings, context), drain, meter, node.name, steering)
+            opened = partial(node.kind, node.settings, context)
+            source = SourceAdapter(opened, drain, meter, node.name, steering, before_poll, before_snapshot)
+            source.seed = seeds.get(node.name)
             streams[node.name] = op.input(node.name, flow, source)
             continue
         edges, merged = _inputs(node, streams)
         into = op.map(f"{node.name}_key", merged, keyed)
         if issubclass(node.kind, Sink):
             sink = SinkAdapter(_sink_builder(node, context, letters), meter, node.name)
+            sink.seed = seeds.get(node.name)
             op.output(node.name, into, sink)
         elif issubclass(node.kind, Stage):
             make = partial(node.kind, node.settings, context)
-            out = op.stateful_batch(node.name, into, _stage_builder(make, edges, meter, steering, recorded))
+            out = op.stateful_batch(
+                node.name, into, _stage_builder(make, edges, meter, steering, recorded, seeds.get(node.name))
+            )
             streams[node.name] = op.map(f"{node.name}_out", out, unkeyed)
     return flow
 
@@ -93,11 +107,12 @@ def _stage_builder(
     meter: Meter,
     steering: Steering | None,
     recorded: Sequence[RecordedCommand],
+    seed: bytes | None,
 ) -> Callable[[bytes | None], StageLogic]:
     def build(resume_state: bytes | None) -> StageLogic:
         stage = make()
         mine = [command for command in recorded if command.stage == stage.context.node]
-        return StageLogic(stage, edges, meter, resume_state, steering, mine)
+        return StageLogic(stage, edges, meter, seed if resume_state is None else resume_state, steering, mine)
 
     return build
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
+from mevflow.flows.runtime.status_file import write_status
 from mevflow.operators.stage import CAUGHT_UP_US
 from mevflow.sources.source import Standing
 
 _PERIOD_S = 0.5
+_LAST_TRIES = 10
+#: Rates are of about so many seconds.
+_RATE_S = 5.0
 
 
 class Meter:
@@ -30,6 +33,7 @@ class Meter:
         self._first_row_s: float | None = None
         self._standing: dict[str, Standing] = {}
         self._asked: dict[str, float] = {}
+        self._samples: deque[tuple[float, int]] = deque()
         self.state = "starting"
 
     def identify(self, **fields: Any) -> None:
@@ -46,6 +50,14 @@ class Meter:
         if not self._unopened:
             self.state = "running"
             self.write()
+
+    def end(self, state: str, **fields: Any) -> None:
+        """The last word: a disk that is full is asked again for a while."""
+        self.state = state
+        for _ in range(_LAST_TRIES):
+            if self.write(**fields):
+                return
+            time.sleep(_PERIOD_S)
 
     def _node(self, name: str) -> dict[str, float]:
         return self._nodes.setdefault(name, {"rows_in": 0, "rows_out": 0, "busy_s": 0.0, "rejected": 0})
@@ -91,12 +103,25 @@ class Meter:
             self._standing[node] = standing()
         if now >= self._next:
             self._next = now + _PERIOD_S
+            self._sample(now)
             self.write()
 
-    def write(self, **fields: Any) -> None:
-        """Write the status file now."""
+    def _sample(self, now: float) -> None:
+        """Note how many rows there are: the rate is over the last few samples."""
+        self._samples.append((now, self.progress()[0]))
+        while self._samples[-1][0] - self._samples[0][0] > _RATE_S and len(self._samples) > 2:
+            self._samples.popleft()
+
+    def _rows_per_s(self) -> float:
+        if len(self._samples) < 2:
+            return 0.0
+        (began, before), (ended, after) = self._samples[0], self._samples[-1]
+        return (after - before) / max(ended - began, 1e-9)
+
+    def write(self, **fields: Any) -> bool:
+        """Write the status file now. False when the disk did not take it; the next tick tries again."""
         if self._path is None:
-            return
+            return True
         caught_up = bool(self._watermarks) and all(h == CAUGHT_UP_US for h in self._watermarks.values())
         verified = all(standing.caught_up is not False for standing in self._standing.values())
         status = {
@@ -110,9 +135,8 @@ class Meter:
             "behind": self._behind(),
             "dead_letters": int(sum(node["rejected"] for node in self._nodes.values())),
             "notes": {node: standing.notes for node, standing in self._standing.items() if standing.notes},
+            "rows_per_s": round(self._rows_per_s(), 1),
             "nodes": self._nodes,
             **fields,
         }
-        fresh = self._path.with_suffix(".tmp")
-        fresh.write_bytes(msgspec.json.encode(status))
-        fresh.replace(self._path)
+        return write_status(self._path, status)

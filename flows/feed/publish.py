@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from mevflow.flows.config import Config
-from mevflow.flows.feed.mark import HEADER, Progress, Topics, feed_id, mark
+from mevflow.flows.feed.mark import HEADER, Numbers, Progress, Topics, feed_id, mark
+from mevflow.flows.runtime.claim import Claim, HeldError
+from mevflow.flows.runtime.lease import Lease
 from mevflow.kafka.partitioner import partition_of
 from mevflow.kafka.topics import cluster_id, listing, offsets_for_times
 from mevflow.operators.codec import codec
@@ -28,6 +31,7 @@ _KEYS = {SWAP: "pool", UPDATE: "pool", LETTER: "topic"}
 _FLUSH_S = 60.0
 #: Messages are let go in steps of about this long when a rate or a speed is asked for.
 _STEP_S = 0.01
+_WAIT_S = 0.2
 
 
 class Stream(Protocol):
@@ -89,12 +93,13 @@ def feed(
     rate: float | None = None,
     speed: float | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> FeedOutcome:
     """Publish ``paths``; what is on the topics already is skipped.
 
     Whirlpool days go one after the other; Uniswap logs are merged into one stream in chain order. ``rate`` is in
     messages a second, ``speed`` in multiples of chain time; neither: as fast as possible. ``progress`` takes the bytes
-    read so far.
+    read so far, ``say`` what a person should know. The same files on the same topics are fed by one process at a time.
     Raises UnreachableError, UsageError (a missing file or topic) or MevflowError (a message was not taken).
     """
     from mevflow.sources.recorded import open_recorded
@@ -108,7 +113,7 @@ def feed(
             progress(base + done)
 
         try:
-            one = publish(stream, feed_id(group), config, topics, _Pace(rate, speed), told)
+            one = publish(stream, feed_id(group), config, topics, _Pace(rate, speed), told, say)
         finally:
             stream.close()
         before += stream.bytes_total
@@ -141,18 +146,53 @@ def publish(
     topics: dict[str, str],
     pace: _Pace,
     progress: Callable[[int], None],
+    say: Callable[[str], None] = lambda text: None,
 ) -> FeedOutcome:
-    """Publish one stream of batches under the feed's name; see :func:`feed`."""
+    """Publish one stream of batches under the feed's name; see :func:`feed`. Waits while another process does."""
+    name = _name(feed, sorted(topics.values()))
+    with _only_one(config, name, say) as lease:
+        return _publish(stream, feed, config, topics, pace, progress, name, lease)
+
+
+@contextmanager
+def _only_one(config: Config, name: str, say: Callable[[str], None]) -> Iterator[Lease]:
+    """Hold the feed's claim; one of the same files on the same topics is waited for, and then finds all there."""
+    path = (config.var / "feed" / f"{name}.claim").absolute()
+    told = False
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(Claim.take(path, "feed", "the feed is published"))
+                lease = held.enter_context(Lease.take(config.kafka.bootstrap, f"feed/{name}", path.parent, "feed"))
+                break
+            except HeldError as error:
+                held.close()
+                if not told:
+                    say(f"waiting: {error.message}")
+                    told = True
+                time.sleep(_WAIT_S)
+        yield lease
+
+
+def _publish(
+    stream: Stream,
+    feed: bytes,
+    config: Config,
+    topics: dict[str, str],
+    pace: _Pace,
+    progress: Callable[[int], None],
+    name: str,
+    lease: Lease,
+) -> FeedOutcome:
     began = time.monotonic()
     bootstrap = config.kafka.bootstrap
     ends = {info.name: info.ends for info in listing(bootstrap, list(topics.values()))}
-    name = _name(feed, sorted(topics.values()))
     file = config.var / "feed" / f"{name}.json"
     known = Progress.load(file, cluster_id(bootstrap))
     reader = Topics(bootstrap, feed)
     try:
         if not reader.still_holds(known, ends):
-            known = Progress(known.cluster)  # the topics were made anew
+            known = Progress(known.cluster, b"")  # the topics were made anew
         if known.complete:
             progress(stream.bytes_total)
             return FeedOutcome(0, known.messages, 0, time.monotonic() - began)
@@ -164,7 +204,7 @@ def publish(
     finally:
         reader.close()
     known.save(file)
-    run = _Run(bootstrap, feed, topics, known, pace)
+    run = _Run(bootstrap, feed, topics, {topic: len(places) for topic, places in ends.items()}, known, pace, lease)
     try:
         for batch in _chain(first, batches):
             run.send(batch)
@@ -205,10 +245,20 @@ def _chain(first: pa.RecordBatch | None, rest: Iterable[pa.RecordBatch]) -> Iter
 class _Run:
     """One run of a feed: numbers the messages, leaves out what is there, counts, remembers offsets."""
 
-    def __init__(self, bootstrap: str, feed: bytes, topics: dict[str, str], known: Progress, pace: _Pace) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        feed: bytes,
+        topics: dict[str, str],
+        partitions: dict[str, int],
+        known: Progress,
+        pace: _Pace,
+        lease: Lease,
+    ) -> None:
         from confluent_kafka import Producer
 
-        self._feed, self._topics, self._known, self._pace = feed, topics, known, pace
+        self._feed, self._topics, self._partitions, self._known, self._pace = feed, topics, partitions, known, pace
+        self._lease = lease
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
@@ -225,7 +275,8 @@ class _Run:
         )
         self._place = cache(partition_of)
         self._failed = ""
-        self._there = {topic: dict(places) for topic, places in known.last.items()}
+        self._taken: list[int] = []
+        self._there = Numbers.unpack(known.there)
         self.sequence = self.published = self.skipped = self.rejected = 0
 
     def send(self, batch: pa.RecordBatch) -> None:
@@ -234,19 +285,16 @@ class _Run:
         if message not in self._topics:
             raise UsageError(f"a feed does not publish {message or 'unnamed batches'}")
         topic = self._topics[message]
-        keys = batch.column(_KEYS[message]).to_pylist()
-        there = self._there[topic]
-        count = len(there)
-        rows = []
-        for i, key in enumerate(keys):
-            raw = key.encode() if isinstance(key, str) else key
-            partition = self._place(raw, count)
-            if self.sequence + i > there[partition]:
-                rows.append((i, raw, partition))
-        first, self.sequence = self.sequence, self.sequence + len(keys)
-        self.skipped += len(keys) - len(rows)
-        if not rows:
+        count, first = batch.num_rows, self.sequence
+        missing = self._there.missing(first, count)
+        self.sequence += count
+        self.skipped += count - len(missing)
+        if not len(missing):
             return
+        keys = batch.column(_KEYS[message]).take(pa.array(missing)).to_pylist()
+        raw = [key.encode() if isinstance(key, str) else key for key in keys]
+        places = [self._place(key, self._partitions[topic]) for key in raw]
+        rows = list(zip(missing.tolist(), raw, places, strict=True))
         values = codec(message).encode(batch).to_pylist()
         times_us = batch.column("timestamp_us").to_pylist()
         due_us = [times_us[i] for i, _, _ in rows]
@@ -269,27 +317,31 @@ class _Run:
                     value,
                     key,
                     partition,
-                    on_delivery=self._delivered,
+                    on_delivery=partial(self._delivered, sequence),
                     timestamp=time_ms,
                     headers=[(HEADER, mark(self._feed, sequence))],
                 )
                 break
             except BufferError:
                 self._producer.poll(0.05)
-        self._known.last[topic][partition] = sequence
 
-    def _delivered(self, error: Any, message: Any) -> None:
+    def _delivered(self, sequence: int, error: Any, message: Any) -> None:
         if error is not None:
             self._failed = self._failed or f"{message.topic()}[{message.partition()}]: {error.str()}"
-        else:
-            self._known.offset[message.topic()][message.partition()] = message.offset()
-            self._known.scanned[message.topic()][message.partition()] = message.offset() + 1
+            return
+        self._taken.append(sequence)
+        self._known.note(message.topic(), message.partition(), message.offset(), sequence)
+        self._known.scanned[message.topic()][message.partition()] = message.offset() + 1
 
     def finish(self) -> bool:
         """Wait for the broker's word. False when not everything was acknowledged: the topics say what was."""
-        return self._producer.flush(_FLUSH_S) == 0 and not self._failed
+        whole = self._producer.flush(_FLUSH_S) == 0 and not self._failed
+        self._there.add(self._taken)
+        self._known.there = self._there.pack()
+        return whole
 
     def check(self) -> None:
-        """Raise MevflowError when a message was not taken."""
+        """Raise MevflowError when a message was not taken, or another has taken the feed over."""
+        self._lease.check()
         if self._failed:
             raise MevflowError(f"Kafka did not take a message: {self._failed}", hint="run the feed again: it resumes")

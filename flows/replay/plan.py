@@ -14,7 +14,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mevflow.flows.replay.slots import SlotWindow, times_of
+from mevflow.flows.runtime.claim import Claim, HeldError
 from mevflow.flows.runtime.layout import Layout
+from mevflow.flows.runtime.lease import Lease
 from mevflow.flows.runtime.spec import Bounds, ReplaySpec, RunSpec, shape_of
 from mevflow.flows.spec.preflight import preflight
 from mevflow.flows.spec.resolve import ResolvedNode, ResolvedTopology, resolve
@@ -32,8 +35,8 @@ from mevflow.flows.steering.history import recorded_commands
 from mevflow.flows.steering.settings import control_settings
 from mevflow.operators.codec import COORDINATES
 from mevflow.operators.errors import CheckFailedError, UsageError
-from mevflow.operators.private import private_folder
 from mevflow.operators.stage import Settings, StageContext
+from mevflow.processes.private import private_folder
 from mevflow.sinks.sink import Sink
 
 #: Rows are ordered by the first of these columns that a message has; ties by its whole content.
@@ -268,9 +271,33 @@ def plan(
         shape=shape_of(topology),
         replay=replay,
         restarts=0,
+        claims=control.bootstrap or str(getattr(sources[0].settings, "bootstrap", "")),
     )
     left_out = [node.name for node in topology.nodes if node.is_sink and not _stays(node)]
     return Plan(name, run_id, from_us, to_us, shown, left_out, lost, spec)
+
+
+@contextmanager
+def exclusive(spec: RunSpec) -> Iterator[Claim]:
+    """Hold the run id while it is replayed, with its folder prepared: two at once would double its rows.
+
+    The shard is to inherit the claim. Raises UsageError that says who replays it.
+    """
+    root = spec.layout.root
+    run_id = spec.replay.run_id if spec.replay is not None else ""
+    name = f"replay/{spec.topology}/{run_id}"
+    with ExitStack() as held:
+        try:
+            claim = held.enter_context(Claim.take(root.with_name(f".{root.name}.claim"), "replay", "held"))
+            if spec.claims:
+                held.enter_context(Lease.take(spec.claims, name, root, "replay"))
+        except HeldError as error:
+            raise UsageError(
+                f"run {run_id} of {spec.topology} is being replayed: {error.message}",
+                hint="wait, or choose another --run-id",
+            ) from None
+        prepare(spec)
+        yield claim
 
 
 def prepare(spec: RunSpec) -> None:

@@ -5,7 +5,6 @@ The service itself lives in a room above this one, so it is known here as a comm
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -15,11 +14,12 @@ from typing import Any
 import msgspec
 
 from mevflow.operators.errors import MevflowError
-from mevflow.operators.private import open_private, private_folder
 from mevflow.processes.background import ProcessId
 from mevflow.processes.environment import environment
+from mevflow.processes.private import open_private, private_folder
+from mevflow.processes.startup import Startup
 
-START_S, DRAIN_S = 60.0, 20.0
+DRAIN_S = 20.0
 
 
 def _record(var: Path) -> Path:
@@ -35,15 +35,18 @@ def status(var: Path) -> dict[str, Any] | None:
 
 
 def start(var: Path, file: Path) -> dict[str, Any]:
-    """Start the service and wait until it answers; does nothing when it runs. Raises MevflowError."""
+    """Start the service and wait until it answers, for as long as it gets on; does nothing when it runs.
+
+    Raises MevflowError with what it said when it ends or is stuck.
+    """
     running = status(var)
     if running is not None:
         return running
     folder = _record(var).parent
     private_folder(folder)
     path = folder / "service.log"
+    startup = Startup([path])
     with open_private(path) as log:
-        mark = log.seek(0, os.SEEK_END)
         process = subprocess.Popen(
             [sys.executable, "-m", "mevflow.cli", "control", "serve", "--file", str(file.absolute())],
             stdin=subprocess.DEVNULL,
@@ -52,17 +55,15 @@ def start(var: Path, file: Path) -> dict[str, Any]:
             env={**environment(), "MEVFLOW_VAR": str(var.absolute())},
             start_new_session=True,
         )
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
+    while True:
         running = status(var)
         if running is not None:
             return running
-        if process.poll() is not None:
-            said = path.read_bytes()[mark:].decode(errors="replace").strip()
-            raise MevflowError(f"the control service ended while it started:\n{said}", hint=f"the whole log: {path}")
+        fault = "ended while it started" if process.poll() is not None else startup.fault([process.pid])
+        if fault:
+            process.terminate()
+            raise MevflowError(f"the control service {fault}:\n{startup.said()}", hint=f"the whole log: {path}")
         time.sleep(0.05)
-    process.terminate()
-    raise MevflowError(f"the control service did not answer in {START_S:g} s", hint=f"its log: {path}")
 
 
 def stop(var: Path) -> bool:

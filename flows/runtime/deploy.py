@@ -1,127 +1,284 @@
-"""Start a topology, stop it in order, and say how it is."""
+"""Start a topology, and stop it in order. How it is: :mod:`mevflow.flows.runtime.status`."""
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from mevflow.flows.runtime.claim import Claim, HeldError, holder_of
 from mevflow.flows.runtime.layout import Layout
+from mevflow.flows.runtime.lease import Lease
 from mevflow.flows.runtime.spec import RunSpec, shape_of
+from mevflow.flows.runtime.status import orphans, shard_status, source_rows, status, wait_until
+from mevflow.flows.runtime.status_file import read_status
 from mevflow.flows.spec.preflight import preflight, preflight_control
-from mevflow.flows.spec.resolve import resolve
+from mevflow.flows.spec.resolve import ResolvedTopology, resolve
 from mevflow.flows.spec.topology import load
-from mevflow.flows.steering.settings import control_settings
+from mevflow.flows.steering.settings import ControlSettings, control_settings
 from mevflow.operators.errors import MevflowError, StateError, UsageError
-from mevflow.operators.private import open_private
 from mevflow.processes.background import ProcessId
 from mevflow.processes.environment import environment
+from mevflow.processes.private import open_private
+from mevflow.processes.startup import Startup
 
-START_S, DRAIN_S = 60.0, 60.0
+__all__ = ["environment", "prepare", "shard_status", "source_rows", "start", "status", "stop", "wait_until"]
+
+DRAIN_S = 60.0
+#: As ``RunSpec.after``: whatever was deployed before.
+ANY = "*"
+#: What a killed process needs to be gone.
+_KILLED_S = 5.0
+
+Say = Callable[[str], None]
 
 
-def prepare(file: Path, name: str, var: Path, *, shards: int | None, fresh: bool) -> RunSpec:
-    """Check everything that can be known before anything starts, and write the run's spec.
+def silent(text: str) -> None:
+    """Say nothing."""
 
+
+def prepare(
+    file: Path,
+    name: str,
+    var: Path,
+    *,
+    shards: int | None,
+    fresh: bool,
+    takeover: bool = False,
+    keep: bool = False,
+    say: Say = silent,
+) -> RunSpec:
+    """Check everything that can be known before anything starts; :func:`start` does it.
+
+    ``keep`` is for a change of what runs: :mod:`mevflow.flows.runtime.change` sees to its state.
     Raises UsageError (the file is not valid, or it runs already), UnreachableError (broker, ClickHouse),
     StateError (saved state does not fit the topology's shape) or MevflowError (a folder, a port).
     """
-    parsed = load(file)
+    text = _text(file)
+    parsed = load(file, text)
     topology = resolve(parsed, name)
     layout = Layout.live(var, name).make()
-    if ProcessId.load(layout.supervisor) is not None:
+    if not keep and ProcessId.load(layout.supervisor) is not None:
         raise UsageError(f"{name} is already deployed", hint=f"mevflow status {name}, or mevflow stop {name}")
-    shape = shape_of(topology)
-    if layout.spec.exists() and layout.recovery(0).exists():
-        former = RunSpec.load(layout.spec)
-        if fresh:
-            _forget(layout, former.shards)
-        elif former.shape != shape:
-            raise StateError(
-                f"the nodes or wires of {name} changed since its state was saved",
-                hint=f"mevflow deploy {name} --fresh forgets the state and starts where the sources say",
-                file=str(layout.root),
-            )
-        elif former.shards != (shards or topology.shards):
-            raise StateError(
-                f"{name} has state for {former.shards} shards, not {shards or topology.shards}",
-                hint="deploy it with the same number, or --fresh",
-                file=str(layout.root),
-            )
-    preflight(topology)
-    preflight_control(control_settings(parsed, name))
-    epoch_s = float(parsed.defaults.get("recovery", {}).get("epoch_s", 5.0))
     spec = RunSpec(
         file=str(file.absolute()),
         topology=name,
         root=str(layout.root),
         var=str(var.absolute()),
         shards=shards or topology.shards,
-        shape=shape,
-        epoch_s=epoch_s,
+        shape=shape_of(topology),
+        epoch_s=float(parsed.defaults.get("recovery", {}).get("epoch_s", 5.0)),
+        deployment=uuid.uuid4().hex[:12],
+        fresh=fresh,
+        claims=_claims(topology, control_settings(parsed, name)),
+        takeover=takeover,
+        text=text or "",
+        state=RunSpec.load(layout.spec).state if layout.spec.exists() else "recovery",
+        after=ANY if keep else "",
     )
-    spec.save()
+    _check_state(spec)
+    say(f"{name}: the file is valid; asking Kafka and ClickHouse")
+    preflight(topology)
+    preflight_control(control_settings(parsed, name))
     return spec
 
 
-def _forget(layout: Layout, shards: int) -> None:
-    for shard in range(shards):
-        for path in layout.recovery(shard).glob("*"):
-            path.unlink()
-        layout.status(shard).unlink(missing_ok=True)
+def _claims(topology: ResolvedTopology, control: ControlSettings) -> str:
+    """The Kafka cluster that a topology works on; empty when it knows none."""
+    sources = [getattr(node.settings, "bootstrap", "") for node in topology.nodes]
+    return control.bootstrap or next((bootstrap for bootstrap in sources if bootstrap), "")
 
 
-def start(spec: RunSpec) -> int:
-    """Start the supervisor in the background; give its pid once every shard runs. Raises MevflowError."""
+def _check_state(spec: RunSpec) -> None:
+    """Raise StateError when there is state that the deployment cannot go on from."""
+    layout, name = spec.layout, spec.topology
+    if spec.fresh or spec.after == ANY or not layout.spec.exists():
+        return
+    former = RunSpec.load(layout.spec)
+    if spec.after:
+        if former.deployment != spec.after:
+            raise UsageError(f"{name} was deployed anew meanwhile", hint=f"mevflow status {name}")
+        return
+    if not former.recovery(0).exists():
+        return
+    if former.shape != spec.shape:
+        raise StateError(
+            f"the nodes or wires of {name} changed since its state was saved",
+            hint=f"mevflow deploy {name} --fresh forgets the state and starts where the sources say",
+            file=str(layout.root),
+        )
+    if former.shards != spec.shards:
+        raise StateError(
+            f"{name} has state for {former.shards} shards, not {spec.shards}",
+            hint=f"mevflow deploy {name} --shards {former.shards}, then mevflow rescale; or --fresh",
+            file=str(layout.root),
+        )
+
+
+@contextmanager
+def claimed(spec: RunSpec, say: Say = silent) -> Iterator[tuple[RunSpec, Claim, Lease | None]]:
+    """Hold the topology's claim with its folder made ready for ``spec``; gives the spec as it is to run.
+
+    Shards that an earlier supervisor left behind are waited for while they drain. The lease (None without Kafka) is
+    released on failure only: the supervisor goes on with it. Raises UsageError when another deployment runs or starts,
+    here or elsewhere; StateError as :func:`prepare` does: much may have happened since that was called.
+    """
     layout = spec.layout
-    for shard in range(spec.shards):
-        layout.status(shard).unlink(missing_ok=True)
-        open_private(layout.log(shard)).close()
-    marks = [layout.log(shard).stat().st_size for shard in range(spec.shards)]
-    supervisor = subprocess.Popen(
-        [sys.executable, "-m", "mevflow.flows.runtime.supervisor", str(layout.spec)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        cwd=Path(spec.file).parent,
-        env=environment(),
-    )
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        states = [shard_status(layout, shard) for shard in range(spec.shards)]
-        if all(s.get("state") in ("running", "ended", "drained") for s in states):
-            return supervisor.pid
-        failed = next((s for s in states if s.get("state") == "failed"), None)
-        if failed is not None or supervisor.poll() is not None:
-            supervisor.terminate()
+    with _take(spec, say) as claim:
+        _check_state(spec)
+        former = RunSpec.load(layout.spec) if layout.spec.exists() else None
+        if spec.fresh and former is not None:
+            _forget(former)
+        epoch = max(time.time_ns() // 1000, former.epoch + 1 if former is not None else 1)
+        lease = _lease(spec, former.epoch if former is not None else 0) if spec.claims else None
+        try:
+            record = lease.record if lease is not None else None
+            epoch = record.epoch if record is not None else epoch
+            ready = msgspec.structs.replace(spec, fresh=False, takeover=False, epoch=epoch, lease=record)
+            ready.save()
+            yield ready, claim, lease
+        except BaseException:
+            if lease is not None:
+                lease.release()
+            raise
+        if lease is not None:
+            lease.leave()
+
+
+def _lease(spec: RunSpec, above: int) -> Lease:
+    """The claim for all folders and hosts."""
+    name = spec.topology
+    try:
+        return Lease.take(
+            spec.claims, f"topology/{name}", spec.layout.root, "deploy", above=above, takeover=spec.takeover
+        )
+    except HeldError as error:
+        raise UsageError(
+            f"{name} is already deployed from another folder or host, on the same topics and tables: {error.message}",
+            hint=f"stop it there; or, if that host is gone for good, mevflow deploy {name} --takeover",
+        ) from None
+
+
+def _take(spec: RunSpec, say: Say) -> Claim:
+    layout, name = spec.layout, spec.topology
+    deadline = time.monotonic() + DRAIN_S
+    told = False
+    while True:
+        try:
+            return Claim.take(layout.claim, "deploy", f"{name} is held", f"mevflow status {name}")
+        except HeldError as error:
+            holder = holder_of(layout.claim)
+            left = orphans(layout)
+            pids = ", ".join(str(process.pid) for process in left)
+            if holder is not None and holder.alive:
+                raise UsageError(
+                    f"{name} is already deployed: {error.message}",
+                    hint=f"mevflow status {name}, or mevflow stop {name}",
+                ) from None
+            if time.monotonic() > deadline:
+                raise UsageError(
+                    f"shards of an earlier deployment of {name} do not end (pid {pids})",
+                    hint=f"mevflow stop {name} ends them",
+                    file=str(layout.root),
+                ) from None
+            if left and not told:
+                say(f"waiting for shards of an earlier deployment to drain (pid {pids})")
+                told = True
+            time.sleep(0.1)
+
+
+def _forget(former: RunSpec) -> None:
+    for shard in range(former.shards):
+        for path in former.recovery(shard).glob("*"):
+            path.unlink()
+
+
+def _text(file: Path) -> str | None:
+    """The topology file's text; None when it cannot be read, which :func:`load` says."""
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def start(spec: RunSpec, say: Say = silent) -> int:
+    """Start the supervisor in the background; give its pid once every shard runs.
+
+    Waits for as long as the shards get on (see :mod:`mevflow.processes.startup`). Raises UsageError when another
+    deploy was faster, MevflowError with the end of the log when a shard fails, ends or is stuck.
+    """
+    with claimed(spec, say) as (ready, claim, _):
+        layout = ready.layout
+        for shard in range(ready.shards):
+            layout.status(shard).unlink(missing_ok=True)
+            open_private(layout.log(shard)).close()
+        startup = Startup([layout.log(shard) for shard in range(ready.shards)])
+        supervisor = subprocess.Popen(
+            [sys.executable, "-m", "mevflow.flows.runtime.supervisor", str(layout.spec), str(claim.fd)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd=Path(ready.file).parent,
+            env=environment(),
+            pass_fds=(claim.fd,),
+        )
+        try:
+            _await(ready, supervisor, startup, say)
+        except BaseException:
+            _end(layout, ProcessId.of(supervisor.pid), DRAIN_S)
             supervisor.wait()
-            tail = "\n".join(text for shard, mark in enumerate(marks) if (text := _tail(layout.log(shard), mark)))
-            raise MevflowError(f"{spec.topology} did not start:\n{tail}", hint=f"mevflow logs {spec.topology}")
+            raise
+    return supervisor.pid
+
+
+def _await(spec: RunSpec, supervisor: subprocess.Popen[bytes], startup: Startup, say: Say) -> None:
+    """Until every shard runs or has ended. Raises MevflowError."""
+    layout, name = spec.layout, spec.topology
+    told: dict[int, str] = {}
+    while True:
+        gone = supervisor.poll() is not None
+        saved = read_status(layout.supervisor)
+        entries = saved.get("shards", []) if saved.get("deployment") == spec.deployment else []
+        said = [shard_status(layout, shard) for shard in range(spec.shards)]
+        states = [s.get("state", "loading") if s.get("deployment") == spec.deployment else "loading" for s in said]
+        if entries and all(state in ("running", "ended") for state in states):
+            return
+        for shard, state in enumerate(states):
+            if told.get(shard) != state:
+                told[shard] = state
+                say(f"{name}: shard {shard} is {state}")
+        died = any(entry["restarts"] or entry["exit_code"] for entry in entries)
+        if gone or died or "failed" in states:
+            if saved.get("state") == "stopped" and entries:
+                raise MevflowError(f"{name} was stopped while it started")
+            raise MevflowError(f"{name} did not start:\n{startup.said()}", hint=f"mevflow logs {name}")
+        pids = [entry["pid"] for entry in entries if entry["pid"] is not None]
+        fault = startup.fault(pids or [supervisor.pid])
+        if fault:
+            raise MevflowError(f"{name} {fault}:\n{startup.said()}", hint=f"mevflow logs {name}")
         time.sleep(0.05)
-    supervisor.terminate()
-    raise MevflowError(f"{spec.topology} was not running after {START_S:g} s", hint=f"mevflow logs {spec.topology}")
-
-
-def _tail(path: Path, mark: int, lines: int = 20) -> str:
-    with path.open("rb") as log:
-        log.seek(mark)
-        return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
 
 
 def stop(name: str, var: Path, seconds: float = DRAIN_S) -> dict[str, Any]:
-    """Drain a topology. Raises UsageError when it is not deployed, MevflowError when it had to be killed."""
+    """Drain a topology, also one whose supervisor has died, or that is stopped by SIGSTOP.
+
+    Raises UsageError when nothing of it runs, MevflowError when it had to be killed.
+    """
     layout = Layout.live(var, name)
     supervisor = ProcessId.load(layout.supervisor)
-    if supervisor is None:
+    if supervisor is None and not orphans(layout):
         raise UsageError(f"{name} is not running", hint="mevflow status")
     began = time.monotonic()
-    if not supervisor.end(seconds):
+    if not _end(layout, supervisor, seconds):
         raise MevflowError(
             f"{name} did not drain within {seconds:g} s and was killed; it resumes from its last snapshot",
             hint=f"mevflow logs {name}",
@@ -129,46 +286,19 @@ def stop(name: str, var: Path, seconds: float = DRAIN_S) -> dict[str, Any]:
     return {"topology": name, "state": "stopped", "seconds": round(time.monotonic() - began, 3)}
 
 
-def shard_status(layout: Layout, shard: int) -> dict[str, Any]:
-    """What a shard last said of itself; empty when it has said nothing."""
-    try:
-        status: dict[str, Any] = msgspec.json.decode(layout.status(shard).read_bytes())
-    except (OSError, msgspec.DecodeError):
-        return {}
-    return status
-
-
-def source_rows(shard: dict[str, Any]) -> int:
-    """Rows that the sources of a shard gave, by its status."""
-    nodes = shard.get("nodes", {})
-    return int(sum(counts["rows_out"] for counts in nodes.values() if not counts["rows_in"]))
-
-
-def status(name: str, var: Path) -> dict[str, Any]:
-    """State of a topology and its shards: ``running``, ``stopped``, ``failed`` or ``never deployed``."""
-    layout = Layout.live(var, name)
-    try:
-        saved = msgspec.json.decode(layout.supervisor.read_bytes())
-    except (OSError, msgspec.DecodeError):
-        return {"topology": name, "state": "never deployed", "shards": []}
-    alive = ProcessId.load(layout.supervisor) is not None
-    state = saved["state"]
-    if not alive and state in ("running", "stopping"):
-        state = "killed"
-    shards = [{**entry, **shard_status(layout, entry["shard"])} for entry in saved["shards"]]
-    return {"topology": name, "state": state, "pid": saved["pid"] if alive else None, "shards": shards}
-
-
-def wait_until(
-    name: str, var: Path, done: Callable[[dict[str, Any]], bool], seconds: float, poll_s: float = 0.1
-) -> bool:
-    """Poll :func:`status` until ``done`` says so; False at time-out. Raises MevflowError if it failed."""
+def _end(layout: Layout, supervisor: ProcessId | None, seconds: float) -> bool:
+    """SIGTERM to the supervisor, or to the shards that lost theirs; SIGKILL to all after ``seconds``. False: killed."""
+    asked = [supervisor] if supervisor is not None else orphans(layout)
+    for process in asked:
+        process.signal(signal.SIGTERM)
+        process.signal(signal.SIGCONT)
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        now = status(name, var)
-        if done(now):
-            return True
-        if now["state"] in ("failed", "killed"):
-            raise MevflowError(f"{name} {now['state']}", hint=f"mevflow logs {name}")
-        time.sleep(poll_s)
-    return False
+    while any(process.alive for process in asked) or orphans(layout):
+        if time.monotonic() > deadline:
+            for process in (left := {*asked, *orphans(layout)}):
+                process.signal(signal.SIGKILL)
+            for process in left:
+                process.wait(_KILLED_S)
+            return False
+        time.sleep(0.05)
+    return True

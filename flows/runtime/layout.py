@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mevflow.operators.errors import MevflowError
-from mevflow.operators.private import private_folder
+from mevflow.processes.private import private_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,18 @@ class Layout:
         return self.root / "supervisor.json"
 
     @property
+    def claim(self) -> Path:
+        """Held by who deploys the topology, its supervisor and its shards: see :mod:`mevflow.flows.runtime.claim`."""
+        return self.root / "claim"
+
+    @property
     def spec(self) -> Path:
         return self.root / "spec.json"
+
+    @property
+    def previous(self) -> Path:
+        """The spec before the last change, to go back to."""
+        return self.root / "spec-previous.json"
 
     @property
     def results(self) -> Path:
@@ -57,9 +67,10 @@ class Layout:
     def log(self, shard: int) -> Path:
         return self.root / f"shard-{shard}.log"
 
+    def shard_claim(self, shard: int) -> Path:
+        """Held by the one process that may work on the shard's recovery store."""
+        return self.root / f"shard-{shard}.claim"
+
     def latch(self, shard: int) -> Path:
         """Says that a kill file or a lost pulse engaged the kill switch; outlives state that is forgotten."""
         return self.root / f"latch-{shard}.json"
-
-    def recovery(self, shard: int) -> Path:
-        return self.root / "recovery" / f"shard-{shard}"

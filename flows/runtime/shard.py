@@ -1,4 +1,4 @@
-"""One shard: a process with one Bytewax worker. ``python -m mevflow.flows.runtime.shard SPEC NUMBER``.
+"""One shard: a process with one Bytewax worker. ``python -m mevflow.flows.runtime.shard SPEC NUMBER [SUPERVISOR]``.
 
 Stopping is draining. SIGTERM and SIGINT set an event; each source sees it at its next poll and ends where it
 stands; Bytewax then closes the epoch: (1) every stage is snapshotted, (2) every sink is flushed and snapshotted,
@@ -18,18 +18,23 @@ import sys
 import threading
 import uuid
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from mevflow.flows.engine.compiler import compile_topology
 from mevflow.flows.engine.meter import Meter
+from mevflow.flows.runtime.claim import Claim, HeldError
+from mevflow.flows.runtime.disk import wait_for_room
+from mevflow.flows.runtime.lease import Lease, Wakefulness
+from mevflow.flows.runtime.saved_state import seeded
 from mevflow.flows.runtime.spec import RunSpec
-from mevflow.flows.spec.resolve import ResolvedTopology, resolve
-from mevflow.flows.spec.topology import TopologyFile, load
+from mevflow.flows.spec.resolve import ResolvedTopology, divided, resolve
+from mevflow.flows.spec.topology import TopologyFile
 from mevflow.flows.steering.settings import control_settings
 from mevflow.flows.steering.steering import ShardFacts, Steering
 from mevflow.operators.errors import MevflowError, StateError, UsageError
-from mevflow.operators.private import UMASK, private_folder
 from mevflow.operators.stage import Stage
+from mevflow.processes.private import UMASK
 from mevflow.sources.source import Source
 
 _PR_SET_PDEATHSIG = 1
@@ -37,7 +42,7 @@ _PR_SET_PDEATHSIG = 1
 
 def run(spec: RunSpec, shard: int) -> None:
     """Run one shard until its sources end or a signal drains it."""
-    file = load(Path(spec.file))
+    file = spec.topology_file()
     topology = resolve(file, spec.topology)
     run_id = ""
     if spec.replay is not None:
@@ -45,28 +50,50 @@ def run(spec: RunSpec, shard: int) -> None:
 
         topology = bounded(topology, spec.replay, spec.layout)
         run_id = spec.replay.run_id
+    topology = divided(topology, shard, spec.shards)
     drain = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: drain.set())
-    identity = {"topology": spec.topology, "shard": shard, "shards": spec.shards, "run_id": run_id}
+    identity = {
+        "topology": spec.topology,
+        "deployment": spec.deployment,
+        "shard": shard,
+        "shards": spec.shards,
+        "run_id": run_id,
+    }
     meter = Meter(spec.layout.status(shard), identity)
     meter.write()
-    steering = None
+    steering = lease = None
     try:
+        lease = _lease(spec, meter)
         steering = steer(file, topology, spec, shard, drain, meter)
         _run(topology, spec, shard, run_id, drain, meter, steering)
     except BaseException as error:
         cause = _root(error)
-        meter.state = "failed"
-        meter.write(error=str(cause))
+        meter.end("failed", error=_said(cause))
         if cause is error:
             raise
         raise cause from None
     finally:
         if steering is not None:
             steering.close()
-    meter.state = "drained" if drain.is_set() else "ended"
-    meter.write()
+        if lease is not None:
+            lease.leave()
+    meter.end("drained" if drain.is_set() else "ended")
+
+
+def _lease(spec: RunSpec, meter: Meter) -> Lease | None:
+    """Hold the deployment's claim for as long as the shard lives. Once another has it, not one row more is written."""
+    if spec.lease is None or spec.replay is not None:
+        return None
+
+    def fenced(taker: str) -> None:
+        print(f"mevflow: {spec.topology} was taken over by {taker}", file=sys.stderr, flush=True)
+        meter.state = "fenced"
+        meter.write(error=taker)
+        os._exit(2)
+
+    return Lease(spec.claims, spec.lease, fenced)
 
 
 def steer(
@@ -104,6 +131,17 @@ def _run(
     from bytewax.recovery import RecoveryConfig, init_db_dir
     from bytewax.run import cli_main
 
+    recovery, room, awake = None, None, None
+    seeds: dict[str, bytes] = {}
+    if spec.lease is not None and spec.replay is None:
+        awake = Wakefulness(spec.claims, spec.lease.name, spec.epoch)
+    if spec.replay is None:
+        directory = spec.recovery(shard)
+        if not any(directory.glob("*.sqlite3")):
+            directory.mkdir(parents=True, exist_ok=True)
+            init_db_dir(directory, 1)
+        seeds = seeded(directory)
+        recovery, room = RecoveryConfig(directory), partial(wait_for_room, directory)
     if steering is not None:
         meter.identify(control_run=steering.run_id)
         steering.join()
@@ -114,20 +152,17 @@ def _run(
         run_id=run_id,
         shard=shard,
         shards=spec.shards,
+        epoch=spec.epoch,
         steering=steering,
         recorded=spec.replay.commands if spec.replay else (),
+        before_snapshot=room,
+        seeds=seeds,
+        before_poll=awake,
     )
     # What is loaded by now stays: the collector need not walk it again in the middle of the stream.
     gc.collect()
     gc.freeze()
     gc.callbacks.append(_keep)
-    recovery = None
-    if spec.replay is None:
-        directory = spec.layout.recovery(shard)
-        if not any(directory.glob("*.sqlite3")):
-            private_folder(directory)
-            init_db_dir(directory, 1)
-        recovery = RecoveryConfig(directory)
     cli_main(flow, epoch_interval=timedelta(seconds=spec.epoch_s), recovery_config=recovery)
 
 
@@ -150,14 +185,31 @@ def _root(error: BaseException) -> BaseException:
     return error
 
 
+def _said(error: BaseException) -> str:
+    """What to tell of a failure: ours as it is, of others the innermost cause with its type."""
+    if isinstance(error, MevflowError):
+        return str(error)
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return f"{type(error).__name__}: {error}"
+
+
 def main(argv: list[str]) -> int:
-    """Entry point of the shard process."""
+    """Entry point of the shard process. The third argument is the pid of the supervisor, if it has one."""
     # A shard never outlives its supervisor: if that dies, the shard drains.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     os.umask(UMASK)
-    spec = RunSpec.load(Path(argv[0]))
+    if len(argv) > 2 and os.getppid() != int(argv[2]):
+        print("mevflow: the supervisor ended while the shard was being loaded", file=sys.stderr, flush=True)
+        return 0
+    spec, shard = RunSpec.load(Path(argv[0])), int(argv[1])
+    what = f"shard {shard} of {spec.topology} is run"
     try:
-        run(spec, int(argv[1]))
+        with Claim.take(spec.layout.shard_claim(shard), "shard", what, f"mevflow stop {spec.topology}"):
+            run(spec, shard)
+    except HeldError as error:
+        print(f"mevflow: {error}", file=sys.stderr, flush=True)
+        return 1
     except (UsageError, StateError) as error:
         print(f"mevflow: {error}", file=sys.stderr, flush=True)
         return 2

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import msgspec
 
+from mevflow.flows.runtime.claim_log import Record
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.spec.resolve import ResolvedTopology
+from mevflow.flows.spec.topology import TopologyFile, load
 from mevflow.flows.steering.recorded import RecordedCommand
-from mevflow.operators.private import write_private
+from mevflow.operators.errors import MevflowError
+from mevflow.processes.private import write_private
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -33,7 +36,15 @@ class ReplaySpec(msgspec.Struct, frozen=True):
 
 
 class RunSpec(msgspec.Struct, frozen=True):
-    """One deployment of one topology."""
+    """One deployment of one topology.
+
+    ``deployment`` names it, and no other: what a shard of an earlier one still writes is told by it. ``epoch`` only
+    grows from one deployment of a topology to the next, wherever they are started: a sink may refuse what comes with a
+    smaller one. 0: nobody has claimed it. ``fresh``: saved state is to be forgotten first. ``claims``: the Kafka
+    cluster on which it is claimed for all folders and hosts (empty: for this folder only), ``lease`` the claim that it
+    runs under; ``takeover`` takes it from another holder. ``text``: the topology file as it was when it was deployed
+    (empty: read it anew), ``state``: the folder of its recovery stores, ``after``: the deployment that it continues.
+    """
 
     file: str
     topology: str
@@ -44,15 +55,36 @@ class RunSpec(msgspec.Struct, frozen=True):
     epoch_s: float = 5.0
     replay: ReplaySpec | None = None
     restarts: int | None = None
+    deployment: str = ""
+    epoch: int = 0
+    fresh: bool = False
+    claims: str = ""
+    takeover: bool = False
+    text: str = ""
+    state: str = "recovery"
+    after: str = ""
+    lease: Record | None = None
 
     @property
     def layout(self) -> Layout:
         return Layout(Path(self.root))
 
-    def save(self) -> Path:
-        """Write it to the run's folder."""
-        write_private(self.layout.spec, msgspec.json.encode(self))
-        return self.layout.spec
+    def recovery(self, shard: int) -> Path:
+        """The folder of a shard's recovery store."""
+        return self.layout.root / self.state / f"shard-{shard}"
+
+    def topology_file(self) -> TopologyFile:
+        """The topology file as it was deployed: what is written to it later is not for shards that start again."""
+        return load(Path(self.file), self.text or None)
+
+    def save(self, path: Path | None = None) -> Path:
+        """Write it to the run's folder (or to ``path``). Raises MevflowError when the disk does not take it."""
+        path = path or self.layout.spec
+        try:
+            write_private(path, msgspec.json.encode(self))
+        except OSError as error:
+            raise MevflowError(f"the spec cannot be written: {error.strerror}", file=str(path)) from error
+        return path
 
     @classmethod
     def load(cls, path: Path) -> RunSpec:

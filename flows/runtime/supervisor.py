@@ -1,24 +1,36 @@
 """The supervisor of one topology: starts its shards, restarts one that dies, drains all when told.
 
-``python -m mevflow.flows.runtime.supervisor SPEC``. A shard that exits 0 has finished; 2 means that it cannot work as
-configured, which no restart mends; anything else is tried again with a doubling pause.
+``python -m mevflow.flows.runtime.supervisor SPEC CLAIM`` (the descriptor of the topology's claim). A shard that exits
+0 has finished; 2 means that it cannot work as configured, which no restart mends; anything else is tried again with a
+doubling pause, for ever. One that dies :data:`FAILING` times at one place is said to be failing there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import msgspec
+
+from mevflow.flows.runtime.claim import Claim
+from mevflow.flows.runtime.lease import Lease
 from mevflow.flows.runtime.spec import RunSpec
-from mevflow.operators.private import UMASK, open_private
+from mevflow.flows.runtime.status import shard_status
+from mevflow.flows.runtime.status_file import write_status
+from mevflow.flows.runtime.streak import Streak
 from mevflow.processes.background import ProcessId
+from mevflow.processes.private import UMASK, open_private
 
 FIRST_PAUSE_S, LAST_PAUSE_S, HEALTHY_S = 1.0, 30.0, 60.0
+#: The status file is written again after so long even when nothing has changed: somebody may have removed it.
+_REPEAT_S = 5.0
 
 
 @dataclass
@@ -30,15 +42,21 @@ class _Shard:
     pause_s: float = FIRST_PAUSE_S
     due: float = 0.0
     exit_code: int | None = None  # set once it is not to be started again
+    streak: Streak = field(default_factory=Streak)
 
 
 class Supervisor:
     """Watches the shards of one deployment; :meth:`run` gives the exit code of the whole."""
 
-    def __init__(self, spec: RunSpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: RunSpec, claim: Claim, lease: Lease | None = None) -> None:
+        self.spec, self.claim, self.lease = spec, claim, lease
         self.shards = [_Shard(number) for number in range(spec.shards)]
         self.stopping = False
+        self.rolling: list[int] = []
+        self.leaving: int | None = None
+        self.fenced_by = ""
+        self._saved: dict[str, Any] = {}
+        self._save_due = 0.0
         me = ProcessId.of(os.getpid())
         assert me is not None
         self.me = me
@@ -46,20 +64,66 @@ class Supervisor:
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        signal.signal(signal.SIGUSR1, self._begin_roll)
         while any(shard.exit_code is None for shard in self.shards):
+            if self.lease is not None and self.lease.lost.is_set():
+                self._fence()
             for shard in self.shards:
                 self._look_after(shard)
-            self._save("stopping" if self.stopping else "running")
+            self._roll()
+            self._save(self._state())
             time.sleep(0.05 if self.stopping else 0.2)
         codes = [shard.exit_code or 0 for shard in self.shards]
-        self._save("failed" if any(codes) else "stopped")
+        for _ in range(50):  # the last word: a disk that is full is asked again for a while
+            if self._save("fenced" if self.fenced_by else "failed" if any(codes) else "stopped"):
+                break
+            time.sleep(0.2)
         return max(codes)
+
+    def _fence(self) -> None:
+        """Another deployment holds the topology: end the shards where they stand, for a drain would write."""
+        assert self.lease is not None
+        self.fenced_by = self.lease.taker
+        for shard in self.shards:
+            if shard.process is not None:
+                shard.process.kill()
+                shard.process.wait()
+                shard.process = None
+            shard.exit_code = 1
+
+    def _state(self) -> str:
+        if self.stopping:
+            return "stopping"
+        return "failing" if any(shard.streak.failing for shard in self.shards) else "running"
 
     def _stop(self, *_: object) -> None:
         self.stopping = True
         for shard in self.shards:
             if shard.process is not None and shard.process.poll() is None:
                 shard.process.send_signal(signal.SIGTERM)
+                shard.process.send_signal(signal.SIGCONT)  # one that was stopped drains too
+
+    def _begin_roll(self, *_: object) -> None:
+        """SIGUSR1: drain and start the shards again, one after the other."""
+        self.rolling = [shard.number for shard in self.shards]
+
+    def _roll(self) -> None:
+        """Ask the next shard to drain once the one before it runs again."""
+        if not self.rolling or self.stopping:
+            return
+        shard = self.shards[self.rolling[0]]
+        if shard.exit_code is not None:
+            self.rolling.pop(0)
+        elif shard.process is None:
+            return
+        elif self.leaving is None:
+            self.leaving = shard.process.pid
+            shard.process.send_signal(signal.SIGTERM)
+        elif shard.process.pid != self.leaving:
+            said = shard_status(self.spec.layout, shard.number)
+            if said.get("pid") == shard.process.pid and said.get("state") == "running":
+                self.rolling.pop(0)
+                self.leaving = None
 
     def _look_after(self, shard: _Shard) -> None:
         now = time.monotonic()
@@ -73,9 +137,17 @@ class Supervisor:
             return
         code = shard.process.poll()
         if code is None:
+            shard.streak.lived(now - shard.started)
             return
-        shard.process = None
+        pid, shard.process = shard.process.pid, None
         limit = self.spec.restarts
+        if code != 0 and not self.stopping:
+            said = shard_status(self.spec.layout, shard.number)
+            if said.get("pid") == pid and said.get("state") == "fenced":
+                self.fenced_by = str(said.get("error", ""))
+            shard.streak.died(code, str(said.get("error", "")) if said.get("pid") == pid else "", now - shard.started)
+        if code == 0 and pid == self.leaving and not self.stopping:
+            return  # it is started again at once
         if code in (0, 2) or self.stopping or (limit is not None and shard.restarts >= limit):
             shard.exit_code = code if code >= 0 else 128 - code
             return
@@ -83,33 +155,77 @@ class Supervisor:
             shard.pause_s = FIRST_PAUSE_S
         shard.restarts += 1
         shard.due = now + shard.pause_s
-        with open_private(self.spec.layout.log(shard.number), "a") as log:
-            log.write(f"supervisor: shard {shard.number} exited with {code}; again in {shard.pause_s:g} s\n")
+        self._log(shard, f"shard {shard.number} exited with {code}; again in {shard.pause_s:g} s")
+        if shard.streak.failing:
+            self._log(shard, f"shard {shard.number} is FAILING: {shard.streak}")
         shard.pause_s = min(2 * shard.pause_s, LAST_PAUSE_S)
 
+    def _log(self, shard: _Shard, text: str) -> None:
+        with contextlib.suppress(OSError), open_private(self.spec.layout.log(shard.number), "a") as log:
+            log.write(f"supervisor: {text}\n")
+
     def _start(self, shard: _Shard) -> None:
-        command = [sys.executable, "-m", "mevflow.flows.runtime.shard", str(self.spec.layout.spec), str(shard.number)]
-        with open_private(self.spec.layout.log(shard.number)) as log:
-            shard.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        command = [sys.executable, "-m", "mevflow.flows.runtime.shard"]
+        command += [str(self.spec.layout.spec), str(shard.number), str(self.me.pid)]
+        try:
+            with open_private(self.spec.layout.log(shard.number)) as log:
+                shard.process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(self.claim.fd,),
+                )
+        except OSError as error:  # no room for a log, no process to be had: later perhaps
+            shard.streak.died(1, f"cannot be started: {error}", 0.0)
+            shard.due, shard.pause_s = time.monotonic() + shard.pause_s, min(2 * shard.pause_s, LAST_PAUSE_S)
+            return
         shard.started = time.monotonic()
 
-    def _save(self, state: str) -> None:
-        self.me.save(
-            self.spec.layout.supervisor,
-            state=state,
-            topology=self.spec.topology,
-            shards=[
-                {
-                    "shard": shard.number,
-                    "pid": shard.process.pid if shard.process else None,
-                    "restarts": shard.restarts,
-                    "exit_code": shard.exit_code,
-                }
-                for shard in self.shards
-            ],
-        )
+    def _save(self, state: str) -> bool:
+        """Say how things are, when that has changed. False when the disk did not take it: the next round tries."""
+        fields = {
+            "pid": self.me.pid,
+            "started": self.me.started,
+            "state": state,
+            "topology": self.spec.topology,
+            "deployment": self.spec.deployment,
+            "epoch": self.spec.epoch,
+            "file": self.spec.file,
+            "fenced_by": self.fenced_by,
+            "rolling": self.rolling,
+            "shards": [self._entry(shard) for shard in self.shards],
+        }
+        now = time.monotonic()
+        if fields == self._saved and now < self._save_due:
+            return True
+        if not write_status(self.spec.layout.supervisor, fields):
+            return False
+        self._saved, self._save_due = fields, now + _REPEAT_S
+        return True
+
+    def _entry(self, shard: _Shard) -> dict[str, Any]:
+        return {
+            "shard": shard.number,
+            "pid": shard.process.pid if shard.process else None,
+            "restarts": shard.restarts,
+            "exit_code": shard.exit_code,
+            "failures": shard.streak.count,
+            "failing_at": shard.streak.place if shard.streak.failing else "",
+            "last_error": shard.streak.error,
+        }
+
+
+def main(argv: list[str]) -> int:
+    """Entry point of the supervisor's process."""
+    spec = RunSpec.load(Path(argv[0]))
+    claim = Claim.inherited(spec.layout.claim, int(argv[1]), "supervisor")
+    if spec.lease is None:
+        return Supervisor(spec, claim).run()
+    with Lease(spec.claims, msgspec.structs.replace(spec.lease, role="supervisor", pid=os.getpid())) as lease:
+        return Supervisor(spec, claim, lease).run()
 
 
 if __name__ == "__main__":
     os.umask(UMASK)
-    sys.exit(Supervisor(RunSpec.load(Path(sys.argv[1]))).run())
+    sys.exit(main(sys.argv[1:]))

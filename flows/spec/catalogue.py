@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from mevflow.operators.errors import UsageError
@@ -63,13 +64,14 @@ def role(kind: Part) -> str:
     return "source" if issubclass(kind, Source) else "sink" if issubclass(kind, Sink) else "stage"
 
 
-def settings_of(kind: Part, given: dict[str, Any], defaults: dict[str, dict[str, Any]]) -> Settings:
+def settings_of(kind: Part, given: dict[str, Any], defaults: dict[str, dict[str, Any]], folder: Path) -> Settings:
     """Settings of a node: its own, over the file's defaults for its group (``kafka`` for ``kafka.source``).
 
-    A default is used only where the part has a setting of that name. Raises pydantic.ValidationError.
+    A default is used only where the part has a setting of that name. Relative paths are of ``folder``.
+    Raises pydantic.ValidationError.
     """
     group = {**defaults.get(kind.use.partition(".")[0], {})}
     if "bootstrap" in kind.settings_type.model_fields:  # whatever it is called, it speaks to Kafka
         group = {**defaults.get("kafka", {}), **group}
     usable = {name: value for name, value in group.items() if name in kind.settings_type.model_fields}
-    return kind.settings_type(**{**usable, **given})
+    return kind.settings_type.model_validate({**usable, **given}, context={"folder": str(folder)})

@@ -5,6 +5,7 @@ Every problem is found in one pass; a topology that has any is never started.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -98,6 +99,22 @@ def resolve(file: TopologyFile, name: str) -> ResolvedTopology:
     return resolved
 
 
+def divided(topology: ResolvedTopology, shard: int, shards: int) -> ResolvedTopology:
+    """The topology as one of ``shards`` runs it: where every stage takes rows one by one, each reads its partitions.
+
+    A stage that keeps state reads everything in every shard, and divides what it gives.
+    """
+    by_row = all(kind.stateless for kind in (node.kind for node in topology.nodes) if issubclass(kind, Stage))
+    if shards == 1 or not by_row:
+        return topology
+    nodes = []
+    for node in topology.nodes:
+        if "share" in type(node.settings).model_fields:
+            node = dataclasses.replace(node, settings=node.settings.model_copy(update={"share": (shard, shards)}))
+        nodes.append(node)
+    return dataclasses.replace(topology, nodes=tuple(nodes))
+
+
 def _check_control(state: _Check) -> None:
     try:
         control_settings(state.file, state.topology.name)
@@ -115,7 +132,9 @@ def _check_part(state: _Check, node: Node) -> None:
         return
     state.kinds[node.name] = kind
     try:
-        state.settings[node.name] = catalogue.settings_of(kind, node.settings, state.file.defaults)
+        state.settings[node.name] = catalogue.settings_of(
+            kind, node.settings, state.file.defaults, state.file.path.absolute().parent
+        )
     except ValidationError as error:
         for fault in error.errors():
             key = ".".join(str(part) for part in fault["loc"])
@@ -132,7 +151,8 @@ def _check_part(state: _Check, node: Node) -> None:
     except MevflowError as error:
         state.settings.pop(node.name)
         line = node.lines.get(error.key, node.line)
-        state.problem(line, f"{node.name}.with.{error.key}", error.message, error.hint)
+        message = f"{error.message} ({error.file})" if error.file else error.message
+        state.problem(line, f"{node.name}.with.{error.key}", message, error.hint)
 
 
 def _ports(state: _Check, name: str) -> tuple[dict[str, pa.Schema | None], dict[str, pa.Schema]]:

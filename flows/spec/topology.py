@@ -107,15 +107,15 @@ class TopologyFile:
         return self.topologies[name]
 
 
-def load(path: Path) -> TopologyFile:
-    """Read a topology file. Raises UsageError when it cannot be read as YAML at all."""
+def load(path: Path, text: str | None = None) -> TopologyFile:
+    """Read a topology file, or ``text`` as if it stood there. Raises UsageError when it is no YAML at all."""
     try:
-        text = path.read_text()
+        text = path.read_text() if text is None else text
     except OSError as error:
         raise UsageError(
             f"cannot read the topology file: {error.strerror}",
-            hint="run in the folder of topologies.yaml, or name it with --file",
-            file=str(path),
+            hint="run in the folder of topologies.yaml or below, or name the file with --file",
+            file=str(path.absolute()),
         ) from error
     return parse(text, path, os.environ)
 

@@ -58,7 +58,7 @@ class CommandLog:
     def present(self, seconds: float, stopped: Callable[[], bool]) -> Iterator[Read]:
         """Every command up to the end of the log as of now.
 
-        Raises UnreachableError when the log cannot be read within ``seconds``, UsageError when there is no such topic.
+        Raises UnreachableError when nothing has come for ``seconds``, UsageError when there is no such topic.
         """
         from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
 
@@ -89,12 +89,14 @@ class CommandLog:
                     raise self._unreadable(seconds)
                 continue
             at = (message.offset() or 0) + 1
+            deadline = time.monotonic() + seconds
             if (command := self._parsed(message)) is not None:
                 yield command
 
     def _unreadable(self, seconds: float) -> UnreachableError:
         return UnreachableError(
-            f"the commands in force could not be read at {self._bootstrap} within {seconds:g} s, so nothing is decided",
+            f"the commands in force cannot be read at {self._bootstrap}: nothing has come for {seconds:g} s, "
+            "so nothing is decided",
             hint="mevflow broker status",
             topic=COMMANDS,
         )

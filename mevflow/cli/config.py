@@ -20,11 +20,10 @@ def command() -> None:
 def show(as_json: bool) -> None:
     """Every setting with its value and its origin: default, mevflow.toml or the environment."""
     import tomllib
-    from pathlib import Path
 
-    from mevflow.flows.config import config
+    from mevflow.flows.config import TOML, config, home
 
-    path = Path("mevflow.toml")
+    path = home() / TOML
     written = _flat(tomllib.loads(path.read_text())) if path.exists() else {}
     rows = []
     for key, value in _flat(config().model_dump()).items():

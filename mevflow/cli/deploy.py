@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mevflow.cli.output import emit, json_option
+from mevflow.cli.output import emit, json_option, note
 from mevflow.cli.settings import file_option
 
 
@@ -15,19 +15,24 @@ from mevflow.cli.settings import file_option
 @click.option("--shards", type=click.IntRange(1, 256), help="Override the number of shards.")
 @click.option("--foreground", is_flag=True, help="Stay attached; Ctrl-C drains.")
 @click.option("--fresh", is_flag=True, help="Forget saved state; start where the sources say.")
+@click.option("--takeover", is_flag=True, help="Take it from another folder or host that still claims it.")
 @file_option
 @json_option
-def command(name: str, shards: int | None, foreground: bool, fresh: bool, file: Path, as_json: bool) -> None:
+def command(
+    name: str, shards: int | None, foreground: bool, fresh: bool, takeover: bool, file: Path, as_json: bool
+) -> None:
     """Deploy the topology NAME: check everything, then start its shards under a supervisor."""
+    note(f"deploying {name} from {file}")
     from mevflow.flows.config import config
     from mevflow.flows.runtime import deploy
 
-    spec = deploy.prepare(file, name, config().var, shards=shards, fresh=fresh)
+    spec = deploy.prepare(file, name, config().var, shards=shards, fresh=fresh, takeover=takeover, say=note)
     if foreground:
         from mevflow.flows.runtime.supervisor import Supervisor
 
-        raise click.exceptions.Exit(Supervisor(spec).run())
-    pid = deploy.start(spec)
+        with deploy.claimed(spec, note) as (ready, claim, lease):
+            raise click.exceptions.Exit(Supervisor(ready, claim, lease).run())  # which lets go of the lease
+    pid = deploy.start(spec, note)
     emit(
         {"topology": name, "state": "running", "shards": spec.shards, "pid": pid, "folder": spec.root},
         as_json,

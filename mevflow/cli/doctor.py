@@ -111,7 +111,7 @@ def _java_major(text: str) -> int:
 
 
 def _writable(path: Path) -> bool:
-    from mevflow.operators.private import private_folder
+    from mevflow.processes.private import private_folder
 
     try:
         private_folder(path)

@@ -41,7 +41,14 @@ def command(
     total = sum(path.stat().st_size for path in files)
     with progress(total, "feed", enabled=not as_json) as bar:
         outcome = feed(
-            files, config=config(), topic=topic, updates_topic=updates_topic, rate=pace, speed=speed, progress=bar
+            files,
+            config=config(),
+            topic=topic,
+            updates_topic=updates_topic,
+            rate=pace,
+            speed=speed,
+            progress=bar,
+            say=note,
         )
     if as_json:
         emit_json(dataclasses.asdict(outcome))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
 import click
 
+from mevflow.cli.settings import file_option
 from mevflow.operators.errors import UsageError
 
 
@@ -14,7 +16,8 @@ from mevflow.operators.errors import UsageError
 @click.argument("name")
 @click.option("--lines", "-n", default=100, show_default=True, help="How many of the last lines.")
 @click.option("--follow", "-f", is_flag=True, help="Go on as more is written.")
-def command(name: str, lines: int, follow: bool) -> None:
+@file_option
+def command(name: str, lines: int, follow: bool, file: Path) -> None:
     """Print the log of every shard of NAME, each line headed by its shard."""
     from mevflow.flows.config import config
     from mevflow.flows.runtime.layout import Layout

@@ -123,50 +123,52 @@ def run(
 
 def carry_out(plan: Any, quiet: bool) -> dict[str, Any]:
     """Run a planned replay in a shard process of its own, with a progress bar; give its figures and results."""
+    import os
     import subprocess
     import sys
     import time
 
     from mevflow.cli.progress import progress
-    from mevflow.flows.replay.plan import prepare, results
-    from mevflow.flows.runtime.deploy import shard_status
-    from mevflow.operators.private import open_private
+    from mevflow.flows.replay.plan import exclusive, results
+    from mevflow.flows.runtime.status import shard_status
     from mevflow.processes.environment import environment
+    from mevflow.processes.private import open_private
 
     spec = plan.spec
-    prepare(spec)
     began = time.monotonic()
-    with open_private(spec.layout.log(0), "wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mevflow.flows.runtime.shard", str(spec.layout.spec), "0"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=Path(spec.file).parent,
-            env=environment(),
-        )
-    try:
-        with progress(plan.messages, "replay", enabled=not quiet) as bar:
-            while process.poll() is None:
-                nodes = shard_status(spec.layout, 0).get("nodes", {})
-                bar(int(sum(nodes[n]["rows_out"] for n in plan.sources if n in nodes)))
-                time.sleep(0.1)
-            bar(plan.messages)
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
-    if process.returncode:
-        raise MevflowError(f"the replay failed:\n{spec.layout.log(0).read_text(errors='replace')[-2000:]}")
-    seconds = time.monotonic() - began
-    return {
-        "topology": plan.topology,
-        "run_id": plan.run_id,
-        "messages": plan.messages,
-        "seconds": round(seconds, 3),
-        "messages_per_s": round(plan.messages / seconds),
-        "results": results(spec.layout),
-    }
+    with exclusive(spec) as claim:
+        with open_private(spec.layout.log(0), "wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "mevflow.flows.runtime.shard", str(spec.layout.spec), "0", str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=Path(spec.file).parent,
+                env=environment(),
+                pass_fds=(claim.fd,),
+            )
+        try:
+            with progress(plan.messages, "replay", enabled=not quiet) as bar:
+                while process.poll() is None:
+                    nodes = shard_status(spec.layout, 0).get("nodes", {})
+                    bar(int(sum(nodes[n]["rows_out"] for n in plan.sources if n in nodes)))
+                    time.sleep(0.1)
+                bar(plan.messages)
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        if process.returncode:
+            raise MevflowError(f"the replay failed:\n{spec.layout.log(0).read_text(errors='replace')[-2000:]}")
+        seconds = time.monotonic() - began
+        return {
+            "topology": plan.topology,
+            "run_id": plan.run_id,
+            "messages": plan.messages,
+            "seconds": round(seconds, 3),
+            "messages_per_s": round(plan.messages / seconds),
+            "results": results(spec.layout),
+        }
 
 
 @command.command()

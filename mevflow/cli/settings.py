@@ -13,15 +13,22 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def file_option(command: Command) -> Command:
-    """Add ``--file`` (the topology file), and give its ``${…}`` variables the configured addresses."""
-    return click.option("--file", "file", type=click.Path(path_type=Path), callback=_file, help="The topology file.")(
-        command
-    )
+    """Add ``--file`` (the topology file), and give its ``${…}`` variables the configured addresses.
+
+    The file also says where the configuration and the state are, from whatever folder the command is run.
+    """
+    help_text = "The topology file; state and configuration are found around it."
+    return click.option(
+        "--file", "file", type=click.Path(path_type=Path), callback=_file, is_eager=True, help=help_text
+    )(command)
 
 
 def _file(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path:
-    from mevflow.flows.config import config
+    from mevflow.flows.config import config, locate
 
+    if value is not None:
+        value = Path(os.path.abspath(value))
+        locate(value)
     settings = config()
     for name, address in {
         "KAFKA_BOOTSTRAP": settings.kafka.bootstrap,

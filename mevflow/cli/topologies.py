@@ -23,7 +23,7 @@ def command() -> None:
 def list_(file: Path, as_json: bool) -> None:
     """Every topology with what it does and whether it runs."""
     from mevflow.flows.config import config
-    from mevflow.flows.runtime.deploy import status
+    from mevflow.flows.runtime.status import status
     from mevflow.flows.spec.topology import load
 
     rows: list[dict[str, Any]] = [

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from mevflow.kafka import broker_files
 from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
-from mevflow.operators.private import UMASK, open_private, private_folder
 from mevflow.processes.background import ProcessId
+from mevflow.processes.private import UMASK, open_private, private_folder
+from mevflow.processes.startup import Startup
 
-#: A start may have to recover its logs after a kill; a stop writes them out. Seconds.
-START_PATIENCE_S = 60.0
+#: A stop writes the logs out. Seconds.
 STOP_PATIENCE_S = 30.0
 #: A process that was killed holds its ports until its last thread is gone.
 _PORT_PATIENCE_S = 3.0
@@ -49,11 +49,13 @@ def start(
     """Start the broker and wait until it answers; does nothing when it already runs.
 
     Raises MevflowError when Java, Maven or the port is not to be had or the process ends,
-    UsageError when ``bootstrap`` is another machine's, UnreachableError when it does not answer in time.
+    UsageError when ``bootstrap`` is another machine's, UnreachableError when it is stuck without answering.
     """
     host, port = _loopback(bootstrap)
     home = _make_home(var)
+    log = home / "broker.log"
     with _only_one(home / "lock"):
+        startup = Startup([log])
         running = ProcessId.load(home / "broker.pid")
         if running is None:
             _check_ports(host, port, controller_port)
@@ -61,7 +63,7 @@ def start(
             properties = broker_files.prepare(home, host, port, controller_port, java, jars)
             say("starting Kafka")
             running = _spawn(home, java, jars, heap_mb, properties)
-        _await(bootstrap, running, home)
+        _await(bootstrap, running, startup, log)
     return status(var, bootstrap)
 
 
@@ -197,13 +199,14 @@ def _spawn(home: Path, java: str, jars: Path, heap_mb: int, properties: Path) ->
     return found
 
 
-def _await(bootstrap: str, running: ProcessId, home: Path) -> None:
-    deadline = time.monotonic() + START_PATIENCE_S
+def _await(bootstrap: str, running: ProcessId, startup: Startup, log: Path) -> None:
+    """Until it answers, for as long as it gets on: it may have to recover its logs after a kill."""
     while not answers(bootstrap, 1.0):
-        log = home / "broker.log"
         if not running.alive:
-            last = "\n".join(log.read_text(errors="replace").splitlines()[-6:])
-            raise MevflowError(f"the broker ended while it started:\n{last}", hint=f"the whole log: {log}")
-        if time.monotonic() > deadline:
-            raise UnreachableError(f"the broker does not answer at {bootstrap}", hint=f"see {log}")
+            raise MevflowError(f"the broker ended while it started:\n{startup.said(6)}", hint=f"the whole log: {log}")
+        fault = startup.fault([running.pid])
+        if fault:
+            raise UnreachableError(
+                f"the broker does not answer at {bootstrap}, and {fault}:\n{startup.said(6)}", hint=f"see {log}"
+            )
         time.sleep(0.1)

@@ -15,7 +15,7 @@ from string import Template
 
 import mevflow
 from mevflow.operators.errors import MevflowError
-from mevflow.operators.private import UMASK, write_private
+from mevflow.processes.private import UMASK, write_private
 
 _OPS = Path(mevflow.__file__).parent / "ops" / "kafka"
 _JAVA = 17

@@ -44,6 +44,9 @@ class TopicSpec:
         return {**shared, "cleanup.policy": "delete", "retention.bytes": str(self.keep_bytes), **self.extra}
 
 
+#: Who holds what; stamped by the broker, whose time decides: see :mod:`mevflow.flows.runtime.claim_log`.
+CLAIMS = TopicSpec("control-claims", 1, compacted=True, extra={"message.timestamp.type": "LogAppendTime"})
+
 TOPICS = (
     TopicSpec("dex-swaps-proto", 8),
     TopicSpec("pool-updates-proto", 8),
@@ -57,6 +60,7 @@ TOPICS = (
     TopicSpec("control-acks", 4, keep_bytes=_GIB),
     TopicSpec("control-heartbeats", 1, compacted=True),
     TopicSpec("control-audit", 1, keep_bytes=_GIB),
+    CLAIMS,
     TopicSpec("dlq", 4, keep_bytes=_GIB),
 )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from mevflow.operators.private import write_private
+from mevflow.processes.private import write_private
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from mevflow.operators.addresses import address
 from mevflow.operators.detect.report.costs import CostModel
 from mevflow.operators.documents import read_yaml
 from mevflow.operators.errors import UsageError
-from mevflow.operators.stage import Settings
+from mevflow.operators.stage import LocalPath, Settings
 from mevflow.v1 import market_pb2 as market
 
 CHAINS = {"solana": market.CHAIN_SOLANA, "ethereum": market.CHAIN_ETHEREUM}
@@ -92,7 +92,7 @@ class DetectSettings(Settings):
     time. ``reorg_slots`` is how deep a fork can be taken back; 0 keeps nothing for that.
     """
 
-    registry: str
+    registry: LocalPath
     max_hops: int = Field(3, ge=2, le=4)
     min_profit_usd: float = Field(0.05, ge=0, allow_inf_nan=False)
     lateness_ms: int = Field(0, ge=0, le=600_000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -191,9 +191,31 @@ class Positions:
         return cls(cluster, settings.topic, count, offsets, topic_id, anew)
 
 
+def divide(states: Sequence[bytes], shards: int) -> list[bytes]:
+    """Snapshots of all shards of a source, as those of ``shards``: partition ``p`` goes to shard ``p % shards``.
+
+    Raises StateError when they are not of one topic, or of one partition twice.
+    """
+    found = [msgspec.json.decode(state, type=dict) for state in states]
+    shared = [{key: value for key, value in each.items() if key not in ("offsets", "partitions")} for each in found]
+    if any(each != shared[0] for each in shared):
+        raise StateError("the shards' positions are not of one topic")
+    offsets: dict[str, int] = {}
+    for each in found:
+        if offsets.keys() & each["offsets"].keys():
+            raise StateError("two shards have read one partition: they did not divide the topic", topic=each["topic"])
+        offsets |= each["offsets"]
+    whole = found[0] | {"partitions": max(each["partitions"] for each in found)}
+    return [
+        msgspec.json.encode(whole | {"offsets": {p: o for p, o in offsets.items() if int(p) % shards == shard}})
+        for shard in range(shards)
+    ]
+
+
 def _chosen(settings: KafkaSettings, count: int) -> list[int]:
     named = list(settings.stop_offsets) if settings.stop_offsets is not None else settings.partitions
-    chosen = sorted(range(count) if named is None else set(named))
+    first, step = settings.share
+    chosen = sorted(p for p in (range(count) if named is None else set(named)) if p % step == first)
     for partition in [*chosen, *(settings.start_offsets or {})]:
         if not 0 <= partition < count:
             raise UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -17,7 +17,7 @@ from mevflow.operators.codec import RAW
 from mevflow.operators.errors import UsageError
 from mevflow.operators.stage import CAUGHT_UP_US, Settings, StageContext, Watermark
 from mevflow.sources.kafka.faults import Faults
-from mevflow.sources.kafka.position import Positions, TopicClient
+from mevflow.sources.kafka.position import Positions, TopicClient, divide
 from mevflow.sources.kafka.reader import Reader, Rows, open_reader
 from mevflow.sources.kafka.watch import TopicView, TopicWatch
 from mevflow.sources.source import Poll, Source, Standing
@@ -35,8 +35,9 @@ class KafkaSettings(Settings):
 
     ``start`` matters only without recovery state; ``committed`` falls back to the earliest offset where the group has
     none. ``start_offsets`` override it by partition. ``stop_offsets`` (exclusive) make the source bounded: it reads
-    just these partitions and ends. ``partitions`` limits a live source to some. ``on_gap`` says what to do when the
-    log has lost the offset to go on at. ``settle_ms`` is how long a partition must have been at its end before it no
+    just these partitions and ends. ``partitions`` limits a live source to some; ``share`` (n, of) to those whose number
+    modulo ``of`` is n (set by the runtime where shards divide a topic). ``on_gap`` says what to do when the
+    log has lost the offset to resume at. ``settle_ms`` is how long a partition must have been at its end before it no
     longer holds back the watermark: 0 gives the lowest latency, more keeps the order of a producer that is behind.
     ``queue_kib`` bounds what is fetched ahead, for each partition.
     """
@@ -47,6 +48,7 @@ class KafkaSettings(Settings):
     start_offsets: dict[int, int] | None = None
     stop_offsets: dict[int, int] | None = None
     partitions: list[int] | None = None
+    share: tuple[int, int] = (0, 1)
     group: str = ""
     on_gap: Literal["fail", "earliest"] = "fail"
     max_rows: int = Field(20_000, ge=1, le=200_000)
@@ -87,6 +89,10 @@ class KafkaSource(Source):
     def group(self) -> str:
         """The consumer group that offsets are committed to."""
         return self.settings.group or f"mevflow-{self.context.topology}-{self.context.node}"
+
+    @classmethod
+    def divide(cls, states: Sequence[bytes], shards: int) -> list[bytes]:
+        return divide(states, shards)
 
     def open(self, state: bytes | None) -> None:
         """Raises UnreachableError, UsageError (no such topic or partition) or StateError (the position is lost)."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 
+from mevflow.operators.errors import StateError
 from mevflow.operators.stage import CAUGHT_UP_US, Ack, Settings, Stage, Watermark
 from mevflow.sinks.sink import Sink
 from mevflow.sources.source import Poll, Source
@@ -20,6 +21,7 @@ ENTRY_POINTS = """\
 [mevflow.stages]
 test.count = tests.flows.plugin:Count
 test.sum = tests.flows.plugin:Sum
+test.odd = tests.flows.plugin:Odd
 test.file = tests.flows.plugin:File
 """
 
@@ -35,6 +37,7 @@ class CountSettings(Settings):
     stop: int = 0  # 0: never
     rows: int = 10
     pause_s: float = 0.0
+    idle_after: int = 0  # 0: never
 
 
 class Count(Source):
@@ -54,6 +57,8 @@ class Count(Source):
         if self.settings.stop and self._next >= self.settings.stop:
             return Poll(watermark=Watermark(CAUGHT_UP_US, final=True), ended=True)
         time.sleep(self.settings.pause_s)
+        if self.settings.idle_after and self._next >= self.settings.idle_after:
+            return Poll()
         values = pa.array(range(self._next, self._next + self.settings.rows), pa.int64())
         self._next += self.settings.rows
         return Poll([("out", pa.RecordBatch.from_arrays([values, values], schema=NUMBERS))], Watermark(self._next))
@@ -65,6 +70,7 @@ class Count(Source):
 class SumSettings(Settings):
     die_at: int = -1
     die_file: str = ""
+    abort: bool = False
 
 
 class Sum(Stage):
@@ -88,6 +94,8 @@ class Sum(Stage):
     def process(self, port, batch):
         sums = []
         for n in batch.column("n").to_pylist():
+            if n == self.settings.die_at and self.settings.abort:
+                os.abort()
             if n == self.settings.die_at and not Path(self.settings.die_file).exists():
                 Path(self.settings.die_file).touch()
                 os._exit(9)
@@ -103,6 +111,15 @@ class Sum(Stage):
 
     def restore(self, state):
         self._sum = msgspec.json.decode(state)
+
+
+class Odd(Sum):
+    """A sum whose snapshots have another form."""
+
+    use = "test.odd"
+
+    def restore(self, state):
+        raise StateError("a snapshot of another form")
 
 
 class FileSettings(Settings):

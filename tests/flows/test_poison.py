@@ -8,12 +8,13 @@ import pytest
 from confluent_kafka import Producer
 
 from mevflow.flows.dead_letters import letters
-from mevflow.flows.runtime.deploy import environment, shard_status
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.spec import RunSpec, shape_of
+from mevflow.flows.runtime.status import shard_status
 from mevflow.flows.spec.resolve import resolve
 from mevflow.flows.spec.topology import load
 from mevflow.kafka.topics import listing
+from mevflow.processes.environment import environment
 from mevflow.v1.market_pb2 import Swap
 
 FILE = """\

@@ -14,7 +14,7 @@ def test_the_topics_of_the_design(kafka_broker):
     found = {info.name: len(info.ends) for info in listing(kafka_broker, [spec.name for spec in TOPICS])}
     eight = ("dex-swaps-proto", "pool-updates-proto", "outcomes-proto", "bandit-events-proto", "realtime-proto")
     four = ("price-ticks-proto", "control-acks", "dlq")
-    one = ("control-commands", "control-heartbeats", "control-audit")  # each is read in one order
+    one = ("control-commands", "control-heartbeats", "control-audit", "control-claims")  # each is read in one order
     expected = dict.fromkeys((*eight, "mev-decisions"), 8) | dict.fromkeys(four, 4) | dict.fromkeys(one, 1)
     assert found == expected
 

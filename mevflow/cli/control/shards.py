@@ -41,7 +41,7 @@ def _kill_file(topology: str, reason: str) -> Path:
     """Write the kill file of one topology or of all. Releasing means removing it first."""
     from mevflow.control.server.handlers import kill_file
     from mevflow.flows.config import config
-    from mevflow.operators.private import private_folder, write_private
+    from mevflow.processes.private import private_folder, write_private
 
     path = kill_file(config().var, topology)
     private_folder(path.parent)

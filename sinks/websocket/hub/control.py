@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from mevflow.operators.errors import MevflowError, UnreachableError
-from mevflow.operators.private import open_private, private_folder
 from mevflow.processes.environment import environment
+from mevflow.processes.private import open_private, private_folder
+from mevflow.processes.startup import Startup
 from mevflow.sinks.websocket.hub.wire import Kind, ask, socket_path
 
-START_PATIENCE_S = 20.0
 STOP_PATIENCE_S = 10.0
 
 
@@ -52,7 +51,7 @@ def start_hub(
     """Start the hub of ``port`` and wait until it answers; does nothing when it already runs.
 
     ``options`` go to the process as they are (``--allow-remote``, ``--origin URL``; see ``server.main``). Its log
-    is ``<var>/hub/<port>.log``. Raises MevflowError when it ends at once, UnreachableError when it does not answer.
+    is ``<var>/hub/<port>.log``. Raises MevflowError when it ends at once, UnreachableError when it is stuck.
     """
     running = hub_status(port, path)
     if running is not None:
@@ -67,8 +66,8 @@ def start_hub(
     command += ["--linger", str(linger_s), *options]
     if path is not None:
         command += ["--socket", str(path)]
+    startup = Startup([Path(log.name)])
     with log:
-        mark = log.seek(0, os.SEEK_END)
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -77,19 +76,17 @@ def start_hub(
             env=environment(),
             start_new_session=True,  # it outlives the shard that started it, and Ctrl-C is not for it
         )
-    deadline = time.monotonic() + START_PATIENCE_S
-    while time.monotonic() < deadline:
+    while True:
         running = hub_status(port, path)
         if running is not None:
             return running
         # Exit code 0 means that another hub of this port is about to answer.
         if process.poll():
-            with Path(log.name).open("rb") as written:
-                written.seek(mark)
-                said = written.read().decode(errors="replace").strip()
-            raise MevflowError(f"the hub ended while it started:\n{said}", hint=f"the whole log: {log.name}")
+            raise MevflowError(f"the hub ended while it started:\n{startup.said()}", hint=f"the whole log: {log.name}")
+        fault = startup.fault([process.pid])
+        if fault:
+            raise UnreachableError(f"the hub of port {port} {fault}:\n{startup.said()}", hint=f"see {log.name}")
         time.sleep(0.02)
-    raise UnreachableError(f"the hub of port {port} does not answer", hint=f"see {log.name}")
 
 
 def stop_hub(port: int, path: Path | None = None) -> bool:

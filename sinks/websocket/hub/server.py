@@ -25,7 +25,7 @@ from typing import Any
 from picows import ws_create_server
 
 from mevflow.operators.errors import MevflowError, UsageError
-from mevflow.operators.private import UMASK, open_private
+from mevflow.processes.private import UMASK, open_private
 from mevflow.sinks.websocket.hub.client import Patience
 from mevflow.sinks.websocket.hub.fanout import Batching, Fanout
 from mevflow.sinks.websocket.hub.feeds import READ_AHEAD_BYTES, Feeds

@@ -102,6 +102,59 @@ def test_lost_progress_of_a_whole_feed_publishes_nothing(setup):
     assert messages(setup) == 5000
 
 
+@pytest.mark.parametrize("lost", [False, True], ids=["progress kept", "progress lost"])
+@pytest.mark.parametrize("cut", [None, 4], ids=["whole", "cut off"])
+def test_nothing_is_published_again_after_partitions_were_added(setup, kafka_broker, lost, cut):
+    from kafka import KafkaAdminClient
+
+    config, topics = setup
+    if cut is None:
+        go(setup, Synthetic())
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            go(setup, Synthetic(fail_after=cut))
+    before = messages(setup)
+    admin = KafkaAdminClient(bootstrap_servers=kafka_broker)
+    admin.create_partitions({topics[SWAP]: 7})
+    admin.close()
+    while len(listing(kafka_broker, [topics[SWAP]])[0].ends) < 7:
+        time.sleep(0.05)
+    if lost:
+        shutil.rmtree(config.var / "feed")
+    rest = go(setup, Synthetic())
+    assert (rest.published, rest.skipped) == (5000 - before, before)
+    assert messages(setup) == 5000
+    assert len(set(slots(setup))) == 5000
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one folder", "two folders"])
+def test_two_feeds_at_once_publish_every_message_once(setup, tmp_path, apart):
+    config, topics = setup
+    script = (
+        "import sys; from pathlib import Path; from mevflow.flows.config import Config, KafkaConfig;"
+        "from tests.flows.feed.test_publish import *;"
+        "config = Config(var=Path(sys.argv[1]), kafka=KafkaConfig(bootstrap=sys.argv[2]));"
+        "topics = dict(zip((SWAP, UPDATE, LETTER), sys.argv[3:]));"
+        "done = go((config, topics), Synthetic(20), rate=8_000); print(done.published, done.skipped)"
+    )
+    command = [sys.executable, "-c", script]
+    root = Path(__file__).resolve().parents[3]
+    running = [
+        subprocess.Popen(
+            [*command, str(tmp_path / (f"var-{n}" if apart else "var")), config.kafka.bootstrap, *topics.values()],
+            cwd=root,
+            env=os.environ | {"PYTHONPATH": str(root)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(2)
+    ]
+    said = sorted(process.communicate()[0].strip() for process in running)
+    assert said == ["0 10000", "10000 0"]
+    assert messages(setup) == 10_000
+    assert len(set(slots(setup))) == 10_000
+
+
 def test_a_topic_made_anew_is_filled_again(setup, kafka_broker):
     from kafka import KafkaAdminClient
 

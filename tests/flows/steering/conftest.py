@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mevflow.flows.runtime.deploy import shard_status
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.spec import RunSpec, shape_of
+from mevflow.flows.runtime.status import shard_status
 from mevflow.flows.spec.resolve import resolve
 from mevflow.flows.spec.topology import load
 from mevflow.flows.steering.protocol import ACKS, COMMANDS, HEARTBEATS, command_key

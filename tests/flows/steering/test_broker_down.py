@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from mevflow.flows.runtime.deploy import shard_status
+from mevflow.flows.runtime.status import shard_status
 from mevflow.kafka import broker
 from mevflow.kafka.topics import create
 from tests.flows.steering.conftest import CONTROL_TOPICS

@@ -11,7 +11,7 @@ import pytest
 from mevflow.bench.market import Market
 from mevflow.bench.stand import ROOT
 from mevflow.flows.replay import plan as replay
-from mevflow.flows.runtime.deploy import shard_status
+from mevflow.flows.runtime.status import shard_status
 from mevflow.operators.stage import StageContext
 from mevflow.processes.environment import environment
 from mevflow.sinks.kafka.sink import KafkaSink

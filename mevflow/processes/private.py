@@ -58,6 +58,11 @@ def write_private(path: Path, data: bytes) -> None:
     """Write a file as a whole: readers see what was there before, or all of this."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
-    with open_private(fresh, "wb") as file:
-        file.write(data)
-    fresh.replace(path)
+    try:
+        with open_private(fresh, "wb") as file:
+            file.write(data)
+        fresh.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise

@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from mevflow.operators.errors import MevflowError
-from mevflow.operators.private import open_private, private_folder, write_private
+from mevflow.processes.private import open_private, private_folder, write_private
 
 
 @pytest.fixture(autouse=True)

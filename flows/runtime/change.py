@@ -1,0 +1,164 @@
+"""Change what runs and keep its state: another number of shards, another topology, or the one before.
+
+Each change is: (1) check that every state fits, while the former deployment still runs; (2) drain it; (3) write its
+states, divided anew or as they are, to a folder of their own; (4) start the new deployment from that folder. The spec
+names the folder, so death before the spec is written leaves the former deployment as it was; when (4) fails it is
+started again, from its own untouched store.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+import uuid
+from pathlib import Path
+
+import msgspec
+
+from mevflow.flows.runtime import deploy
+from mevflow.flows.runtime.deploy import Say, silent
+from mevflow.flows.runtime.layout import Layout
+from mevflow.flows.runtime.saved_state import saved_states, seed
+from mevflow.flows.runtime.spec import RunSpec
+from mevflow.flows.runtime.status import status
+from mevflow.flows.spec.resolve import ResolvedNode, ResolvedTopology, resolve
+from mevflow.operators.errors import MevflowError, StateError, UsageError
+from mevflow.operators.stage import Stage, StageContext
+from mevflow.processes.background import ProcessId
+from mevflow.sources.source import Source
+
+States = list[dict[str, bytes]]
+
+
+def rescale(name: str, var: Path, shards: int, say: Say = silent) -> RunSpec:
+    """Run ``name`` with another number of shards. Raises StateError that names what cannot be divided."""
+    former = _former(name, var)
+    wanted = msgspec.structs.replace(former, shards=shards)
+    topology = resolve(former.topology_file(), name)
+    if shards != former.shards:
+        _check_divisible(topology, former)
+    return _change(former, wanted, topology, say)
+
+
+def upgrade(file: Path, name: str, var: Path, say: Say = silent) -> RunSpec:
+    """Run ``name`` as ``file`` has it now. Raises StateError that names the stage whose state does not fit."""
+    former = _former(name, var)
+    wanted = deploy.prepare(file, name, var, shards=former.shards, fresh=False, keep=True, say=say)
+    return _change(former, wanted, resolve(wanted.topology_file(), name), say)
+
+
+def rollback(name: str, var: Path, say: Say = silent) -> RunSpec:
+    """Run ``name`` as it was before the last change, from where it stands now. Raises UsageError when there is none."""
+    former = _former(name, var)
+    path = former.layout.previous
+    if not path.exists():
+        raise UsageError(f"{name} has had no other deployment to go back to", file=str(path))
+    wanted = RunSpec.load(path)
+    topology = resolve(wanted.topology_file(), name)
+    if wanted.shards != former.shards:
+        _check_divisible(topology, former)
+    return _change(former, wanted, topology, say)
+
+
+def restart(name: str, var: Path, say: Say = silent) -> None:
+    """Drain and start the shards again one after the other. Raises UsageError when it does not run, MevflowError."""
+    before = status(name, var)
+    supervisor = ProcessId.load(Layout.live(var, name).supervisor)
+    if supervisor is None:
+        raise UsageError(f"{name} is not running", hint="mevflow status")
+    supervisor.signal(signal.SIGUSR1)
+    pids = {shard["pid"] for shard in before["shards"] if shard["pid"] is not None}
+    told: list[int] = []
+    while True:
+        now = status(name, var)
+        if now["state"] != "running":
+            raise MevflowError(f"{name} is {now['state']} after {len(told)} shards", hint=f"mevflow logs {name}")
+        if now["rolling"] and now["rolling"][0] not in told:
+            told.append(now["rolling"][0])
+            say(f"{name}: shard {told[-1]} drains and starts again")
+        if not now["rolling"] and not pids & {shard["pid"] for shard in now["shards"]}:
+            return
+        time.sleep(0.1)
+
+
+def _former(name: str, var: Path) -> RunSpec:
+    layout = Layout.live(var, name)
+    if not layout.spec.exists():
+        raise UsageError(f"{name} has never been deployed", hint=f"mevflow deploy {name}", file=str(layout.root))
+    return RunSpec.load(layout.spec)
+
+
+def _change(former: RunSpec, wanted: RunSpec, topology: ResolvedTopology, say: Say) -> RunSpec:
+    name, layout, var = former.topology, former.layout, Path(former.var)
+    _moved(topology, _states(former), wanted.shards)  # a refusal leaves what runs alone
+    runs = status(name, var)["state"] in ("running", "failing")
+    if runs:
+        say(f"{name}: draining {former.shards} shards")
+        deploy.stop(name, var)
+    deployment = uuid.uuid4().hex[:12]
+    folder = f"state-{deployment}"
+    try:
+        for shard, states in enumerate(_moved(topology, _states(former), wanted.shards)):
+            seed(layout.root / folder / f"shard-{shard}", states)
+        changed = msgspec.structs.replace(
+            wanted, deployment=deployment, state=folder, fresh=False, after=former.deployment
+        )
+        deploy.start(changed, say)
+    except MevflowError as error:
+        if runs:
+            say(f"{name}: going back, for {error.message}")
+            deploy.start(msgspec.structs.replace(former, deployment=uuid.uuid4().hex[:12], after=deploy.ANY), say)
+        raise
+    former.save(layout.previous)
+    for old in layout.root.glob("state-*"):
+        if old.name not in (folder, former.state):
+            shutil.rmtree(old, ignore_errors=True)
+    return changed
+
+
+def _states(spec: RunSpec) -> States:
+    return [saved_states(spec.recovery(shard)) for shard in range(spec.shards)]
+
+
+def _check_divisible(topology: ResolvedTopology, former: RunSpec) -> None:
+    """Raise StateError for the first node whose state belongs to a number of shards."""
+    for node in topology.nodes:
+        if issubclass(node.kind, Stage) and not node.kind.stateless:
+            raise StateError(
+                f"the state of {node.name} ({node.kind.use}) cannot be split or joined (shards: {former.shards})",
+                hint=f"mevflow deploy {former.topology} --shards N --fresh forgets it and starts where the sources say",
+                key=f"{former.topology}.{node.name}",
+            )
+
+
+def _moved(topology: ResolvedTopology, states: States, shards: int) -> States:
+    """The states by shard as ``topology`` begins with them. Raises StateError.
+
+    With the same shards, nodes keep what is of their name. With others, sources divide their positions, and sinks
+    begin without state: they ask the other side what is there.
+    """
+    if len(states) == shards:
+        nodes = topology.nodes
+        return [{node.name: _fitting(topology, node, own) for node in nodes if node.name in own} for own in states]
+    moved: States = [{} for _ in range(shards)]
+    for node in topology.nodes:
+        given = [own[node.name] for own in states if node.name in own]
+        if issubclass(node.kind, Source) and given:
+            for shard, state in enumerate(node.kind.divide(given, shards)):
+                moved[shard][node.name] = state
+    return moved
+
+
+def _fitting(topology: ResolvedTopology, node: ResolvedNode, own: dict[str, bytes]) -> bytes:
+    """The node's state, once a stage of its settings has taken it."""
+    if issubclass(node.kind, Stage):
+        try:
+            node.kind(node.settings, StageContext(topology.name, node.name)).restore(own[node.name])
+        except Exception as error:
+            raise StateError(
+                f"the state of {node.name} does not fit {node.kind.use} as it is now: {error}",
+                hint=f"mevflow deploy {topology.name} --fresh forgets it",
+                key=f"{topology.name}.{node.name}",
+            ) from error
+    return own[node.name]
