@@ -60,7 +60,7 @@ def parse(text: str) -> Statement:
     """Classify ``text``. It may be cut off in the middle of an INSERT's data.
 
     >>> parse("INSERT INTO t (a) FORMAT CSV\\n1").insert
-    Insert(head='INSERT INTO t (a) ', format='CSV', data_at=29)
+    Insert(head='INSERT INTO t (a) ', format='CSV', data_at=29, structure='', input_at=(0, 0))
     >>> parse("select 1 format JSON").format
     'JSON'
     """

@@ -14,6 +14,7 @@ from typing import Any
 
 from mevflow.flows.config import Config
 from mevflow.operators.errors import MevflowError
+from mevflow.operators.samples import found
 
 TOPOLOGY = "detect-live"
 RECORDINGS = (
@@ -116,11 +117,12 @@ def _services(config: Config, down: ExitStack, keep: bool, say: Say) -> None:
 def _feed(config: Config, say: Say, bar: Callable[..., Any]) -> int:
     from mevflow.flows.feed.publish import feed
 
-    for path in RECORDINGS:
+    recordings = [found(path) for path in RECORDINGS]
+    for path in recordings:
         if not path.exists():
-            raise MevflowError("a recorded day is missing from this clone", file=str(path))
-    with bar(sum(path.stat().st_size for path in RECORDINGS), "feed") as progress:
-        outcome = feed(list(RECORDINGS), config=config, progress=progress)
+            raise MevflowError("a recorded day is missing", hint="install mevflow anew", file=str(path))
+    with bar(sum(path.stat().st_size for path in recordings), "feed") as progress:
+        outcome = feed(recordings, config=config, progress=progress)
     say(f"{outcome.published:,} messages published, {outcome.skipped:,} were there before")
     return outcome.published
 

@@ -12,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from mevflow.operators.detect.report.costs import CostModel
 from mevflow.operators.errors import UsageError
+from mevflow.operators.samples import found
 from mevflow.operators.stage import Settings
 from mevflow.v1 import market_pb2 as market
 
@@ -65,7 +66,7 @@ def address(text: str) -> bytes:
 def load_registry(path: str) -> Registry:
     """Read the registry file. Raises UsageError that names the file and what is wrong in it."""
     try:
-        tree: Any = YAML(typ="safe").load(Path(path).read_text())
+        tree: Any = YAML(typ="safe").load(found(Path(path)).read_text())
     except OSError as error:
         raise UsageError(f"cannot read the registry: {error.strerror}", file=path, key="registry") from error
     except YAMLError as error:
