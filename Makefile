@@ -6,7 +6,7 @@ BIN := .venv/bin
 KEEP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick coverage mutate wheel lint format proto proto-check proto-breaking docs decisions bench lock release clean
+.PHONY: help setup run test test-quick coverage mutate wheel lint format proto proto-check proto-breaking docs decisions wrap bench lock release clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ proto-breaking: setup ## Check that today's messages can still read what was wri
 
 decisions: setup ## Write docs/decisions/README.md from the records
 	@$(BIN)/python docs/decisions/index.py --write
+
+wrap: setup ## Wrap the prose of the docs at 120 characters
+	@$(BIN)/python docs/wrap.py --write
 
 docs: setup ## Build the documentation site into var/site, with strict links (needs the extra `docs`)
 	@$(BIN)/mkdocs build --strict --quiet --site-dir var/site
