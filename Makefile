@@ -81,7 +81,7 @@ bench: setup ## Run every bench and write docs/benchmarks.md
 	@$(BIN)/python -m mevflow.bench.report
 
 lock: ## Compile requirements.lock anew
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url \
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --extra docs --generate-hashes --no-emit-index-url \
 	  --no-header --quiet -o requirements.lock pyproject.toml
 
 release: setup ## Show what VERSION=x.y.z would release; DO=1 writes, commits, tags and builds it

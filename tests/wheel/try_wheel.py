@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 UV = str(ROOT / ".venv" / "bin" / "uv")
 #: Distributions that own the names `proto` and `control`: they must live beside mevflow.
 NEIGHBOURS = {"proto-plus": "proto", "control": "control"}
+PINNED = ("proto-plus==1.29.0", "control==0.10.2")
 INSIDE = (
     "mevflow/py.typed",
     "mevflow/topologies.yaml",
@@ -98,7 +99,7 @@ def main() -> None:
         run(UV, "venv", "--quiet", "--python", sys.executable, str(folder / "env"), cwd=folder)
         install = (UV, "pip", "install", "--quiet", "--python", python)
         locked = ("--constraint", str(ROOT / "requirements.lock"))
-        run(*install, *NEIGHBOURS, cwd=folder)
+        run(*install, *PINNED, cwd=folder)
         imports(python, list(NEIGHBOURS.values()), folder)
         run(*install, *locked, str(wheel), cwd=folder)
         imports(python, [*NEIGHBOURS.values(), "mevflow", "mevflow.v1.market_pb2", "mevflow.control"], folder)
