@@ -28,6 +28,8 @@ STARTERS = (
 HEAVY = (
     "tests/operators/test_stage_contract",
     "tests/operators/parse/test_fuzz",
+    "tests/operators/detect/test_chains",
+    "tests/operators/detect/test_curves",
     "tests/operators/detect/test_days",
     "tests/operators/detect/test_random_markets",
     "tests/operators/detect/test_recorded_curves",
