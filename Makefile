@@ -32,7 +32,8 @@ test: setup ## Run all tests, with the real broker and the real engine
 test-quick: setup ## Run the tests that need no service and compute for seconds only
 	@$(BIN)/pytest -m "not services and not heavy"
 
-coverage: setup ## Measure branch coverage of the quick tests; fails below the floor in pyproject.toml
+coverage: setup ## Measure branch coverage of the quick tests
+	@mkdir -p var/coverage
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -m "not services and not heavy"
 	@$(BIN)/coverage combine --quiet
