@@ -6,7 +6,7 @@ BIN := .venv/bin
 KEEP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-truth lint format proto proto-check bench lock clean
+.PHONY: help setup run test test-truth test-quick coverage mutate wheel lint format proto proto-check proto-breaking docs decisions wrap bench lock release clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,22 @@ test: setup ## Run all tests, with the real broker and the real engine
 test-truth: setup ## Hold states, quotes and executed opportunities against contracts on a real EVM; write docs/truth.md
 	@$(BIN)/python -m tests.truth
 
+test-quick: setup ## Run the tests that need no service and compute for seconds only
+	@$(BIN)/pytest -m "not services and not heavy"
+
+coverage: setup ## Measure branch coverage of the quick tests
+	@mkdir -p var/coverage
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -m "not services and not heavy"
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --skip-covered --sort=cover
+
+mutate: setup ## Change the code that decides money or truth, and show which changes no test notices (FILES=…)
+	@$(BIN)/python -m tests.mutation.run $(FILES)
+
+wheel: setup ## Build wheel and sdist, install them elsewhere beside others, run the demo from there
+	@$(BIN)/python -m tests.wheel.try_wheel
+
 lint: setup ## Lint, format check, types and the rooms' import contract
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
@@ -54,12 +70,27 @@ proto-check: setup ## Check that the generated modules are current
 	@for f in build/proto/mevflow/v1/*; do cmp $$f proto/mevflow/v1/$$(basename $$f) || { echo "run make proto" >&2; exit 1; }; done
 	@echo "the generated modules are current"
 
+proto-breaking: setup ## Check that today's messages can still read what was written before
+	@$(BIN)/python -m tests.proto.breaking
+
+decisions: setup ## Write docs/decisions/README.md from the records
+	@$(BIN)/python docs/decisions/index.py --write
+
+wrap: setup ## Wrap the prose of the docs at 120 characters
+	@$(BIN)/python docs/wrap.py --write
+
+docs: setup ## Build the documentation site into var/site, with strict links (needs the extra `docs`)
+	@$(BIN)/mkdocs build --strict --quiet --site-dir var/site
+
 bench: setup ## Run every bench and write docs/benchmarks.md
 	@$(BIN)/python -m mevflow.bench.report
 
 lock: ## Compile requirements.lock anew
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url \
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --extra docs --generate-hashes --no-emit-index-url \
 	  --no-header --quiet -o requirements.lock pyproject.toml
+
+release: setup ## Show what VERSION=x.y.z would release; DO=1 writes, commits, tags and builds it
+	@$(BIN)/python -m tests.release.prepare $(VERSION) $(if $(DO),--do)
 
 clean: ## Remove what was built (var/ with its data stays)
 	@rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -10,6 +10,7 @@ Read the rooms in the order that data flows:
 - :mod:`mevflow.flows`: topologies, from the file to running shards
 - :mod:`mevflow.control`: the control plane
 - :mod:`mevflow.bench`: measurements
+- :mod:`mevflow.testing`: contract checks for plug-ins, ours and yours
 - :mod:`mevflow.cli`: the ``mevflow`` command, on top of everything
 
 In the source tree most rooms are folders at the root; this package links to them (docs/decisions/0007).

@@ -43,7 +43,7 @@ def canonical(*parts: bytes | str | int) -> bytes:
 def stable_id(*parts: bytes | str | int) -> bytes:
     """The 16-byte id of ``parts``, big-endian as XXH3 prints it.
 
-    >>> stable_id("opportunity", 1, b"pool").hex() == stable_id("opportunity", 1, b"pool").hex()
-    True
+    >>> stable_id("opportunity", 1, b"pool").hex()
+    'a7cbc94d4f2882bd6537424d6c0e0b05'
     """
     return xxhash.xxh3_128_digest(canonical(*parts))

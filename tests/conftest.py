@@ -1,3 +1,64 @@
-"""Fixtures that several rooms' tests share."""
+"""Fixtures that several rooms' tests share, and which tests `make test-quick` leaves out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
 
 pytest_plugins = ["tests.plugins.kafka", "tests.plugins.clickhouse"]
+
+#: Who asks for one of these needs a broker, an engine or a service that runs.
+SERVICES = {"kafka_broker", "clickhouse_server", "clickhouse_database", "service"}
+#: Tests that start processes by themselves, by folder or file.
+STARTERS = (
+    "tests/kafka/test_broker",
+    "tests/clickhouse/test_daemon",
+    "tests/clickhouse/test_server",
+    "tests/clickhouse/test_bodies",
+    "tests/control/auth/",
+    "tests/control/gateway/",
+    "tests/control/test_",
+    "tests/flows/demo/",
+    "tests/flows/runtime/",
+    "tests/sinks/websocket/",
+    "tests/testing/test_plugin",
+)
+#: Whole recorded days, brute force over random markets, memory over endless streams: minutes of pure computation.
+HEAVY = (
+    "tests/operators/test_stage_contract",
+    "tests/operators/parse/test_fuzz",
+    "tests/operators/detect/test_chains",
+    "tests/operators/detect/test_curves",
+    "tests/operators/detect/test_days",
+    "tests/operators/detect/test_random_markets",
+    "tests/operators/detect/test_recorded_curves",
+    "tests/operators/detect/test_reorg",
+    "tests/operators/sizing/",
+    "tests/operators/parse/whirlpool/",
+    "tests/operators/parse/uniswap/",
+    "tests/operators/amm/",
+    "tests/cli/",
+    "tests/bench/",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs services and what is heavy."""
+    root = Path(__file__).parents[1]
+    for item in items:
+        place = item.path.relative_to(root).as_posix()
+        if SERVICES & set(getattr(item, "fixturenames", ())) or place.startswith(STARTERS):
+            item.add_marker(pytest.mark.services)
+        if place.startswith(HEAVY):
+            item.add_marker(pytest.mark.heavy)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was skipped and why, above the summary line: nothing is left out silently."""
+    reasons: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reasons[reason] = reasons.get(reason, 0) + 1
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"skipped {count}: {reason.removeprefix('Skipped: ')}")

@@ -14,6 +14,7 @@ from typing import Any
 
 from mevflow.flows.config import Config
 from mevflow.operators.errors import MevflowError
+from mevflow.operators.samples import found
 
 TOPOLOGY = "detect-live"
 RECORDINGS = (
@@ -116,10 +117,11 @@ def _services(config: Config, down: ExitStack, keep: bool, say: Say) -> None:
 def _feed(config: Config, say: Say, bar: Callable[..., Any]) -> int:
     from mevflow.flows.feed.publish import feed
 
-    recordings = [config.topologies.parent / path for path in RECORDINGS]
+    beside = config.topologies.parent
+    recordings = [path if (path := beside / name).exists() else found(name) for name in RECORDINGS]
     for path in recordings:
         if not path.exists():
-            raise MevflowError("a recorded day is missing from this clone", file=str(path))
+            raise MevflowError("a recorded day is missing", hint="install mevflow anew", file=str(path))
     with bar(sum(path.stat().st_size for path in recordings), "feed") as progress:
         outcome = feed(recordings, config=config, progress=progress)
     say(f"{outcome.published:,} messages published, {outcome.skipped:,} were there before")

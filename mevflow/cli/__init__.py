@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import platform
 import sys
 from typing import Any
 
@@ -72,7 +73,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="mevflow")
+@click.version_option(package_name="mevflow", message=f"%(prog)s %(version)s, Python {platform.python_version()}")
 def cli() -> None:
     """Watch every swap, find cyclic arbitrage, learn how to bid for it, keep the history queryable."""
 

@@ -9,6 +9,7 @@ import click
 
 from mevflow.cli.output import emit_json, json_option, note, table
 from mevflow.cli.progress import progress
+from mevflow.operators.samples import found
 
 if TYPE_CHECKING:
     from mevflow.operators.parse.check import DayCheck
@@ -43,9 +44,9 @@ def check(day: str, files: tuple[Path, ...], start_state: Path | None, end_state
     from mevflow.operators.parse.uniswap.v3 import UniswapDay
     from mevflow.sources.recorded import open_recorded
 
-    paths = files or ((_WHIRLPOOL,) if day == "whirlpool" else _UNISWAP)
+    paths = files or tuple(found(path) for path in ((_WHIRLPOOL,) if day == "whirlpool" else _UNISWAP))
     if not files and day == "whirlpool":
-        start_state, end_state = start_state or _START, end_state or _END
+        start_state, end_state = start_state or found(_START), end_state or found(_END)
     recorded = open_recorded(*paths, start_state=start_state, chunk_rows=500)
     with progress(recorded.bytes_total, f"replaying {paths[0].name}") as show:
         for _ in recorded:
@@ -115,7 +116,7 @@ def _read(path: Path) -> bytes:
     from mevflow.operators.errors import UsageError
 
     try:
-        raw = path.read_bytes()
+        raw = found(path).read_bytes()
         return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
     except (OSError, EOFError) as wrong:
         raise UsageError(f"cannot be read: {wrong}", file=str(path)) from wrong

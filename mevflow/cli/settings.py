@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from mevflow.operators.samples import found
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -40,4 +42,4 @@ def _file(context: click.Context, parameter: click.Parameter, value: Path | None
         "WEBSOCKET_PORT": settings.websocket.port,
     }.items():
         os.environ.setdefault(name, str(address))
-    return value or settings.topologies
+    return value or found(settings.topologies)

@@ -11,6 +11,7 @@ from mevflow.operators.addresses import address
 from mevflow.operators.detect.report.costs import CostModel
 from mevflow.operators.documents import read_yaml
 from mevflow.operators.errors import UsageError
+from mevflow.operators.samples import found
 from mevflow.operators.stage import LocalPath, Settings
 from mevflow.v1 import market_pb2 as market
 
@@ -59,7 +60,7 @@ class Registry(BaseModel):
 def load_registry(path: str) -> Registry:
     """Read the registry file. Raises UsageError that names the file and the place, and quotes nothing of it."""
     try:
-        text = Path(path).read_text()
+        text = found(Path(path)).read_text()
     except (OSError, UnicodeDecodeError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is no text"
         raise UsageError(f"cannot read the registry: {why}", file=path, key="registry") from None

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from mevflow.operators.codec import codec
+from mevflow.operators.errors import StateError
 from mevflow.operators.stage import Settings
 from mevflow.sinks.sink import Sink
 from mevflow.sinks.websocket.hub.control import start_hub
@@ -56,7 +57,8 @@ class WebSocketSink(Sink):
     settings: WebSocketSettings
 
     def open(self, state: bytes | None) -> None:
-        """Find the hub, or start it. ``state`` holds the count of dropped messages."""
+        """Find the hub, or start it. ``state`` holds the count of dropped messages. Raises StateError."""
+        self._dropped_before = _dropped_of(state) if state else 0
         settings = self.settings
         path = Path(settings.socket) if settings.socket else socket_path(settings.port)
         if settings.hub == "auto":
@@ -65,7 +67,6 @@ class WebSocketSink(Sink):
         context = self.context
         identity = {"topology": context.topology, "node": context.node, "shard": context.shard}
         self._feed = Feed(path, {**identity, "channel": settings.channel}, settings.buffer_bytes)
-        self._dropped_before = msgspec.json.decode(state)["dropped"] if state else 0
 
     @property
     def dropped(self) -> int:
@@ -114,6 +115,19 @@ class WebSocketSink(Sink):
 
     def close(self) -> None:
         self._feed.close()
+
+
+class _Dropped(msgspec.Struct, frozen=True):
+    """What a snapshot holds."""
+
+    dropped: int
+
+
+def _dropped_of(state: bytes) -> int:
+    try:
+        return msgspec.json.decode(state, type=_Dropped).dropped
+    except msgspec.DecodeError as error:
+        raise StateError(f"the snapshot of websocket.sink is not readable: {error}") from None
 
 
 def frames(messages: Mapping[str, pa.Array]) -> pa.BinaryArray:

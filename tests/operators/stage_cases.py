@@ -1,13 +1,9 @@
 """The table of the stage contract suite: how to make each stage, and what to feed it.
 
-To plug a stage in, write a function that returns a :class:`Case` and add it to CASES. The feed should be long enough
-to touch all of the stage's state, hold two chains or partitions where that matters, and end with a final watermark.
+To plug a stage in, write a function that returns a :class:`StageCase` and add it to CASES.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -15,7 +11,10 @@ from mevflow.operators.codec import RAW
 from mevflow.operators.decide.settings import BanditSettings
 from mevflow.operators.decide.stage import BanditDecide
 from mevflow.operators.decode import Decode, DecodeSettings
-from mevflow.operators.stage import CAUGHT_UP_US, Stage, StageContext, Watermark
+from mevflow.operators.learn import POLICIES
+from mevflow.operators.realtime import RealtimeWrap, WrapSettings
+from mevflow.operators.stage import StageContext, Watermark
+from mevflow.testing import END, Item, StageCase
 from mevflow.v1 import market_pb2 as market
 from tests.operators.decide.opportunities import batch, opportunity, stream, swap_stream
 from tests.operators.detect import feeding
@@ -24,29 +23,13 @@ from tests.operators.detect.market_messages import pair_market, swap, u128
 from tests.operators.detect.random_market import START_US, RandomMarket
 from tests.operators.label import swap_rows
 
-#: What a stage is given, in order: batches and watermarks by input port.
-Item = tuple[str, pa.RecordBatch | Watermark]
-
-END = Watermark(CAUGHT_UP_US, final=True)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A stage, a feed of good rows, and a feed that holds ``bad_rows`` bad ones among good ones."""
-
-    name: str
-    make: Callable[[], Stage]
-    feed: Callable[[], list[Item]]
-    bad_feed: Callable[[], list[Item]] | None = None
-    bad_rows: int = 0
-
 
 def context(node: str) -> StageContext:
     """A live run of shard 0."""
     return StageContext(topology="contract", node=node)
 
 
-def decode_case() -> Case:
+def decode_case() -> StageCase:
     """``decode`` with swaps, and with bytes that are none."""
 
     def raw(values: list[bytes]) -> pa.RecordBatch:
@@ -64,7 +47,7 @@ def decode_case() -> Case:
         return [market.Swap(slot=i + 1, pool=bytes([i % 7]) * 32).SerializeToString() for i in range(count)]
 
     broken = [b"\xff\xff\xff", b"", b"\x0a\x7fshort"]
-    return Case(
+    return StageCase(
         name="decode",
         make=lambda: Decode(DecodeSettings(message="mevflow.v1.Swap"), context("decoded")),
         feed=lambda: [("in", raw(good(50))), ("in", raw(good(7))), ("in", END)],
@@ -73,7 +56,7 @@ def decode_case() -> Case:
     )
 
 
-def decide_case(policy: str) -> Case:
+def decide_case(policy: str) -> StageCase:
     """``bandit.decide`` over two chains without swaps."""
     chains = (market.CHAIN_SOLANA, market.CHAIN_ETHEREUM)
     bad = [
@@ -83,7 +66,7 @@ def decide_case(policy: str) -> Case:
         opportunity(slot=101, net_profit=b"\x01", opportunity_id=b"n" * 16),
     ]
     good = [opportunity(slot=100, new_episode=True), opportunity(slot=102, usd=3.0)]
-    return Case(
+    return StageCase(
         name=f"bandit.decide {policy}",
         # A detector so nervous that learning starts anew several times within the feed.
         make=lambda: BanditDecide(
@@ -96,7 +79,7 @@ def decide_case(policy: str) -> Case:
     )
 
 
-def decide_with_swaps_case() -> Case:
+def decide_with_swaps_case() -> StageCase:
     """``bandit.decide`` with swaps of one chain, in turns with the opportunities of the same events."""
 
     def feed() -> list[Item]:
@@ -109,14 +92,14 @@ def decide_with_swaps_case() -> Case:
             items += [("in", Watermark(part.column("timestamp_us")[-1].as_py()))]
         return [*items, ("swaps", END), ("in", END)]
 
-    return Case(
+    return StageCase(
         name="bandit.decide with swaps",
         make=lambda: BanditDecide(BanditSettings(exploration=0.2), context("decided")),
         feed=feed,
     )
 
 
-def detect_case() -> Case:
+def detect_case() -> StageCase:
     """``arbitrage.detect`` over pools of every kind, in two stretches; and with swaps that cannot be."""
     # Said twice: a restored stage waits until it has heard from every input again.
     half = [("updates", Watermark(START_US + 1_010 * 500_000)), ("swaps", Watermark(START_US + 1_010 * 500_000))] * 2
@@ -130,7 +113,7 @@ def detect_case() -> Case:
             *[("updates", END), ("swaps", END)] * 2,
         ]
 
-    return Case(
+    return StageCase(
         name="arbitrage.detect",
         make=lambda: feeding.make(),
         feed=feed,
@@ -139,7 +122,7 @@ def detect_case() -> Case:
     )
 
 
-def label_case() -> Case:
+def label_case() -> StageCase:
     """``label`` over two chains and two partitions, in three stretches; and with swaps that cannot be."""
 
     def stretch(first: int) -> list[Item]:
@@ -163,7 +146,7 @@ def label_case() -> Case:
         swap_rows.swap(3, 3, 0, "A>A", (1, 1), "p"),
         {**swap_rows.swap(3, 4, 0, "A>B", (1, 1), "p"), "amount_out": b""},
     ]
-    return Case(
+    return StageCase(
         name="label",
         make=swap_rows.make,
         feed=lambda: [*stretch(1), waiting, *stretch(5), ("in", swap_rows.CAUGHT_UP), *stretch(9), ("in", END)],
@@ -172,10 +155,20 @@ def label_case() -> Case:
     )
 
 
+def wrap_case() -> StageCase:
+    """``realtime.wrap`` with rows that have legs, and closing ones among them."""
+    return StageCase(
+        name="realtime.wrap",
+        make=lambda: RealtimeWrap(WrapSettings(channel="found"), context("wrapped")),
+        feed=lambda: [("in", stream(60, seed=9)), ("in", stream(9, seed=10)), ("in", END)],
+    )
+
+
 CASES = [
     decode_case(),
+    wrap_case(),
     detect_case(),
     label_case(),
-    *(decide_case(policy) for policy in ("tip-linucb", "tip-thompson", "tip-exp3", "tip-squarecb")),
+    *(decide_case(policy) for policy in POLICIES),
     decide_with_swaps_case(),
 ]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import doctest
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mevflow.operators import ids
-from mevflow.operators.ids import ID_BYTES, canonical, stable_id
+from mevflow.operators.ids import ID_BYTES, canonical, seed_of, stable_id
 
 PART = st.one_of(st.binary(max_size=40), st.text(max_size=20), st.integers(-(1 << 130), 1 << 130))
 PARTS = st.lists(PART, max_size=6)
@@ -46,8 +43,32 @@ def test_other_kinds_of_part_are_refused() -> None:
         stable_id(1.5)  # type: ignore[arg-type]
 
 
-def test_the_examples_run() -> None:
-    assert doctest.testmod(ids).failed == 0
+def test_the_encoding_to_the_byte() -> None:
+    assert canonical() == b""
+    assert canonical("é") == b"s\x02\0\0\0\xc3\xa9"
+    assert canonical(b"\0") == b"b\x01\0\0\0\0"
+    assert canonical(b"x" * 258)[:5] == b"b\x02\x01\0\0"
+    assert canonical("x" * 258)[:5] == b"s\x02\x01\0\0"
+
+
+@pytest.mark.parametrize(
+    ("number", "encoded"),
+    [(0, b"\0"), (127, b"\x7f"), (128, b"\x80\0"), (-1, b"\xff"), (-128, b"\x80\xff"), (-129, b"\x7f\xff")],
+)
+def test_integers_to_the_byte(number: int, encoded: bytes) -> None:
+    assert canonical(number) == b"i" + len(encoded).to_bytes(4, "little") + encoded
+
+
+@pytest.mark.parametrize("size", [31, 32, 33, 34, 300])
+def test_long_integers_to_the_byte(size: int) -> None:
+    number = 1 << (8 * size - 2)
+    assert canonical(number) == b"i" + size.to_bytes(4, "little") + number.to_bytes(size, "little")
+
+
+def test_a_seed_is_the_first_eight_bytes() -> None:
+    assert seed_of(bytes(range(1, 17))) == int.from_bytes(bytes(range(1, 9)), "little")
+    assert seed_of(b"\x01" + bytes(15)) == 1
+    assert ID_BYTES == 16
 
 
 GOLDEN = "8de412b92bd85bfef4c95f3fe43c7a0b"

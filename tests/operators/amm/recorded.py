@@ -13,7 +13,8 @@ DATA = Path(__file__).parents[2] / "data"
 #: Beside the repository, where it is there at all.
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 
-needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="recorded results under other licences are not at hand")
+NOT_AT_HAND = "results under other licences are not beside the repository (tests/data/PROVENANCE.md)"
+needs_shared = pytest.mark.skipif(not SHARED.exists(), reason=NOT_AT_HAND)
 
 
 def degenbot(name: str) -> dict[str, Any]:

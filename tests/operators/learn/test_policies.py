@@ -1,15 +1,13 @@
-"""The contract of every policy: proper propensities, determinism, snapshots, and that it learns."""
+"""What policies learn and how they draw; their contract is in test_contract.py."""
 
 from __future__ import annotations
-
-from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mevflow.operators.errors import StateError, UsageError
+from mevflow.operators.errors import UsageError
 from mevflow.operators.learn import POLICIES, Policy, draw, make_policy
 from mevflow.operators.learn.kernels import uniforms
 from mevflow.operators.learn.linucb import LinUcb
@@ -59,30 +57,6 @@ def test_propensities_are_a_distribution_over_eligible_arms_above_the_floor(name
         assert (chances[eligible] >= floor[eligible] * (1 - 1e-12)).all()
 
 
-@EVERY
-def test_a_row_does_not_depend_on_its_neighbours_to_the_last_bit(name: str) -> None:
-    x, eligible = contexts(np.random.default_rng(5), 64)
-    policy = taught(name)
-    whole = policy.propose(x, eligible)
-    cuts = [0, 1, 2, 9, 40, 64]
-    for start, stop in pairwise(cuts):
-        part = policy.propose(x[:, start:stop], eligible[:, start:stop])
-        assert part.scores.tobytes() == whole.scores[:, start:stop].tobytes()
-        assert part.propensities.tobytes() == whole.propensities[:, start:stop].tobytes()
-
-
-@EVERY
-def test_rewards_together_teach_what_they_teach_one_by_one(name: str) -> None:
-    rng = np.random.default_rng(7)
-    x, arms = rng.normal(size=(50, FEATURES)), rng.integers(0, ARMS, 50)
-    rewards, chances = rng.uniform(-1, 1, 50), rng.uniform(0.1, 1, 50)
-    together, single = fresh(name), fresh(name)
-    together.update(x, arms, rewards, chances)
-    for i in range(50):
-        single.update(x[i : i + 1], arms[i : i + 1], rewards[i : i + 1], chances[i : i + 1])
-    assert together.snapshot() == single.snapshot()
-
-
 def test_linear_estimates_are_those_of_ridge_regression() -> None:
     """Against numpy's solver on the same data."""
     rng = np.random.default_rng(23)
@@ -94,27 +68,6 @@ def test_linear_estimates_are_those_of_ridge_regression() -> None:
     assert np.allclose(policy.estimates(probe)[0], np.linalg.solve(gram, x.T @ rewards) @ probe)
     widths = np.sqrt(np.einsum("fn,fg,gn->n", probe, np.linalg.inv(gram), probe))
     assert np.allclose(policy.deviations(probe)[0], widths)
-
-
-@EVERY
-def test_a_snapshot_goes_on_as_if_nothing_had_happened(name: str) -> None:
-    before = taught(name)
-    after = fresh(name)
-    after.restore(before.snapshot())
-    x, eligible = contexts(np.random.default_rng(9), 8)
-    for policy in (before, after):
-        teach(policy, x, 1, 0.5, 0.3)
-    assert before.propose(x, eligible).propensities.tobytes() == after.propose(x, eligible).propensities.tobytes()
-    assert before.snapshot() == after.snapshot()
-    assert after.updates == before.updates == 201
-
-
-@EVERY
-def test_a_snapshot_of_another_shape_is_refused(name: str) -> None:
-    with pytest.raises(StateError, match="4 arms"):
-        make_policy(name, ARMS + 1, FEATURES, FLOOR, {}).restore(taught(name, 3).snapshot())
-    with pytest.raises(StateError, match="unreadable"):
-        fresh(name).restore(b"\x00nonsense")
 
 
 @EVERY

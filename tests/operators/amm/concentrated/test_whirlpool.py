@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mevflow.operators.amm.concentrated import tick_math_x64, whirlpool
 from mevflow.operators.amm.concentrated.curve import AmmError, ConcentratedState, position_amounts
 from mevflow.operators.parse.whirlpool.accounts import read_accounts
+from tests.operators.amm.recorded import NOT_AT_HAND
 
 #: Orca's quotes are under its own licence: they are read where they lie beside the repository, never copied in.
 SHARED = Path(__file__).parents[5] / "shared" / "data"
@@ -68,7 +69,7 @@ def test_what_is_not_there_cannot_be_had() -> None:
         whirlpool.next_price_b(1 << 64, 0, 1, True)
 
 
-@pytest.mark.skipif(not QUOTES.exists(), reason="Orca's quotes are not beside the repository")
+@pytest.mark.skipif(not QUOTES.exists(), reason=NOT_AT_HAND)
 def test_orca_quotes() -> None:
     with gzip.open(SNAPSHOT, "rt") as file:
         rows = [(row[0], row[1]) for row in csv.reader(file)]

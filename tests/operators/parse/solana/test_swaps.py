@@ -21,6 +21,7 @@ from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.solana.instructions import is_swap
 from mevflow.operators.parse.solana.swaps import SolanaSwaps
 from mevflow.v1 import market_pb2 as market
+from tests.operators.amm.recorded import NOT_AT_HAND
 from tests.operators.parse.solana.messages import MINT_A, MINT_B, POOL, anchor, logged, numbers, transaction
 
 DATA = Path(__file__).parents[3] / "data" / "carbon_transactions.json.gz"
@@ -143,7 +144,7 @@ def test_what_is_not_a_swap_gives_nothing() -> None:
     assert parse(quiet, stranger, failed) == ([], [])
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="instruction fixtures are not at hand")
+@pytest.mark.skipif(not SHARED.exists(), reason=NOT_AT_HAND)
 def test_every_instruction_fixture_is_known() -> None:
     programs = {
         "orca-whirlpool": registry.WHIRLPOOL,

@@ -1,0 +1,62 @@
+"""A run with the surroundings changed: another clock, no file, no socket, and random numbers watched."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from mevflow.testing.errors import ContractBroken, demand
+
+_YEARS_S = 10 * 365 * 86_400
+_CLOCKS_S = ("time", "monotonic", "perf_counter")
+_CLOCKS_NS = ("time_ns", "monotonic_ns", "perf_counter_ns")
+_FORBIDDEN = ("open", "socket.__new__", "socket.connect", "subprocess.Popen", "os.system")
+_watched: list[list[str]] = []
+_hooked = False
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if _watched and event in _FORBIDDEN:
+        _watched[-1].append(f"{event} {arguments[0]!r}")
+
+
+@contextmanager
+def changed_surroundings() -> Iterator[None]:
+    """Within the block clocks stand ten years ahead. Raises ContractBroken for I/O and for global random numbers.
+
+    A clock that decides shows itself by another output than under the true one. Run the part once before: what it
+    imports and compiles at first use is no I/O of its own.
+    """
+    global _hooked
+    if not _hooked:
+        sys.addaudithook(_audit)  # for good: a hook cannot be taken away
+        _hooked = True
+    kept = {name: getattr(time, name) for name in (*_CLOCKS_S, *_CLOCKS_NS)}
+    python, numpy = random.getstate(), _numpy_state()
+    events: list[str] = []
+    for name in _CLOCKS_S:
+        setattr(time, name, lambda real=kept[name]: real() + _YEARS_S)
+    for name in _CLOCKS_NS:
+        setattr(time, name, lambda real=kept[name]: real() + _YEARS_S * 10**9)
+    _watched.append(events)
+    try:
+        yield
+    finally:
+        _watched.remove(events)
+        for name, real in kept.items():
+            setattr(time, name, real)
+    demand(random.getstate() == python, "it draws from Python's global random numbers: seed a generator of your own")
+    demand(_numpy_state() == numpy, "it draws from numpy's global random numbers: seed a generator of your own")
+    if events:
+        raise ContractBroken(f"it does I/O: {events[0]}")
+
+
+def _numpy_state() -> tuple[Any, ...]:
+    name, keys, *rest = np.random.get_state(legacy=True)
+    return (name, np.asarray(keys).tobytes(), *rest)
