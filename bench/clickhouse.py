@@ -25,7 +25,7 @@ from mevflow.clickhouse.daemon import free_port, start, stop
 from mevflow.clickhouse.migrate import migrate
 from mevflow.operators.codec import codec
 from mevflow.operators.stage import StageContext
-from mevflow.sinks.clickhouse.block import Block
+from mevflow.sinks.clickhouse.block import InsertBlock
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from mevflow.sinks.clickhouse.tables import TABLES
 
@@ -129,7 +129,7 @@ def _settle(client: Any) -> None:
 
 def _local(path: Path, message: str, batches: list[pa.RecordBatch]) -> float:
     """The engine in a process of its own, two connections, the same blocks from memory."""
-    columns, data = Block(TABLES[message], batches, StageContext("bench", "local"), "bench/local", 1).encode()
+    columns, data = InsertBlock(TABLES[message], batches, StageContext("bench", "local"), "bench/local", 1).encode()
     path.mkdir(parents=True)
     (path / "block.native").write_bytes(b"".join(data))
     (path / "job.json").write_text(json.dumps({"table": TABLES[message].name, "columns": columns}))

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from mevflow.bench.control_load import Job
+from mevflow.bench.control_load import LoadJob
 from mevflow.bench.latency import TOPOLOGY
 from mevflow.bench.stand import ROOT, Stand, stand
 from mevflow.processes.environment import environment
@@ -47,9 +47,9 @@ class Running:
     token: str
     ca_file: str
 
-    def job(self, kind: str, callers: int, rate: int, seconds: float) -> Job:
+    def job(self, kind: str, callers: int, rate: int, seconds: float) -> LoadJob:
         host, _, port = (self.grpc if kind == "grpc" else self.http.partition("://")[2]).rpartition(":")
-        return Job(kind, host, int(port), self.token, callers, rate, seconds, self.ca_file)
+        return LoadJob(kind, host, int(port), self.token, callers, rate, seconds, self.ca_file)
 
 
 def run(seconds: float = SECONDS, applies: int = APPLIES) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def figure(name: str, value: float, unit: str, against: str | None, ratio: float
     return {"name": name, "value": value, "unit": unit, "against": against, "ratio": ratio}
 
 
-def drive(load: Any, job: Job) -> dict[str, Any]:
+def drive(load: Any, job: LoadJob) -> dict[str, Any]:
     """What the load generator measures of a job. Raises RuntimeError when it fails."""
     load.stdin.write(json.dumps(asdict(job)) + "\n")
     load.stdin.flush()

@@ -27,7 +27,7 @@ _END_STREAM, _END_HEADERS, _ACK = 0x1, 0x4, 0x1
 
 
 @dataclass(frozen=True)
-class Job:
+class LoadJob:
     """``kind``: grpc or http. ``rate`` 0: closed loop, each caller calls again when it is answered."""
 
     kind: str
@@ -40,10 +40,10 @@ class Job:
     ca_file: str = ""
 
 
-class Caller:
+class LoadCaller:
     """One connection, one call after the other; calls that are due while one is under way wait."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: LoadJob) -> None:
         self._tls = bool(job.ca_file)
         plain = socket.create_connection((job.host, job.port), timeout=10)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -93,10 +93,10 @@ class Caller:
         raise NotImplementedError
 
 
-class HttpCaller(Caller):
+class HttpCaller(LoadCaller):
     """``GET /api/control/status``."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: LoadJob) -> None:
         super().__init__(job)
         self._request = (
             f"GET /api/control/status HTTP/1.1\r\nhost: {job.host}:{job.port}\r\n"
@@ -121,10 +121,10 @@ class HttpCaller(Caller):
         return True
 
 
-class GrpcCaller(Caller):
+class GrpcCaller(LoadCaller):
     """``mevflow.v1.Control/Status``, its headers in HPACK's dynamic table after the first call, as clients do it."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: LoadJob) -> None:
         super().__init__(job)
         settings = struct.pack("!HIHI", 2, 0, 4, (1 << 31) - 1)  # no push; streams may send as much as they like
         window = struct.pack("!I", (1 << 31) - 1 - 65535)
@@ -189,7 +189,7 @@ def _text(value: bytes) -> bytes:
     return bytes((*head, size)) + value
 
 
-def drive(job: Job) -> dict[str, Any]:
+def drive(job: LoadJob) -> dict[str, Any]:
     """Call for so long; ``took_ms`` of every call, ``calls_per_s``, ``cpu`` (of one core) of this process."""
     make = GrpcCaller if job.kind == "grpc" else HttpCaller
     callers = [make(job) for _ in range(job.callers)]
@@ -237,4 +237,4 @@ def drive(job: Job) -> dict[str, Any]:
 
 if __name__ == "__main__":
     for line in sys.stdin:
-        print(json.dumps(drive(Job(**json.loads(line)))), flush=True)
+        print(json.dumps(drive(LoadJob(**json.loads(line)))), flush=True)

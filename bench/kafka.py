@@ -84,10 +84,10 @@ def raw_loop(bootstrap: str, topic: str, messages: int) -> float:
 
 def source_loop(bootstrap: str, topic: str, ends: dict[int, int], decode: bool) -> float:
     """Messages a second through the source, from the first batch to the last; decoded or not."""
-    from mevflow.sources.kafka.source import KafkaSettings, KafkaSource
+    from mevflow.sources.kafka.source import KafkaSource, KafkaSourceSettings
 
     settings: dict[str, Any] = {"bootstrap": bootstrap, "topic": topic, "start": "earliest", "stop_offsets": ends}
-    source = KafkaSource(KafkaSettings.model_validate(settings), StageContext("bench", "swaps"))
+    source = KafkaSource(KafkaSourceSettings.model_validate(settings), StageContext("bench", "swaps"))
     source.open(None)
     seen, began = 0, 0.0
     while True:
@@ -108,10 +108,10 @@ def source_loop(bootstrap: str, topic: str, ends: dict[int, int], decode: bool) 
 
 def delay(bootstrap: str, topic: str, seconds: float) -> tuple[float, float]:
     """P50 and P99, in milliseconds, from a send in another process to the poll that gives it, at 50,000 a second."""
-    from mevflow.sources.kafka.source import KafkaSettings, KafkaSource
+    from mevflow.sources.kafka.source import KafkaSource, KafkaSourceSettings
 
     settings: dict[str, Any] = {"bootstrap": bootstrap, "topic": topic, "start": "latest"}
-    source = KafkaSource(KafkaSettings.model_validate(settings), StageContext("bench", "delay"))
+    source = KafkaSource(KafkaSourceSettings.model_validate(settings), StageContext("bench", "delay"))
     source.open(None)
     command = [sys.executable, "-m", "mevflow.bench.kafka", bootstrap, topic, str(seconds)]
     sender = subprocess.Popen(command, env=environment())
@@ -200,9 +200,9 @@ def fill_topic(
     bootstrap: str, topic: str, n: int, make: Callable[[int, int], pa.RecordBatch] = synthetic_swaps, key: str = "pool"
 ) -> int:
     """Send ``n`` messages made by ``make(rows, seed)``, 100,000 at a time; give the bytes sent."""
-    from mevflow.sinks.kafka.sink import KafkaSettings, KafkaSink
+    from mevflow.sinks.kafka.sink import KafkaSink, KafkaSinkSettings
 
-    settings = KafkaSettings.model_validate({"bootstrap": bootstrap, "topic": topic, "key": key})
+    settings = KafkaSinkSettings.model_validate({"bootstrap": bootstrap, "topic": topic, "key": key})
     sink = KafkaSink(settings, StageContext("bench", "fill"))
     sink.open(None)
     sent = 0

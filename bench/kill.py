@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mevflow.bench.latency import TOPOLOGY
-from mevflow.bench.market import Market
+from mevflow.bench.market import SyntheticMarket
 from mevflow.bench.stand import ROOT, Stand, stand
 from mevflow.flows.steering.protocol import ACKS, COMMANDS, command_key
 from mevflow.processes.environment import environment
@@ -201,7 +201,7 @@ def _stamps(bootstrap: str) -> np.ndarray:
 
 def _send_pools(place: Stand) -> None:
     sink = _sink(place.bootstrap, "pool-updates-proto")
-    sink.write(Market().updates())
+    sink.write(SyntheticMarket().updates())
     sink.snapshot()
     sink.close()
 
@@ -231,7 +231,7 @@ def send(bootstrap: str, rate: int, total: int) -> None:
     swap = codec("mevflow.v1.Swap")
     chunks = [
         (swap.encode(part), part.column("pool"), part.column("timestamp_us").to_numpy())
-        for batch in Market(shock_rate=SHOCKS).swaps(total)
+        for batch in SyntheticMarket(shock_rate=SHOCKS).swaps(total)
         for at in range(0, batch.num_rows, rate * CHUNK_MS // 1000)
         for part in (batch.slice(at, rate * CHUNK_MS // 1000),)
     ]

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mevflow.bench.market import FIRST_SLOT, SWAPS_A_SLOT, Market
+from mevflow.bench.market import FIRST_SLOT, SWAPS_A_SLOT, SyntheticMarket
 from mevflow.bench.stand import ROOT, Stand, stand
 from mevflow.processes.environment import environment
 
@@ -104,7 +104,7 @@ def _send_pools(place: Stand) -> None:
     )
     sink = KafkaSink(settings, StageContext("bench", "pools"))
     sink.open(None)
-    sink.write(Market().updates())
+    sink.write(SyntheticMarket().updates())
     sink.snapshot()
     sink.close()
 
@@ -125,7 +125,9 @@ def send(bootstrap: str, rate: int, total: int) -> None:
     )
     sink = KafkaSink(settings, StageContext("bench", "send"))
     sink.open(None)
-    chunks = [batch.slice(at, chunk) for batch in Market().swaps(total) for at in range(0, batch.num_rows, chunk)]
+    chunks = [
+        batch.slice(at, chunk) for batch in SyntheticMarket().swaps(total) for at in range(0, batch.num_rows, chunk)
+    ]
     began = time.time() + 0.5
     sent = []
     for number, batch in enumerate(chunks):

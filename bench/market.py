@@ -31,7 +31,7 @@ def _key(kind: str, index: int) -> bytes:
 
 
 @dataclass(frozen=True)
-class Market:
+class SyntheticMarket:
     """``pools`` pools; the first half of the pairs are TOKEN/USDC and TOKEN/SOL with several pools each."""
 
     pools: int = 500

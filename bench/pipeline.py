@@ -11,7 +11,7 @@ import subprocess
 import sys
 from typing import Any
 
-from mevflow.bench.market import Market
+from mevflow.bench.market import SyntheticMarket
 from mevflow.bench.stand import ROOT, Stand, stand
 from mevflow.processes.environment import environment
 
@@ -86,7 +86,7 @@ def fill(place: Stand, messages: int) -> None:
     from mevflow.operators.stage import StageContext
     from mevflow.sinks.kafka.sink import KafkaSink
 
-    market = Market()
+    market = SyntheticMarket()
     context = StageContext("bench", "fill")
     for topic, batches in (("pool-updates-proto", [market.updates()]), (TOPIC, market.swaps(messages))):
         sink = KafkaSink(

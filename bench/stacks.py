@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mevflow.bench.control import LOADS, STATUS_BARS, drive, figure, generator, percentiles
-from mevflow.bench.control_load import Job
+from mevflow.bench.control_load import LoadJob
 from mevflow.bench.stack_server import STACKS
 from mevflow.bench.stand import ROOT
 from mevflow.processes.environment import environment
@@ -26,8 +26,8 @@ def run(seconds: float = 2.0) -> dict[str, Any]:
             kind = "grpc" if name.startswith("gRPC") else "http"
             with _server(name) as port:
 
-                def job(callers: int, rate: int, kind: str = kind, port: int = port) -> Job:
-                    return Job(kind, "127.0.0.1", port, "none", callers, rate, seconds)
+                def job(callers: int, rate: int, kind: str = kind, port: int = port) -> LoadJob:
+                    return LoadJob(kind, "127.0.0.1", port, "none", callers, rate, seconds)
 
                 drive(load, job(10, 500))  # warm
                 for callers, rate, text in LOADS:

@@ -56,7 +56,7 @@ def walk(data: np.ndarray) -> tuple[int, int, int, int]:
     return (messages if at == end else -1), sequence, dropped, dropped_total
 
 
-class Reader(WSListener):
+class BenchReader(WSListener):
     """Counts what one connection brings into its row of the shared counters."""
 
     def __init__(self, row: np.ndarray, pools: frozenset[bytes], enveloped: bool) -> None:
@@ -99,7 +99,9 @@ async def _read(
 ) -> None:
     transports = []
     for row, url, pools in zip(counters, urls, filters, strict=True):
-        transport, _ = await ws_connect(partial(Reader, row, pools, enveloped), url, read_buffer_init_size=256 << 10)
+        transport, _ = await ws_connect(
+            partial(BenchReader, row, pools, enveloped), url, read_buffer_init_size=256 << 10
+        )
         transports.append(transport)
         if not enveloped:
             row[FRAMES] = 1  # connected: the hub says so with a first frame, the peer does not

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from matplotlib import pyplot
 
 from mevflow.bench.detect import located
-from mevflow.operators.detect.control import Policy
+from mevflow.operators.detect.control import DetectPolicy
 from mevflow.operators.detect.events import read
 from mevflow.operators.detect.market.market import Market
 from mevflow.operators.detect.report.cycles import Rotations, States
@@ -35,7 +35,7 @@ def legs_after(block: int, log: int) -> tuple[list[Leg], float]:
     """The legs of the one cycle that screens above zero after a log of the Uniswap day, and its log rate."""
     registry = load_registry(str(ROOT / "examples/pools.yaml"))
     settings, context = DetectSettings(registry=str(ROOT / "examples/pools.yaml")), StageContext("example", "found")
-    market = Market(settings, registry, Policy(settings, registry, context))
+    market = Market(settings, registry, DetectPolicy(settings, registry, context))
     merge = ChainMerge({"updates": UPDATE, "swaps": SWAP})
     for batch in open_recorded(*sorted((ROOT / "examples/data").glob("uniswap-v3-*.csv.gz"))):
         slot, ix = batch.column("slot"), batch.column("ix_index")

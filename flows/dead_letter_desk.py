@@ -30,7 +30,7 @@ Choice = Callable[[DeadLetter], bool]
 
 
 @dataclass(slots=True)
-class Outcome:
+class SentLetters:
     """Letters by what became of them; ``left_out`` says why."""
 
     done: list[DeadLetter] = field(default_factory=list)
@@ -38,14 +38,14 @@ class Outcome:
     left_out: list[tuple[DeadLetter, str]] = field(default_factory=list)
 
 
-def replay(bootstrap: str, wanted: Choice, *, dlq: str = TOPIC, again: bool = False) -> Outcome:
+def replay(bootstrap: str, wanted: Choice, *, dlq: str = TOPIC, again: bool = False) -> SentLetters:
     """Send the messages of the letters that are ``wanted`` back to their topic and partition, with their chain time.
 
     A message is sent once, however many stages refused it, unless ``again``. What is sent is the record at the letter's
     coordinates; where the log no longer holds it, the letter's payload if that is whole. Raises MevflowError when Kafka
     does not take one, or another command does this at the same time.
     """
-    found = Outcome()
+    found = SentLetters()
     ends = {info.name: info.ends for info in listing(bootstrap)}
     now: set[Place] = set()
     with _desk(bootstrap) as desk, _Records(bootstrap) as records:
@@ -66,12 +66,12 @@ def replay(bootstrap: str, wanted: Choice, *, dlq: str = TOPIC, again: bool = Fa
     return found
 
 
-def purge(bootstrap: str, wanted: Choice, *, dlq: str = TOPIC, dry_run: bool = False) -> Outcome:
+def purge(bootstrap: str, wanted: Choice, *, dlq: str = TOPIC, dry_run: bool = False) -> SentLetters:
     """Take the letters that are ``wanted`` off the list, and delete what lies before the first that stays.
 
     With ``dry_run`` nothing is changed. Raises MevflowError when Kafka does not take it.
     """
-    found = Outcome()
+    found = SentLetters()
     if dry_run:
         found.done += map(_light, filter(wanted, letters(bootstrap, dlq)))
         return found

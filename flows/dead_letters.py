@@ -123,9 +123,9 @@ def ends_of(bootstrap: str, dlq: str) -> dict[int, int]:
 
 def _all(bootstrap: str, dlq: str, ends: dict[int, int]) -> Iterator[DeadLetter]:
     """Every record of the topic up to ``ends``, marks included."""
-    from mevflow.sources.kafka.source import KafkaSettings, KafkaSource
+    from mevflow.sources.kafka.source import KafkaSource, KafkaSourceSettings
 
-    wanted = KafkaSettings.model_validate(
+    wanted = KafkaSourceSettings.model_validate(
         {"bootstrap": bootstrap, "topic": dlq, "start": "earliest", "stop_offsets": ends, "group": "mevflow-dlq"}
     )
     source = KafkaSource(wanted, StageContext("dlq", "list"))

@@ -75,7 +75,7 @@ class Fate:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LandingVerdict:
     """One arm's outcome: kind, reward in USD after tip and costs, and what it rests on (``key=value`` words)."""
 
     kind: str
@@ -121,7 +121,7 @@ def rewards_usd(
     return out
 
 
-def judge(fate: Fate, share: float) -> Verdict:
+def judge(fate: Fate, share: float) -> LandingVerdict:
     """The outcome of bidding ``share`` (0: skip), with its evidence."""
     state = fate.state
     words = f"state={STATES[state]} latency_slots={fate.latency_slots}"
@@ -130,15 +130,15 @@ def judge(fate: Fate, share: float) -> Verdict:
         if fate.rival.signer:
             words += f" signer={fate.rival.signer.hex()}"
     if share == 0.0:
-        return Verdict(SKIPPED, 0.0, words)
+        return LandingVerdict(SKIPPED, 0.0, words)
     if state == _CONTESTED:
         words += f" {_grounds(fate)}"
     tip_usd = fate.expected_usd * share
     if lands(state, fate.expected_usd, fate.landing_usd, fate.rival_usd, fate.rival_share, share):
-        return Verdict(LANDED, fate.landing_usd - tip_usd - fate.landed_cost_usd, words)
+        return LandingVerdict(LANDED, fate.landing_usd - tip_usd - fate.landed_cost_usd, words)
     if state != _GONE and fate.landing_usd <= tip_usd:
         words += " reverted=profit_below_tip"
-    return Verdict(MISSED, -fate.missed_cost_usd, words)
+    return LandingVerdict(MISSED, -fate.missed_cost_usd, words)
 
 
 def _grounds(fate: Fate) -> str:

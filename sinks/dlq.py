@@ -10,10 +10,10 @@ import pyarrow as pa
 from mevflow.operators.codec import ERRORS
 from mevflow.operators.stage import Settings
 from mevflow.sinks.kafka.limits import cut
-from mevflow.sinks.kafka.sink import KafkaSettings, KafkaSink
+from mevflow.sinks.kafka.sink import KafkaSink, KafkaSinkSettings
 
 
-class DeadLetterSettings(KafkaSettings):
+class DeadLetterSettings(KafkaSinkSettings):
     """As ``kafka.sink``; the topic is ``dlq`` unless another is named."""
 
     topic: str = "dlq"

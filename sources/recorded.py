@@ -23,7 +23,7 @@ from mevflow.operators.parse.errors import OnError, ParseError
 from mevflow.operators.parse.output import CHUNK_ROWS
 from mevflow.operators.parse.uniswap.logs import HEADER, read_log
 from mevflow.operators.parse.uniswap.pools import pool_named_in
-from mevflow.operators.parse.uniswap.v3 import Row, UniswapDay
+from mevflow.operators.parse.uniswap.v3 import CsvRow, UniswapDay
 from mevflow.operators.parse.whirlpool.day import WhirlpoolDay
 from mevflow.operators.parse.whirlpool.state import read_start_state
 
@@ -32,7 +32,7 @@ _GZIP = b"\x1f\x8b"
 _LONGEST_LINE = 16 << 20
 
 
-class Recorded(Iterator[pa.RecordBatch]):
+class RecordedFiles(Iterator[pa.RecordBatch]):
     """One or more recorded files as an iterator of batches.
 
     ``kind`` is ``whirlpool`` or ``uniswap_v3``; ``day`` is the parser, whose pools and figures may be read once the
@@ -111,17 +111,17 @@ class Recorded(Iterator[pa.RecordBatch]):
             number += 1
             yield line
 
-    def _logs(self) -> Iterator[Row]:
+    def _logs(self) -> Iterator[CsvRow]:
         """The rows of all files in chain order."""
         streams = [self._rows(path) for path in self.paths]
         for _, row in heapq.merge(*(_ordered(rows) for rows in streams), key=lambda pair: pair[0]):
             yield row
 
-    def _rows(self, path: Path) -> Iterator[Row]:
+    def _rows(self, path: Path) -> Iterator[CsvRow]:
         pool = pool_named_in(path.name)
         for number, line in enumerate(self._lines(path), 1):
             if number > 1 and line.strip():
-                yield Row(pool, str(path), number, line.decode("utf-8", "replace").rstrip("\r\n"))
+                yield CsvRow(pool, str(path), number, line.decode("utf-8", "replace").rstrip("\r\n"))
 
 
 def open_recorded(
@@ -129,7 +129,7 @@ def open_recorded(
     start_state: str | Path | None = None,
     on_error: OnError | None = None,
     chunk_rows: int = CHUNK_ROWS,
-) -> Recorded:
+) -> RecordedFiles:
     """Open recorded files; iterate over the result to get batches in chain order.
 
     Several files are merged into one stream; they must hold Uniswap v3 logs. ``start_state`` is where a Whirlpool day
@@ -138,10 +138,10 @@ def open_recorded(
     ``DeadLetter`` batch, and the stream goes on. Raises UsageError for a missing file.
     """
     start = None if start_state is None else Path(start_state)
-    return Recorded((Path(path) for path in paths), start, on_error, chunk_rows)
+    return RecordedFiles((Path(path) for path in paths), start, on_error, chunk_rows)
 
 
-def _ordered(rows: Iterator[Row]) -> Iterator[tuple[tuple[int, int, int], Row]]:
+def _ordered(rows: Iterator[CsvRow]) -> Iterator[tuple[tuple[int, int, int], CsvRow]]:
     """Rows with their place in the chain; one that cannot be read stays behind the row before it."""
     place = (0, 0, 0)
     for row in rows:

@@ -15,12 +15,12 @@ from bytewax.dataflow import Dataflow
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.run import cli_main
 
-from mevflow.bench.peers.job import Job
+from mevflow.bench.peers.job import PeerJob
 
 
 def main(bootstrap: str, topic: str, messages: int, port: int) -> None:
     """Run until ``messages`` have been handled, print the figure and leave."""
-    job = Job(clickhouse_connect.get_client(host="127.0.0.1", port=port))
+    job = PeerJob(clickhouse_connect.get_client(host="127.0.0.1", port=port))
     times: list[float] = []
 
     def handle(message: Any) -> None:

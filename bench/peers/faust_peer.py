@@ -13,7 +13,7 @@ from typing import Any
 import clickhouse_connect
 import faust
 
-from mevflow.bench.peers.job import Job
+from mevflow.bench.peers.job import PeerJob
 
 
 async def measure(bootstrap: str, topic: str, messages: int, port: int) -> dict[str, Any]:
@@ -31,7 +31,7 @@ async def measure(bootstrap: str, topic: str, messages: int, port: int) -> dict[
         topic_disable_leader=True,
         web_enabled=False,
     )
-    job = Job(clickhouse_connect.get_client(host="127.0.0.1", port=port))
+    job = PeerJob(clickhouse_connect.get_client(host="127.0.0.1", port=port))
     times: list[float] = []
     done = asyncio.Event()
 

@@ -18,7 +18,7 @@ ENGINE = MergeTree ORDER BY slot"""
 FLUSH_ROWS = 10_000
 
 
-class Job:
+class PeerJob:
     """The state of the job. ``client`` is a clickhouse-connect client, ``rows`` what waits to be inserted."""
 
     def __init__(self, client: Any) -> None:

@@ -20,9 +20,9 @@ from mevflow.clickhouse.server.errors import (
     refuse,
 )
 from mevflow.clickhouse.server.native import Revision
-from mevflow.clickhouse.server.queries import NAME_OF, Queries, mark
+from mevflow.clickhouse.server.queries import NAME_OF, RunningQueries, mark
 from mevflow.clickhouse.server.request import Request
-from mevflow.clickhouse.server.sessions import Sessions
+from mevflow.clickhouse.server.sessions import EngineSessions
 from mevflow.clickhouse.server.spool import Spool
 from mevflow.clickhouse.server.statement import Insert, Statement, by_query_id, parse, with_query_ids
 
@@ -67,7 +67,7 @@ class ExternalTable:
 
 
 @dataclass
-class Answer:
+class QueryAnswer:
     """The answer: its format (empty: the statement has no result), its bytes in pieces, and the counts so far."""
 
     format: str
@@ -78,7 +78,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Job:
+class QueryJob:
     """A request with its body, and whether its sender still waits: what nobody waits for is not written."""
 
     request: Request
@@ -91,13 +91,13 @@ class Job:
 class Executor:
     """Runs requests against the engine. Safe to call from any number of threads."""
 
-    def __init__(self, engine: Engine, sessions: Sessions) -> None:
+    def __init__(self, engine: Engine, sessions: EngineSessions) -> None:
         self._engine = engine
         self._sessions = sessions
-        self._queries = Queries(engine)
+        self._queries = RunningQueries(engine)
 
     @contextmanager
-    def run(self, job: Job) -> Iterator[Answer]:
+    def run(self, job: QueryJob) -> Iterator[QueryAnswer]:
         """Run the request's statement. The answer's pieces must be taken inside the ``with``. Raises ServerError."""
         request = job.request
         text, statement = _read(request, job.body)
@@ -169,14 +169,14 @@ def _query(request: Request) -> bytes:
     return query.rstrip() + b"\n" if query.strip() else b""
 
 
-def _execute(connection: Connection, job: Job, text: bytes, statement: Statement, engine: Engine) -> Answer:
+def _execute(connection: Connection, job: QueryJob, text: bytes, statement: Statement, engine: Engine) -> QueryAnswer:
     request = job.request
     if statement.insert is not None:
         with _data(request, job.body, statement.insert, engine) as data:
             if not job.awaited():
                 raise ConnectionAbortedError("the sender of an INSERT went away before it ran")
             counts = _insert(connection, request, statement.insert, data)
-        return Answer("", iter(()), counts)
+        return QueryAnswer("", iter(()), counts)
     if b"query_id" in text and statement.verb == "KILL":
         text = by_query_id(text.decode("latin-1"), NAME_OF).encode("latin-1")
     elif b"query_id" in text and b"processes" in text:
@@ -191,16 +191,16 @@ def _execute(connection: Connection, job: Job, text: bytes, statement: Statement
         blocks = connection.stream(text, form, request.params)
         first = next(blocks, None)
         if first is not None:
-            answer = Answer(form, iter(()), close=blocks.close)
+            answer = QueryAnswer(form, iter(()), close=blocks.close)
             answer.pieces = _counted(answer, itertools.chain([first], blocks), revision)
             return answer
     whole, counts = connection.query(text, form, request.params)
     if revision.changes:
         whole = revision.apply_single(whole, counts.result_rows)
-    return Answer(form if whole or statement.answers else "", iter((whole,)), counts)
+    return QueryAnswer(form if whole or statement.answers else "", iter((whole,)), counts)
 
 
-def _counted(answer: Answer, blocks: Iterator[tuple[bytes, Counts]], revision: Revision) -> Iterator[bytes]:
+def _counted(answer: QueryAnswer, blocks: Iterator[tuple[bytes, Counts]], revision: Revision) -> Iterator[bytes]:
     """The blocks as they leave; the answer's counts follow what was taken."""
     for block, answer.counts in blocks:
         if block:

@@ -22,7 +22,7 @@ from mevflow.clickhouse.server.errors import (
     ServerError,
     refuse,
 )
-from mevflow.clickhouse.server.execute import Answer, ExternalTable, Job
+from mevflow.clickhouse.server.execute import ExternalTable, QueryAnswer, QueryJob
 from mevflow.clickhouse.server.multipart import external_tables, parse_form
 from mevflow.clickhouse.server.outlet import Outlet
 from mevflow.clickhouse.server.replies import Encoder, encoder, exception_block, gather, summary
@@ -151,13 +151,13 @@ class Handler:
                 request = parse_request(request.method, request.target, headers, form)
                 tables = external_tables(request.raw, files)
                 body = nothing
-            job = Job(request, user, body, tables, outlet.awaited)
+            job = QueryJob(request, user, body, tables, outlet.awaited)
             with self._services.executor.run(job) as answer:
                 end = self._answer(request, headers, answer, outlet)
             # Sent when session and query id are free again: its reader may use them at once.
             end()
 
-    def _answer(self, request: Request, headers: Headers, answer: Answer, outlet: Outlet) -> Callable[[], None]:
+    def _answer(self, request: Request, headers: Headers, answer: QueryAnswer, outlet: Outlet) -> Callable[[], None]:
         """Send all but the end of the answer; give what sends the end."""
         if request.wait_end:
             held, complete = gather(answer.pieces)
@@ -180,7 +180,7 @@ class Handler:
             return lambda: outlet.send_broken(last, _LINGER_S)
         return lambda: outlet.send_end(codec.finish())
 
-    def _head(self, request: Request, answer: Answer, codec: Encoder | None, tag: str) -> dict[str, str]:
+    def _head(self, request: Request, answer: QueryAnswer, codec: Encoder | None, tag: str) -> dict[str, str]:
         headers = {
             "Content-Type": _TYPES.get(answer.format, _PLAIN),
             "X-ClickHouse-Server-Display-Name": "mevflow",

@@ -12,10 +12,10 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from mevflow.clickhouse.server.services import Limits
+from mevflow.clickhouse.server.services import FrontLimits
 
 
-def bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
+def bounded_protocol(limits: FrontLimits) -> type[HttpToolsProtocol]:
     """uvicorn's protocol class with ``limits``."""
     return type("Bounded", (BoundedProtocol,), {"limits": limits})
 
@@ -23,7 +23,7 @@ def bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
-    limits: Limits
+    limits: FrontLimits
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

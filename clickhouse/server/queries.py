@@ -29,7 +29,7 @@ def mark(comment: str, query_id: str) -> str:
     return f"{comment}{_SIGN}{query_id}"
 
 
-class Queries:
+class RunningQueries:
     """The ids that are taken, by all threads."""
 
     def __init__(self, engine: Engine) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from mevflow.clickhouse.server.access import Access
 from mevflow.clickhouse.server.engine import Engine
 from mevflow.clickhouse.server.execute import Executor
-from mevflow.clickhouse.server.sessions import Sessions
+from mevflow.clickhouse.server.sessions import EngineSessions
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class FrontLimits:
     """Bounds on what a stranger may ask for, in bytes, counts and seconds.
 
     ``head_bytes`` bounds all of a request that is not its body: URL, headers, chunk sizes, trailers.
@@ -39,12 +39,12 @@ class Services:
 
     engine: Engine
     access: Access
-    sessions: Sessions
+    sessions: EngineSessions
     executor: Executor
-    limits: Limits
+    limits: FrontLimits
 
 
-def services(engine: Engine, password: str, limits: Limits | None = None) -> Services:
+def services(engine: Engine, password: str, limits: FrontLimits | None = None) -> Services:
     """Everything for ``engine``, open to who knows ``password`` (empty: none needed)."""
-    sessions = Sessions(engine)
-    return Services(engine, Access(password), sessions, Executor(engine, sessions), limits or Limits())
+    sessions = EngineSessions(engine)
+    return Services(engine, Access(password), sessions, Executor(engine, sessions), limits or FrontLimits())

@@ -23,7 +23,7 @@ class _Session:
     expires_at: float = 0.0
 
 
-class Sessions:
+class EngineSessions:
     """Sessions by (user, id). A session serves one request at a time; an idle one is closed after its timeout."""
 
     def __init__(self, engine: Engine, most: int = 1000) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mevflow.clickhouse.server.tokens import Cursor, Token, tokens
+from mevflow.clickhouse.server.tokens import Cursor, SqlToken, tokens
 
 #: After one of these a word is an operand, a name or an alias, never the start of a clause.
 _WANTS_OPERAND = frozenset(
@@ -185,7 +185,7 @@ class _Format:
     end: int
 
 
-def _answer_format(found: list[Token]) -> _Format | None:
+def _answer_format(found: list[SqlToken]) -> _Format | None:
     """What the FORMAT clause says, the last but SETTINGS; FORMAT elsewhere is a name or an alias."""
     wanted = None
     for at in range(1, len(found) - 1):
@@ -198,11 +198,11 @@ def _answer_format(found: list[Token]) -> _Format | None:
     return wanted
 
 
-def _wants_operand(before: Token) -> bool:
+def _wants_operand(before: SqlToken) -> bool:
     return before.word in _WANTS_OPERAND or (before.kind == "other" and before.text in _SEPARATORS)
 
 
-def _names_file(found: list[Token]) -> bool:
+def _names_file(found: list[SqlToken]) -> bool:
     """``INTO OUTFILE 'path'`` or ``FROM INFILE 'path'`` anywhere."""
     return any(
         (first.word, second.word) in (("INTO", "OUTFILE"), ("FROM", "INFILE")) and third.kind == "quoted"
@@ -210,7 +210,7 @@ def _names_file(found: list[Token]) -> bool:
     )
 
 
-def _several(found: list[Token]) -> bool:
+def _several(found: list[SqlToken]) -> bool:
     """Whether anything but semicolons follows a semicolon."""
     ended = False
     for token in found:
@@ -247,15 +247,15 @@ def with_query_ids(text: str, name_of: str) -> str:
     return _replaced(text, places)
 
 
-def _query_ids(text: str) -> Iterator[Token]:
-    before: Token | None = None
+def _query_ids(text: str) -> Iterator[SqlToken]:
+    before: SqlToken | None = None
     for token in tokens(text):
         if token.name == "query_id" and not (before is not None and before.is_other(".")):
             yield token
         before = token
 
 
-def _replaced(text: str, places: Iterator[tuple[Token, Token, str]]) -> str:
+def _replaced(text: str, places: Iterator[tuple[SqlToken, SqlToken, str]]) -> str:
     pieces, at = [], 0
     for first, last, new in places:
         pieces += [text[at : first.start], new]

@@ -19,7 +19,7 @@ _OPENING, _CLOSING = "([{", ")]}"
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class SqlToken:
     """One token: ``kind`` is word, quoted, number or other; ``depth`` counts the brackets around it."""
 
     kind: str
@@ -45,7 +45,7 @@ class Token:
         return self.kind == "other" and self.text in signs
 
 
-def tokens(text: str) -> Iterator[Token]:
+def tokens(text: str) -> Iterator[SqlToken]:
     """Everything but blanks and comments."""
     depth = 0
     for found in _TOKEN.finditer(text):
@@ -55,7 +55,7 @@ def tokens(text: str) -> Iterator[Token]:
         sign = found[0] if kind == "other" else ""
         if sign and sign in _CLOSING:
             depth -= 1
-        yield Token(kind, found[0], found.start(), found.end(), depth)
+        yield SqlToken(kind, found[0], found.start(), found.end(), depth)
         if sign and sign in _OPENING:
             depth += 1
 
@@ -63,12 +63,12 @@ def tokens(text: str) -> Iterator[Token]:
 class Cursor:
     """Reads tokens one by one, with a look ahead; what follows the last token read is never looked at."""
 
-    def __init__(self, found: Iterator[Token]) -> None:
+    def __init__(self, found: Iterator[SqlToken]) -> None:
         self._found = found
-        self._ahead: list[Token] = []
+        self._ahead: list[SqlToken] = []
         self._end = 0
 
-    def peek(self, count: int = 0) -> Token | None:
+    def peek(self, count: int = 0) -> SqlToken | None:
         """The token ``count`` after the current one; None past the end."""
         while len(self._ahead) <= count:
             token = next(self._found, None)
@@ -78,7 +78,7 @@ class Cursor:
         return self._ahead[count]
 
     @property
-    def current(self) -> Token | None:
+    def current(self) -> SqlToken | None:
         return self.peek()
 
     @property
@@ -136,7 +136,7 @@ class Cursor:
         self.skip()
         return True
 
-    def __iter__(self) -> Iterator[Token]:
+    def __iter__(self) -> Iterator[SqlToken]:
         while (token := self.peek()) is not None:
             self.skip()
             yield token

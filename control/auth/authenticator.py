@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mevflow.control.auth.certificates import Certificates
-from mevflow.control.auth.limits import Limits
+from mevflow.control.auth.limits import RateLimits
 from mevflow.control.auth.tokens import Tokens
 from mevflow.control.server.identity import AuthError, Identity, require_role
 
@@ -15,7 +15,7 @@ class ProvenAuthenticator:
 
     authenticates = True
 
-    def __init__(self, tokens: Tokens | None, certificates: Certificates | None, limits: Limits) -> None:
+    def __init__(self, tokens: Tokens | None, certificates: Certificates | None, limits: RateLimits) -> None:
         self._tokens, self._certificates, self._limits = tokens, certificates, limits
 
     def authenticate(self, metadata: Mapping[str, str], peer: str, tls_identity: str | None) -> Identity:

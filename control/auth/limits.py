@@ -32,7 +32,7 @@ class _Bucket:
         self.left, self.at = rate.burst, now
 
 
-class Limits:
+class RateLimits:
     """``take`` for each call."""
 
     def __init__(self, reads: Rate, changes: Rate, kills: Rate) -> None:

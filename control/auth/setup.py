@@ -10,7 +10,7 @@ import grpc
 from mevflow.control.auth.authenticator import ProvenAuthenticator
 from mevflow.control.auth.certificates import Certificates
 from mevflow.control.auth.keys import KeyFolder
-from mevflow.control.auth.limits import Limits, Rate
+from mevflow.control.auth.limits import Rate, RateLimits
 from mevflow.control.auth.tls import TlsFiles
 from mevflow.control.auth.tokens import Tokens
 from mevflow.control.server.grpc_door import is_loopback
@@ -47,7 +47,7 @@ def guards(settings: ControlConfig, host: str) -> Guards:
         certificates = Certificates(settings.client_roles)
     made: Authenticator = LocalAuthenticator()
     if tokens is not None or certificates is not None:
-        limits = Limits(
+        limits = RateLimits(
             Rate(settings.reads_per_s, settings.reads_burst),
             Rate(settings.changes_per_s, settings.changes_burst),
             Rate(settings.kills_per_s, settings.kills_burst),

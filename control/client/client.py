@@ -98,7 +98,7 @@ def _limit(request: Message, default_s: float) -> float:
 
 
 @dataclass(frozen=True)
-class Channel:
+class ClientChannel:
     """How to reach a service. ``token`` is a bearer token; ``credentials`` are for TLS, and for mTLS."""
 
     address: str = DEFAULT_ADDRESS
@@ -185,7 +185,7 @@ class Control:
         token: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
-        self.channel = Channel(address, token, credentials)
+        self.channel = ClientChannel(address, token, credentials)
         self._open = (
             grpc.insecure_channel(address, _OPTIONS)
             if credentials is None
@@ -234,7 +234,7 @@ class AsyncControl:
         token: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
-        self.channel = Channel(address, token, credentials)
+        self.channel = ClientChannel(address, token, credentials)
         self._open = (
             grpc.aio.insecure_channel(address, _OPTIONS)
             if credentials is None

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from mevflow.control.commands.rehearsal import Given, Verdict, rehearse
+from mevflow.control.commands.rehearsal import Given, RehearsalVerdict, rehearse
 from mevflow.flows.spec.resolve import check
 from mevflow.flows.spec.topology import Problem, load, parse
 from mevflow.operators.errors import MevflowError
@@ -63,10 +63,10 @@ class Fault(msgspec.Struct, frozen=True):
     line: int | None
 
 
-class Answer(msgspec.Struct, frozen=True):
+class CheckAnswer(msgspec.Struct, frozen=True):
     """One of the three."""
 
-    verdicts: list[Verdict] = []
+    verdicts: list[RehearsalVerdict] = []
     problems: list[Problem] = []
     fault: Fault | None = None
 
@@ -86,18 +86,18 @@ def inspect(about: Inspect) -> list[Problem]:
     ]
 
 
-def answer(question: Question) -> Answer:
+def answer(question: Question) -> CheckAnswer:
     """Look at one thing."""
     about = question.about
     try:
         if isinstance(about, Inspect):
-            return Answer(problems=inspect(about))
-        return Answer(verdicts=rehearse(Path(about.file), about.topology, about.command, about.in_force))
+            return CheckAnswer(problems=inspect(about))
+        return CheckAnswer(verdicts=rehearse(Path(about.file), about.topology, about.command, about.in_force))
     except MevflowError as error:
         fault = Fault(type(error).__name__, error.message, error.hint, error.key, error.file, error.line)
-        return Answer(fault=fault)
+        return CheckAnswer(fault=fault)
     except (RecursionError, MemoryError):
-        return Answer(fault=Fault("UsageError", "is nested too deep, or too large", "", "", "", None))
+        return CheckAnswer(fault=Fault("UsageError", "is nested too deep, or too large", "", "", "", None))
 
 
 def send(out: BinaryIO, value: object) -> None:
@@ -114,7 +114,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     questions = msgspec.msgpack.Decoder(Question)
-    send(out, Answer())
+    send(out, CheckAnswer())
     while len(head := sys.stdin.buffer.read(LENGTH.size)) == LENGTH.size:
         question = questions.decode(sys.stdin.buffer.read(LENGTH.unpack(head)[0]))
         signal.alarm(question.seconds + _GRACE_S)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from mevflow.control.commands.checking import LENGTH, Answer, Inspect, Question, Rehearse
-from mevflow.control.commands.rehearsal import Given, Verdict
+from mevflow.control.commands.checking import LENGTH, CheckAnswer, Inspect, Question, Rehearse
+from mevflow.control.commands.rehearsal import Given, RehearsalVerdict
 from mevflow.control.server.refusal import Refused
 from mevflow.control.server.turns import Turns
 from mevflow.flows.spec.topology import Problem
@@ -22,7 +22,7 @@ from mevflow.processes.environment import environment
 _START_S = 60.0
 _PATIENCE_S = 10.0
 
-_answers = msgspec.msgpack.Decoder(Answer)
+_answers = msgspec.msgpack.Decoder(CheckAnswer)
 
 
 class Checks:
@@ -35,7 +35,7 @@ class Checks:
 
     async def rehearse(
         self, caller: str, file: Path, topology: str, command: Given, in_force: Sequence[Given]
-    ) -> list[Verdict]:
+    ) -> list[RehearsalVerdict]:
         """The word of every stage that a command addresses. Raises Refused, MevflowError."""
         return (await self._ask(caller, Rehearse(str(file), topology, command, list(in_force)))).verdicts
 
@@ -43,7 +43,7 @@ class Checks:
         """What is wrong with ``text``, else with a file. Raises Refused, MevflowError."""
         return (await self._ask(caller, Inspect(str(file), list(names), text))).problems
 
-    async def _ask(self, caller: str, about: Rehearse | Inspect) -> Answer:
+    async def _ask(self, caller: str, about: Rehearse | Inspect) -> CheckAnswer:
         await self._turns.take(caller, _PATIENCE_S)
         worker: _Worker | None = None
         try:
@@ -104,7 +104,7 @@ class _Worker:
             raise
         return worker
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, question: Question) -> CheckAnswer:
         """Send a question and wait for its answer."""
         assert self._process.stdin is not None
         data = msgspec.msgpack.encode(question)
@@ -112,7 +112,7 @@ class _Worker:
         await self._process.stdin.drain()
         return await self._answer()
 
-    async def _answer(self) -> Answer:
+    async def _answer(self) -> CheckAnswer:
         out = self._process.stdout
         assert out is not None
         (length,) = LENGTH.unpack(await out.readexactly(LENGTH.size))

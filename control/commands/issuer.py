@@ -18,7 +18,7 @@ import uuid
 from collections import defaultdict
 
 from mevflow.control.commands.draft import CALL_ID, STATE_KINDS, WAIT_S, Draft
-from mevflow.control.commands.ledger import Call, Held, Ledger
+from mevflow.control.commands.ledger import Held, Ledger, RememberedCall
 from mevflow.control.commands.record import Entry
 from mevflow.control.commands.shards import Roll
 from mevflow.control.server.refusal import Refused
@@ -101,7 +101,7 @@ class Issuer:
                 entry.open = entry.mine = True
                 self._ledger.open(entry)
                 given = draft.delivery.idempotency_key
-                self._ledger.call(draft.identity.name, given, Call(draft.digest, entry.command.command_id))
+                self._ledger.call(draft.identity.name, given, RememberedCall(draft.digest, entry.command.command_id))
                 try:
                     await self._write(entry, draft)
                 except BaseException:

@@ -39,7 +39,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RememberedCall:
     """A call that bore an idempotency key."""
 
     request_hash: bytes
@@ -53,7 +53,7 @@ class Ledger:
         self.keys: dict[str, Held] = {}
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._orphans: OrderedDict[str, list[ControlAck]] = OrderedDict()
-        self._calls: OrderedDict[tuple[str, str], Call] = OrderedDict()
+        self._calls: OrderedDict[tuple[str, str], RememberedCall] = OrderedDict()
 
     def held(self, key: str) -> Held:
         """The state of a key, made when there is none."""
@@ -125,7 +125,7 @@ class Ledger:
         if record.status == ISSUED and record.command:
             command = ControlCommand.FromString(record.command)
             self._known(command)
-            self.call(record.identity, record.idempotency_key, Call(record.request_hash, command.command_id))
+            self.call(record.identity, record.idempotency_key, RememberedCall(record.request_hash, command.command_id))
         elif record.command_id and (entry := self._entries.get(record.command_id)) is not None:
             if record.status == "ABORTED":
                 self.forget(record.identity, record.idempotency_key)
@@ -136,14 +136,14 @@ class Ledger:
                 entry.superseded = self.held(entry.key).current is not entry
                 self._remember(self.held(entry.key), entry)
 
-    def call(self, identity: str, idempotency_key: str, call: Call) -> None:
+    def call(self, identity: str, idempotency_key: str, call: RememberedCall) -> None:
         """Remember a call by its idempotency key, if it has one."""
         if idempotency_key:
             self._calls[identity, idempotency_key] = call
             while len(self._calls) > _CALLS:
                 self._calls.popitem(last=False)
 
-    def former_call(self, identity: str, idempotency_key: str) -> Call | None:
+    def former_call(self, identity: str, idempotency_key: str) -> RememberedCall | None:
         """The call that this identity made with this key."""
         return self._calls.get((identity, idempotency_key)) if idempotency_key else None
 

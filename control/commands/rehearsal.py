@@ -29,7 +29,7 @@ class Given(msgspec.Struct, frozen=True):
     payload: bytes
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class RehearsalVerdict(msgspec.Struct, frozen=True):
     """A stage's word. ``reason`` is empty when it would accept."""
 
     node: str
@@ -37,7 +37,7 @@ class Verdict(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-def rehearse(file: Path, topology: str, command: Given, in_force: Sequence[Given]) -> list[Verdict]:
+def rehearse(file: Path, topology: str, command: Given, in_force: Sequence[Given]) -> list[RehearsalVerdict]:
     """The word of every stage that ``command`` addresses. Raises MevflowError when the topology is not valid."""
     verdicts = []
     for node in resolve(load(file), topology).nodes:
@@ -58,11 +58,15 @@ def _command(given: Given, version: int) -> Command:
     return Command("", given.kind, given.target, version, given.payload)
 
 
-def _ask(stage: Stage, node: str, command: Command) -> Verdict:
+def _ask(stage: Stage, node: str, command: Command) -> RehearsalVerdict:
     try:
         ack = stage.on_control(command)
     except MevflowError as error:
-        return Verdict(node, "rejected", error.message)
+        return RehearsalVerdict(node, "rejected", error.message)
     if ack is None:
-        return Verdict(node, "not_steerable", f"{stage.use} takes no {command.kind} command")
-    return Verdict(node) if ack.status in ("APPLIED", "DUPLICATE") else Verdict(node, ack.reason, ack.detail)
+        return RehearsalVerdict(node, "not_steerable", f"{stage.use} takes no {command.kind} command")
+    return (
+        RehearsalVerdict(node)
+        if ack.status in ("APPLIED", "DUPLICATE")
+        else RehearsalVerdict(node, ack.reason, ack.detail)
+    )

@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from mevflow.control.gateway import problems
 from mevflow.control.gateway.carry import Carrier
-from mevflow.control.gateway.routes import Route
+from mevflow.control.gateway.routes import HttpRoute
 from mevflow.control.gateway.shape import encode, parse, parse_query
 from mevflow.control.server.methods import METHODS
 from mevflow.control.server.refusal import Refused
@@ -25,7 +25,7 @@ _PRIVATE = {"cache-control": "no-store"}
 _FIRST_S = 0.25
 
 
-def endpoint(carrier: Carrier, route: Route) -> Callable[[Request], Awaitable[Response]]:
+def endpoint(carrier: Carrier, route: HttpRoute) -> Callable[[Request], Awaitable[Response]]:
     """What answers a route."""
     kind = carrier.dispatcher.routes[route.call].request
 

@@ -14,7 +14,7 @@ from typing import Any
 from starlette.requests import HTTPConnection, Request
 
 from mevflow.control.gateway.origin import Origins
-from mevflow.control.gateway.sessions import CSRF_HEADER, Session, Sessions
+from mevflow.control.gateway.sessions import CSRF_HEADER, CookieSessions, Session
 from mevflow.control.server.dispatch import Caller, Dispatcher
 from mevflow.control.server.refusal import Refused
 
@@ -29,7 +29,7 @@ class Carrier:
     """What all endpoints share."""
 
     dispatcher: Dispatcher
-    sessions: Sessions
+    sessions: CookieSessions
     origins: Origins
     max_body: int = MAX_BODY
 

@@ -39,7 +39,7 @@ class Frame(msgspec.Struct, forbid_unknown_fields=True):
 _frames = msgspec.json.Decoder(Frame)
 
 
-class Channel:
+class SocketChannel:
     """The endpoint."""
 
     def __init__(self, carrier: Carrier) -> None:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from mevflow.control.gateway.carry import Carrier
-from mevflow.control.gateway.reader import Bounds, Reader
+from mevflow.control.gateway.reader import ClickHouseReader, ReadBounds
 from mevflow.control.server.refusal import Refused, invalid
 
 #: Format -> (ClickHouse's name, media type, ending).
@@ -21,7 +21,7 @@ FORMATS = {
     "csv": ("CSVWithNames", "text/csv; charset=utf-8; header=present", "csv"),
     "arrow": ("ArrowStream", "application/vnd.apache.arrow.stream", "arrows"),
 }
-EXPORT = Bounds(rows=5_000_000, answer_bytes=2 << 30, seconds=120.0, memory_bytes=2 << 30, at_once=2)
+EXPORT = ReadBounds(rows=5_000_000, answer_bytes=2 << 30, seconds=120.0, memory_bytes=2 << 30, at_once=2)
 _KNOWN = ("dataset", "format", "columns", "from", "to", "limit")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?Z?)?\Z")
 #: The view raw_swaps is told by the table that it reads, which says which of its columns are computed.
@@ -36,7 +36,7 @@ ORDER BY dataset, position
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ExportColumn:
     """``computed``: not stored as such, or of the sink's own; exported only when asked for by name."""
 
     name: str
@@ -48,7 +48,7 @@ class Column:
 class Datasets:
     """Two endpoints."""
 
-    def __init__(self, carrier: Carrier, reader: Reader, bounds: Bounds = EXPORT) -> None:
+    def __init__(self, carrier: Carrier, reader: ClickHouseReader, bounds: ReadBounds = EXPORT) -> None:
         self._carrier, self._reader, self._bounds = carrier, reader, bounds
 
     async def schema(self, request: Request) -> Response:
@@ -121,17 +121,17 @@ class Datasets:
             statement += f" WHERE {' AND '.join(where)}"
         return f"{statement} LIMIT {int(limit)}", parameters, form
 
-    async def _datasets(self) -> dict[str, list[Column]]:
+    async def _datasets(self) -> dict[str, list[ExportColumn]]:
         """Tables and views of the database, by name."""
         text = await self._reader.read(_COLUMNS, "JSONCompactEachRow", {})
-        found: dict[str, list[Column]] = {}
+        found: dict[str, list[ExportColumn]] = {}
         for line in text.splitlines():
             table, name, kind, comment, default = msgspec.json.decode(line, type=tuple[str, str, str, str, str])
-            found.setdefault(table, []).append(Column(name, kind, comment, default in ("MATERIALIZED", "ALIAS")))
+            found.setdefault(table, []).append(ExportColumn(name, kind, comment, default in ("MATERIALIZED", "ALIAS")))
         return found
 
 
-def _dataset(found: dict[str, list[Column]], name: str) -> list[Column]:
+def _dataset(found: dict[str, list[ExportColumn]], name: str) -> list[ExportColumn]:
     if name not in found:
         known = ", ".join(found)
         raise Refused("NOT_FOUND", "NO_SUCH_DATASET", f"no dataset {name[:64]!r}; known: {known}")

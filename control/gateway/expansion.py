@@ -7,7 +7,7 @@ above: a name counts as what it stands for, and a table's name as the heaviest W
 
 from __future__ import annotations
 
-from mevflow.control.gateway.node import Node
+from mevflow.control.gateway.node import SyntaxNode
 from mevflow.control.gateway.statement import refused
 
 #: Nodes of the tree as it is written, and with names replaced.
@@ -15,7 +15,7 @@ MAX_NODES = 10_000
 MAX_EXPANDED = 50_000
 
 
-def check_size(root: Node) -> None:
+def check_size(root: SyntaxNode) -> None:
     """Raise Refused (STATEMENT_TOO_LARGE) for a statement that is too large, or becomes so."""
     nodes = list(root.walk())
     if len(nodes) > MAX_NODES:
@@ -28,16 +28,16 @@ def check_size(root: Node) -> None:
 class _Weights:
     """Each counts up to MAX_EXPANDED and a bit: beyond, the number does not matter."""
 
-    def __init__(self, nodes: list[Node]) -> None:
+    def __init__(self, nodes: list[SyntaxNode]) -> None:
         self._known: dict[int, int] = {}
         self._open: set[int] = set()
-        self._named: dict[str, list[Node]] = {}
+        self._named: dict[str, list[SyntaxNode]] = {}
         for node in nodes:
             if node.alias and node.kind not in ("TableIdentifier", "Identifier"):
                 self._named.setdefault(node.alias, []).append(node)
         self._heaviest = 0  # of the WITH queries so far: the tree does not print their names
 
-    def of(self, node: Node) -> int:
+    def of(self, node: SyntaxNode) -> int:
         """One more than what is below it and what it names."""
         key = id(node)
         if key in self._known:

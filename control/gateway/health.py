@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mevflow.control.gateway.carry import Carrier
-from mevflow.control.gateway.reader import Reader
+from mevflow.control.gateway.reader import ClickHouseReader
 from mevflow.control.server.service import Service
 
 _LAG_EVERY_S = 0.25
@@ -24,7 +24,7 @@ _FRESH_S = 2.0
 class Health:
     """Two endpoints, and a task that measures how late the event loop is."""
 
-    def __init__(self, service: Service, carrier: Carrier, reader: Reader) -> None:
+    def __init__(self, service: Service, carrier: Carrier, reader: ClickHouseReader) -> None:
         self._service, self._carrier, self._reader = service, carrier, reader
         self._began = time.monotonic()
         self._late_ms: deque[float] = deque(maxlen=1000)

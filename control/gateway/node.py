@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Node:
+class SyntaxNode:
     """``rest``: what stands after the kind, without the count of children; ``expected``: that count."""
 
     kind: str
     rest: str
     expected: int
-    children: list[Node] = field(default_factory=list)
+    children: list[SyntaxNode] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -26,7 +26,7 @@ class Node:
         _, there, rest = self.rest.rpartition("(alias ")
         return rest.removesuffix(")") if there else ""
 
-    def walk(self) -> Iterator[Node]:
+    def walk(self) -> Iterator[SyntaxNode]:
         """This and everything below, as it stands in the text."""
         left = [self]
         while left:

@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from mevflow.control.gateway.routes import ROUTES, Route
+from mevflow.control.gateway.routes import ROUTES, HttpRoute
 from mevflow.control.gateway.sessions import CSRF_HEADER
 from mevflow.control.gateway.shape import JSON_FIELDS
 from mevflow.control.server.dispatch import SERVICE
@@ -104,7 +104,7 @@ def document() -> dict[str, Any]:
     }
 
 
-def _call(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+def _call(route: HttpRoute, schemas: dict[str, Any]) -> dict[str, Any]:
     method = SERVICE.methods_by_name[route.call]
     given, answered = method.input_type, _refer(method.output_type, schemas)
     in_path = re.findall(r"\{(\w+)\}", route.path)

@@ -33,7 +33,7 @@ class HeadTooLargeError(ValueError):
     """Raised into the parser, which gives up then."""
 
 
-class Http(HttpToolsProtocol):
+class BoundedHttp(HttpToolsProtocol):
     """Also says whose certificate a TLS client showed, and sends a small answer in one piece."""
 
     _head_timer: asyncio.TimerHandle | None = None

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from mevflow.clickhouse import queries as templates
 from mevflow.control.gateway.carry import Carrier
-from mevflow.control.gateway.reader import Reader
+from mevflow.control.gateway.reader import ClickHouseReader
 from mevflow.control.gateway.statement import check_text
 from mevflow.control.gateway.tree import check_tree
 from mevflow.control.server.refusal import Refused, invalid
@@ -48,10 +48,10 @@ _asks = msgspec.json.Decoder(Ask)
 _answers = msgspec.json.Decoder(_Answer)
 
 
-class Queries:
+class QueryEndpoints:
     """The endpoint."""
 
-    def __init__(self, carrier: Carrier, reader: Reader) -> None:
+    def __init__(self, carrier: Carrier, reader: ClickHouseReader) -> None:
         self._carrier, self._reader = carrier, reader
 
     async def ask(self, request: Request) -> Response:

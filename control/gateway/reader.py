@@ -44,7 +44,7 @@ _BOUNDS = {"158", "159", "160", "241", "307", "396"}
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ReadBounds:
     """Of one answer.
 
     ``at_once``: answers that are made at the same time, ``each`` of them for one caller; others wait ``patience_s``.
@@ -93,15 +93,15 @@ class _Run:
 
 
 @dataclass
-class Reader:
+class ClickHouseReader:
     """Of one ClickHouse. ``bounds`` are of queries; an export brings its own."""
 
     where: ClickHouseConfig
-    bounds: Bounds = field(default_factory=Bounds)
+    bounds: ReadBounds = field(default_factory=ReadBounds)
 
     def __post_init__(self) -> None:
         self._pool = urllib3.HTTPConnectionPool(self.where.host, self.where.port, maxsize=8, block=False, retries=False)
-        self._turns: dict[Bounds, Turns] = {}
+        self._turns: dict[ReadBounds, Turns] = {}
         # Threads of its own: a query that hangs must not take those of everyone else.
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="clickhouse")
         self._functions: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
@@ -112,7 +112,7 @@ class Reader:
         read, known = self._functions
         if time.monotonic() - read > _FUNCTIONS_S:
             statement = "SELECT DISTINCT lower(name) FROM system.functions"
-            many = Bounds(rows=100_000, at_once=self.bounds.at_once)
+            many = ReadBounds(rows=100_000, at_once=self.bounds.at_once)
             async with self._turn(self.bounds, "") as run:
                 text = await self._whole(statement, "TSVRaw", {}, many, run)
             known = frozenset(text.decode().split())
@@ -121,7 +121,7 @@ class Reader:
 
     async def explain(self, statement: str, parameters: Mapping[str, str], caller: str = "") -> str:
         """ClickHouse's tree of a statement. Raises Refused."""
-        parsing = Bounds(rows=1_000_000, at_once=self.bounds.at_once)
+        parsing = ReadBounds(rows=1_000_000, at_once=self.bounds.at_once)
         async with self._turn(self.bounds, caller) as run:
             return (await self._whole("EXPLAIN AST " + statement, "TSVRaw", parameters, parsing, run)).decode()
 
@@ -131,7 +131,7 @@ class Reader:
             return await self._whole(statement, form, parameters, self.bounds, run)
 
     async def _whole(
-        self, statement: str, form: str, parameters: Mapping[str, str], bounds: Bounds, run: _Run
+        self, statement: str, form: str, parameters: Mapping[str, str], bounds: ReadBounds, run: _Run
     ) -> bytes:
         def work() -> bytes:
             response = self._send(statement, form, parameters, bounds, run)
@@ -162,7 +162,7 @@ class Reader:
             ) from None
 
     async def stream(
-        self, statement: str, form: str, parameters: Mapping[str, str], bounds: Bounds, caller: str = ""
+        self, statement: str, form: str, parameters: Mapping[str, str], bounds: ReadBounds, caller: str = ""
     ) -> AsyncIterator[bytes]:
         """An answer in pieces. Raises Refused, in the middle too."""
         async with self._turn(bounds, caller) as run:
@@ -202,7 +202,7 @@ class Reader:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @contextlib.asynccontextmanager
-    async def _turn(self, bounds: Bounds, caller: str) -> AsyncIterator[_Run]:
+    async def _turn(self, bounds: ReadBounds, caller: str) -> AsyncIterator[_Run]:
         turns = self._turns.setdefault(bounds, Turns("queries", bounds.at_once, bounds.each))
         await turns.take(caller, bounds.patience_s)
         run = _Run()
@@ -250,7 +250,7 @@ class Reader:
         return {"X-ClickHouse-User": self.where.user, "X-ClickHouse-Key": self.where.password.get_secret_value()}
 
     def _send(
-        self, statement: str, form: str, parameters: Mapping[str, str], bounds: Bounds, run: _Run
+        self, statement: str, form: str, parameters: Mapping[str, str], bounds: ReadBounds, run: _Run
     ) -> urllib3.BaseHTTPResponse:
         """Send a statement; the answer has begun and is good. Raises Refused."""
         query = {

@@ -24,15 +24,15 @@ from starlette.routing import WebSocketRoute
 from mevflow.control.gateway import openapi, problems, protocol
 from mevflow.control.gateway.calls import endpoint
 from mevflow.control.gateway.carry import MAX_BODY, Carrier
-from mevflow.control.gateway.channel import Channel
+from mevflow.control.gateway.channel import SocketChannel
 from mevflow.control.gateway.datasets import Datasets
 from mevflow.control.gateway.health import Health
 from mevflow.control.gateway.login import Login
 from mevflow.control.gateway.origin import Origins
-from mevflow.control.gateway.queries import Queries
-from mevflow.control.gateway.reader import Reader
+from mevflow.control.gateway.queries import QueryEndpoints
+from mevflow.control.gateway.reader import ClickHouseReader
 from mevflow.control.gateway.routes import ROUTES
-from mevflow.control.gateway.sessions import CSRF_HEADER, Sessions
+from mevflow.control.gateway.sessions import CSRF_HEADER, CookieSessions
 from mevflow.control.server.dispatch import Dispatcher
 from mevflow.control.server.grpc_door import is_loopback
 from mevflow.control.server.refusal import Refused
@@ -54,27 +54,27 @@ class HttpDoor:
     max_body: int = MAX_BODY
     clickhouse: ClickHouseConfig = field(default_factory=ClickHouseConfig)
 
-    def beside(self, authenticates: bool) -> Callable[[Service, Dispatcher], Http]:
+    def beside(self, authenticates: bool) -> Callable[[Service, Dispatcher], HttpSettings]:
         """What ``mevflow.control.server.process`` starts. Raises UsageError for an open door."""
         if not is_loopback(self.host) and (not authenticates or self.context is None):
             raise UsageError(f"without authentication and TLS the gateway listens on loopback only, not on {self.host}")
-        return lambda service, dispatcher: Http(service, dispatcher, self, authenticates=authenticates)
+        return lambda service, dispatcher: HttpSettings(service, dispatcher, self, authenticates=authenticates)
 
 
-class Http:
+class HttpSettings:
     """Serves until stopped."""
 
     def __init__(self, service: Service, dispatcher: Dispatcher, door: HttpDoor, *, authenticates: bool) -> None:
         self._door = door
-        self._reader = Reader(door.clickhouse)
+        self._reader = ClickHouseReader(door.clickhouse)
         carrier = Carrier(
-            dispatcher, Sessions(), Origins(door.origins, authenticates=authenticates), max_body=door.max_body
+            dispatcher, CookieSessions(), Origins(door.origins, authenticates=authenticates), max_body=door.max_body
         )
         self._health = Health(service, carrier, self._reader)
         self._server = _Server(
             uvicorn.Config(
                 _application(carrier, self._reader, self._health, door),
-                http=protocol.Http,
+                http=protocol.BoundedHttp,
                 ws=protocol.WebSockets,
                 ws_max_size=door.max_body,
                 ws_per_message_deflate=False,
@@ -143,8 +143,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _application(carrier: Carrier, reader: Reader, health: Health, door: HttpDoor) -> Starlette:
-    login, queries, datasets = Login(carrier), Queries(carrier, reader), Datasets(carrier, reader)
+def _application(carrier: Carrier, reader: ClickHouseReader, health: Health, door: HttpDoor) -> Starlette:
+    login, queries, datasets = Login(carrier), QueryEndpoints(carrier, reader), Datasets(carrier, reader)
     described = msgspec.json.encode(openapi.document())
 
     async def describe(request: Request) -> Response:
@@ -161,7 +161,7 @@ def _application(carrier: Carrier, reader: Reader, health: Health, door: HttpDoo
         Served("/api/datasets/schema", datasets.schema, methods=["GET"]),
         Served("/api/datasets/export", datasets.export, methods=["GET"]),
         Served("/api/openapi.json", describe, methods=["GET"]),
-        WebSocketRoute("/api/control/ws", Channel(carrier).serve),
+        WebSocketRoute("/api/control/ws", SocketChannel(carrier).serve),
     ]
     middleware = []
     if door.origins:

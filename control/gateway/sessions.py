@@ -39,7 +39,7 @@ class Session:
             )
 
 
-class Sessions:
+class CookieSessions:
     """Sessions by cookie value. An identity that has too many loses its own oldest, never someone else's."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Set
 
 from mevflow.control.gateway.expansion import check_size
 from mevflow.control.gateway.functions import allowed
-from mevflow.control.gateway.node import Node
+from mevflow.control.gateway.node import SyntaxNode
 from mevflow.control.gateway.statement import refused
 
 #: What a statement may be, as ClickHouse names it.
@@ -89,7 +89,7 @@ def check_tree(tree: str, database: str, functions: Set[str]) -> None:
     root = _parse(tree)
     if root.kind not in _HEADS:
         raise refused("NOT_A_READ", f"a statement of the kind {root.kind} may not pass")
-    tables: list[Node] = []
+    tables: list[SyntaxNode] = []
     lambdas: set[str] = set()
     for node in root.walk():
         if node.kind not in _KINDS:
@@ -119,12 +119,12 @@ def check_tree(tree: str, database: str, functions: Set[str]) -> None:
     check_size(root)
 
 
-def _check_table(node: Node) -> None:
+def _check_table(node: SyntaxNode) -> None:
     if node.name.lower() not in TABLE_FUNCTIONS:
         raise refused("FUNCTION_REFUSED", f"the table function {node.name[:50]} may not be called")
 
 
-def _check_identifier(node: Node, database: str, functions: Set[str]) -> None:
+def _check_identifier(node: SyntaxNode, database: str, functions: Set[str]) -> None:
     """A function may be named without parentheses wherever an expression stands: ``arrayMap(file, [...])``.
 
     Whether the engine takes such a name for a column depends on the scope, so one that is a function's is refused.
@@ -148,7 +148,7 @@ def _check_name(rest: str, database: str) -> None:
     raise refused("TABLE_REFUSED", f"tables are those of {database}, and a few of system; not {found['name'][:100]}")
 
 
-def _check_function(node: Node, database: str, functions: Set[str], lambdas: Set[str]) -> None:
+def _check_function(node: SyntaxNode, database: str, functions: Set[str], lambdas: Set[str]) -> None:
     name = node.name
     if not allowed(name) and (name not in lambdas or name.lower() in functions):
         raise refused("FUNCTION_REFUSED", f"the function {name[:50]} may not be called")
@@ -164,10 +164,10 @@ def _check_function(node: Node, database: str, functions: Set[str], lambdas: Set
             _check_name(right.rest, database)
 
 
-def _parse(tree: str) -> Node:
+def _parse(tree: str) -> SyntaxNode:
     """The tree from its indented lines. Raises Refused when it does not look like one."""
-    path: list[tuple[int, Node]] = []
-    root: Node | None = None
+    path: list[tuple[int, SyntaxNode]] = []
+    root: SyntaxNode | None = None
     for line in tree.rstrip("\n").split("\n"):
         found = _LINE.match(line)
         if found is None:
@@ -175,7 +175,7 @@ def _parse(tree: str) -> Node:
         depth = len(found["depth"])
         if depth > _MAX_DEPTH:
             raise refused("STATEMENT_REFUSED", f"a statement is at most {_MAX_DEPTH} levels deep", "RESOURCE_EXHAUSTED")
-        node = Node(found["kind"], found["rest"] or "", int(found["children"] or 0))
+        node = SyntaxNode(found["kind"], found["rest"] or "", int(found["children"] or 0))
         while path and path[-1][0] >= depth:
             path.pop()
         if path:

@@ -61,7 +61,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class CallRoute:
     """One method: what it takes, and what answers it."""
 
     name: str
@@ -80,7 +80,9 @@ class Dispatcher:
         # Ids of calls: random by process, counted within it. A random one each would cost a call to the kernel.
         self._prefix, self._numbers = uuid.uuid4().hex[:20], itertools.count()
         self.routes = {
-            method.name: Route(method.name, getattr(pb, method.input_type.name), getattr(handlers, _snake(method.name)))
+            method.name: CallRoute(
+                method.name, getattr(pb, method.input_type.name), getattr(handlers, _snake(method.name))
+            )
             for method in SERVICE.methods
         }
 

@@ -24,7 +24,7 @@ from mevflow.control.server.dispatch import Dispatcher
 from mevflow.control.server.grpc_door import Door, Server
 from mevflow.control.server.handlers import Handlers
 from mevflow.control.server.identity import Authenticator, LocalAuthenticator
-from mevflow.control.server.service import Service, Settings
+from mevflow.control.server.service import Service, ServiceSettings
 from mevflow.operators.errors import UsageError
 from mevflow.processes.background import ProcessId
 from mevflow.processes.private import UMASK, private_folder
@@ -50,7 +50,7 @@ class Beside(Protocol):
 class Options:
     """Of one process. ``beside`` makes what else it serves."""
 
-    settings: Settings
+    settings: ServiceSettings
     door: Door
     authenticator: Authenticator = field(default_factory=LocalAuthenticator)
     beside: tuple[Callable[[Service, Dispatcher], Beside], ...] = ()

@@ -20,9 +20,9 @@ from mevflow.control.commands.issuer import Issuer
 from mevflow.control.commands.ledger import OUTCOME, Ledger
 from mevflow.control.commands.record import Entry
 from mevflow.control.commands.shards import Roll
-from mevflow.control.topics.collector import Collector
-from mevflow.control.topics.events import Feed
-from mevflow.control.topics.reader import Reader, Record
+from mevflow.control.topics.collector import AckCollector
+from mevflow.control.topics.events import TopicFeed
+from mevflow.control.topics.reader import TopicReader, TopicRecord
 from mevflow.control.topics.records import Records
 from mevflow.control.topics.writer import Writer
 from mevflow.flows.steering.protocol import ACKS, AUDIT, COMMANDS, HEARTBEATS, PULSE, SLOTS
@@ -38,7 +38,7 @@ log = structlog.get_logger("mevflow.control")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ServiceSettings:
     """Of one service. ``file``: the topology file. ``var``: the folder of what is deployed on this host.
 
     ``signing_key``: a private key's file, with which commands are signed. ``command_keys``: a folder of public keys;
@@ -57,7 +57,7 @@ class Settings:
 class Service:
     """``async with Service(settings)``: reads, then answers."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
         self.service_id = uuid.uuid4().hex[:12]
         self.started_at_us = time.time_ns() // 1000
@@ -67,8 +67,8 @@ class Service:
         self.checks = Checks()
         self.records = Records()
         self._verifier = None if settings.command_keys is None else Verifier(settings.command_keys)
-        self.events: Feed[ControlAudit] = Feed(AUDIT)
-        self.acks: dict[int, Feed[ControlAck]] = {}
+        self.events: TopicFeed[ControlAudit] = TopicFeed(AUDIT)
+        self.acks: dict[int, TopicFeed[ControlAck]] = {}
         self.new_acks: asyncio.Event = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -86,8 +86,8 @@ class Service:
         signer = None if self.settings.signing_key is None else Signer(self.settings.signing_key)
         self.writer = Writer(self.settings.bootstrap, name, signer)
         self.issuer = Issuer(self.ledger, self.roll, self.writer, self.service_id)
-        self._reader = Reader(self.settings.bootstrap, name, self._take)
-        self._collector = Collector(self.settings.bootstrap, name, self._ack)
+        self._reader = TopicReader(self.settings.bootstrap, name, self._take)
+        self._collector = AckCollector(self.settings.bootstrap, name, self._ack)
         try:
             await self._reader.start(limit)
             await self._collector.start(limit)
@@ -126,12 +126,12 @@ class Service:
         if left:
             log.warning("records_not_written", records=left)
 
-    def _take(self, records: list[Record]) -> None:
+    def _take(self, records: list[TopicRecord]) -> None:
         """Records of the reader, in the event loop."""
         for record in records:
             self.records.take(record.topic, 0, record.offset, partial(self._take_one, record))
 
-    def _take_one(self, record: Record) -> None:
+    def _take_one(self, record: TopicRecord) -> None:
         read = self.records.read
         if record.topic == COMMANDS:
             if self._verifier is not None and (why := self._verifier.fault(record.key, record.value, record.headers)):
@@ -161,7 +161,7 @@ class Service:
         ack = self.records.read(ControlAck, value)
         entry = self.ledger.ack(ack)
         if partition not in self.acks:
-            self.acks[partition] = Feed(ACKS)
+            self.acks[partition] = TopicFeed(ACKS)
         self.acks[partition].put(offset, ack)
         self.new_acks.set()
         self.new_acks = asyncio.Event()

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 from mevflow.control.server.identity import Identity
 from mevflow.control.server.refusal import Refused, invalid
 from mevflow.control.server.service import Service
-from mevflow.flows.runtime.claim import Claim
+from mevflow.flows.runtime.claim import LockClaim
 from mevflow.operators.errors import CheckFailedError, MevflowError, StateError, UnreachableError, UsageError
 from mevflow.processes.private import open_private
 from mevflow.v1 import control_service_pb2 as pb
@@ -218,7 +218,7 @@ class TopologyCalls:
                 await asyncio.to_thread(held.close)
 
 
-async def _follow(plan: Any, claim: Claim) -> AsyncIterator[pb.ReplayEvent]:
+async def _follow(plan: Any, claim: LockClaim) -> AsyncIterator[pb.ReplayEvent]:
     """Run a planned replay in a shard process of its own; an event whenever it has moved."""
     from mevflow.flows.replay.plan import results
     from mevflow.flows.runtime.status import shard_status

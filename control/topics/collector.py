@@ -62,7 +62,7 @@ def _transport_class(fetch_wait_ms: int) -> type[Transport]:
     return PromptTransport
 
 
-class Collector:
+class AckCollector:
     """``take`` gets (partition, offset, value) of every answer, in the event loop."""
 
     def __init__(

@@ -13,7 +13,7 @@ Row = TypeVar("Row")
 _KEPT = 20_000
 
 
-class Feed(Generic[Row]):
+class TopicFeed(Generic[Row]):
     """One partition of a topic. Offsets rise; a reader that asks for what is no longer kept is told so."""
 
     def __init__(self, topic: str) -> None:

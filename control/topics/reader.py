@@ -19,7 +19,7 @@ _BATCH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class TopicRecord:
     """One record; ``live`` when it was written after the reader began."""
 
     topic: str
@@ -43,10 +43,10 @@ async def moving(done: asyncio.Event, place: Callable[[], int], seconds: float) 
                 raise
 
 
-class Reader:
+class TopicReader:
     """A thread with one consumer, without a group. ``take`` is called in the event loop with records in order."""
 
-    def __init__(self, bootstrap: str, name: str, take: Callable[[list[Record]], None]) -> None:
+    def __init__(self, bootstrap: str, name: str, take: Callable[[list[TopicRecord]], None]) -> None:
         from confluent_kafka import Consumer
 
         self._bootstrap, self._take = bootstrap, take
@@ -116,7 +116,7 @@ class Reader:
         """Whether a topic is yet to be read to where it ended at the start (compaction never takes the last record)."""
         return any(at < self._ends[topic] for topic, at in self._at.items())
 
-    def _record(self, message: Any) -> Record | None:
+    def _record(self, message: Any) -> TopicRecord | None:
         if message.error() is not None:
             return None  # librdkafka connects again by itself
         topic, offset = message.topic(), message.offset()
@@ -124,7 +124,7 @@ class Reader:
         value = message.value()
         if value is None:
             return None
-        return Record(
+        return TopicRecord(
             topic, offset, message.timestamp()[1], value, offset >= self._ends[topic], message.key(), message.headers()
         )
 

@@ -19,8 +19,8 @@ from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from mevflow.flows.engine.meter import Meter
-from mevflow.flows.steering.progress import Progress
-from mevflow.flows.steering.recorded import Recorded, RecordedCommand
+from mevflow.flows.steering.progress import SteeringProgress
+from mevflow.flows.steering.recorded import RecordedCommand, RecordedCommands
 from mevflow.flows.steering.steering import Steering
 from mevflow.operators.stage import Stage, Watermark
 from mevflow.sinks.sink import Sink
@@ -174,14 +174,14 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
     ) -> None:
         self._stage, self._meter, self._node = stage, meter, stage.context.node
         self._mail = None if steering is None else steering.mailbox(self._node)
-        self._consumed = Progress() if steering is not None else None
+        self._consumed = SteeringProgress() if steering is not None else None
         self._nudged = 0
         self._between = True
         self._edges = edges  # wire -> input port
         self._holds: dict[str, Watermark] = {}
         if resume_state is not None:
             stage.restore(resume_state)
-        self._recorded = Recorded(stage, recorded) if recorded else None
+        self._recorded = RecordedCommands(stage, recorded) if recorded else None
 
     def on_batch(self, values: list[Envelope]) -> tuple[Iterable[Envelope], bool]:
         out: list[Envelope] = []

@@ -87,7 +87,7 @@ class Numbers:
 
 
 @dataclass
-class Progress:
+class FeedProgress:
     """``there``: the packed numbers that the topics hold, as of ``scanned`` (topic -> partition -> offset).
 
     ``last`` and ``offset`` are the number and the offset of the newest record of the feed in each partition: they tell
@@ -103,7 +103,7 @@ class Progress:
     messages: int = 0
 
     @classmethod
-    def load(cls, path: Path, cluster: str) -> Progress:
+    def load(cls, path: Path, cluster: str) -> FeedProgress:
         """What an earlier run remembered of this cluster; empty when there is nothing of use."""
         try:
             found = msgspec.json.decode(path.read_bytes(), type=cls)
@@ -147,7 +147,7 @@ class Topics:
     def close(self) -> None:
         self._consumer.close()
 
-    def still_holds(self, progress: Progress, ends: Mapping[str, Mapping[int, tuple[int, int]]]) -> bool:
+    def still_holds(self, progress: FeedProgress, ends: Mapping[str, Mapping[int, tuple[int, int]]]) -> bool:
         """Whether what is remembered is on the topics: the newest record of every partition bears its mark.
 
         Records that retention has deleted since are taken as said.
@@ -165,7 +165,7 @@ class Topics:
 
     def scan(
         self,
-        progress: Progress,
+        progress: FeedProgress,
         topic: str,
         ends: Mapping[int, tuple[int, int]],
         starts: Mapping[int, int],

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from mevflow.flows.config import Config
-from mevflow.flows.feed.mark import HEADER, Numbers, Progress, Topics, feed_id, mark
-from mevflow.flows.runtime.claim import Claim, HeldError
+from mevflow.flows.feed.mark import HEADER, FeedProgress, Numbers, Topics, feed_id, mark
+from mevflow.flows.runtime.claim import HeldError, LockClaim
 from mevflow.flows.runtime.lease import Lease
 from mevflow.kafka.partitioner import partition_of
 from mevflow.kafka.topics import cluster_id, listing, offsets_for_times
@@ -162,7 +162,7 @@ def _only_one(config: Config, name: str, say: Callable[[str], None]) -> Iterator
     with ExitStack() as held:
         while True:
             try:
-                held.enter_context(Claim.take(path, "feed", "the feed is published"))
+                held.enter_context(LockClaim.take(path, "feed", "the feed is published"))
                 lease = held.enter_context(Lease.take(config.kafka.bootstrap, f"feed/{name}", path.parent, "feed"))
                 break
             except HeldError as error:
@@ -188,11 +188,11 @@ def _publish(
     bootstrap = config.kafka.bootstrap
     ends = {info.name: info.ends for info in listing(bootstrap, list(topics.values()))}
     file = config.var / "feed" / f"{name}.json"
-    known = Progress.load(file, cluster_id(bootstrap))
+    known = FeedProgress.load(file, cluster_id(bootstrap))
     reader = Topics(bootstrap, feed)
     try:
         if not reader.still_holds(known, ends):
-            known = Progress(known.cluster, b"")  # the topics were made anew
+            known = FeedProgress(known.cluster, b"")  # the topics were made anew
         if known.complete:
             progress(stream.bytes_total)
             return FeedOutcome(0, known.messages, 0, time.monotonic() - began)
@@ -251,7 +251,7 @@ class _Run:
         feed: bytes,
         topics: dict[str, str],
         partitions: dict[str, int],
-        known: Progress,
+        known: FeedProgress,
         pace: _Pace,
         lease: Lease,
     ) -> None:

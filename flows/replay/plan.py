@@ -24,10 +24,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mevflow.flows.replay.slots import SlotWindow, times_of
-from mevflow.flows.runtime.claim import Claim, HeldError
+from mevflow.flows.runtime.claim import HeldError, LockClaim
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.lease import Lease
-from mevflow.flows.runtime.spec import Bounds, ReplaySpec, RunSpec, shape_of
+from mevflow.flows.runtime.spec import ReplayBounds, ReplaySpec, RunSpec, shape_of
 from mevflow.flows.spec.preflight import preflight
 from mevflow.flows.spec.resolve import ResolvedNode, ResolvedTopology, resolve
 from mevflow.flows.spec.topology import load
@@ -238,7 +238,7 @@ def plan(
     if slots is not None:
         from_us, to_us = times_of(topology, slots)
     start_us = None if from_us is None or warmup_us is None else from_us - warmup_us
-    bounds: dict[str, Bounds] = {}
+    bounds: dict[str, ReplayBounds] = {}
     shown: dict[str, dict[str, Any]] = {}
     for node in sources:
         settings: Any = node.settings
@@ -248,7 +248,7 @@ def plan(
         else:
             ranges = offsets_for_times(settings.bootstrap, settings.topic, start_us, to_us)
         window = offsets_for_times(settings.bootstrap, settings.topic, from_us, to_us)
-        bounds[node.name] = Bounds({p: a for p, (a, _) in ranges.items()}, {p: b for p, (_, b) in ranges.items()})
+        bounds[node.name] = ReplayBounds({p: a for p, (a, _) in ranges.items()}, {p: b for p, (_, b) in ranges.items()})
         shown[node.name] = {
             "topic": settings.topic,
             "messages": sum(b - a for a, b in ranges.values()),
@@ -278,7 +278,7 @@ def plan(
 
 
 @contextmanager
-def exclusive(spec: RunSpec) -> Iterator[Claim]:
+def exclusive(spec: RunSpec) -> Iterator[LockClaim]:
     """Hold the run id while it is replayed, with its folder prepared: two at once would double its rows.
 
     The shard is to inherit the claim. Raises UsageError that says who replays it.
@@ -288,7 +288,7 @@ def exclusive(spec: RunSpec) -> Iterator[Claim]:
     name = f"replay/{spec.topology}/{run_id}"
     with ExitStack() as held:
         try:
-            claim = held.enter_context(Claim.take(root.with_name(f".{root.name}.claim"), "replay", "held"))
+            claim = held.enter_context(LockClaim.take(root.with_name(f".{root.name}.claim"), "replay", "held"))
             if spec.claims:
                 held.enter_context(Lease.take(spec.claims, name, root, "replay"))
         except HeldError as error:

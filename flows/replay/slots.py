@@ -57,9 +57,9 @@ def times_of(topology: ResolvedTopology, window: SlotWindow) -> tuple[int, int]:
 def _scan(settings: object, decode: DecodeSettings, window: SlotWindow) -> tuple[int, int]:
     """Least and greatest time of the rows of one topic that lie in the window."""
     from mevflow.kafka.topics import listing
-    from mevflow.sources.kafka.source import KafkaSettings, KafkaSource
+    from mevflow.sources.kafka.source import KafkaSource, KafkaSourceSettings
 
-    assert isinstance(settings, KafkaSettings)
+    assert isinstance(settings, KafkaSourceSettings)
     ends = listing(settings.bootstrap, [settings.topic])[0].ends
     bounded = settings.model_copy(
         update={

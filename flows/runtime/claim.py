@@ -52,14 +52,14 @@ class HeldError(UsageError):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class LockClaim:
     """A claim that this process holds."""
 
     path: Path
     fd: int
 
     @classmethod
-    def take(cls, path: Path, role: str, what: str, hint: str = "") -> Claim:
+    def take(cls, path: Path, role: str, what: str, hint: str = "") -> LockClaim:
         """Claim ``path`` as ``role``. Raises HeldError that says who has ``what``; MevflowError for an unwritable file.
 
         Never waits: the caller knows best what to do meanwhile.
@@ -80,7 +80,7 @@ class Claim:
         return claim
 
     @classmethod
-    def inherited(cls, path: Path, fd: int, role: str) -> Claim:
+    def inherited(cls, path: Path, fd: int, role: str) -> LockClaim:
         """The claim that the parent handed over as ``fd``."""
         claim = cls(path, fd)
         claim.say(role)
@@ -97,7 +97,7 @@ class Claim:
         """Let go of it here; children that have it keep it."""
         os.close(self.fd)
 
-    def __enter__(self) -> Claim:
+    def __enter__(self) -> LockClaim:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -32,7 +32,7 @@ LEASE_S = 15.0
 _ANSWER_S = 20.0
 
 
-class Record(msgspec.Struct, frozen=True):
+class ClaimRecord(msgspec.Struct, frozen=True):
     """One record of the log. ``place`` is a folder of a host, ``owner`` one holder there and never another."""
 
     kind: Literal["claim", "renew", "release"]
@@ -51,10 +51,10 @@ class Record(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ClaimStanding:
     """How a name stands after some of the log. ``heard_ms``: the broker's time of the holder's last word."""
 
-    record: Record | None = None
+    record: ClaimRecord | None = None
     heard_ms: int = 0
     held: bool = False
 
@@ -62,7 +62,7 @@ class Standing:
     def epoch(self) -> int:
         return self.record.epoch if self.record is not None else 0
 
-    def after(self, record: Record, at_ms: int) -> Standing:
+    def after(self, record: ClaimRecord, at_ms: int) -> ClaimStanding:
         """With one record more, appended at ``at_ms``."""
         if record.kind == "claim":
             free = (
@@ -71,9 +71,9 @@ class Standing:
                 or (self.record is not None and self.record.place == record.place)
                 or at_ms - self.heard_ms > LEASE_S * 1000
             )
-            return Standing(record, at_ms, True) if free and record.epoch > self.epoch else self
+            return ClaimStanding(record, at_ms, True) if free and record.epoch > self.epoch else self
         mine = self.record is None or self.record.owner == record.owner  # compaction may have taken the claim itself
-        return Standing(record, at_ms, record.kind == "renew") if mine else self
+        return ClaimStanding(record, at_ms, record.kind == "renew") if mine else self
 
 
 def place_of(folder: Path) -> str:
@@ -85,11 +85,11 @@ def place_of(folder: Path) -> str:
     return f"{socket.gethostname()}/{machine}:{folder}"
 
 
-def claim_of(name: str, folder: Path, role: str, *, epoch: int, takeover: bool = False) -> Record:
+def claim_of(name: str, folder: Path, role: str, *, epoch: int, takeover: bool = False) -> ClaimRecord:
     """A claim by this process, for a folder."""
     now_us = time.time_ns() // 1000
     owner = uuid.uuid4().hex
-    return Record("claim", name, owner, epoch, place_of(folder), role, os.getpid(), now_us, takeover)
+    return ClaimRecord("claim", name, owner, epoch, place_of(folder), role, os.getpid(), now_us, takeover)
 
 
 class ClaimLog:
@@ -100,7 +100,7 @@ class ClaimLog:
         from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
 
         self._bootstrap, self._name = bootstrap, name
-        self.standing = Standing()
+        self.standing = ClaimStanding()
         self._next = 0
         client = {"bootstrap.servers": bootstrap, "client.id": "mevflow-claims", "log_level": 0}
         self._consumer = Consumer(
@@ -125,7 +125,7 @@ class ClaimLog:
             raise self._unreachable() from error
         self._consumer.assign([self._place])
 
-    def read(self) -> Standing:
+    def read(self) -> ClaimStanding:
         """How the name stands at the end of the log as of now. Raises UnreachableError."""
         from confluent_kafka import KafkaException
 
@@ -149,10 +149,10 @@ class ClaimLog:
             return
         with contextlib.suppress(msgspec.DecodeError, msgspec.ValidationError):  # a stranger's record
             self.standing = self.standing.after(
-                msgspec.json.decode(message.value(), type=Record), int(message.timestamp()[1])
+                msgspec.json.decode(message.value(), type=ClaimRecord), int(message.timestamp()[1])
             )
 
-    def append(self, record: Record) -> None:
+    def append(self, record: ClaimRecord) -> None:
         """Write a record and wait until the broker has it. Raises UnreachableError."""
         failed: list[Any] = []
         self._producer.produce(

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from mevflow.flows.runtime.claim import Claim, HeldError, holder_of
+from mevflow.flows.runtime.claim import HeldError, LockClaim, holder_of
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.lease import Lease
 from mevflow.flows.runtime.spec import RunSpec, shape_of
@@ -124,7 +124,7 @@ def _check_state(spec: RunSpec) -> None:
 
 
 @contextmanager
-def claimed(spec: RunSpec, say: Say = silent) -> Iterator[tuple[RunSpec, Claim, Lease | None]]:
+def claimed(spec: RunSpec, say: Say = silent) -> Iterator[tuple[RunSpec, LockClaim, Lease | None]]:
     """Hold the topology's claim with its folder made ready for ``spec``; gives the spec as it is to run.
 
     Shards that an earlier supervisor left behind are waited for while they drain. The lease (None without Kafka) is
@@ -167,13 +167,13 @@ def _lease(spec: RunSpec, above: int) -> Lease:
         ) from None
 
 
-def _take(spec: RunSpec, say: Say) -> Claim:
+def _take(spec: RunSpec, say: Say) -> LockClaim:
     layout, name = spec.layout, spec.topology
     deadline = time.monotonic() + DRAIN_S
     told = False
     while True:
         try:
-            return Claim.take(layout.claim, "deploy", f"{name} is held", f"mevflow status {name}")
+            return LockClaim.take(layout.claim, "deploy", f"{name} is held", f"mevflow status {name}")
         except HeldError as error:
             holder = holder_of(layout.claim)
             left = orphans(layout)

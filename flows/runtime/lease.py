@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from mevflow.flows.runtime.claim import HeldError
-from mevflow.flows.runtime.claim_log import LEASE_S, ClaimLog, Record, claim_of
+from mevflow.flows.runtime.claim_log import LEASE_S, ClaimLog, ClaimRecord, claim_of
 from mevflow.operators.errors import MevflowError
 
 _RENEW_S = 2.0
@@ -20,7 +20,9 @@ _RENEW_S = 2.0
 class Lease:
     """A held claim. ``lost`` is set once the log says that another holds it: what is under way must end at once."""
 
-    def __init__(self, bootstrap: str, record: Record, on_lost: Callable[[str], None] = lambda taker: None) -> None:
+    def __init__(
+        self, bootstrap: str, record: ClaimRecord, on_lost: Callable[[str], None] = lambda taker: None
+    ) -> None:
         """Go on holding ``record``, which :meth:`take` (here or in the process that started this one) has made.
 
         ``on_lost`` is called in the thread, with who has it now.

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from mevflow.flows.engine.compiler import compile_topology
 from mevflow.flows.engine.meter import Meter
-from mevflow.flows.runtime.claim import Claim, HeldError
+from mevflow.flows.runtime.claim import HeldError, LockClaim
 from mevflow.flows.runtime.disk import wait_for_room
 from mevflow.flows.runtime.lease import Lease, Wakefulness
 from mevflow.flows.runtime.saved_state import seeded
@@ -205,7 +205,7 @@ def main(argv: list[str]) -> int:
     spec, shard = RunSpec.load(Path(argv[0])), int(argv[1])
     what = f"shard {shard} of {spec.topology} is run"
     try:
-        with Claim.take(spec.layout.shard_claim(shard), "shard", what, f"mevflow stop {spec.topology}"):
+        with LockClaim.take(spec.layout.shard_claim(shard), "shard", what, f"mevflow stop {spec.topology}"):
             run(spec, shard)
     except HeldError as error:
         print(f"mevflow: {error}", file=sys.stderr, flush=True)

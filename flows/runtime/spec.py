@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from mevflow.flows.runtime.claim_log import Record
+from mevflow.flows.runtime.claim_log import ClaimRecord
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.spec.resolve import ResolvedTopology
 from mevflow.flows.spec.topology import TopologyFile, load
@@ -16,7 +16,7 @@ from mevflow.operators.errors import MevflowError
 from mevflow.processes.private import write_private
 
 
-class Bounds(msgspec.Struct, frozen=True):
+class ReplayBounds(msgspec.Struct, frozen=True):
     """Offsets of one bounded Kafka source: partition -> first, and partition -> first not read."""
 
     start: dict[int, int]
@@ -27,7 +27,7 @@ class ReplaySpec(msgspec.Struct, frozen=True):
     """A bounded run: where each source reads, the window of chain time whose results are kept, what steered it."""
 
     run_id: str
-    bounds: dict[str, Bounds]
+    bounds: dict[str, ReplayBounds]
     from_us: int | None = None
     to_us: int | None = None
     to_clickhouse: bool = True
@@ -63,7 +63,7 @@ class RunSpec(msgspec.Struct, frozen=True):
     text: str = ""
     state: str = "recovery"
     after: str = ""
-    lease: Record | None = None
+    lease: ClaimRecord | None = None
 
     @property
     def layout(self) -> Layout:

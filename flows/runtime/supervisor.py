@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from mevflow.flows.runtime.claim import Claim
+from mevflow.flows.runtime.claim import LockClaim
 from mevflow.flows.runtime.lease import Lease
 from mevflow.flows.runtime.spec import RunSpec
 from mevflow.flows.runtime.status import shard_status
@@ -48,7 +48,7 @@ class _Shard:
 class Supervisor:
     """Watches the shards of one deployment; :meth:`run` gives the exit code of the whole."""
 
-    def __init__(self, spec: RunSpec, claim: Claim, lease: Lease | None = None) -> None:
+    def __init__(self, spec: RunSpec, claim: LockClaim, lease: Lease | None = None) -> None:
         self.spec, self.claim, self.lease = spec, claim, lease
         self.shards = [_Shard(number) for number in range(spec.shards)]
         self.stopping = False
@@ -219,7 +219,7 @@ class Supervisor:
 def main(argv: list[str]) -> int:
     """Entry point of the supervisor's process."""
     spec = RunSpec.load(Path(argv[0]))
-    claim = Claim.inherited(spec.layout.claim, int(argv[1]), "supervisor")
+    claim = LockClaim.inherited(spec.layout.claim, int(argv[1]), "supervisor")
     if spec.lease is None:
         return Supervisor(spec, claim).run()
     with Lease(spec.claims, msgspec.structs.replace(spec.lease, role="supervisor", pid=os.getpid())) as lease:

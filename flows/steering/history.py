@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from mevflow.flows.spec.preflight import broker_topics
 from mevflow.flows.spec.resolve import ResolvedTopology
 from mevflow.flows.steering.protocol import ACKS, AUDIT, COMMANDS, EVERY, ISSUED
-from mevflow.flows.steering.recorded import RecordedCommand, Row
+from mevflow.flows.steering.recorded import LoggedRow, RecordedCommand
 from mevflow.operators.errors import UnreachableError
 from mevflow.operators.stage import Stage
 from mevflow.v1 import market_pb2
@@ -144,16 +144,16 @@ class _Rows:
             for node in topology.of_use("decode")
             for wire in node.wires
         }
-        self._known: dict[tuple[str, int, int], Row | None] = {}
+        self._known: dict[tuple[str, int, int], LoggedRow | None] = {}
 
-    def find(self, ack: ControlAck) -> Row | None:
+    def find(self, ack: ControlAck) -> LoggedRow | None:
         """The row's place in the chain; None when the log does not hold it."""
         key = (ack.topic, ack.partition, ack.offset)
         if key not in self._known:
             self._known[key] = self._read(*key) if ack.offset >= 0 else None
         return self._known[key]
 
-    def _read(self, topic: str, partition: int, offset: int) -> Row | None:
+    def _read(self, topic: str, partition: int, offset: int) -> LoggedRow | None:
         from confluent_kafka import TopicPartition
 
         kind = self._kinds.get(topic)
@@ -164,7 +164,7 @@ class _Rows:
         if message is None or message.error() is not None or message.offset() != offset:
             return None
         row = kind.FromString(message.value())
-        return Row(row.chain, row.slot, row.tx_index, row.ix_index, row.timestamp_us)
+        return LoggedRow(row.chain, row.slot, row.tx_index, row.ix_index, row.timestamp_us)
 
     def close(self) -> None:
         """Let go of the connection."""

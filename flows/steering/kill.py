@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from mevflow.flows.steering.mailbox import Book
+from mevflow.flows.steering.mailbox import AnswerBook
 from mevflow.flows.steering.protocol import EVERY
 from mevflow.operators.errors import StateError
 from mevflow.operators.stage import Ack
@@ -42,7 +42,7 @@ class KillSwitch:
 
     def __init__(self, switch: Switch, latch_file: Path, kill_files: tuple[Path, ...], pulse: Pulse) -> None:
         self._switch, self._latch_file, self._kill_files, self._pulse = switch, latch_file, kill_files, pulse
-        self._book = Book()
+        self._book = AnswerBook()
         self._engaged: dict[tuple[str, str], int] = {}  # (topology, scope) -> version
         self._seen: dict[str, int] = {}  # topology -> highest version about everything
         self._heard = time.monotonic()

@@ -29,7 +29,7 @@ class _Held:
     rejected: tuple[int, bytes, Ack] | None = None
 
 
-class Book:
+class AnswerBook:
     """Versions by key, for one that answers: a stage, or the shard as a whole."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Mailbox:
     answer: Callable[[ControlCommand, str, Ack, Position], None]
     done: Callable[[Order, str, Position], None]
     _letters: deque[ControlCommand | Order] = field(default_factory=deque)
-    _book: Book = field(default_factory=Book)
+    _book: AnswerBook = field(default_factory=AnswerBook)
 
     def put(self, letter: ControlCommand | Order) -> None:
         """Leave a command; safe from another thread."""

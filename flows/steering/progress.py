@@ -17,7 +17,7 @@ COORDINATES = ("source_topic", "source_partition", "source_offset")
 _FOLD_ROWS, _FOLD_BATCHES = 20_000, 64
 
 
-class Progress:
+class SteeringProgress:
     """Of one stage: :meth:`add` what it takes, :meth:`pass_to` every watermark, ask :meth:`position`."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from mevflow.operators.stage import Command, Output, Stage, Watermark
 _PLACE = ("chain", "slot", "tx_index", "ix_index", "timestamp_us")
 
 
-class Row(msgspec.Struct, frozen=True):
+class LoggedRow(msgspec.Struct, frozen=True):
     """Where in the chain a source row is."""
 
     chain: int
@@ -37,7 +37,7 @@ class RecordedCommand(msgspec.Struct, frozen=True):
     target: str
     version: int
     payload: bytes
-    after: Row | None
+    after: LoggedRow | None
 
     @property
     def command(self) -> Command:
@@ -45,7 +45,7 @@ class RecordedCommand(msgspec.Struct, frozen=True):
         return Command(self.command_id, self.kind, self.target, self.version, self.payload)
 
 
-class Recorded:
+class RecordedCommands:
     """Stands between the runtime and one stage of a replay."""
 
     def __init__(self, stage: Stage, commands: list[RecordedCommand]) -> None:
@@ -94,7 +94,7 @@ class Recorded:
         return Watermark(after.timestamp_us + 1)
 
 
-def _later(batch: pa.RecordBatch, after: Row) -> np.ndarray:
+def _later(batch: pa.RecordBatch, after: LoggedRow) -> np.ndarray:
     """Which rows come after ``after``."""
     names = batch.schema.names
     if "timestamp_us" not in names:

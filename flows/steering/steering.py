@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mevflow.flows.steering.commands import CommandLog
 from mevflow.flows.steering.kill import KillSwitch, Pulse
-from mevflow.flows.steering.mailbox import NOWHERE, Book, Mailbox, Order, Position
+from mevflow.flows.steering.mailbox import NOWHERE, AnswerBook, Mailbox, Order, Position
 from mevflow.flows.steering.outbox import Outbox
 from mevflow.flows.steering.protocol import PULSE, SLOTS
 from mevflow.flows.steering.settings import ControlSettings
@@ -83,7 +83,7 @@ class Steering:
         with urgent():
             self._log = CommandLog(settings.bootstrap, client, settings.signed_by)
         self._outbox = Outbox(settings.bootstrap, (facts.topology, facts.shard, facts.run_id))
-        self._book = Book()
+        self._book = AnswerBook()
         self._mail = {node: Mailbox(node, self._outbox.ack, self._done) for node in facts.stages}
         self._at_sources: deque[Order] = deque()
         self._ended_sources: set[str] = set()

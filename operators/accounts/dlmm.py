@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mevflow.operators.accounts.reader import Reader
+from mevflow.operators.accounts.reader import AccountReader
 from mevflow.operators.amm.bins.dlmm import Bin
 
 PAIR = bytes([33, 11, 49, 98, 181, 101, 177, 13])
@@ -69,7 +69,7 @@ class BinArrayAccount:
 
 def decode_pair(data: bytes) -> LbPairAccount:
     """Read an LbPair account. Raises AccountError."""
-    read = Reader(data, "DLMM pair", PAIR_SIZE, PAIR)
+    read = AccountReader(data, "DLMM pair", PAIR_SIZE, PAIR)
     static = read.u16(), read.u16(), read.u16(), read.u16(), read.u32(), read.u32(), read.i32(), read.i32(), read.u16()
     power, function, collect = read.u8(), read.u8(), read.u8()
     read.skip(3)
@@ -121,7 +121,7 @@ def decode_pair(data: bytes) -> LbPairAccount:
 
 def decode_bin_array(data: bytes) -> BinArrayAccount:
     """Read a BinArray account. Raises AccountError."""
-    read = Reader(data, "DLMM bin array", BIN_ARRAY_SIZE, BIN_ARRAY)
+    read = AccountReader(data, "DLMM bin array", BIN_ARRAY_SIZE, BIN_ARRAY)
     index = read.i64()
     read.skip(8)
     pair = read.key()
@@ -129,7 +129,7 @@ def decode_bin_array(data: bytes) -> BinArrayAccount:
     return BinArrayAccount(pair, index, tuple(_bin(read) for _ in range(BINS_PER_ARRAY)))
 
 
-def _bin(read: Reader) -> Bin:
+def _bin(read: AccountReader) -> Bin:
     amount_a, amount_b, price = read.u64(), read.u64(), read.u128()
     # Liquidity shares, fulfilled orders, order fees, fee growth.
     read.skip(16 + 8 * 4 + 16 * 2)

@@ -27,7 +27,7 @@ from mevflow.operators.amm.bins.dlmm import FeeRule
 from mevflow.operators.amm.bins.dlmm_math import FEE_PRECISION, fee_rate
 from mevflow.operators.amm.concentrated.curve import PIPS, ConcentratedState
 from mevflow.operators.amounts import i128, u128
-from mevflow.operators.parse.rows import Rows
+from mevflow.operators.parse.rows import RowBuilder
 from mevflow.v1 import market_pb2 as market
 
 
@@ -44,7 +44,7 @@ class PoolUpdates:
 
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
-        self._rows = Rows("mevflow.v1.PoolUpdate")
+        self._rows = RowBuilder("mevflow.v1.PoolUpdate")
 
     def __len__(self) -> int:
         return len(self._rows)

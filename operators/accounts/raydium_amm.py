@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mevflow.operators.accounts.errors import AccountError
-from mevflow.operators.accounts.reader import Reader
+from mevflow.operators.accounts.reader import AccountReader
 
 AMM_SIZE = 752
 CPMM_POOL = bytes.fromhex("f7ede3f5d7c3de46")
@@ -79,7 +79,7 @@ def decode_amm_v4(data: bytes) -> AmmV4Account:
     """Read an AmmInfo account. Raises AccountError."""
     if len(data) != AMM_SIZE:
         raise AccountError(f"a Raydium AMM v4 account has {AMM_SIZE} bytes, not {len(data)}", reason="truncated")
-    read = Reader(data, "Raydium AMM v4", AMM_SIZE)
+    read = AccountReader(data, "Raydium AMM v4", AMM_SIZE)
     status = read.u64()
     read.skip(8 * 3)
     decimals_a, decimals_b = read.u64(), read.u64()
@@ -103,7 +103,7 @@ def decode_amm_v4(data: bytes) -> AmmV4Account:
 
 def decode_cpmm_pool(data: bytes) -> CpmmPoolAccount:
     """Read a PoolState account of the CPMM program. Raises AccountError."""
-    read = Reader(data, "Raydium CPMM pool", CPMM_POOL_SIZE, CPMM_POOL)
+    read = AccountReader(data, "Raydium CPMM pool", CPMM_POOL_SIZE, CPMM_POOL)
     config = read.key()
     read.skip(32)
     vault_a, vault_b = read.key(), read.key()
@@ -141,7 +141,7 @@ def decode_cpmm_pool(data: bytes) -> CpmmPoolAccount:
 
 def decode_cpmm_config(data: bytes) -> CpmmConfigAccount:
     """Read an AmmConfig account of the CPMM program. Raises AccountError."""
-    read = Reader(data, "Raydium CPMM config", CPMM_CONFIG_SIZE, CPMM_CONFIG)
+    read = AccountReader(data, "Raydium CPMM config", CPMM_CONFIG_SIZE, CPMM_CONFIG)
     read.skip(2)
     index, fee, protocol, fund = read.u16(), read.u64(), read.u64(), read.u64()
     read.skip(8 + 32 * 2)

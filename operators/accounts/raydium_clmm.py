@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from mevflow.operators.accounts.reader import Reader
+from mevflow.operators.accounts.reader import AccountReader
 from mevflow.operators.amm.concentrated import tick_math_x64
 
 POOL = bytes.fromhex("f7ede3f5d7c3de46")
@@ -67,7 +67,7 @@ class ClmmConfigAccount:
 
 def decode_pool(data: bytes) -> ClmmPoolAccount:
     """Read a PoolState account. Raises AccountError."""
-    read = Reader(data, "Raydium CLMM pool", POOL_SIZE, POOL)
+    read = AccountReader(data, "Raydium CLMM pool", POOL_SIZE, POOL)
     read.skip(1)
     config = read.key()
     read.skip(32)
@@ -107,7 +107,7 @@ def decode_pool(data: bytes) -> ClmmPoolAccount:
 
 def decode_tick_array(data: bytes) -> ClmmTickArrayAccount:
     """Read a TickArrayState account. Raises AccountError."""
-    read = Reader(data, "Raydium CLMM tick array", TICK_ARRAY_SIZE, TICK_ARRAY)
+    read = AccountReader(data, "Raydium CLMM tick array", TICK_ARRAY_SIZE, TICK_ARRAY)
     pool, start = read.key(), read.i32()
     found, orders = [], []
     for _ in range(TICKS_PER_ARRAY):
@@ -125,7 +125,7 @@ def decode_tick_array(data: bytes) -> ClmmTickArrayAccount:
 
 def decode_config(data: bytes) -> ClmmConfigAccount:
     """Read an AmmConfig account. Raises AccountError."""
-    read = Reader(data, "Raydium CLMM config", CONFIG_SIZE, CONFIG)
+    read = AccountReader(data, "Raydium CLMM config", CONFIG_SIZE, CONFIG)
     read.skip(1)
     index = read.u16()
     read.skip(32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mevflow.operators.accounts.errors import AccountError
 
 
-class Reader:
+class AccountReader:
     """Reads ``data`` field by field from ``at``.
 
     ``what`` names the account in errors. ``size`` is the least length in bytes; a shorter account is refused at

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mevflow.operators.accounts.reader import Reader
+from mevflow.operators.accounts.reader import AccountReader
 from mevflow.operators.amm.concentrated import tick_math_x64
 from mevflow.operators.amm.concentrated.whirlpool import TICKS_PER_ARRAY
 
@@ -59,7 +59,7 @@ class TickArrayAccount:
 
 def decode_pool(data: bytes) -> WhirlpoolAccount:
     """Read a Whirlpool account. Raises AccountError."""
-    read = Reader(data, "Whirlpool", POOL_SIZE, POOL)
+    read = AccountReader(data, "Whirlpool", POOL_SIZE, POOL)
     read.skip(32 + 1)
     spacing, fee_tier, fee, protocol = read.u16(), read.u16(), read.u16(), read.u16()
     liquidity, sqrt_price, tick = read.u128(), read.u128(), read.i32()
@@ -95,7 +95,7 @@ def decode_tick_array(data: bytes) -> TickArrayAccount:
     """Read a tick array of either kind. Raises AccountError."""
     if data[:8] == DYNAMIC_TICK_ARRAY:
         return _dynamic(data)
-    read = Reader(data, "TickArray", FIXED_TICK_ARRAY_SIZE, FIXED_TICK_ARRAY)
+    read = AccountReader(data, "TickArray", FIXED_TICK_ARRAY_SIZE, FIXED_TICK_ARRAY)
     start = read.i32()
     found = []
     for place in range(TICKS_PER_ARRAY):
@@ -111,7 +111,7 @@ def decode_tick_array(data: bytes) -> TickArrayAccount:
 
 def _dynamic(data: bytes) -> TickArrayAccount:
     """Each tick is one byte when it is not initialized and 113 when it is."""
-    read = Reader(data, "DynamicTickArray", DYNAMIC_TICK_ARRAY_SIZE, DYNAMIC_TICK_ARRAY)
+    read = AccountReader(data, "DynamicTickArray", DYNAMIC_TICK_ARRAY_SIZE, DYNAMIC_TICK_ARRAY)
     start, pool, bitmap = read.i32(), read.key(), read.u128()
     found = []
     for place in range(TICKS_PER_ARRAY):

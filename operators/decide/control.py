@@ -27,7 +27,7 @@ _Name = Annotated[str, Field(min_length=1, max_length=64)]
 _Options = Annotated[dict[_Name, float], Field(max_length=32)]
 
 
-class PolicyPayload(BaseModel):
+class BanditPolicyPayload(BaseModel):
     """Payload of ``policy``: which policy decides, between which tip shares, with how much exploration."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -104,7 +104,7 @@ class Gate:
             return Ack("REJECTED", "bad_model", error.message)
 
     def _policy(self, command: Command, held: int) -> Ack:
-        asked = PolicyPayload.model_validate_json(command.payload)
+        asked = BanditPolicyPayload.model_validate_json(command.payload)
         spec = PolicySpec(asked.policy, asked.arms, asked.exploration, asked.options, command.version)
         spec.make()
         digest = _digest(command)

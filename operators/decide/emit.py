@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from mevflow.operators.codec import codec
 from mevflow.operators.decide.market import Segment, Settled
-from mevflow.operators.decide.rows import Rows, number
+from mevflow.operators.decide.rows import OpportunityColumns, number
 from mevflow.operators.decide.settings import PolicySpec, share_as_float
 from mevflow.operators.outcomes import EXPIRED, rewards_usd, tip_raw
 from mevflow.operators.stage import StageContext
@@ -32,7 +32,7 @@ Columns = dict[str, Any]
 
 def decisions(
     opportunities: pa.RecordBatch,
-    rows: Rows,
+    rows: OpportunityColumns,
     at: np.ndarray,
     segments: Sequence[Segment],
     spec: PolicySpec,

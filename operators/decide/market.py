@@ -20,13 +20,13 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from mevflow.operators.decide.rows import Rows, number
+from mevflow.operators.decide.rows import OpportunityColumns, number
 from mevflow.operators.decide.settings import BanditSettings, ChainRules, PolicySpec, share_as_float, share_of
-from mevflow.operators.decide.swaplog import SwapLog
+from mevflow.operators.decide.swaplog import RecentSwaps
 from mevflow.operators.learn import Policy, draw
 from mevflow.operators.learn.drift import PageHinkley
 from mevflow.operators.learn.kernels import Floats, Ints, Seeds
-from mevflow.operators.outcomes import EXPIRED, LANDED, SKIPPED, Fate, Rival, Verdict, judge, tip_raw
+from mevflow.operators.outcomes import EXPIRED, LANDED, SKIPPED, Fate, LandingVerdict, Rival, judge, tip_raw
 from mevflow.operators.switch import Off
 
 
@@ -73,7 +73,7 @@ class Counters(msgspec.Struct):
     unlearned: int = 0
 
 
-class MarketState(msgspec.Struct):
+class BidMarketState(msgspec.Struct):
     """A snapshot of one chain."""
 
     policy: bytes
@@ -109,21 +109,21 @@ class Settled:
     trigger: int
     slot: int
     bid: Bid
-    verdict: Verdict
+    verdict: LandingVerdict
     realized: int
     fate: Fate | None
     drift: bool = False  # its reward made the detector cry
 
 
 @dataclass(slots=True)
-class Collected:
+class SettledRows:
     """What one call gives."""
 
     segments: list[Segment] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
 
 
-class Market:
+class BidMarket:
     """One chain's episodes, bids and policy."""
 
     def __init__(
@@ -143,7 +143,7 @@ class Market:
         self._episodes: dict[bytes, Episode] = {}
         self._bids: dict[bytes, Bid] = {}
         self._due: list[tuple[int, int, bytes]] = []
-        self._swaps = SwapLog(settings.max_swaps_per_slot)
+        self._swaps = RecentSwaps(settings.max_swaps_per_slot)
         self.adopt(spec, spec.make())
 
     def adopt(self, spec: PolicySpec, policy: Policy) -> None:
@@ -152,7 +152,7 @@ class Market:
         self.policy = policy
         self._shares = np.array([float(share) for share in spec.shares])
 
-    def decide(self, rows: Rows, indices: Ints, off: Callable[[], Off], out: Collected) -> None:
+    def decide(self, rows: OpportunityColumns, indices: Ints, off: Callable[[], Off], out: SettledRows) -> None:
         """Go through the batch's rows of this chain in order; nothing is decided about what is ``off``.
 
         That may change while this runs: it is asked again for every row, and once more before the policy chooses.
@@ -181,22 +181,22 @@ class Market:
         self._swaps.add(batch)
         self._frontier = max(self._frontier, int(batch.column("slot").to_numpy().max()))
 
-    def caught_up(self, out: Collected) -> None:
+    def caught_up(self, out: SettledRows) -> None:
         """Upstream has given the opportunities of all swaps so far: settle what those swaps have made due."""
         self._settle(self._frontier, -1, out)
         # No bid in flight answers to an event before that of the bid that is due first.
         first = self._bids[self._due[0][2]].slot if self._due else self._frontier
         self._swaps.forget(min(first, self._frontier))
 
-    def finish(self, out: Collected) -> None:
+    def finish(self, out: SettledRows) -> None:
         """The stream has ended: settle what is due, and let the rest expire without a lesson."""
         self._settle(max(self._clock, self._frontier), -1, out)
         while self._due:
             self._expire("state=unknown stream_ended=1", -1, out)
 
-    def snapshot(self) -> MarketState:
+    def snapshot(self) -> BidMarketState:
         """All state of this chain; the policy's spec is kept by the stage."""
-        return MarketState(
+        return BidMarketState(
             policy=self.policy.snapshot(),
             clock=self._clock,
             frontier=self._frontier,
@@ -209,7 +209,7 @@ class Market:
             drift=self._drift,
         )
 
-    def restore(self, state: MarketState) -> None:
+    def restore(self, state: BidMarketState) -> None:
         """Take a snapshot. Raises StateError when the policy's state does not fit."""
         self.policy.restore(state.policy)
         self._clock, self._frontier, self._sequence = state.clock, state.frontier, state.sequence
@@ -220,7 +220,7 @@ class Market:
         self.counters = state.counters
         self._drift = state.drift
 
-    def _track(self, rows: Rows, i: int, off: Off) -> bytes:
+    def _track(self, rows: OpportunityColumns, i: int, off: Off) -> bytes:
         """Follow the row's cycle. Gives the decision's id when the row is one to decide on, else nothing."""
         cycle = rows.cycle(i)
         episode = self._episodes.get(cycle)
@@ -274,7 +274,9 @@ class Market:
         )
         return identifier
 
-    def _withdraw(self, rows: Rows, waiting: list[int], ids: list[bytes], off: Off) -> tuple[list[int], list[bytes]]:
+    def _withdraw(
+        self, rows: OpportunityColumns, waiting: list[int], ids: list[bytes], off: Off
+    ) -> tuple[list[int], list[bytes]]:
         """Forget the bids, not chosen yet, on what has been turned off since they were tracked; gives the others."""
         gone = {identifier for i, identifier in zip(waiting, ids, strict=True) if rows.touches(i, off)}
         for identifier in gone:
@@ -284,7 +286,9 @@ class Market:
         left = [(i, identifier) for i, identifier in zip(waiting, ids, strict=True) if identifier not in gone]
         return [i for i, _ in left], [identifier for _, identifier in left]
 
-    def _score(self, rows: Rows, waiting: list[int], ids: list[bytes], off: Off, out: Collected) -> None:
+    def _score(
+        self, rows: OpportunityColumns, waiting: list[int], ids: list[bytes], off: Off, out: SettledRows
+    ) -> None:
         """Let the policy choose for the rows gathered since the last settlement."""
         if off:
             waiting, ids = self._withdraw(rows, waiting, ids, off)
@@ -314,7 +318,7 @@ class Market:
             bid.policy, bid.policy_version = spec.policy, spec.version
         out.segments.append(Segment(at, ids, seeds, chosen, proposal.scores, proposal.propensities, eligible, version))
 
-    def _settle(self, slot: int, trigger: int, out: Collected) -> None:
+    def _settle(self, slot: int, trigger: int, out: SettledRows) -> None:
         """Settle every bid that is due before ``slot``, in order."""
         settled: list[Settled] = []
         while self._due and self._due[0][0] < slot:
@@ -390,12 +394,12 @@ class Market:
             episode.bid = b""
             episode.spent = spent
 
-    def _evict(self, trigger: int, out: Collected) -> None:
+    def _evict(self, trigger: int, out: SettledRows) -> None:
         self.counters.evicted_bids += 1
         self._expire("state=unknown evicted=1", trigger, out)
 
-    def _expire(self, evidence: str, trigger: int, out: Collected) -> None:
+    def _expire(self, evidence: str, trigger: int, out: SettledRows) -> None:
         due, _, identifier = heapq.heappop(self._due)
         bid = self._bids.pop(identifier)
         self._release(bid, spent=False)
-        out.settled.append(Settled(trigger, due, bid, Verdict(EXPIRED, 0.0, evidence), 0, None))
+        out.settled.append(Settled(trigger, due, bid, LandingVerdict(EXPIRED, 0.0, evidence), 0, None))

@@ -44,7 +44,7 @@ def number(raw: bytes) -> int:
     return int.from_bytes(raw, "little", signed=True)
 
 
-class Rows:
+class OpportunityColumns:
     """Columns of a checked batch as lists, and ``x[features, rows]``, its contexts."""
 
     def __init__(self, batch: pa.RecordBatch) -> None:

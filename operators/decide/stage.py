@@ -13,8 +13,8 @@ from mevflow.operators.codec import ERRORS, codec
 from mevflow.operators.dead_letters import dead_letters
 from mevflow.operators.decide import emit
 from mevflow.operators.decide.control import Gate, GateState, learner
-from mevflow.operators.decide.market import Collected, Market, MarketState, Settled
-from mevflow.operators.decide.rows import CHAINS, Rows, faults
+from mevflow.operators.decide.market import BidMarket, BidMarketState, Settled, SettledRows
+from mevflow.operators.decide.rows import CHAINS, OpportunityColumns, faults
 from mevflow.operators.decide.settings import BanditSettings, ChainRules, PolicySpec
 from mevflow.operators.decide.swaplog import COLUMNS
 from mevflow.operators.errors import StateError
@@ -36,7 +36,7 @@ class StageState(msgspec.Struct):
     version: int
     asked: PolicySpec  # by the topology file when the snapshot was made
     gate: GateState
-    markets: dict[int, MarketState]
+    markets: dict[int, BidMarketState]
     bad_rows: int
 
 
@@ -68,7 +68,7 @@ class BanditDecide(Stage):
         # decision_id = stable_id("decision", node, opportunity_id), its constant part made once.
         head = canonical("decision", context.node) + b"b" + ID_BYTES.to_bytes(4, "little")
         self._markets = {
-            chain: Market(chain, _rules(settings, chain), settings, settings.spec, head) for chain in CHAINS
+            chain: BidMarket(chain, _rules(settings, chain), settings, settings.spec, head) for chain in CHAINS
         }
         self._bad_rows = 0
 
@@ -98,7 +98,7 @@ class BanditDecide(Stage):
     def on_watermark(self, port: str, watermark: Watermark) -> Output:
         if port != "in":
             return []
-        collected = {chain: Collected() for chain in self._markets}
+        collected = {chain: SettledRows() for chain in self._markets}
         for chain, one in self._markets.items():
             if watermark.final:
                 one.finish(collected[chain])
@@ -163,9 +163,9 @@ class BanditDecide(Stage):
         return now | self._gate.off if now and self._gate.off else now or self._gate.off
 
     def _decide(self, batch: pa.RecordBatch) -> Output:
-        rows = Rows(batch)
+        rows = OpportunityColumns(batch)
         chains = batch.column("chain").to_numpy()
-        collected = {chain: Collected() for chain in self._markets}
+        collected = {chain: SettledRows() for chain in self._markets}
         for chain, one in self._markets.items():
             one.decide(rows, np.flatnonzero(chains == chain), self._off, collected[chain])
         yield from self._settled(collected, batch, rows)
@@ -179,7 +179,10 @@ class BanditDecide(Stage):
                 one.swaps(own)
 
     def _settled(
-        self, collected: dict[int, Collected], batch: pa.RecordBatch | None = None, rows: Rows | None = None
+        self,
+        collected: dict[int, SettledRows],
+        batch: pa.RecordBatch | None = None,
+        rows: OpportunityColumns | None = None,
     ) -> Output:
         """Everything that the chains gave, by row, on its ports."""
         pairs: list[tuple[Settled, int]] = sorted(

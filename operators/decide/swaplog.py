@@ -22,7 +22,7 @@ COLUMNS = (
 )
 
 
-class SwapLog:
+class RecentSwaps:
     """Swaps of one chain by slot, oldest first; at most ``per_slot`` rows a slot (the first ones of each).
 
     ``dropped`` counts rows beyond that. Whole slots are dropped by :meth:`forget`.

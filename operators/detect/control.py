@@ -40,7 +40,7 @@ def _address(text: str) -> str:
 _Addresses = Annotated[list[Annotated[str, AfterValidator(_address)]], Field(max_length=_MAX_LISTED)]
 
 
-class PolicyPayload(BaseModel):
+class DetectPolicyPayload(BaseModel):
     """Payload of ``policy``; addresses are base58 (Solana) or 0x-hex (Ethereum)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,20 +59,20 @@ class _State(msgspec.Struct):
     payload: bytes
 
 
-class Policy:
+class DetectPolicy:
     """The present policy; ``version`` 0 is the topology file's own."""
 
     def __init__(self, settings: DetectSettings, registry: Registry, context: StageContext) -> None:
         self.context, self._settings = context, settings
         self._hubs = [token.key for token in registry.tokens if token.role != "token"]
-        own = PolicyPayload(
+        own = DetectPolicyPayload(
             min_profit_usd=settings.min_profit_usd,
             deny_pools=list(registry.deny_pools),
             deny_mints=list(registry.deny_mints),
         )
         self._adopt(0, own)
 
-    def _adopt(self, version: int, spec: PolicyPayload) -> None:
+    def _adopt(self, version: int, spec: DetectPolicyPayload) -> None:
         self.version, self.spec = version, spec
         self.min_profit_usd = spec.min_profit_usd
         self.max_hops = spec.max_hops or self._settings.max_hops
@@ -92,7 +92,7 @@ class Policy:
         if command.version < self.version:
             return Ack("STALE", "version", f"version {self.version} is in force")
         try:
-            spec = PolicyPayload.model_validate_json(command.payload)
+            spec = DetectPolicyPayload.model_validate_json(command.payload)
         except ValidationError as error:
             return Ack("REJECTED", *_why(error))
         if command.version == self.version:
@@ -109,7 +109,7 @@ class Policy:
         """A policy that a command set stays in force; the file's own follows the file."""
         try:
             saved = msgspec.msgpack.decode(state, type=_State)
-            spec = PolicyPayload.model_validate_json(saved.payload)
+            spec = DetectPolicyPayload.model_validate_json(saved.payload)
         except (msgspec.DecodeError, ValidationError) as error:
             raise StateError("the detector's policy cannot be read", hint="deploy with --fresh") from error
         if saved.version > 0:

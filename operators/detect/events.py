@@ -43,7 +43,7 @@ _SWAPPED = (
 EVENT_FIELDS = ("chain", "slot", "tx_index", "ix_index", "timestamp_us")
 
 
-class Refused:
+class RefusedRow:
     """Input rows for the ``errors`` port, in the order in which they were refused."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class Events:
         self.updates, self.swaps = stretch.batches
         self._places = [[batch.column(name).to_numpy() for name in EVENT_FIELDS] for batch in stretch.batches]
         self.source, self.row, self.late = stretch.source, stretch.row, stretch.late
-        self.errors = Refused()
+        self.errors = RefusedRow()
         rows = self.swaps.num_rows
         #: The number of each swap's pool; -2: the row is in ``errors``.
         self.pool: NDArray[np.int32] = np.full(rows, -1, np.int32)

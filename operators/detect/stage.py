@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from mevflow.operators.codec import ERRORS, codec
-from mevflow.operators.detect.control import Policy
+from mevflow.operators.detect.control import DetectPolicy
 from mevflow.operators.detect.events import PORTS, Events, read
 from mevflow.operators.detect.market.market import Market
 from mevflow.operators.detect.market.snapshot import MarketState
@@ -61,7 +61,7 @@ class ArbitrageDetect(Stage):
         super().__init__(settings, context)
         self._registry = load_registry(settings.registry)
         self._merge = ChainMerge({"updates": UPDATE, "swaps": SWAP}, settings.lateness_ms * 1000)
-        self._policy = Policy(settings, self._registry, context)
+        self._policy = DetectPolicy(settings, self._registry, context)
         self._market = Market(settings, self._registry, self._policy)
         self._reporter = Reporter(settings, context, self._market, self._policy)
 

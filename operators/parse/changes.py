@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mevflow.operators.accounts.errors import AccountError
-from mevflow.operators.accounts.reader import Reader
+from mevflow.operators.accounts.reader import AccountReader
 from mevflow.operators.parse.errors import ParseError
 
 #: Positions and pools that are remembered; the oldest are forgotten.
@@ -69,7 +69,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Instruction:
+class PoolInstruction:
     """One instruction of a venue's program: its data and the keys of its accounts."""
 
     data: bytes
@@ -81,9 +81,9 @@ class Instruction:
             raise ParseError(f"account {place} of an instruction is not in the record", reason="truncated")
         return self.accounts[place]
 
-    def arguments(self, what: str, first: int = 8) -> Reader:
+    def arguments(self, what: str, first: int = 8) -> AccountReader:
         """A reader behind the ``first`` bytes."""
-        return Reader(self.data, what, first, self.data[:first])
+        return AccountReader(self.data, what, first, self.data[:first])
 
 
 def checked_range(lower: int, upper: int) -> tuple[int, int]:

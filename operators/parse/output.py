@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from mevflow.operators.parse.errors import OnError, ParseError, dead_letters
-from mevflow.operators.parse.rows import Rows
+from mevflow.operators.parse.rows import RowBuilder
 
 #: Rows of one message that a batch holds, about.
 CHUNK_ROWS = 4096
@@ -31,8 +31,8 @@ class Output:
 
     def __init__(self, on_error: OnError | None) -> None:
         """Without ``on_error`` a rejected error is raised."""
-        self.swaps = Rows("mevflow.v1.Swap")
-        self.updates = Rows("mevflow.v1.PoolUpdate")
+        self.swaps = RowBuilder("mevflow.v1.Swap")
+        self.updates = RowBuilder("mevflow.v1.PoolUpdate")
         self._rejected: list[ParseError] = []
         self._on_error = on_error
 

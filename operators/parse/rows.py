@@ -9,7 +9,7 @@ import pyarrow as pa
 from mevflow.operators.codec import codec
 
 
-class Rows:
+class RowBuilder:
     """Rows of one message; a field that no row sets is protobuf's default."""
 
     def __init__(self, message: str) -> None:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from mevflow.operators.stage import StageContext
 from mevflow.sinks.clickhouse import native
-from mevflow.sinks.clickhouse.columns import LAST_US, Rows, encode_all, misfits
+from mevflow.sinks.clickhouse.columns import LAST_US, BatchRows, encode_all, misfits
 from mevflow.sinks.clickhouse.tables import Table
 
 #: Batches are sent as they are when they have about so many rows; smaller ones are joined first.
@@ -19,7 +19,7 @@ _SMALL_BATCH_ROWS = 8_192
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class InsertBlock:
     """Rows of one table and one month, numbered ``seq`` among those of ``writer``."""
 
     table: Table
@@ -55,7 +55,7 @@ class Block:
         columns.append(("_ingest_seq", native.fixed("UInt64", np.full(rows, self.seq, np.uint64))))
         return columns
 
-    def sifted(self) -> tuple[Block, list[tuple[pa.RecordBatch, list[str]]]]:
+    def sifted(self) -> tuple[InsertBlock, list[tuple[pa.RecordBatch, list[str]]]]:
         """The block without the rows that its table cannot hold, and those rows with why."""
         kept: list[pa.RecordBatch] = []
         misfit: list[tuple[pa.RecordBatch, list[str]]] = []
@@ -71,7 +71,7 @@ class Block:
                 kept.append(batch)
         return replace(self, batches=kept), misfit
 
-    def halves(self, numbers: Iterator[int]) -> tuple[Block, Block]:
+    def halves(self, numbers: Iterator[int]) -> tuple[InsertBlock, InsertBlock]:
         """The block as two, numbered anew: each is there whole or not at all."""
         whole = pa.concat_batches(self.batches)
         middle = whole.num_rows // 2
@@ -81,12 +81,12 @@ class Block:
         return first, second
 
 
-def rows_of(batch: pa.RecordBatch) -> Rows:
+def rows_of(batch: pa.RecordBatch) -> BatchRows:
     """A batch as column makers see it."""
     arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
     chain = arrays.get("chain")
     chains = None if chain is None else chain.fill_null(0).to_numpy(zero_copy_only=False)
-    return Rows(arrays, chains, batch.num_rows)
+    return BatchRows(arrays, chains, batch.num_rows)
 
 
 def times_us(batch: pa.RecordBatch) -> pa.Array:

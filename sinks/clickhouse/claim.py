@@ -32,7 +32,7 @@ class FencedError(StateError):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class SinkClaim:
     """``lineage`` under ``epoch``, in ``database``."""
 
     database: str
@@ -65,7 +65,7 @@ class Claim:
         )
 
 
-def claim(client: Client, database: str, lineage: str, above_seq: int = 0) -> Claim:
+def claim(client: Client, database: str, lineage: str, above_seq: int = 0) -> SinkClaim:
     """Claim ``lineage`` under an epoch whose numbers lie above ``above_seq``, and fence all earlier ones."""
     token = uuid.uuid4().hex
     above = above_seq >> _EPOCH_SHIFT
@@ -97,7 +97,7 @@ def claim(client: Client, database: str, lineage: str, above_seq: int = 0) -> Cl
         "WHERE lineage = {lineage:String} AND epoch < {epoch:UInt32}",
         parameters={"lineage": lineage, "epoch": epoch},
     )
-    return Claim(database, lineage, epoch)
+    return SinkClaim(database, lineage, epoch)
 
 
 def _latest(client: Client, database: str, lineage: str) -> int:

@@ -60,7 +60,7 @@ class ColumnError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class BatchRows:
     """What column makers may look at: the arrays by field name, and each row's chain (None where it has none)."""
 
     arrays: dict[str, pa.Array]
@@ -69,7 +69,7 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """A table's column ``name`` made from the message's ``field``."""
 
     name: str
@@ -80,7 +80,7 @@ class Column:
         """What the column takes, for people."""
         return "any value"
 
-    def encode(self, rows: Rows) -> Encoded:
+    def encode(self, rows: BatchRows) -> Encoded:
         """The column's values. Raises ColumnError when one does not fit."""
         array = rows.arrays[self.field]
         wrong = self.misfits(array)
@@ -96,7 +96,7 @@ class Column:
     def of_array(self, array: pa.Array, chains: np.ndarray | None) -> Encoded:
         raise NotImplementedError
 
-    def values(self, rows: Rows) -> pa.Array:
+    def values(self, rows: BatchRows) -> pa.Array:
         """The column as the table shows it, for comparison: integers, or text. Only identity columns need it."""
         array = rows.arrays.get(self.field)
         return pa.array([""] * rows.count) if array is None else self.shown(array, rows.chains)
@@ -106,7 +106,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Number(Column):
+class Number(TableColumn):
     """Integers, floats, flags, and times in microseconds."""
 
     kind: str
@@ -137,13 +137,13 @@ class Number(Column):
         values = _filled(array).cast(arrow_type).to_numpy(zero_copy_only=False)
         return native.fixed(self.kind, values.astype(dtype, copy=False))
 
-    def values(self, rows: Rows) -> pa.Array:
+    def values(self, rows: BatchRows) -> pa.Array:
         array = rows.arrays.get(self.field)
         return pa.array(np.zeros(rows.count, np.int64)) if array is None else array.fill_null(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Amount(Column):
+class Amount(TableColumn):
     """Little-endian integers of 128 bits or more in ``binary``, as wide as the message says; empty is 0."""
 
     kind: str = "UInt128"
@@ -173,7 +173,7 @@ class Amount(Column):
 
 
 @dataclass(frozen=True, slots=True)
-class Text(Column):
+class Text(TableColumn):
     """Text or bytes with many distinct values; ``longest`` bounds their bytes (0: the record does)."""
 
     longest: int = 0
@@ -190,7 +190,7 @@ class Text(Column):
 
 
 @dataclass(frozen=True, slots=True)
-class Word(Column):
+class Word(TableColumn):
     """Text with few distinct values."""
 
     @property
@@ -208,7 +208,7 @@ class Word(Column):
 
 
 @dataclass(frozen=True, slots=True)
-class Enumerated(Column):
+class Enumerated(TableColumn):
     """An enum's number as its name."""
 
     names: tuple[str, ...]
@@ -234,7 +234,7 @@ class Enumerated(Column):
 
 
 @dataclass(frozen=True, slots=True)
-class Identifier(Column):
+class Identifier(TableColumn):
     """An id, mostly of 16 bytes, as hexadecimal digits; empty stays empty."""
 
     @property
@@ -253,7 +253,7 @@ class Identifier(Column):
 
 
 @dataclass(frozen=True, slots=True)
-class Address(Column):
+class Address(TableColumn):
     """A pool or a mint as people write it: base58 on Solana, 0x-hex on EVM chains."""
 
     low_cardinality: bool = True
@@ -277,10 +277,10 @@ class Address(Column):
 
 
 @dataclass(frozen=True, slots=True)
-class Many(Column):
+class Many(TableColumn):
     """An Array column; ``element`` makes its values. ``part`` picks a member when the elements are messages."""
 
-    element: Column
+    element: TableColumn
     part: str = ""
 
     @property
@@ -381,12 +381,12 @@ def address_text(raw: bytes, evm: bool) -> bytes:
     return b"0x" + raw.hex().encode() if evm or len(raw) == 20 else base58.b58encode(raw)
 
 
-def encode_all(columns: Sequence[Column], rows: Rows) -> list[tuple[str, Encoded]]:
+def encode_all(columns: Sequence[TableColumn], rows: BatchRows) -> list[tuple[str, Encoded]]:
     """All columns that ``rows`` has fields for. Raises ColumnError."""
     return [(column.name, column.encode(rows)) for column in columns if column.field in rows.arrays]
 
 
-def misfits(columns: Sequence[Column], rows: Rows) -> dict[int, str]:
+def misfits(columns: Sequence[TableColumn], rows: BatchRows) -> dict[int, str]:
     """Row -> why the table cannot hold it, in terms of its first column that does not fit."""
     found: dict[int, str] = {}
     for column in columns:

@@ -20,7 +20,7 @@ import xxhash
 from clickhouse_connect.driver.client import Client
 
 from mevflow.sinks.clickhouse.block import rows_of, times_us
-from mevflow.sinks.clickhouse.columns import Column, Number, Rows, distinct
+from mevflow.sinks.clickhouse.columns import BatchRows, Number, TableColumn, distinct
 from mevflow.sinks.clickhouse.tables import Table
 
 _MINUTE_US = 60_000_000
@@ -122,7 +122,7 @@ class Known:
 _MINUTE = f"intDiv(toUnixTimestamp64Micro(timestamp), {_MINUTE_US})"
 
 
-def _hash_rows(columns: list[Column], rows: Rows) -> pa.Array:
+def _hash_rows(columns: list[TableColumn], rows: BatchRows) -> pa.Array:
     return _hash([column.values(rows) for column in columns], rows.count)
 
 
@@ -146,8 +146,8 @@ def _words(array: pa.Array, seed: int) -> np.ndarray:
     return hashes[keys] if len(keys) else np.empty(0, np.uint64)
 
 
-def _shown(name: str, column: Column) -> str:
-    """The SQL that shows an identity column as ``Column.values`` does: integers, or text."""
+def _shown(name: str, column: TableColumn) -> str:
+    """The SQL that shows an identity column as ``TableColumn.values`` does: integers, or text."""
     if name == "timestamp":
         return "toUnixTimestamp64Micro(timestamp)"
     return f"`{name}`" if isinstance(column, Number) else f"toString(`{name}`)"

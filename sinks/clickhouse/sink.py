@@ -50,7 +50,7 @@ from pydantic import Field, SecretStr
 from mevflow.clickhouse.client import connect
 from mevflow.operators.errors import MevflowError, StateError, UsageError
 from mevflow.operators.stage import Settings, StageContext, Watermark
-from mevflow.sinks.clickhouse.block import Block, by_month, times_us
+from mevflow.sinks.clickhouse.block import InsertBlock, by_month, times_us
 from mevflow.sinks.clickhouse.claim import claim
 from mevflow.sinks.clickhouse.rejects import LETTER, Rejects
 from mevflow.sinks.clickhouse.resume import Known, Spans, find_spans
@@ -248,7 +248,9 @@ class ClickHouseSink(Sink):
         for part in by_month(batches):
             fresh = part if buffer.known is None else buffer.known.fresh(part)
             if fresh:
-                self._writers.put(Block(buffer.table, fresh, self.context, self._claim.writer, next(self._numbers)))
+                self._writers.put(
+                    InsertBlock(buffer.table, fresh, self.context, self._claim.writer, next(self._numbers))
+                )
 
     def _flush(self) -> None:
         for buffer in self._buffers.values():

@@ -11,11 +11,11 @@ from mevflow.sinks.clickhouse.columns import (
     TIME,
     Address,
     Amount,
-    Column,
     Enumerated,
     Identifier,
     Many,
     Number,
+    TableColumn,
     Text,
     Word,
 )
@@ -32,7 +32,7 @@ class Table:
     """
 
     name: str
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     identity: tuple[str, ...]
     states_run: bool = False
 
@@ -53,23 +53,23 @@ def number(name: str, kind: str, source: str = "") -> Number:
     return Number(name, source or name, kind)
 
 
-def numbers(kind: str, *names: str) -> list[Column]:
+def numbers(kind: str, *names: str) -> list[TableColumn]:
     return [Number(name, name, kind) for name in names]
 
 
-def amounts(kind: str, *names: str) -> list[Column]:
+def amounts(kind: str, *names: str) -> list[TableColumn]:
     return [Amount(name, name, kind) for name in names]
 
 
-def words(*names: str) -> list[Column]:
+def words(*names: str) -> list[TableColumn]:
     return [Word(name, name) for name in names]
 
 
-def addresses(*names: str) -> list[Column]:
+def addresses(*names: str) -> list[TableColumn]:
     return [Address(name, name) for name in names]
 
 
-def many(name: str, element: Column, source: str = "", part: str = "") -> Many:
+def many(name: str, element: TableColumn, source: str = "", part: str = "") -> Many:
     return Many(name, source or name, element, part)
 
 

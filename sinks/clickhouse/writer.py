@@ -25,8 +25,8 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from mevflow.operators.errors import MevflowError
-from mevflow.sinks.clickhouse.block import Block
-from mevflow.sinks.clickhouse.claim import CONSTRAINT, Claim
+from mevflow.sinks.clickhouse.block import InsertBlock
+from mevflow.sinks.clickhouse.claim import CONSTRAINT, SinkClaim
 from mevflow.sinks.clickhouse.columns import ColumnError
 from mevflow.sinks.clickhouse.rejects import Rejects
 
@@ -59,12 +59,12 @@ class Inserter:
     """Sends one block, for as long as it takes. ``numbers`` gives new blocks their ``seq``."""
 
     client: Client
-    claim: Claim
+    claim: SinkClaim
     numbers: Iterator[int]
     rejects: Rejects
     stopping: threading.Event
 
-    def insert(self, block: Block) -> None:
+    def insert(self, block: InsertBlock) -> None:
         """Insert ``block`` once, rows that cannot be stored left out. Raises FencedError, MevflowError."""
         try:
             try:
@@ -87,14 +87,14 @@ class Inserter:
         except RefusedError as error:
             self._part(block, str(error))
 
-    def _part(self, block: Block, why: str) -> None:
+    def _part(self, block: InsertBlock, why: str) -> None:
         if block.rows == 1:
             self.rejects.add(block.table.name, pa.concat_batches(block.batches), [why])
             return
         for half in block.halves(self.numbers):
             self.insert(half)
 
-    def _send(self, block: Block, columns: list[str], data: list[bytes | memoryview]) -> None:
+    def _send(self, block: InsertBlock, columns: list[str], data: list[bytes | memoryview]) -> None:
         delay = _FIRST_DELAY_S
         logged_at = 0.0
         in_doubt, refused = False, ""
@@ -137,7 +137,7 @@ class Inserter:
             self.stopping.wait(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, _LONGEST_DELAY_S)
 
-    def _is_there(self, block: Block) -> bool:
+    def _is_there(self, block: InsertBlock) -> bool:
         """Whether an earlier attempt was taken after all; waits until no attempt is still running."""
         table = f"{self.claim.database}.{block.table.name}"
         wait_for_inserts(self.client, self.claim.lineage, table)
@@ -153,7 +153,7 @@ class Writers:
 
     def __init__(self, inserter: Inserter, count: int, depth: int) -> None:
         self._inserter = inserter
-        self._queue: queue.Queue[Block | None] = queue.Queue(depth)
+        self._queue: queue.Queue[InsertBlock | None] = queue.Queue(depth)
         self._failure: BaseException | None = None
         self._idle = threading.Condition()
         self._open_blocks = 0
@@ -164,7 +164,7 @@ class Writers:
         for thread in self._threads:
             thread.start()
 
-    def put(self, block: Block) -> None:
+    def put(self, block: InsertBlock) -> None:
         """Hand a block over; blocks while the queue is full. Raises the writers' failure."""
         with self._idle:
             self._open_blocks += 1

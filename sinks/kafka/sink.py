@@ -24,7 +24,7 @@ _LEAST_TIME_US = 1000
 log = logging.getLogger("mevflow.sinks.kafka")
 
 
-class KafkaSettings(Settings):
+class KafkaSinkSettings(Settings):
     """Settings of ``kafka.sink``.
 
     ``key`` is the column whose bytes (or text) key the message, so that rows of one key keep their order; empty spreads
@@ -49,11 +49,11 @@ class KafkaSink(Sink):
 
     use = "kafka.sink"
     summary = "Rows as protobuf messages on a Kafka topic"
-    settings_type = KafkaSettings
+    settings_type = KafkaSinkSettings
     live_only = True
-    settings: KafkaSettings
+    settings: KafkaSinkSettings
 
-    def __init__(self, settings: KafkaSettings, context: StageContext) -> None:
+    def __init__(self, settings: KafkaSinkSettings, context: StageContext) -> None:
         super().__init__(settings, context)
         self._producer: Producer | None = None
         self._rejects: KafkaSink | None = None

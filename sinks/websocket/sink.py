@@ -22,7 +22,7 @@ from mevflow.operators.errors import StateError
 from mevflow.operators.stage import Settings
 from mevflow.sinks.sink import Sink
 from mevflow.sinks.websocket.hub.control import start_hub
-from mevflow.sinks.websocket.hub.feed import Feed
+from mevflow.sinks.websocket.hub.feed import HubFeed
 from mevflow.sinks.websocket.hub.wire import SCHEMA, socket_path
 
 REALTIME = "mevflow.v1.RealtimeMessage"
@@ -66,7 +66,7 @@ class WebSocketSink(Sink):
         codec(_BATCH)  # building a codec takes a while: not in the first batch's way
         context = self.context
         identity = {"topology": context.topology, "node": context.node, "shard": context.shard}
-        self._feed = Feed(path, {**identity, "channel": settings.channel}, settings.buffer_bytes)
+        self._feed = HubFeed(path, {**identity, "channel": settings.channel}, settings.buffer_bytes)
 
     @property
     def dropped(self) -> int:

@@ -14,7 +14,7 @@ import msgspec
 
 from mevflow.operators.parse.evm.logs import LogJson
 from mevflow.sources.evm.bloom import bits_of, may_hold
-from mevflow.sources.evm.rpc import CallError, Node, NodeError
+from mevflow.sources.evm.rpc import CallError, NodeError, RpcNode
 
 
 class _HeaderJson(msgspec.Struct, rename="camel"):
@@ -71,13 +71,13 @@ class LogFilter:
         return [topic | address for address in map(bits_of, self.addresses) for topic in topics]
 
 
-def header(node: Node, block: int | str) -> Header | None:
+def header(node: RpcNode, block: int | str) -> Header | None:
     """A block's header by number or tag (``latest``, ``finalized``); None when the node has none. Raises NodeError."""
     (found,) = headers(node, [block])
     return found
 
 
-def by_hash(node: Node, block: str) -> Header:
+def by_hash(node: RpcNode, block: str) -> Header:
     """A block's header by its hash. Raises NodeError when the node does not have it."""
     try:
         found = _header(node, node.call("eth_getBlockByHash", block, False))
@@ -88,7 +88,7 @@ def by_hash(node: Node, block: str) -> Header:
     return found
 
 
-def headers(node: Node, blocks: Sequence[int | str]) -> list[Header | None]:
+def headers(node: RpcNode, blocks: Sequence[int | str]) -> list[Header | None]:
     """Several headers in one request. Raises NodeError."""
     asked = [("eth_getBlockByNumber", (hex(one) if isinstance(one, int) else one, False)) for one in blocks]
     found: list[Header | None] = []
@@ -105,7 +105,7 @@ def headers(node: Node, blocks: Sequence[int | str]) -> list[Header | None]:
     return found
 
 
-def logs_of(node: Node, head: Header, wanted: LogFilter, blooms: Sequence[int]) -> list[LogJson]:
+def logs_of(node: RpcNode, head: Header, wanted: LogFilter, blooms: Sequence[int]) -> list[LogJson]:
     """The wanted logs of one block. Raises NodeError when they are not to be had or not to be believed."""
     try:
         answer = node.call("eth_getLogs", {**wanted.json(), "blockHash": "0x" + head.hash.hex()})
@@ -120,13 +120,13 @@ def logs_of(node: Node, head: Header, wanted: LogFilter, blooms: Sequence[int]) 
     return logs
 
 
-def logs_between(node: Node, first: int, last: int, wanted: LogFilter) -> list[LogJson]:
+def logs_between(node: RpcNode, first: int, last: int, wanted: LogFilter) -> list[LogJson]:
     """The wanted logs of a range of final blocks, in chain order. Raises CallError when it is too much for the node."""
     answer = node.call("eth_getLogs", {**wanted.json(), "fromBlock": hex(first), "toBlock": hex(last)})
     return _logs(node, answer)
 
 
-def prove_empty(node: Node, head: Header, wanted: LogFilter) -> None:
+def prove_empty(node: RpcNode, head: Header, wanted: LogFilter) -> None:
     """Raise NodeError unless a block has none of the wanted logs although its bloom may hold some.
 
     All of its logs are asked for: they are all of them when their bloom is the header's.
@@ -150,7 +150,7 @@ def prove_empty(node: Node, head: Header, wanted: LogFilter) -> None:
             raise NodeError(f"left logs out of block {head.number}", key=node.name)
 
 
-def _header(node: Node, answer: msgspec.Raw) -> Header | None:
+def _header(node: RpcNode, answer: msgspec.Raw) -> Header | None:
     try:
         found = msgspec.json.decode(answer, type=_HeaderJson | None)
         if found is None:
@@ -166,7 +166,7 @@ def _header(node: Node, answer: msgspec.Raw) -> Header | None:
         raise NodeError(f"gave what is no block: {wrong}", key=node.name) from wrong
 
 
-def _logs(node: Node, answer: msgspec.Raw) -> list[LogJson]:
+def _logs(node: RpcNode, answer: msgspec.Raw) -> list[LogJson]:
     try:
         logs = msgspec.json.decode(answer, type=list[LogJson])
         return sorted(logs, key=lambda log: (int(log.block_number, 16), int(log.log_index, 16)))

@@ -9,7 +9,7 @@ import msgspec
 
 from mevflow.sources.evm.blocks import Header, LogFilter, header, logs_between, logs_of
 from mevflow.sources.evm.collect import EVENTS
-from mevflow.sources.evm.rpc import CallError, EndpointSettings, Node, NodeError
+from mevflow.sources.evm.rpc import CallError, EndpointSettings, NodeError, RpcNode
 
 _RANGES = (10, 100, 1_000, 10_000)
 
@@ -26,14 +26,14 @@ class Finding:
 
 def check(settings: EndpointSettings) -> list[Finding]:
     """Try an endpoint. Nothing is raised: what fails is a finding."""
-    node = Node(settings)
+    node = RpcNode(settings)
     try:
         return [*_checks(node)]
     finally:
         node.close()
 
 
-def _checks(node: Node) -> list[Finding]:
+def _checks(node: RpcNode) -> list[Finding]:
     found: list[Finding] = []
     try:
         began = time.monotonic()
@@ -58,7 +58,7 @@ def _checks(node: Node) -> list[Finding]:
     return found
 
 
-def _final(node: Node, head: Header) -> Finding:
+def _final(node: RpcNode, head: Header) -> Finding:
     try:
         final = header(node, "finalized")
     except NodeError as wrong:
@@ -68,7 +68,7 @@ def _final(node: Node, head: Header) -> Finding:
     return Finding("finalized block", True, f"{head.number - final.number} blocks below the head", needed=False)
 
 
-def _range(node: Node, head: Header, wanted: LogFilter) -> Finding:
+def _range(node: RpcNode, head: Header, wanted: LogFilter) -> Finding:
     most = 0
     for size in _RANGES:
         if size > head.number + 1:
@@ -81,7 +81,7 @@ def _range(node: Node, head: Header, wanted: LogFilter) -> Finding:
     return Finding("logs by range", most > 0, f"{most:,} blocks at once" if most else "refused", needed=False)
 
 
-def _state(node: Node, what: str, block: Header | None) -> Finding:
+def _state(node: RpcNode, what: str, block: Header | None) -> Finding:
     try:
         if block is None:
             raise NodeError("does not have the block", key=node.name)

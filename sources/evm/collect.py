@@ -19,7 +19,7 @@ from mevflow.operators.parse.evm.events import CONCENTRATED_EVENTS, PAIR_EVENTS
 from mevflow.operators.parse.evm.logs import LogJson, read_logs
 from mevflow.operators.parse.evm.parse import parse_logs
 from mevflow.operators.parse.evm.pools import EvmPool, PoolTable
-from mevflow.operators.parse.rows import Rows
+from mevflow.operators.parse.rows import RowBuilder
 from mevflow.sources.evm.blocks import Block
 from mevflow.sources.evm.discover import discover
 from mevflow.sources.evm.factories import Factory
@@ -37,7 +37,7 @@ _ASKED_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class CollectedRows:
     """Rows of a stretch of blocks, in chain order, and the time of the last block."""
 
     updates: pa.RecordBatch | None
@@ -47,7 +47,7 @@ class Collected:
 
 
 @dataclass
-class Collector:
+class PoolCollector:
     """The pools of one chain and where each was first seen."""
 
     chain: int
@@ -60,7 +60,7 @@ class Collector:
     since: dict[bytes, int] = field(default_factory=dict)
     _no_pools: dict[bytes, None] = field(default_factory=dict)
 
-    def take(self, blocks: Sequence[Block]) -> Collected:
+    def take(self, blocks: Sequence[Block]) -> CollectedRows:
         """Rows of neighbouring blocks. Raises UnreachableError when no node answers."""
         logs, bad = read_logs(found := [log for block in blocks for log in block.logs])
         numbers = np.array([block.header.number for block in blocks], np.int64)
@@ -74,17 +74,17 @@ class Collector:
         wrong = [(found[one.position], "malformed", one.detail) for one in bad]
         wrong += [(found[int(logs.position[one.row])], one.reason, one.detail) for one in parsed.rejected]
         errors = self._dead_letters(wrong, dict(zip(numbers.tolist(), times.tolist(), strict=True)))
-        return Collected(updates, batches.get(b"mevflow.v1.Swap"), errors, int(times[-1]))
+        return CollectedRows(updates, batches.get(b"mevflow.v1.Swap"), errors, int(times[-1]))
 
-    def fork(self, fork: Fork) -> Collected:
+    def fork(self, fork: Fork) -> CollectedRows:
         """The row that takes blocks back. Pools first seen in them are stated anew when they come again."""
         self.since = {pool: block for pool, block in self.since.items() if block < fork.first}
         self.table.keep(self.since)
         self._no_pools.clear()
-        rows = Rows("mevflow.v1.PoolUpdate")
+        rows = RowBuilder("mevflow.v1.PoolUpdate")
         time_us = fork.timestamp_s * 1_000_000
         rows.add(chain=self.chain, slot=fork.first, timestamp_us=time_us, kind=market.PoolUpdate.KIND_REORG)
-        return Collected(rows.take(), None, None, time_us)
+        return CollectedRows(rows.take(), None, None, time_us)
 
     def _discover(self, blocks: Sequence[Block], addresses: np.ndarray, at: np.ndarray) -> pa.RecordBatch | None:
         """Add the pools that log for the first time; give their states before that."""
@@ -109,7 +109,7 @@ class Collector:
             self.table.add(pool)
             self.since[pool.address] = first[pool.address]
         by_number = {block.header.number: block for block in blocks}
-        rows = Rows("mevflow.v1.PoolUpdate")
+        rows = RowBuilder("mevflow.v1.PoolUpdate")
         for number in sorted({first[pool.address] for pool in pools}):
             here = [pool for pool in pools if first[pool.address] == number]
             header = by_number[number].header

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import msgspec
 from Crypto.Hash import keccak
 
-from mevflow.sources.evm.rpc import CallError, Node, NodeError
+from mevflow.sources.evm.rpc import CallError, NodeError, RpcNode
 
 _MAX_SYMBOL = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ContractCall:
     """A function of a contract, its arguments as whole words."""
 
     to: bytes
@@ -30,7 +30,7 @@ class Call:
         return "0x" + selector.hex() + b"".join((word % (1 << 256)).to_bytes(32, "big") for word in self.words).hex()
 
 
-def read(node: Node, calls: Sequence[Call], block: bytes) -> list[bytes | None]:
+def read(node: RpcNode, calls: Sequence[ContractCall], block: bytes) -> list[bytes | None]:
     """Each call's answer at the block with that hash; None where the contract reverts or there is none.
 
     Raises NodeError when the node does not have that block's state: a call that fails for that reason looks like one

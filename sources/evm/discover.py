@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, EvmPool
-from mevflow.sources.evm.contracts import Call, address, number, read, text
+from mevflow.sources.evm.contracts import ContractCall, address, number, read, text
 from mevflow.sources.evm.factories import Factory
-from mevflow.sources.evm.rpc import Node
+from mevflow.sources.evm.rpc import RpcNode
 
 
 def discover(
-    node: Node, candidates: Sequence[bytes], factories: Mapping[bytes, Factory], block: bytes
+    node: RpcNode, candidates: Sequence[bytes], factories: Mapping[bytes, Factory], block: bytes
 ) -> list[EvmPool]:
     """The pools among ``candidates`` (addresses), by what contracts say at the block with that hash."""
     functions = ("factory()", "token0()", "token1()", "fee()", "tickSpacing()")
-    answers = read(node, [Call(one, function) for one in candidates for function in functions], block)
+    answers = read(node, [ContractCall(one, function) for one in candidates for function in functions], block)
     claims: list[tuple[bytes, Factory, bytes, bytes, int, int]] = []
     for i, one in enumerate(candidates):
         said = answers[5 * i : 5 * i + 5]
@@ -51,10 +51,12 @@ def discover(
     ]
 
 
-def tokens_of(node: Node, tokens: Iterable[bytes], block: bytes) -> dict[bytes, tuple[int, str]]:
+def tokens_of(node: RpcNode, tokens: Iterable[bytes], block: bytes) -> dict[bytes, tuple[int, str]]:
     """Decimals (0 where a token does not say) and symbol of each token."""
     asked = sorted(tokens)
-    answers = read(node, [Call(one, function) for one in asked for function in ("decimals()", "symbol()")], block)
+    answers = read(
+        node, [ContractCall(one, function) for one in asked for function in ("decimals()", "symbol()")], block
+    )
     found = {}
     for i, one in enumerate(asked):
         decimals = number(answers[2 * i])
@@ -62,9 +64,9 @@ def tokens_of(node: Node, tokens: Iterable[bytes], block: bytes) -> dict[bytes, 
     return found
 
 
-def _asked(claim: tuple[bytes, Factory, bytes, bytes, int, int]) -> Call:
+def _asked(claim: tuple[bytes, Factory, bytes, bytes, int, int]) -> ContractCall:
     _, factory, token0, token1, fee, _ = claim
     words = int.from_bytes(token0, "big"), int.from_bytes(token1, "big")
     if factory.kind == "pairs":
-        return Call(factory.key, "getPair(address,address)", words)
-    return Call(factory.key, "getPool(address,address,uint24)", (*words, fee))
+        return ContractCall(factory.key, "getPair(address,address)", words)
+    return ContractCall(factory.key, "getPool(address,address,uint24)", (*words, fee))

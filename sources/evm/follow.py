@@ -28,7 +28,7 @@ from mevflow.sources.evm.blocks import (
 )
 from mevflow.sources.evm.bloom import may_hold
 from mevflow.sources.evm.nodes import Nodes
-from mevflow.sources.evm.rpc import CallError, Node, NodeError
+from mevflow.sources.evm.rpc import CallError, NodeError, RpcNode
 
 RING = 128
 #: Below the head by more than this, blocks are read by ranges (of final blocks only).
@@ -93,7 +93,7 @@ class Follower:
         """The next block at the head."""
         number = self.next
 
-        def read(node: Node) -> Block | None:
+        def read(node: RpcNode) -> Block | None:
             found = header(node, number)
             if found is None:
                 raise NodeError(f"lags behind block {number}", key=node.name)
@@ -124,7 +124,7 @@ class Follower:
             self._took(block.header)
         return [*blocks]
 
-    def _read_range(self, node: Node, first: int, last: int) -> list[Block] | None:
+    def _read_range(self, node: RpcNode, first: int, last: int) -> list[Block] | None:
         logs = logs_between(node, first, last, self._wanted)
         by_block: dict[int, list[LogJson]] = {}
         for log in logs:
@@ -174,7 +174,7 @@ class Follower:
         self.next = found.number + 1
 
     def _header(self, tag: str) -> Header:
-        def read(node: Node) -> Header:
+        def read(node: RpcNode) -> Header:
             found = header(node, tag)
             if found is None:
                 raise NodeError(f"has no block {tag}", key=node.name)
@@ -190,7 +190,7 @@ class Follower:
         return found.number if found is not None else head.number - 2 * _FAR
 
 
-def _had(node: Node, number: int) -> Header:
+def _had(node: RpcNode, number: int) -> Header:
     found = header(node, number)
     if found is None:
         raise NodeError(f"lags behind block {number}", key=node.name)

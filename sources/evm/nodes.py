@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from mevflow.operators.errors import UnreachableError
-from mevflow.sources.evm.rpc import EndpointSettings, Node, NodeError
+from mevflow.sources.evm.rpc import EndpointSettings, NodeError, RpcNode
 
 Answer = TypeVar("Answer")
 #: How long a node rests after its first failure in a row, and at most. Seconds.
@@ -26,11 +26,11 @@ class Nodes:
     """Used by one thread."""
 
     def __init__(self, endpoints: Sequence[EndpointSettings]) -> None:
-        self.nodes = [Node(endpoint) for endpoint in endpoints]
+        self.nodes = [RpcNode(endpoint) for endpoint in endpoints]
         self._rests = [_Rest() for _ in endpoints]
         self._preferred = 0
 
-    def ask(self, question: Callable[[Node], Answer]) -> Answer:
+    def ask(self, question: Callable[[RpcNode], Answer]) -> Answer:
         """What the first node answers that can. Raises UnreachableError when none can; what else it raises passes.
 
         ``question`` raises NodeError for an answer that it does not believe, so that the next node is asked.

@@ -67,7 +67,7 @@ _ANSWERS = msgspec.json.Decoder(list[_Answer] | _Answer)
 
 
 @dataclass
-class Node:
+class RpcNode:
     """A connection to one node, used by one thread. Counters say what was asked and what went wrong."""
 
     settings: EndpointSettings

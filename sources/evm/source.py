@@ -21,7 +21,7 @@ from mevflow.operators.errors import MevflowError, StateError, UnreachableError
 from mevflow.operators.parse.evm.pools import EvmPool, PoolTable
 from mevflow.operators.stage import Settings, StageContext, Watermark
 from mevflow.sources.evm.blocks import Block, LogFilter
-from mevflow.sources.evm.collect import EVENTS, Collected, Collector, offset_of
+from mevflow.sources.evm.collect import EVENTS, CollectedRows, PoolCollector, offset_of
 from mevflow.sources.evm.factories import KNOWN, Factory
 from mevflow.sources.evm.follow import Follower, Fork, restore
 from mevflow.sources.evm.nodes import Nodes
@@ -87,7 +87,7 @@ class _State(msgspec.Struct):
 class _Ready:
     """Rows, and the snapshot after them."""
 
-    rows: Collected
+    rows: CollectedRows
     state: bytes
     block: int
 
@@ -108,7 +108,7 @@ class EvmSource(Source):
         only = tuple(bytes.fromhex(one[2:]) for one in choice.addresses)
         most = max(one.max_range for one in settings.endpoints)
         self._follower = Follower(self._nodes, LogFilter(EVENTS, only), settings.confirmations, most)
-        self._collector = Collector(
+        self._collector = PoolCollector(
             chain=market.CHAIN_ETHEREUM,
             name=settings.chain,
             nodes=self._nodes,
@@ -192,7 +192,7 @@ class EvmSource(Source):
                 self._hand_over(wrong)
                 return
 
-    def _collect(self, steps: Sequence[Block | Fork]) -> list[Collected]:
+    def _collect(self, steps: Sequence[Block | Fork]) -> list[CollectedRows]:
         """A fork comes alone, blocks as one stretch. What was followed is collected, however often a node fails."""
         while True:
             try:

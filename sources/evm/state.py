@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from mevflow.operators.amounts import i128, u128, u160
 from mevflow.operators.parse.evm.concentrated import MAX_TICK
 from mevflow.operators.parse.evm.pools import PAIR, EvmPool
-from mevflow.sources.evm.contracts import Call, integer, number, read
-from mevflow.sources.evm.rpc import Node, NodeError
+from mevflow.sources.evm.contracts import ContractCall, integer, number, read
+from mevflow.sources.evm.rpc import NodeError, RpcNode
 
 
 @dataclass(frozen=True, slots=True)
-class PairState:
+class PairReserves:
     """Raw reserves."""
 
     reserve_a: int
@@ -49,40 +49,42 @@ class ConcentratedPoolState:
         }
 
 
-State = PairState | ConcentratedPoolState
+State = PairReserves | ConcentratedPoolState
 
 
-def states(node: Node, pools: Sequence[EvmPool], block: bytes) -> dict[bytes, State]:
+def states(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> dict[bytes, State]:
     """The state of each pool at the block with that hash; a pool that did not exist or had no price is left out."""
     pairs = [pool for pool in pools if pool.venue == PAIR]
     found: dict[bytes, State] = {}
-    answers = read(node, [Call(pool.address, "getReserves()") for pool in pairs], block)
+    answers = read(node, [ContractCall(pool.address, "getReserves()") for pool in pairs], block)
     for pool, said in zip(pairs, answers, strict=True):
         first, second = number(said), number(said, 1)
         if first and second:
-            found[pool.address] = PairState(first, second)
+            found[pool.address] = PairReserves(first, second)
     for pool in pools:
         if pool.venue != PAIR and (state := _concentrated(node, pool, block)) is not None:
             found[pool.address] = state
     return found
 
 
-def _concentrated(node: Node, pool: EvmPool, block: bytes) -> ConcentratedPoolState | None:
-    slot0, liquidity = read(node, [Call(pool.address, "slot0()"), Call(pool.address, "liquidity()")], block)
+def _concentrated(node: RpcNode, pool: EvmPool, block: bytes) -> ConcentratedPoolState | None:
+    slot0, liquidity = read(
+        node, [ContractCall(pool.address, "slot0()"), ContractCall(pool.address, "liquidity()")], block
+    )
     price, active = number(slot0), number(liquidity)
     if slot0 is None or price is None or active is None or price == 0:
         return None
     spacing = pool.tick_spacing
     first, last = (-MAX_TICK // spacing) >> 8, (MAX_TICK // spacing) >> 8
     words = range(first, last + 1)
-    maps = read(node, [Call(pool.address, "tickBitmap(int16)", (word,)) for word in words], block)
+    maps = read(node, [ContractCall(pool.address, "tickBitmap(int16)", (word,)) for word in words], block)
     ticks = []
     for word, said in zip(words, maps, strict=True):
         bits = number(said)
         if bits is None:
             raise NodeError(f"has no tick map of {pool.address.hex()}", key=node.name)
         ticks += [((word << 8) + bit) * spacing for bit in range(256) if bits >> bit & 1]
-    told = read(node, [Call(pool.address, "ticks(int24)", (tick,)) for tick in ticks], block)
+    told = read(node, [ContractCall(pool.address, "ticks(int24)", (tick,)) for tick in ticks], block)
     known = []
     for tick, said in zip(ticks, told, strict=True):
         if said is None or len(said) < 64:

@@ -13,10 +13,10 @@ from mevflow.operators.codec import unreadable_row
 from mevflow.operators.errors import MevflowError, StateError
 from mevflow.sources.kafka.extent import Extent, extent
 from mevflow.sources.kafka.position import TopicClient
-from mevflow.sources.kafka.reader import Reader
+from mevflow.sources.kafka.reader import PartitionReader
 
 if TYPE_CHECKING:
-    from mevflow.sources.kafka.source import KafkaSettings
+    from mevflow.sources.kafka.source import KafkaSourceSettings
 
 # librdkafka error codes.
 _GAP = (-140, -139, 1)  # _AUTO_OFFSET_RESET, _LOG_TRUNCATION, OFFSET_OUT_OF_RANGE
@@ -29,7 +29,7 @@ class Faults:
     """Of one reader. ``note`` takes a sentence for the status."""
 
     def __init__(
-        self, settings: KafkaSettings, client: TopicClient, reader: Reader, note: Callable[[str], None]
+        self, settings: KafkaSourceSettings, client: TopicClient, reader: PartitionReader, note: Callable[[str], None]
     ) -> None:
         self._settings, self._client, self._reader, self._note = settings, client, reader, note
         self._gone_s = 0.0

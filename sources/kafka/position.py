@@ -14,7 +14,7 @@ from mevflow.operators.errors import StateError, UnreachableError, UsageError
 from mevflow.sources.kafka.watch import TopicView, look
 
 if TYPE_CHECKING:
-    from mevflow.sources.kafka.source import KafkaSettings
+    from mevflow.sources.kafka.source import KafkaSourceSettings
 
 #: Version 1 had no topic id.
 _VERSION, _READ = 2, (1, 2)
@@ -155,7 +155,7 @@ class Positions:
         )
 
     @classmethod
-    def resolve(cls, client: TopicClient, settings: KafkaSettings, state: bytes | None) -> Positions:
+    def resolve(cls, client: TopicClient, settings: KafkaSourceSettings, state: bytes | None) -> Positions:
         """From recovery state where there is one, else from the settings; checked against the log.
 
         Raises StateError when the state is not of this topic, or its offset is not in the log (unless ``on_gap`` says
@@ -212,7 +212,7 @@ def divide(states: Sequence[bytes], shards: int) -> list[bytes]:
     ]
 
 
-def _chosen(settings: KafkaSettings, count: int) -> list[int]:
+def _chosen(settings: KafkaSourceSettings, count: int) -> list[int]:
     named = list(settings.stop_offsets) if settings.stop_offsets is not None else settings.partitions
     first, step = settings.share
     chosen = sorted(p for p in (range(count) if named is None else set(named)) if p % step == first)
@@ -270,7 +270,7 @@ def _from_state(
 
 def _from_settings(
     client: TopicClient,
-    settings: KafkaSettings,
+    settings: KafkaSourceSettings,
     chosen: list[int],
     bounds: dict[int, tuple[int, int]],
     topic_id: str,
@@ -285,7 +285,7 @@ def _from_settings(
     return offsets
 
 
-def _checked(settings: KafkaSettings, partition: int, offset: int, bounds: tuple[int, int]) -> int:
+def _checked(settings: KafkaSourceSettings, partition: int, offset: int, bounds: tuple[int, int]) -> int:
     low, high = bounds
     if low <= offset <= high:
         return offset

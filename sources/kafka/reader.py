@@ -20,7 +20,7 @@ from mevflow.sources.kafka.librdkafka import PARTITION_EOF
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class KafkaRows:
     """Columns of what was taken. ``faults`` are (partition, librdkafka error code, offset)."""
 
     values: pa.BinaryArray
@@ -30,7 +30,7 @@ class Rows:
     faults: list[tuple[int, int, int]]
 
 
-class Reader(Protocol):
+class PartitionReader(Protocol):
     """Take from partitions in any order, then collect what was taken as columns."""
 
     def start(self, positions: Mapping[int, int]) -> None:
@@ -42,7 +42,7 @@ class Reader(Protocol):
         Gives how many (marks and errors count) and the last one's timestamp in microseconds (-1: none has one).
         """
 
-    def collect(self, next_offset: np.ndarray, last_us: np.ndarray, ended: np.ndarray) -> Rows:
+    def collect(self, next_offset: np.ndarray, last_us: np.ndarray, ended: np.ndarray) -> KafkaRows:
         """Columns of all that was taken since the last call; moves the arrays on (by partition: int64, int64, bool).
 
         ``ended`` becomes True where the last that came was the mark of the end, False where it was anything else.
@@ -110,7 +110,7 @@ class NativeReader:
         self._count = begin + count
         return count, self._kernel.last_time_us(self._messages, begin, self._count)
 
-    def collect(self, next_offset: np.ndarray, last_us: np.ndarray, ended: np.ndarray) -> Rows:
+    def collect(self, next_offset: np.ndarray, last_us: np.ndarray, ended: np.ndarray) -> KafkaRows:
         values, ends, times_us, partitions, offsets, faults = self._kernel.gather(
             self._messages, self._count, next_offset, last_us, ended
         )
@@ -119,7 +119,7 @@ class NativeReader:
         array = pa.BinaryArray.from_buffers(
             pa.binary(), len(times_us), [None, pa.py_buffer(ends), pa.py_buffer(values)]
         )
-        return Rows(array, times_us, partitions, offsets, [tuple(f) for f in faults.tolist()])
+        return KafkaRows(array, times_us, partitions, offsets, [tuple(f) for f in faults.tolist()])
 
     def high(self, partition: int) -> int:
         self._high.value = -1
@@ -164,7 +164,7 @@ class PlainReader:
 
         self._consumers[partition].assign([TopicPartition(self._topic, partition, offset)])
 
-    def collect(self, next_offset: np.ndarray, last_us: np.ndarray, ended: np.ndarray) -> Rows:
+    def collect(self, next_offset: np.ndarray, last_us: np.ndarray, ended: np.ndarray) -> KafkaRows:
         good, faults = [], []
         for message in self._taken:
             error, partition = message.error(), message.partition()
@@ -178,7 +178,7 @@ class PlainReader:
             else:
                 faults.append((partition, error.code(), message.offset()))
         self._taken = []
-        return Rows(
+        return KafkaRows(
             pa.array([m.value() or b"" for m in good], pa.binary()),
             np.array([_time_us(m) for m in good], np.int64),
             np.array([m.partition() for m in good], np.int32),
@@ -204,7 +204,7 @@ def _time_us(message: Any) -> int:
     return int(min(max(message.timestamp()[1], 0), MAX_TIME_US // 1000 - 1)) * 1000
 
 
-def open_reader(topic: str, settings: Mapping[str, str | int | bool], capacity: int) -> Reader:
+def open_reader(topic: str, settings: Mapping[str, str | int | bool], capacity: int) -> PartitionReader:
     """The fastest reader that this installation has."""
     if _librdkafka.library() is None:
         return PlainReader(topic, settings, capacity)

@@ -18,7 +18,7 @@ from mevflow.operators.errors import UsageError
 from mevflow.operators.stage import CAUGHT_UP_US, Settings, StageContext, Watermark
 from mevflow.sources.kafka.faults import Faults
 from mevflow.sources.kafka.position import Positions, TopicClient, divide
-from mevflow.sources.kafka.reader import Reader, Rows, open_reader
+from mevflow.sources.kafka.reader import KafkaRows, PartitionReader, open_reader
 from mevflow.sources.kafka.watch import TopicView, TopicWatch
 from mevflow.sources.source import Poll, Source, Standing
 
@@ -30,7 +30,7 @@ _MAX_AHEAD_ROWS = 100_000
 _NOTES = 8
 
 
-class KafkaSettings(Settings):
+class KafkaSourceSettings(Settings):
     """Settings of ``kafka.source``.
 
     ``start`` matters only without recovery state; ``committed`` falls back to the earliest offset where the group has
@@ -70,13 +70,13 @@ class KafkaSource(Source):
 
     use = "kafka.source"
     summary = "A Kafka topic as columnar batches, live or between offsets"
-    settings_type = KafkaSettings
-    settings: KafkaSettings
+    settings_type = KafkaSourceSettings
+    settings: KafkaSourceSettings
 
-    def __init__(self, settings: KafkaSettings, context: StageContext) -> None:
+    def __init__(self, settings: KafkaSourceSettings, context: StageContext) -> None:
         super().__init__(settings, context)
         self._client: TopicClient | None = None
-        self._reader: Reader | None = None
+        self._reader: PartitionReader | None = None
         self._watch: TopicWatch | None = None
         self._view: TopicView | None = None
         self._notes: deque[str] = deque(maxlen=_NOTES)
@@ -237,7 +237,7 @@ class KafkaSource(Source):
         self._notes.append(f"the topic has grown from {old.count} to {count} partitions")
         return True
 
-    def _take(self, reader: Reader) -> tuple[list[int], int]:
+    def _take(self, reader: PartitionReader) -> tuple[list[int], int]:
         """Fill a batch, always from the partition that lags most. Gives those with nothing more, and how many rows."""
         lag = {p: int(self._last_us[p]) for p in self._active}
         room = self.settings.max_rows
@@ -264,7 +264,7 @@ class KafkaSource(Source):
             self._ahead = 0
         return drained, self.settings.max_rows - room
 
-    def _notice_ends(self, reader: Reader, drained: list[int]) -> None:
+    def _notice_ends(self, reader: PartitionReader, drained: list[int]) -> None:
         """Which partitions have given all that may be read as of the last fetch. An unknown end is no end."""
         for partition in drained:
             if self._at_end[partition] is not None:
@@ -280,7 +280,7 @@ class KafkaSource(Source):
     def _is_done(self, partition: int) -> bool:
         return self._stops is not None and bool(self._next[partition] >= self._stops[partition])
 
-    def _batch(self, rows: Rows) -> pa.RecordBatch:
+    def _batch(self, rows: KafkaRows) -> pa.RecordBatch:
         count = len(rows.times_us)
         topics = pa.DictionaryArray.from_arrays(self._topic_index.slice(0, count), self._topic_names)
         columns = [rows.values, pa.array(rows.times_us), topics, pa.array(rows.partitions), pa.array(rows.offsets)]

@@ -12,7 +12,7 @@ import pytest
 
 from mevflow.bench.detect_peers import networkx_rate, rustworkx_rate
 from mevflow.bench.flow import Pools
-from mevflow.bench.market import Market
+from mevflow.bench.market import SyntheticMarket
 from mevflow.bench.power_law import PowerLawMarket
 from mevflow.bench.snapshot_market import SnapshotMarket
 
@@ -113,7 +113,7 @@ def test_too_few_pools_are_refused() -> None:
         _ = PowerLawMarket(pools=10, mints=50).layout
 
 
-@pytest.mark.parametrize("market", [Market(pools=30), PowerLawMarket(pools=120, mints=40), SnapshotMarket()])
-def test_peers_run_on_every_market(market: Market | PowerLawMarket | SnapshotMarket) -> None:
+@pytest.mark.parametrize("market", [SyntheticMarket(pools=30), PowerLawMarket(pools=120, mints=40), SnapshotMarket()])
+def test_peers_run_on_every_market(market: SyntheticMarket | PowerLawMarket | SnapshotMarket) -> None:
     assert networkx_rate(market, 3) > 0
     assert rustworkx_rate(market, 3) > 0

@@ -8,9 +8,9 @@ import pytest
 import uvicorn
 
 from mevflow.clickhouse.server.protocol import bounded_protocol
-from mevflow.clickhouse.server.services import Limits
+from mevflow.clickhouse.server.services import FrontLimits
 
-LIMITS = Limits(silence_s=0.1, slow_bytes_s=100)
+LIMITS = FrontLimits(silence_s=0.1, slow_bytes_s=100)
 
 
 async def _application(scope, receive, send):

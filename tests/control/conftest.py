@@ -14,7 +14,7 @@ from mevflow.control.server.dispatch import Dispatcher
 from mevflow.control.server.grpc_door import Door, Server
 from mevflow.control.server.handlers import Handlers
 from mevflow.control.server.identity import Identity, LocalAuthenticator, Role
-from mevflow.control.server.service import Service, Settings
+from mevflow.control.server.service import Service, ServiceSettings
 from mevflow.flows.steering.protocol import ACKS, COMMANDS, HEARTBEATS, heartbeat_key
 from mevflow.kafka.topics import TOPICS, create
 from mevflow.v1 import control_service_pb2 as pb
@@ -155,7 +155,7 @@ def settings(kafka_broker, tmp_path_factory):
         f"version: 1\ndefaults: {{kafka: {{bootstrap: {kafka_broker}}}}}\ntopologies:\n"
         + "".join(TOPOLOGY.format(name=name, registry=registry) for name in NAMES)
     )
-    return Settings(kafka_broker, folder / "topologies.yaml", folder / "var")
+    return ServiceSettings(kafka_broker, folder / "topologies.yaml", folder / "var")
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,12 @@ from mevflow.control.auth import files
 from mevflow.control.auth.authenticator import ProvenAuthenticator
 from mevflow.control.auth.certificates import Certificates
 from mevflow.control.auth.keys import KeyFolder
-from mevflow.control.auth.limits import Limits, Rate
+from mevflow.control.auth.limits import Rate, RateLimits
 from mevflow.control.auth.tokens import Tokens
 from mevflow.control.gateway import channel
 from mevflow.control.server import dispatch
 from mevflow.control.server.identity import AuthError, Identity, Role
-from mevflow.control.server.service import Service, Settings
+from mevflow.control.server.service import Service, ServiceSettings
 from mevflow.flows.steering.protocol import ACKS, AUDIT, COMMANDS, HEARTBEATS
 from mevflow.kafka.topics import create
 from mevflow.v1 import control_service_pb2 as pb
@@ -46,7 +46,7 @@ def _promptly(monkeypatch):
 
 @pytest.fixture
 def proven(keys):
-    return ProvenAuthenticator(Tokens(KeyFolder(keys.folder)), None, Limits(MANY, MANY, MANY))
+    return ProvenAuthenticator(Tokens(KeyFolder(keys.folder)), None, RateLimits(MANY, MANY, MANY))
 
 
 @pytest.mark.parametrize("way", ["moved", "a file", "unreadable key", "empty"])
@@ -157,13 +157,15 @@ async def test_bad_records_are_left_out_alone(service, handlers, topology, kafka
 async def test_a_service_that_wants_signatures_takes_only_its_own(keys, tmp_path, topology, settings):
     with running_broker(tmp_path / "kafka") as bootstrap:
         create(bootstrap, CONTROL_TOPICS)
-        signed = Settings(bootstrap, settings.file, tmp_path, signing_key=keys.private("one"), command_keys=keys.folder)
+        signed = ServiceSettings(
+            bootstrap, settings.file, tmp_path, signing_key=keys.private("one"), command_keys=keys.folder
+        )
         from mevflow.control.server.handlers import Handlers
 
         async with Service(signed) as service:
             request = pb.ApplyRequest(topology=topology, target="found", payload=b'{"min_profit_usd": 1}')
             reply = await Handlers(service).apply(request, ANN)
-            async with Service(Settings(bootstrap, settings.file, tmp_path)) as other:
+            async with Service(ServiceSettings(bootstrap, settings.file, tmp_path)) as other:
                 assert (await Handlers(other).apply(request, ANN)).version == reply.version + 1
             async with asyncio.timeout(20):
                 while not service.records.bad[COMMANDS]:

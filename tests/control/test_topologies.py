@@ -6,7 +6,7 @@ from mevflow.control.server.dispatch import Dispatcher
 from mevflow.control.server.handlers import Handlers
 from mevflow.control.server.identity import LocalAuthenticator
 from mevflow.control.server.refusal import Refused
-from mevflow.control.server.service import Service, Settings
+from mevflow.control.server.service import Service, ServiceSettings
 from mevflow.v1 import control_service_pb2 as pb
 from tests.control.conftest import ANN
 from tests.flows.steering import conftest as steering
@@ -29,7 +29,7 @@ async def test_the_file_is_listed_and_checked(handlers):
 async def test_a_topology_is_deployed_steered_rescaled_and_drained(make_real, kafka_broker):
     shard = make_real()
     name = shard.topology
-    async with Service(Settings(kafka_broker, shard.file, shard.var)) as service:
+    async with Service(ServiceSettings(kafka_broker, shard.file, shard.var)) as service:
         handlers = Handlers(service)
         assert (await handlers.deploy(pb.DeployRequest(name=name), ANN)).state == "running"
         with pytest.raises(Refused) as refused:

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from mevflow.sources.evm.contracts import Call, address, number
-from mevflow.sources.evm.rpc import CallError, EndpointSettings, Node, NodeError
+from mevflow.sources.evm.contracts import ContractCall, address, number
+from mevflow.sources.evm.rpc import CallError, EndpointSettings, NodeError, RpcNode
 from tests.evm.npm import anvil
 from tests.plugins.kafka import free_port
 
@@ -26,7 +26,7 @@ class Chain:
         command = [anvil(), "--port", str(port), "--no-mining", "--silent", "--order", "fifo", "--accounts", "4"]
         command += ["--block-base-fee-per-gas", "1", "--gas-limit", "60000000", "--disable-code-size-limit"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.node = Node(EndpointSettings(url=self.url, max_rps=1e6))
+        self.node = RpcNode(EndpointSettings(url=self.url, max_rps=1e6))
         while True:
             try:
                 self.account, *self.others = self.ask("eth_accounts")
@@ -79,12 +79,12 @@ class Chain:
 
     def do(self, to: bytes, function: str, *words: int, tail: str = "", sender: str | None = None) -> str:
         """Call a function by a transaction that waits to be mined. ``tail`` is words in hexadecimal."""
-        return self.send(to, Call(to, function, words).data() + tail, sender)
+        return self.send(to, ContractCall(to, function, words).data() + tail, sender)
 
     def read(self, to: bytes, function: str, *words: int, block: int | str = "latest") -> bytes:
         """A function's answer. Raises CallError when it reverts."""
         at = hex(block) if isinstance(block, int) else block
-        asked = {"to": "0x" + to.hex(), "data": Call(to, function, words).data()}
+        asked = {"to": "0x" + to.hex(), "data": ContractCall(to, function, words).data()}
         return bytes.fromhex(self.ask("eth_call", asked, at)[2:])
 
     def number(self, to: bytes, function: str, *words: int, block: int | str = "latest") -> int:

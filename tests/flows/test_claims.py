@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mevflow.flows.runtime import deploy
-from mevflow.flows.runtime.claim import Claim, HeldError, holder_of, holders
+from mevflow.flows.runtime.claim import HeldError, LockClaim, holder_of, holders
 from mevflow.flows.runtime.layout import Layout
 from mevflow.operators.errors import UsageError
 from mevflow.processes.background import ProcessId
@@ -79,16 +79,16 @@ def start(world, **options):
 
 def test_a_claim_ends_with_its_last_holder(tmp_path):
     path = tmp_path / "claim"
-    with Claim.take(path, "first", "it is held") as claim:
+    with LockClaim.take(path, "first", "it is held") as claim:
         child = subprocess.Popen(["sleep", "60"], pass_fds=(claim.fd,))
     try:
         with pytest.raises(HeldError, match=rf"it is held by first \(pid {os.getpid()} on .*, since "):
-            Claim.take(path, "second", "it is held")
+            LockClaim.take(path, "second", "it is held")
         assert [process.pid for process in holders(path)] == [child.pid]
     finally:
         child.kill()
         child.wait()
-    with Claim.take(path, "second", "it is held"):
+    with LockClaim.take(path, "second", "it is held"):
         assert holder_of(path).role == "second"
     assert holders(path) == []
 

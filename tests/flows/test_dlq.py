@@ -18,7 +18,7 @@ from mevflow.operators.decode import Decode, DecodeSettings
 from mevflow.operators.errors import UsageError
 from mevflow.operators.stage import StageContext
 from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink
-from mevflow.sources.kafka.source import KafkaSettings, KafkaSource
+from mevflow.sources.kafka.source import KafkaSource, KafkaSourceSettings
 
 WHOLE = {"size": 0, "sha256": b""}
 
@@ -27,7 +27,8 @@ def values(bootstrap, topic):
     """All values on a topic."""
     ends = {p: stop for p, (_, stop) in listing(bootstrap, [topic])[0].ends.items()}
     source = KafkaSource(
-        KafkaSettings(bootstrap=bootstrap, topic=topic, start="earliest", stop_offsets=ends), StageContext("t", "all")
+        KafkaSourceSettings(bootstrap=bootstrap, topic=topic, start="earliest", stop_offsets=ends),
+        StageContext("t", "all"),
     )
     source.open(None)
     found, ended = [], False
@@ -46,7 +47,7 @@ def dead(kafka_broker, make_topic, send, monkeypatch):
     topic, dlq = make_topic(3), make_topic(4)
     send(topic, [(2, 5000, b"\x08\x01"), (2, 6000, b"\xff\xff not protobuf"), (1, 7000, b"\xff bad too")])
     source = KafkaSource(
-        KafkaSettings(bootstrap=kafka_broker, topic=topic, start="earliest", stop_offsets={0: 0, 1: 1, 2: 2}),
+        KafkaSourceSettings(bootstrap=kafka_broker, topic=topic, start="earliest", stop_offsets={0: 0, 1: 1, 2: 2}),
         StageContext("t", "swaps"),
     )
     decode = Decode(DecodeSettings(message="mevflow.v1.Swap"), StageContext("t", "decoded"))
@@ -86,7 +87,7 @@ def test_from_a_bad_message_to_its_replay(kafka_broker, dead, make_topic):
     assert [one.source for one in found.done] == [letter.source]
     assert not found.left_out
     again = KafkaSource(
-        KafkaSettings(bootstrap=kafka_broker, topic=topic, start_offsets={2: 2}, stop_offsets={2: 3}),
+        KafkaSourceSettings(bootstrap=kafka_broker, topic=topic, start_offsets={2: 2}, stop_offsets={2: 3}),
         StageContext("t", "again"),
     )
     again.open(None)

@@ -12,7 +12,7 @@ import pytest
 from mevflow.flows.replay import plan as replay
 from mevflow.flows.runtime import deploy
 from mevflow.flows.runtime.claim import HeldError
-from mevflow.flows.runtime.claim_log import LEASE_S, ClaimLog, Record, Standing
+from mevflow.flows.runtime.claim_log import LEASE_S, ClaimLog, ClaimRecord, ClaimStanding
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.lease import Lease, Wakefulness
 from mevflow.flows.runtime.spec import ReplaySpec, RunSpec
@@ -234,10 +234,10 @@ LEASE_MS = int(LEASE_S * 1000)
 def test_the_rules(second, holds):
     def record(owner, place, **fields):
         given = {"kind": "claim", "epoch": 2, "takeover": False} | fields
-        return Record(given["kind"], "n", owner, given["epoch"], place, "test", 1, 0, given["takeover"])
+        return ClaimRecord(given["kind"], "n", owner, given["epoch"], place, "test", 1, 0, given["takeover"])
 
     at = second.pop("at")
-    standing = Standing().after(record("one", "a", epoch=1), 0)
+    standing = ClaimStanding().after(record("one", "a", epoch=1), 0)
     assert (standing.held, standing.record.owner) == (True, "one")
     after = standing.after(record("two", second.pop("place", "b"), **second), at)
     assert after.record.owner == ("two" if holds else "one")

@@ -12,7 +12,7 @@ from mevflow.operators.stage import Settings, StageContext
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from mevflow.sinks.discard import DiscardSink
 from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink
-from mevflow.sinks.kafka.sink import KafkaSettings, KafkaSink
+from mevflow.sinks.kafka.sink import KafkaSink, KafkaSinkSettings
 from mevflow.sinks.websocket.sink import WebSocketSettings, WebSocketSink
 from mevflow.testing import SINK_RULES, SinkCase
 from tests.operators.stage_cases import decode_case
@@ -65,7 +65,7 @@ def kafka_case(kind, settings_type, batches, bootstrap, make_topic):
 
 @RULES
 def test_kafka_sink(kafka_broker, make_topic, rule):
-    SINK_RULES[rule](kafka_case(KafkaSink, KafkaSettings, swaps, kafka_broker, make_topic))
+    SINK_RULES[rule](kafka_case(KafkaSink, KafkaSinkSettings, swaps, kafka_broker, make_topic))
 
 
 @RULES

@@ -6,7 +6,7 @@ import pytest
 
 from mevflow.flows.spec import catalogue
 from mevflow.operators.stage import StageContext
-from mevflow.sources.kafka.source import KafkaSettings, KafkaSource
+from mevflow.sources.kafka.source import KafkaSource, KafkaSourceSettings
 from mevflow.testing import SOURCE_RULES, SourceCase
 
 ROWS, PARTITIONS = 6_000, 3
@@ -35,7 +35,9 @@ def filled(kafka_broker):
 @pytest.mark.parametrize("rule", SOURCE_RULES)
 def test_kafka_source(kafka_broker, filled, rule, ends):
     stops = dict.fromkeys(range(PARTITIONS), ROWS // PARTITIONS) if ends else None
-    settings = KafkaSettings(bootstrap=kafka_broker, topic=filled, start="earliest", stop_offsets=stops, max_rows=1_000)
+    settings = KafkaSourceSettings(
+        bootstrap=kafka_broker, topic=filled, start="earliest", stop_offsets=stops, max_rows=1_000
+    )
     case = SourceCase(
         "kafka.source", lambda: KafkaSource(settings, CONTEXT), ROWS, ends=ends, ordered_by=("source_partition",)
     )

@@ -23,7 +23,7 @@ from mevflow.operators.detect.settings import DetectSettings
 from mevflow.operators.detect.stage import ArbitrageDetect
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
 from mevflow.sources.evm.blocks import Block, LogFilter
-from mevflow.sources.evm.collect import EVENTS, Collected, Collector
+from mevflow.sources.evm.collect import EVENTS, CollectedRows, PoolCollector
 from mevflow.sources.evm.contracts import integer, number
 from mevflow.sources.evm.factories import Factory
 from mevflow.sources.evm.follow import Follower, Fork
@@ -96,7 +96,7 @@ class Watched:
             Factory(address="0x" + world.v2.hex(), kind="pairs", fee_pips=3000),
             Factory(address="0x" + world.v3.hex(), kind="concentrated"),
         )
-        self._collector = Collector(ETHEREUM, "ethereum", nodes, {one.key: one for one in factories})
+        self._collector = PoolCollector(ETHEREUM, "ethereum", nodes, {one.key: one for one in factories})
         self._follower.start(0)
 
     def observe(self) -> list[dict[str, Any]]:
@@ -113,7 +113,7 @@ class Watched:
         last = max((row["slot"], row["tx_index"], row["ix_index"]) for row in rows)
         return [row for row in rows if not row["closed"] and (row["slot"], row["tx_index"], row["ix_index"]) == last]
 
-    def _take(self, collected: Collected) -> list[dict[str, Any]]:
+    def _take(self, collected: CollectedRows) -> list[dict[str, Any]]:
         given = []
         for port, batch in (("updates", collected.updates), ("swaps", collected.swaps)):
             if batch is not None:

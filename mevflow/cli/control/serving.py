@@ -23,7 +23,7 @@ def serve(host: str | None, port: int | None, http_port: int | None, log_level: 
     from mevflow.control.gateway.server import HttpDoor
     from mevflow.control.server.grpc_door import Door
     from mevflow.control.server.process import Options, run
-    from mevflow.control.server.service import Settings
+    from mevflow.control.server.service import ServiceSettings
     from mevflow.flows.config import config
 
     settings = config()
@@ -38,7 +38,7 @@ def serve(host: str | None, port: int | None, http_port: int | None, log_level: 
         clickhouse=settings.clickhouse,
     )
     options = Options(
-        Settings(
+        ServiceSettings(
             settings.kafka.bootstrap,
             file,
             settings.var,

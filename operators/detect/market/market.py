@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mevflow.operators.amm.concentrated.curve import AmmError
-from mevflow.operators.detect.control import Policy
+from mevflow.operators.detect.control import DetectPolicy
 from mevflow.operators.detect.events import Events, swap_of
 from mevflow.operators.detect.market import apply as applied
 from mevflow.operators.detect.market import doubt
@@ -45,7 +45,7 @@ _MAKING = frozenset(
 class Market:
     """The book, its mints, the notes of what can be taken back, and the screening of what changed."""
 
-    def __init__(self, settings: DetectSettings, registry: Registry, policy: Policy) -> None:
+    def __init__(self, settings: DetectSettings, registry: Registry, policy: DetectPolicy) -> None:
         self._settings, self._registry, self._policy = settings, registry, policy
         self._clear()
 

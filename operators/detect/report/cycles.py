@@ -21,7 +21,7 @@ from mevflow.operators.sizing.size import ConcentratedLeg, Leg, ReservesLeg, kno
 Cycle = tuple[tuple[int, bool], ...]
 
 
-class Found(NamedTuple):
+class SizedCycle(NamedTuple):
     """A cycle that screens above zero after an event. ``turn`` says which of the hit's legs each of its legs is.
 
     ``usd`` and ``native_usd`` are what a raw unit of its start token, and of the chain's fee token, was worth after
@@ -49,7 +49,7 @@ class Rotations:
         self.book, self._level = book, level
         self._known: dict[tuple[int, ...], tuple[Cycle, tuple[int, ...]]] = {}
 
-    def found(self, hits: NDArray[np.void]) -> Iterator[Found]:
+    def found(self, hits: NDArray[np.void]) -> Iterator[SizedCycle]:
         """The hits in canonical form, in the kernel's order."""
         names = ("event", "legs", "pool", "along", "rate", "usd", "native_usd")
         rows = zip(*(hits[name].tolist() for name in names), strict=True)
@@ -58,7 +58,7 @@ class Rotations:
             form = self._known.get(name)
             if form is None:
                 form = self._known[name] = self._canonical(pools[:legs], along[:legs])
-            yield Found(event, form[0], rate, number, form[1], usd[form[1][0]], native_usd)
+            yield SizedCycle(event, form[0], rate, number, form[1], usd[form[1][0]], native_usd)
 
     def _canonical(self, pools: list[int], along: list[int]) -> tuple[Cycle, tuple[int, ...]]:
         book, count = self.book, len(pools)
@@ -111,7 +111,7 @@ class States:
     def __init__(self, book: Book, states: NDArray[np.void]) -> None:
         self._book, self._raw, self._legs = book, states.tobytes(), states.shape[1]
 
-    def legs(self, found: Found, time_us: int) -> list[Leg]:
+    def legs(self, found: SizedCycle, time_us: int) -> list[Leg]:
         """The legs as the exact venues quote them at chain time ``time_us``."""
         hit = found.hit
         return [

@@ -11,12 +11,12 @@ import xxhash
 from numpy.typing import NDArray
 
 from mevflow.operators.amounts import i128, u128
-from mevflow.operators.detect.control import Policy
+from mevflow.operators.detect.control import DetectPolicy
 from mevflow.operators.detect.events import Events
 from mevflow.operators.detect.market.market import Market
-from mevflow.operators.detect.report.cycles import Cycle, Found, Rotations, States
+from mevflow.operators.detect.report.cycles import Cycle, Rotations, SizedCycle, States
 from mevflow.operators.detect.report.episodes import Episodes, Open
-from mevflow.operators.detect.report.rows import OpportunityRows, Row, price_batch
+from mevflow.operators.detect.report.rows import OpportunityRow, OpportunityRows, price_batch
 from mevflow.operators.detect.settings import DetectSettings
 from mevflow.operators.ids import canonical
 from mevflow.operators.sizing.size import size
@@ -43,7 +43,7 @@ class Facts:
 class Reporter:
     """Keeps the episodes and the facts of cycles; makes the rows of one stretch at a time."""
 
-    def __init__(self, settings: DetectSettings, context: StageContext, market: Market, policy: Policy) -> None:
+    def __init__(self, settings: DetectSettings, context: StageContext, market: Market, policy: DetectPolicy) -> None:
         self.settings, self.context, self.market, self.policy = settings, context, market, policy
         self.episodes = Episodes()
         self.survivors = 0  # cycles that passed the screen and were sized
@@ -147,11 +147,11 @@ class Report:
         for event in sorted(touched | by_event.keys()):
             self._event(event, by_event.get(event, []), exact)
 
-    def _event(self, event: int, hits: list[Found], states: States) -> None:
+    def _event(self, event: int, hits: list[SizedCycle], states: States) -> None:
         of = self._of
         at = self._events.at(event)
         paying: set[Cycle] = set()
-        rows: list[tuple[Facts, Open, bool, list[int] | None, Found | None]] = []
+        rows: list[tuple[Facts, Open, bool, list[int] | None, SizedCycle | None]] = []
         for hit in hits:
             facts = of.facts(hit.cycle)
             if not facts.mine:
@@ -179,11 +179,11 @@ class Report:
             identity = xxhash.xxh3_128_digest(head + canonical(ordinal, int(amounts is None)) + facts.key)
             self._add(event, identity, facts, episode, ordinal, new, amounts, found, at.chain)
 
-    def _pays(self, hit: Found, amounts: list[int]) -> bool:
+    def _pays(self, hit: SizedCycle, amounts: list[int]) -> bool:
         least = self._of.policy.min_profit_usd
         return least == 0 or (amounts[-1] - amounts[0]) * hit.usd >= least
 
-    def _cost(self, chain: int, facts: Facts, hit: Found, gross: int) -> int:
+    def _cost(self, chain: int, facts: Facts, hit: SizedCycle, gross: int) -> int:
         """What an attempt costs in raw units of the cycle's mint; 0 where it or the native token has no price."""
         if not hit.usd or not hit.native_usd:
             return 0
@@ -205,7 +205,7 @@ class Report:
         ordinal: int,
         new: bool,
         amounts: list[int] | None,
-        hit: Found | None,
+        hit: SizedCycle | None,
         chain: int,
     ) -> None:
         first, last, cost, usd, rate = 0, 0, 0, 0.0, 0.0
@@ -219,7 +219,7 @@ class Report:
         gross = last - first
         self.opportunities.add(
             event,
-            Row(
+            OpportunityRow(
                 opportunity_id=identity,
                 mint=facts.mint_in[0],
                 amount_in=u128(first),

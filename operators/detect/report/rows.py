@@ -16,7 +16,7 @@ PRICE = codec("mevflow.v1.PriceTick").located
 _LEGS = OPPORTUNITY.field("legs").type
 
 
-class Row(NamedTuple):
+class OpportunityRow(NamedTuple):
     """An opportunity's columns that are neither its event's own nor constant; ``legs_…`` have an item a leg."""
 
     opportunity_id: bytes
@@ -48,12 +48,12 @@ class OpportunityRows:
 
     def __init__(self) -> None:
         self.events: list[int] = []
-        self._rows: list[Row] = []
+        self._rows: list[OpportunityRow] = []
 
     def __len__(self) -> int:
         return len(self.events)
 
-    def add(self, event: int, row: Row) -> None:
+    def add(self, event: int, row: OpportunityRow) -> None:
         """One row."""
         self.events.append(event)
         self._rows.append(row)
@@ -61,7 +61,7 @@ class OpportunityRows:
     def batch(self, events: Events, topology: str, run_id: str, logic_version: int) -> pa.RecordBatch:
         """All rows, in order."""
         count = len(self)
-        told = dict(zip(Row._fields, zip(*self._rows, strict=True), strict=True))
+        told = dict(zip(OpportunityRow._fields, zip(*self._rows, strict=True), strict=True))
         ends = np.cumsum([0, *map(len, told["legs_pool"])], dtype=np.int32)
         struct = pa.StructArray.from_arrays(
             [pa.array(list(chain.from_iterable(told[f"legs_{field.name}"])), field.type) for field in _LEGS.value_type],

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mevflow.operators.detect.screen.lists import Lists, grown
-from mevflow.operators.detect.screen.routes import NONE, Routes, set_best
+from mevflow.operators.detect.screen.routes import NONE, CycleRoutes, set_best
 
 NOT_TRADABLE = -np.inf
 #: More two-leg ways back than this are kept in a tree.
@@ -45,7 +45,7 @@ class CycleIndex:
         self.best: NDArray[np.float64] = np.full(128, NOT_TRADABLE)
         self.target: NDArray[np.int32] = np.zeros(128, np.int32)
         self.back: NDArray[np.int32] = np.full(128, NONE, np.int32)
-        self.pair_pools, self.ways, self.quads, self.routes = Lists(1), Lists(2), Lists(3), Routes()
+        self.pair_pools, self.ways, self.quads, self.routes = Lists(1), Lists(2), Lists(3), CycleRoutes()
 
     def make_mints(self, mints: int) -> None:
         """Make sure that mints 0 to ``mints - 1`` exist."""

@@ -47,7 +47,7 @@ _NO_LEG = np.int64(NONE)
 _START, _ROOT = np.int64(0), np.int64(1)
 
 
-class Found(NamedTuple):
+class ScreenHits(NamedTuple):
     """Where hits go, and what they are worth by; ``native`` is the mint that each chain's fees are paid in, or -1."""
 
     hits: NDArray[np.void]
@@ -85,7 +85,7 @@ def _start_usd(pool, along, mints):  # type: ignore[no-untyped-def]  # pragma: n
 
 
 @njit(cache=True, nogil=True)
-def _record(view: View, out: Found, found, event, rate, p0, p1, p2, p3, e0, e1, e2, e3):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _record(view: View, out: ScreenHits, found, event, rate, p0, p1, p2, p3, e0, e1, e2, e3):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Write a hit of the pools ``p`` on the directed edges ``e``; -1 where there is no such leg."""
     if found < len(out.hits):
         hit = out.hits[found]
@@ -106,7 +106,7 @@ def _record(view: View, out: Found, found, event, rate, p0, p1, p2, p3, e0, e1, 
 
 
 @njit(cache=True, nogil=True)
-def _through(view: View, out: Found, found, event, first, e0, e1, e2, e3):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _through(view: View, out: ScreenHits, found, event, first, e0, e1, e2, e3):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Every cycle of the pool ``first`` on edge ``e0`` with pools of the two or three edges that follow it."""
     mine = view.rate[first, e0 & 1]
     rest = view.best[e2] + (view.best[e3] if e3 >= 0 else 0.0)
@@ -163,7 +163,7 @@ def _next_leaf(view: View, tree: np.int64, at: np.int64, above: float) -> np.int
 
 @njit(cache=True, nogil=True)
 def _by_tree(
-    view: View, out: Found, found: np.int64, event: int, first: np.int64, edge: np.int64, tree: np.int64
+    view: View, out: ScreenHits, found: np.int64, event: int, first: np.int64, edge: np.int64, tree: np.int64
 ) -> np.int64:  # pragma: no cover
     """Three legs whose way back is in a tree."""
     above = -view.rate[first, edge & 1] - _SLACK
@@ -178,7 +178,7 @@ def _by_tree(
 
 @njit(cache=True, nogil=True)
 def _by_quads(
-    view: View, out: Found, found: np.int64, event: int, first: np.int64, edge: np.int64
+    view: View, out: ScreenHits, found: np.int64, event: int, first: np.int64, edge: np.int64
 ) -> np.int64:  # pragma: no cover
     """Four legs: the other edge at the far hub, and what is best between the two hubs."""
     mine = view.rate[first, edge & 1]
@@ -206,7 +206,7 @@ def _by_quads(
 
 @njit(cache=True, nogil=True)
 def screen_pool(
-    view: View, out: Found, found: np.int64, number: np.int64, event: int
+    view: View, out: ScreenHits, found: np.int64, number: np.int64, event: int
 ) -> np.int64:  # pragma: no cover - compiled
     """Record every cycle through one pool that screens above zero; gives the new number of hits.
 

@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from mevflow.operators.detect.screen.book import View
-from mevflow.operators.detect.screen.cycles import Found, may_pay, screen_pool
+from mevflow.operators.detect.screen.cycles import ScreenHits, may_pay, screen_pool
 from mevflow.operators.detect.screen.pools import DOUBT_FEE, LASTING_DOUBT
 from mevflow.operators.detect.screen.rates import log_of_keep, log_rates
 from mevflow.operators.detect.screen.routes import set_best
@@ -90,7 +90,7 @@ def _behind(pool, slot, tx_index, ix_index):  # type: ignore[no-untyped-def]  # 
 
 @njit(cache=True, nogil=True)
 def run_swaps(  # type: ignore[no-untyped-def]
-    view: View, out: Found, swaps: Columns, begin, end, every_us, prices, priced, touched, again, notes, noted
+    view: View, out: ScreenHits, swaps: Columns, begin, end, every_us, prices, priced, touched, again, notes, noted
 ):  # pragma: no cover - compiled
     """Events ``begin`` to ``end``: update the pool, price, screen. Stops early when there is no room for more hits.
 
@@ -177,7 +177,7 @@ def run_swaps(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def run_update(view: View, out: Found, number, event, time_us, every_us, prices, priced, again):  # type: ignore[no-untyped-def]  # pragma: no cover
+def run_update(view: View, out: ScreenHits, number, event, time_us, every_us, prices, priced, again):  # type: ignore[no-untyped-def]  # pragma: no cover
     """A pool changed other than by a swap: derive, price (unless ``again``), screen.
 
     Gives (hits found, prices recorded).

@@ -37,7 +37,7 @@ def set_best(edge, rate, best, tree, tree_base, tree_room, part_start, part_coun
             value = max(tree[base + 2 * node], tree[base + 2 * node + 1])
 
 
-class Routes:
+class CycleRoutes:
     """All route trees, and which leaves each directed edge is a part of."""
 
     def __init__(self) -> None:

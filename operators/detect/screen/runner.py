@@ -10,7 +10,7 @@ from mevflow.operators.detect.market.journal import Journal
 from mevflow.operators.detect.market.mints import Mints
 from mevflow.operators.detect.screen import kernel
 from mevflow.operators.detect.screen.book import Book
-from mevflow.operators.detect.screen.cycles import HIT_DTYPE, MAX_LEGS, Found
+from mevflow.operators.detect.screen.cycles import HIT_DTYPE, MAX_LEGS, ScreenHits
 from mevflow.operators.detect.screen.pools import POOL_DTYPE
 from mevflow.operators.detect.screen.usd_price import PRICE_DTYPE
 
@@ -91,8 +91,8 @@ class Screening:
         apart = (group[:, 1:] != group[:, :-1]).all(axis=1)
         return hits[apart], states[apart]
 
-    def _found(self) -> Found:
-        return Found(self._hits, self._states, self._mints.worth, self._mints.native)
+    def _found(self) -> ScreenHits:
+        return ScreenHits(self._hits, self._states, self._mints.worth, self._mints.native)
 
     def _double(self) -> None:
         """More cycles pay at one event than there is room for."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mevflow.operators.accounts.reader import Reader
+from mevflow.operators.accounts.reader import AccountReader
 from mevflow.operators.amm.bins.dlmm_math import FEE_PRECISION, fee_rate
 from mevflow.operators.amm.concentrated.curve import PIPS
-from mevflow.operators.parse.changes import Change, Instruction, checked_range
+from mevflow.operators.parse.changes import Change, PoolInstruction, checked_range
 from mevflow.v1 import market_pb2 as market
 
 CREATE, LIQUIDITY, FEE = (
@@ -36,8 +36,8 @@ def base_fee(base_factor: int, power: int) -> dict[str, object]:
     return {**rest, "base_factor": base_factor, "base_fee_power": power}
 
 
-def _create(pool: int, mint_x: int, step: bool, factor: bool = False) -> Callable[[Instruction], Change]:
-    def call(instruction: Instruction) -> Change:
+def _create(pool: int, mint_x: int, step: bool, factor: bool = False) -> Callable[[PoolInstruction], Change]:
+    def call(instruction: PoolInstruction) -> Change:
         read = instruction.arguments("create pair")
         fields: dict[str, object] = {"tick": read.i32()}
         if step:
@@ -51,7 +51,7 @@ def _create(pool: int, mint_x: int, step: bool, factor: bool = False) -> Callabl
     return call
 
 
-def _permissioned(instruction: Instruction) -> Change:
+def _permissioned(instruction: PoolInstruction) -> Change:
     read = instruction.arguments("create pair")
     tick, step, factor, power = read.i32(), read.u16(), read.u16(), read.u8()
     read.require(power <= 4, f"a base fee power of {power}")
@@ -60,7 +60,7 @@ def _permissioned(instruction: Instruction) -> Change:
     return Change(CREATE, instruction.key(1), {**fields, **mints})
 
 
-def _base_fee(instruction: Instruction) -> Change:
+def _base_fee(instruction: PoolInstruction) -> Change:
     """The fee depends on the pair's bin step: ``dlmm_base`` waits for it."""
     read = instruction.arguments("base fee")
     read.skip(2)
@@ -69,8 +69,8 @@ def _base_fee(instruction: Instruction) -> Change:
     return Change(FEE, instruction.key(0), {"dlmm_base": (factor, power)})
 
 
-def _open(position: int, pool: int) -> Callable[[Instruction], Change]:
-    def call(instruction: Instruction) -> Change:
+def _open(position: int, pool: int) -> Callable[[PoolInstruction], Change]:
+    def call(instruction: PoolInstruction) -> Change:
         read = instruction.arguments("position")
         lower, width = read.i32(), read.i32()
         read.require(0 < width < 1 << 16, f"a width of {width} bins")
@@ -80,18 +80,18 @@ def _open(position: int, pool: int) -> Callable[[Instruction], Change]:
     return call
 
 
-def _close(instruction: Instruction) -> Change:
+def _close(instruction: PoolInstruction) -> Change:
     return Change(LIQUIDITY, position=instruction.key(0))
 
 
-def _plain(instruction: Instruction) -> Change:
+def _plain(instruction: PoolInstruction) -> Change:
     return Change(LIQUIDITY, instruction.key(1), position=instruction.key(0))
 
 
-def _listed(skip: int, entry: int, active: bool = False) -> Callable[[Instruction], Change]:
+def _listed(skip: int, entry: int, active: bool = False) -> Callable[[PoolInstruction], Change]:
     """Bins as a list of ``entry`` bytes each, the bin first; the active bin and a tolerance before it if ``active``."""
 
-    def call(instruction: Instruction) -> Change:
+    def call(instruction: PoolInstruction) -> Change:
         read = instruction.arguments("bins")
         read.skip(skip)
         fields: dict[str, object] = {"tick": read.i32()} if active else {}
@@ -103,7 +103,7 @@ def _listed(skip: int, entry: int, active: bool = False) -> Callable[[Instructio
     return call
 
 
-def _span(read: Reader, entry: int) -> dict[str, object]:
+def _span(read: AccountReader, entry: int) -> dict[str, object]:
     count = read.u32()
     read.require(count <= _MOST_BINS, f"a list of {count} bins")
     bins = []
@@ -113,8 +113,8 @@ def _span(read: Reader, entry: int) -> dict[str, object]:
     return {"tick_lower": min(bins), "tick_upper": max(bins)} if bins else {}
 
 
-def _ranged(skip: int, active: bool) -> Callable[[Instruction], Change]:
-    def call(instruction: Instruction) -> Change:
+def _ranged(skip: int, active: bool) -> Callable[[PoolInstruction], Change]:
+    def call(instruction: PoolInstruction) -> Change:
         read = instruction.arguments("range of bins")
         read.skip(skip)
         fields: dict[str, object] = {"tick": read.i32()} if active else {}
@@ -126,11 +126,11 @@ def _ranged(skip: int, active: bool) -> Callable[[Instruction], Change]:
     return call
 
 
-def _go_to(instruction: Instruction) -> Change:
+def _go_to(instruction: PoolInstruction) -> Change:
     return Change(LIQUIDITY, instruction.key(0), {"tick": instruction.arguments("bin").i32()})
 
 
-DLMM: dict[str, Callable[[Instruction], Change]] = {
+DLMM: dict[str, Callable[[PoolInstruction], Change]] = {
     "initialize_lb_pair": _create(0, 2, step=True),
     "initialize_lb_pair2": _create(0, 2, step=False),
     "initialize_customizable_permissionless_lb_pair": _create(0, 2, step=True, factor=True),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mevflow.operators.accounts.errors import AccountError
-from mevflow.operators.accounts.reader import Reader
+from mevflow.operators.accounts.reader import AccountReader
 from mevflow.operators.accounts.registry import METEORA_DLMM, RAYDIUM_AMM_V4, RAYDIUM_CLMM, RAYDIUM_CPMM, WHIRLPOOL
 from mevflow.operators.amm.concentrated.curve import PIPS
 from mevflow.operators.parse.errors import ParseError
@@ -73,21 +73,21 @@ def decode_ray_log(data: bytes) -> SwapEvent | None:
     return _read(data, "ray_log", 1 + 8 * 7, data[:1], _ray_in if data[0] == _RAY_SWAP_IN else _ray_out)
 
 
-def _read(data: bytes, name: str, size: int, first: bytes, read: Callable[[Reader], SwapEvent]) -> SwapEvent:
+def _read(data: bytes, name: str, size: int, first: bytes, read: Callable[[AccountReader], SwapEvent]) -> SwapEvent:
     try:
-        return read(Reader(data, name, size, first))
+        return read(AccountReader(data, name, size, first))
     except AccountError as wrong:
         raise ParseError(wrong.message, reason="malformed", payload=data) from wrong
 
 
-def _dlmm(read: Reader) -> SwapEvent:
+def _dlmm(read: AccountReader) -> SwapEvent:
     pool = read.key()
     read.skip(32 + 4)
     end, amount_in, amount_out = read.i32(), read.u64(), read.u64()
     return SwapEvent(market.VENUE_METEORA_DLMM, amount_in, amount_out, bool(read.u8()), pool, tick=end)
 
 
-def _whirlpool(read: Reader) -> SwapEvent:
+def _whirlpool(read: AccountReader) -> SwapEvent:
     pool, a_to_b = read.key(), bool(read.u8())
     read.skip(16)
     price, sent, amount_out, kept = read.u128(), read.u64(), read.u64(), read.u64()
@@ -99,7 +99,7 @@ def _whirlpool(read: Reader) -> SwapEvent:
     )  # fmt: skip
 
 
-def _clmm(read: Reader) -> SwapEvent:
+def _clmm(read: AccountReader) -> SwapEvent:
     pool = read.key()
     read.skip(32 * 3)
     a, b = (read.u64(), read.u64()), (read.u64(), read.u64())  # amount, transfer fee
@@ -112,7 +112,7 @@ def _clmm(read: Reader) -> SwapEvent:
     )  # fmt: skip
 
 
-def _cpmm(read: Reader) -> SwapEvent:
+def _cpmm(read: AccountReader) -> SwapEvent:
     """The vaults before it, less what is owed. Of the trade fee the program owes shares that the event does not tell:
     the input's reserve is too large by them until the next event states it."""
     pool = read.key()
@@ -144,7 +144,7 @@ def _rate_of(fee: int, amount: int) -> int:
     return fits[0] if len(fits) == 1 else 0
 
 
-def _ray_in(read: Reader) -> SwapEvent:
+def _ray_in(read: AccountReader) -> SwapEvent:
     amount_in = read.u64()
     read.skip(8)
     direction = read.u64()
@@ -152,7 +152,7 @@ def _ray_in(read: Reader) -> SwapEvent:
     return _ray(read, direction, amount_in, (read.u64(), read.u64()), read.u64())
 
 
-def _ray_out(read: Reader) -> SwapEvent:
+def _ray_out(read: AccountReader) -> SwapEvent:
     read.skip(8)
     amount_out, direction = read.u64(), read.u64()
     read.skip(8)
@@ -160,7 +160,7 @@ def _ray_out(read: Reader) -> SwapEvent:
     return _ray(read, direction, read.u64(), reserves, amount_out)
 
 
-def _ray(read: Reader, direction: int, amount_in: int, reserves: tuple[int, int], amount_out: int) -> SwapEvent:
+def _ray(read: AccountReader, direction: int, amount_in: int, reserves: tuple[int, int], amount_out: int) -> SwapEvent:
     """``reserves`` are (coin, pc) before the swap."""
     read.require(direction in (_PC_TO_COIN, _COIN_TO_PC), f"direction is {direction}")
     a_to_b = direction == _COIN_TO_PC
@@ -171,7 +171,7 @@ def _ray(read: Reader, direction: int, amount_in: int, reserves: tuple[int, int]
 
 
 #: (program, first eight bytes) -> (name, least size, reader).
-_EVENTS: dict[tuple[bytes, bytes], tuple[str, int, Callable[[Reader], SwapEvent]]] = {
+_EVENTS: dict[tuple[bytes, bytes], tuple[str, int, Callable[[AccountReader], SwapEvent]]] = {
     (METEORA_DLMM, _DLMM_SWAP): ("DLMM Swap event", 8 + 64 + 8 + 16 + 1, _dlmm),
     (WHIRLPOOL, _TRADED): ("Whirlpool Traded event", 8 + 32 + 1 + 32 + 24, _whirlpool),
     (RAYDIUM_CLMM, _SWAP_EVENT): ("Raydium CLMM SwapEvent", 8 + 128 + 32 + 1 + 36, _clmm),

@@ -15,7 +15,7 @@ from typing import Any
 import base58
 
 from mevflow.operators.accounts.errors import AccountError
-from mevflow.operators.accounts.reader import Reader
+from mevflow.operators.accounts.reader import AccountReader
 from mevflow.operators.parse.errors import ParseError
 
 #: A transaction has at most 1,232 bytes, and twice as many in either encoding.
@@ -130,7 +130,7 @@ def _raw(given: Sequence[Any]) -> bytes:
 
 def _message(raw: bytes) -> dict[str, Any]:
     """A signed transaction's keys and instructions."""
-    read = Reader(raw, "transaction", 0, b"")
+    read = AccountReader(raw, "transaction", 0, b"")
     try:
         read.skip(64 * _short(read))
         first = read.u8()
@@ -153,7 +153,7 @@ def _message(raw: bytes) -> dict[str, Any]:
     return {"accountKeys": keys, "instructions": instructions}
 
 
-def _short(read: Reader) -> int:
+def _short(read: AccountReader) -> int:
     """A length in one to three bytes, seven bits each."""
     number = 0
     for shift in (0, 7, 14):

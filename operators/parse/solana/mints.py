@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from mevflow.operators.accounts.registry import RAYDIUM_CPMM
 from mevflow.operators.parse.solana.events import SELF_CALL, SwapEvent
-from mevflow.operators.parse.solana.records import Record
-from mevflow.operators.parse.solana.trace import Call
+from mevflow.operators.parse.solana.records import TransactionRecord
+from mevflow.operators.parse.solana.trace import ProgramCall
 
 _TRANSFER, _TRANSFER_CHECKED = 3, 12
 #: TransferFeeExtension of Token-2022, TransferCheckedWithFee.
@@ -24,7 +24,7 @@ class _Transfer:
     mint: bytes
 
 
-def with_mints(events: list[SwapEvent], call: Call, record: Record) -> list[SwapEvent]:
+def with_mints(events: list[SwapEvent], call: ProgramCall, record: TransactionRecord) -> list[SwapEvent]:
     """The events of one call with the mints that its transfers show, and the direction where only mints tell it."""
     if not events:
         return []
@@ -58,7 +58,7 @@ def _of(event: SwapEvent, moved: list[_Transfer], begin: int) -> tuple[bytes, by
     return into, out, begin
 
 
-def _transfer(call: Call, record: Record) -> _Transfer | None:
+def _transfer(call: ProgramCall, record: TransactionRecord) -> _Transfer | None:
     """A token program's transfer, as it left the sender."""
     data = call.data
     if data is None or len(data) < 9 or len(call.accounts) < 3:

@@ -15,7 +15,7 @@ from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.numbers import public_key
 from mevflow.operators.parse.solana.events import SELF_CALL
 from mevflow.operators.parse.solana.forms import failed, plain
-from mevflow.operators.parse.solana.trace import Call, account_keys, calls, from_log
+from mevflow.operators.parse.solana.trace import ProgramCall, account_keys, calls, from_log
 
 #: A transaction makes at most 64 calls today; a record with many more is not one.
 _MOST_CALLS = 4_096
@@ -23,16 +23,16 @@ _MOST_BYTES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class TransactionRecord:
     """``keys`` may be empty; ``mints`` are by place of the token account. ``signer`` may be empty."""
 
-    calls: list[Call]
+    calls: list[ProgramCall]
     keys: list[bytes]
     mints: dict[int, bytes]
     signer: bytes = b""
 
 
-def read_record(document: Any) -> Record | None:
+def read_record(document: Any) -> TransactionRecord | None:
     """The transaction; None for one that failed and so moved nothing. Raises ParseError for anything else."""
     if not isinstance(document, Mapping):
         raise ParseError("not a transaction: not an object")
@@ -45,7 +45,7 @@ def read_record(document: Any) -> Record | None:
             return None
         document = plain(document)
         keys = account_keys(document)
-        return Record(calls(document), keys, _mints(document), keys[0] if keys else b"")
+        return TransactionRecord(calls(document), keys, _mints(document), keys[0] if keys else b"")
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError, IndexError) as wrong:
         raise ParseError(f"not a transaction: {type(wrong).__name__} {wrong}") from wrong
 
@@ -66,12 +66,12 @@ class _Keys:
         return self._place[key]
 
 
-def _filtered(listed: Any) -> Record:
+def _filtered(listed: Any) -> TransactionRecord:
     """Instructions by (outer, inner) number, 0 the outer itself; each outer's log names all of its calls in order."""
     if not isinstance(listed, list) or len(listed) > _MOST_CALLS:
         raise ParseError("instructions is not a list of a transaction's length")
     keys = _Keys()
-    found: list[Call] = []
+    found: list[ProgramCall] = []
     by_outer: dict[int, list[Mapping[str, Any]]] = {}
     for one in listed:
         by_outer.setdefault(int(one["ix_index"][0]), []).append(one)
@@ -89,7 +89,7 @@ def _filtered(listed: Any) -> Record:
                 raise ParseError("an instruction's number is beyond any transaction's")
             call = found[at] if at < len(found) else None
             if logs is None:
-                call = Call(program, 1 if at == first else 2, len(found), None if at == first else first)
+                call = ProgramCall(program, 1 if at == first else 2, len(found), None if at == first else first)
                 if data[:8] == SELF_CALL:
                     callers = [other for other in found[first:] if other.program == program and _own(other)]
                     call.parent = callers[-1].ordinal if callers else call.parent
@@ -98,25 +98,25 @@ def _filtered(listed: Any) -> Record:
                 continue  # two outer instructions of one program share a number in some records: the log decides
             call.data = data
             call.accounts = tuple(keys.place(_bytes(key, 32)) for key in one["accounts"])
-    return Record(found, keys.listed, {})
+    return TransactionRecord(found, keys.listed, {})
 
 
-def _own(call: Call) -> bool:
+def _own(call: ProgramCall) -> bool:
     return call.data is not None and call.data[:8] != SELF_CALL
 
 
-def _alone(document: Mapping[str, Any]) -> Record:
+def _alone(document: Mapping[str, Any]) -> TransactionRecord:
     data = document["data"]
     if not isinstance(data, str) or len(data) > 2 * _MOST_BYTES:
         raise ParseError("data is not an instruction's hex")
     keys = _Keys()
-    call = Call(public_key(document["program_id"]), 1, 0, None, bytes.fromhex(data))
+    call = ProgramCall(public_key(document["program_id"]), 1, 0, None, bytes.fromhex(data))
     accounts = document["accounts"]
     if not isinstance(accounts, list) or len(accounts) > 256:
         raise ParseError("accounts is not a list of an instruction's length")
     call.accounts = tuple(keys.place(public_key(one["pubkey"])) for one in accounts)
     signer = next((public_key(one["pubkey"]) for one in accounts if one.get("is_signer")), b"")
-    return Record([call], keys.listed, {}, signer)
+    return TransactionRecord([call], keys.listed, {}, signer)
 
 
 def _bytes(numbers: Any, most: int) -> bytes:

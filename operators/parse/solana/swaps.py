@@ -29,8 +29,8 @@ from mevflow.operators.parse.solana.events import SELF_CALL, VENUES, SwapEvent, 
 from mevflow.operators.parse.solana.instructions import is_swap
 from mevflow.operators.parse.solana.logs import DATA, RAY_LOG, log_data
 from mevflow.operators.parse.solana.mints import with_mints
-from mevflow.operators.parse.solana.records import Record, read_record
-from mevflow.operators.parse.solana.trace import Call
+from mevflow.operators.parse.solana.records import TransactionRecord, read_record
+from mevflow.operators.parse.solana.trace import ProgramCall
 from mevflow.operators.parse.solana.updates import lost_of, updates_of
 from mevflow.v1 import market_pb2 as market
 
@@ -90,7 +90,7 @@ class SolanaSwaps:
                 if lost is not None:
                     self._output.updates.add(**base, ix_index=places.next(call), **lost)
 
-    def _call(self, call: Call, record: Record, base: dict[str, Any], places: _Places) -> None:
+    def _call(self, call: ProgramCall, record: TransactionRecord, base: dict[str, Any], places: _Places) -> None:
         """The rows of one call. Raises ParseError."""
         events = list(_events(call, record.keys))
         updates = updates_of(call, record.calls, record.keys, self._memory)
@@ -122,7 +122,7 @@ class _Places:
     def __init__(self) -> None:
         self._free = 0
 
-    def next(self, call: Call) -> int:
+    def next(self, call: ProgramCall) -> int:
         place = max(call.ordinal, self._free)
         self._free = place + 1
         return place
@@ -150,7 +150,7 @@ def _fields(event: SwapEvent) -> dict[str, Any]:
     }
 
 
-def _events(call: Call, keys: list[bytes]) -> Iterator[SwapEvent]:
+def _events(call: ProgramCall, keys: list[bytes]) -> Iterator[SwapEvent]:
     """The swaps that one call of a venue's program says it executed. Raises ParseError."""
     if call.data is not None and call.data[:8] == SELF_CALL:
         event = decode(call.program, call.data[8:])
@@ -167,14 +167,14 @@ def _events(call: Call, keys: list[bytes]) -> Iterator[SwapEvent]:
             yield event
 
 
-def _said_itself(call: Call, trace: list[Call]) -> bool:
+def _said_itself(call: ProgramCall, trace: list[ProgramCall]) -> bool:
     """Whether a call told what it did by a call to itself, which gives rows of its own."""
     return any(
         other.parent == call.ordinal and other.data is not None and other.data[:8] == SELF_CALL for other in trace
     )
 
 
-def _in_pool(event: SwapEvent | None, call: Call, keys: list[bytes]) -> SwapEvent | None:
+def _in_pool(event: SwapEvent | None, call: ProgramCall, keys: list[bytes]) -> SwapEvent | None:
     """The log does not name the pool; the instruction's accounts do."""
     if event is None:
         return None

@@ -34,7 +34,7 @@ _MOST_LINES = 20_000
 
 
 @dataclass(slots=True)
-class Call:
+class ProgramCall:
     """One call. ``data`` is None where the record does not have it; ``accounts`` are places in the account keys."""
 
     program: bytes
@@ -46,7 +46,7 @@ class Call:
     logged: list[str] = field(default_factory=list)
 
 
-def calls(document: Mapping[str, Any]) -> list[Call]:
+def calls(document: Mapping[str, Any]) -> list[ProgramCall]:
     """Every call of the transaction. Raises ParseError when the record is not of the form or contradicts itself."""
     try:
         meta = document.get("meta", document)
@@ -77,9 +77,9 @@ def account_keys(document: Mapping[str, Any]) -> list[bytes]:
         raise ParseError(f"not account keys: {type(wrong).__name__} {wrong}", reason="malformed") from wrong
 
 
-def from_log(logs: Sequence[str], first: int = 0) -> list[Call]:
+def from_log(logs: Sequence[str], first: int = 0) -> list[ProgramCall]:
     """The calls that a log names, numbered from ``first``. Raises ParseError."""
-    found: list[Call] = []
+    found: list[ProgramCall] = []
     open_calls: list[int] = []
     for line in logs:
         if line == "Log truncated":
@@ -89,7 +89,7 @@ def from_log(logs: Sequence[str], first: int = 0) -> list[Call]:
             if depth != len(open_calls) + 1:
                 raise ParseError(f"{line!r} at depth {len(open_calls)}", reason="malformed")
             parent = first + open_calls[-1] if open_calls else None
-            found.append(Call(public_key(invoked[1]), depth, first + len(found), parent))
+            found.append(ProgramCall(public_key(invoked[1]), depth, first + len(found), parent))
             open_calls.append(len(found) - 1)
         elif _END.fullmatch(line):
             if not open_calls:
@@ -100,9 +100,11 @@ def from_log(logs: Sequence[str], first: int = 0) -> list[Call]:
     return found
 
 
-def _attach(found: list[Call], outer: Sequence[Any], inner: Mapping[int, Sequence[Any]], keys: Sequence[bytes]) -> None:
+def _attach(
+    found: list[ProgramCall], outer: Sequence[Any], inner: Mapping[int, Sequence[Any]], keys: Sequence[bytes]
+) -> None:
     """Give each call its data: outer ones in order, inner ones in order within theirs, each by its program."""
-    groups: list[tuple[Call, list[Call]]] = []
+    groups: list[tuple[ProgramCall, list[ProgramCall]]] = []
     for call in found:
         if call.depth == 1:
             groups.append((call, []))
@@ -128,7 +130,7 @@ def _attach(found: list[Call], outer: Sequence[Any], inner: Mapping[int, Sequenc
             _give(each, listed[place])
 
 
-def _match(calls: Sequence[Call], listed: Sequence[Any], keys: Sequence[bytes]) -> list[int]:
+def _match(calls: Sequence[ProgramCall], listed: Sequence[Any], keys: Sequence[bytes]) -> list[int]:
     """The place in ``listed`` of each call, -1 beyond its end. Raises ParseError where the programs differ."""
     places, at = [], 0
     for call in calls:
@@ -153,7 +155,7 @@ def _program(listed: Any, keys: Sequence[bytes]) -> bytes | None:
     return keys[place] if isinstance(place, int) and 0 <= place < len(keys) else None
 
 
-def _give(call: Call, listed: Any) -> None:
+def _give(call: ProgramCall, listed: Any) -> None:
     if "data" not in listed:
         return
     if len(listed["data"]) > 2_000:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from mevflow.operators.accounts.errors import AccountError
-from mevflow.operators.accounts.reader import Reader
+from mevflow.operators.accounts.reader import AccountReader
 from mevflow.operators.accounts.registry import METEORA_DLMM, RAYDIUM_CLMM, RAYDIUM_CPMM, WHIRLPOOL
 from mevflow.operators.parse.changes import Change, as_parse_error
 from mevflow.v1 import market_pb2 as market
@@ -29,7 +29,7 @@ def decode_change(program: bytes, data: bytes) -> Change | None:
     if read is None:
         return None
     try:
-        return read(Reader(data, "pool event", 8, data[:8]))
+        return read(AccountReader(data, "pool event", 8, data[:8]))
     except AccountError as wrong:
         raise as_parse_error(wrong, data) from wrong
 
@@ -38,7 +38,7 @@ def decode_ray_change(data: bytes) -> Change | None:
     """The change that a ``ray_log`` of Raydium AMM v4 states; None for another entry. Raises ParseError if cut."""
     if not data or data[0] > _RAY_WITHDRAW:
         return None
-    read = Reader(data, "ray_log", 1, data[:1])
+    read = AccountReader(data, "ray_log", 1, data[:1])
     try:
         if data[0] == _RAY_INIT:
             read.skip(8)
@@ -60,8 +60,8 @@ def decode_ray_change(data: bytes) -> Change | None:
         raise as_parse_error(wrong, data) from wrong
 
 
-def _whirlpool_liquidity(sign: int) -> Callable[[Reader], Change]:
-    def read_event(read: Reader) -> Change:
+def _whirlpool_liquidity(sign: int) -> Callable[[AccountReader], Change]:
+    def read_event(read: AccountReader) -> Change:
         pool, position = read.key(), read.key()
         lower, upper, amount = read.i32(), read.i32(), read.u128()
         fields = {"tick_lower": lower, "tick_upper": upper, "liquidity_delta": sign * amount}
@@ -70,7 +70,7 @@ def _whirlpool_liquidity(sign: int) -> Callable[[Reader], Change]:
     return read_event
 
 
-def _whirlpool_repositioned(read: Reader) -> Change:
+def _whirlpool_repositioned(read: AccountReader) -> Change:
     pool, position = read.key(), read.key()
     ranges = [{"tick_lower": read.i32(), "tick_upper": read.i32()} for _ in range(2)]
     before, after = read.u128(), read.u128()
@@ -78,13 +78,13 @@ def _whirlpool_repositioned(read: Reader) -> Change:
     return Change(LIQUIDITY, pool, {**ranges[0], "liquidity_delta": -before}, then=put)
 
 
-def _whirlpool_opened(read: Reader) -> Change:
+def _whirlpool_opened(read: AccountReader) -> Change:
     pool, position = read.key(), read.key()
     fields = {"tick_lower": read.i32(), "tick_upper": read.i32(), "liquidity_delta": 0}
     return Change(LIQUIDITY, pool, fields, position, opens=True)
 
 
-def _whirlpool_created(read: Reader) -> Change:
+def _whirlpool_created(read: AccountReader) -> Change:
     pool = read.key()
     read.skip(32)
     fields: dict[str, object] = {"mint_a": read.key(), "mint_b": read.key(), "tick_spacing": read.u16()}
@@ -94,21 +94,21 @@ def _whirlpool_created(read: Reader) -> Change:
     return Change(CREATE, pool, fields)
 
 
-def _clmm_created(read: Reader) -> Change:
+def _clmm_created(read: AccountReader) -> Change:
     fields: dict[str, object] = {"mint_a": read.key(), "mint_b": read.key(), "tick_spacing": read.u16()}
     pool = read.key()
     fields["sqrt_price_x64"], fields["tick"] = read.u128(), read.i32()
     return Change(CREATE, pool, fields)
 
 
-def _clmm_position(read: Reader) -> Change:
+def _clmm_position(read: AccountReader) -> Change:
     pool = read.key()
     read.skip(64)
     fields = {"tick_lower": read.i32(), "tick_upper": read.i32(), "liquidity_delta": read.u128()}
     return Change(LIQUIDITY, pool, fields)
 
 
-def _clmm_change(read: Reader) -> Change:
+def _clmm_change(read: AccountReader) -> Change:
     """The pool's active liquidity before and after: it moves only where the range is active."""
     pool, tick = read.key(), read.i32()
     fields = {"tick": tick, "tick_lower": read.i32(), "tick_upper": read.i32()}
@@ -118,15 +118,15 @@ def _clmm_change(read: Reader) -> Change:
     return Change(LIQUIDITY, pool, {**fields, "liquidity": after})
 
 
-def _clmm_amount(sign: int) -> Callable[[Reader], Change]:
-    def read_event(read: Reader) -> Change:
+def _clmm_amount(sign: int) -> Callable[[AccountReader], Change]:
+    def read_event(read: AccountReader) -> Change:
         read.skip(32)
         return Change(LIQUIDITY, fields={"liquidity_delta": sign * read.u128()})
 
     return read_event
 
 
-def _cpmm_liquidity(read: Reader) -> Change:
+def _cpmm_liquidity(read: AccountReader) -> Change:
     """A deposit's amounts are what the pool received, a withdrawal's what the owner did: the pool paid the fee too."""
     pool = read.key()
     read.skip(8)
@@ -138,7 +138,7 @@ def _cpmm_liquidity(read: Reader) -> Change:
     return Change(LIQUIDITY, pool, {"reserve_a": a + moved_a, "reserve_b": b + moved_b})
 
 
-def _dlmm_liquidity(read: Reader) -> Change:
+def _dlmm_liquidity(read: AccountReader) -> Change:
     pool = read.key()
     read.skip(32)
     position = read.key()
@@ -146,7 +146,7 @@ def _dlmm_liquidity(read: Reader) -> Change:
     return Change(LIQUIDITY, pool, {"tick": read.i32()}, position)
 
 
-def _dlmm_created(read: Reader) -> Change:
+def _dlmm_created(read: AccountReader) -> Change:
     pool, step = read.key(), read.u16()
     return Change(CREATE, pool, {"tick_spacing": step, "mint_a": read.key(), "mint_b": read.key()})
 
@@ -155,7 +155,7 @@ def _first(name: str) -> bytes:
     return sha256(f"event:{name}".encode()).digest()[:8]
 
 
-_EVENTS: dict[tuple[bytes, bytes], Callable[[Reader], Change]] = {
+_EVENTS: dict[tuple[bytes, bytes], Callable[[AccountReader], Change]] = {
     (WHIRLPOOL, _first("LiquidityIncreased")): _whirlpool_liquidity(1),
     (WHIRLPOOL, _first("LiquidityDecreased")): _whirlpool_liquidity(-1),
     (WHIRLPOOL, _first("LiquidityRepositioned")): _whirlpool_repositioned,

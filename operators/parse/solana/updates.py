@@ -14,13 +14,13 @@ from mevflow.operators.accounts.registry import METEORA_DLMM, RAYDIUM_AMM_V4, RA
 from mevflow.operators.amm.concentrated import tick_math_raydium, tick_math_x64
 from mevflow.operators.amm.concentrated.curve import AmmError
 from mevflow.operators.amounts import i128, u128
-from mevflow.operators.parse.changes import Change, Instruction, Memory
+from mevflow.operators.parse.changes import Change, Memory, PoolInstruction
 from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.solana.dlmm_calls import base_fee, base_fee_pips
 from mevflow.operators.parse.solana.events import SELF_CALL
 from mevflow.operators.parse.solana.instructions import is_swap, pool_place
 from mevflow.operators.parse.solana.logs import DATA, RAY_LOG, log_data
-from mevflow.operators.parse.solana.trace import Call
+from mevflow.operators.parse.solana.trace import ProgramCall
 from mevflow.operators.parse.solana.update_calls import CREATE, FEE, LIQUIDITY, change_of, checked
 from mevflow.operators.parse.solana.update_events import decode_change, decode_ray_change
 from mevflow.v1 import market_pb2 as market
@@ -36,14 +36,14 @@ _TICK_AT = {WHIRLPOOL: tick_math_x64.tick_at, RAYDIUM_CLMM: tick_math_raydium.ti
 _UNSIGNED = ("sqrt_price_x64", "liquidity", "reserve_a", "reserve_b")
 
 
-def updates_of(call: Call, trace: list[Call], keys: list[bytes], memory: Memory) -> list[dict[str, Any]]:
+def updates_of(call: ProgramCall, trace: list[ProgramCall], keys: list[bytes], memory: Memory) -> list[dict[str, Any]]:
     """The updates' own fields (venue, pool, kind, state); none where no pool changed. Raises ParseError."""
     if call.program not in VENUE_OF or (call.data or b"")[:8] == SELF_CALL:
         return []
     change = None
     if call.data is not None:
         accounts = [keys[place] if place < len(keys) else b"" for place in call.accounts]
-        change = change_of(call.program, Instruction(call.data, accounts))
+        change = change_of(call.program, PoolInstruction(call.data, accounts))
     for event in _events(call, trace):
         if change is None:
             change = event
@@ -62,7 +62,7 @@ def updates_of(call: Call, trace: list[Call], keys: list[bytes], memory: Memory)
     return rows
 
 
-def lost_of(call: Call, keys: list[bytes]) -> dict[str, Any] | None:
+def lost_of(call: ProgramCall, keys: list[bytes]) -> dict[str, Any] | None:
     """After a call that could not be read: its pool changed and nobody knows how. None where no pool is named."""
     place = pool_place(call.program, call.data or b"")
     if place is None or place >= len(call.accounts) or call.accounts[place] >= len(keys):
@@ -71,7 +71,7 @@ def lost_of(call: Call, keys: list[bytes]) -> dict[str, Any] | None:
     return {"venue": VENUE_OF[call.program], "pool": keys[call.accounts[place]], "kind": kind}
 
 
-def _events(call: Call, trace: list[Call]) -> list[Change]:
+def _events(call: ProgramCall, trace: list[ProgramCall]) -> list[Change]:
     found = []
     for line in call.logged:
         if line.startswith(DATA):

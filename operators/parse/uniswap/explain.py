@@ -29,7 +29,7 @@ _Asked = tuple[int, bool, int | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SwapOutcome:
     """What a Swap log states, from the trader's view."""
 
     a_to_b: bool
@@ -56,7 +56,7 @@ class Outcome:
         ) and (quote.liquidity_after, quote.tick_after) == (self.liquidity, self.tick)
 
 
-def explain(segments: Segments, before: ConcentratedState, outcome: Outcome) -> Path | None:
+def explain(segments: Segments, before: ConcentratedState, outcome: SwapOutcome) -> Path | None:
     """The path that reproduces ``outcome`` from ``before`` (whose ticks are not read), or None.
 
     Tries at most one change of liquidity in each unknown stretch, then two in a single stretch.
@@ -81,19 +81,19 @@ def _over(before: ConcentratedState, path: Path) -> ConcentratedState:
     )
 
 
-def _swap(state: ConcentratedState, outcome: Outcome, asked: _Asked) -> Quote:
+def _swap(state: ConcentratedState, outcome: SwapOutcome, asked: _Asked) -> Quote:
     amount, exact_in, limit = asked
     return uniswap_v3.swap(state, outcome.a_to_b, amount, exact_in, limit)
 
 
-def _gives(state: ConcentratedState, outcome: Outcome, asked: _Asked) -> bool:
+def _gives(state: ConcentratedState, outcome: SwapOutcome, asked: _Asked) -> bool:
     try:
         return outcome.is_of(_swap(state, outcome, asked))
     except AmmError:
         return False
 
 
-def _two_changes(segments: Segments, before: ConcentratedState, outcome: Outcome) -> Iterator[Path]:
+def _two_changes(segments: Segments, before: ConcentratedState, outcome: SwapOutcome) -> Iterator[Path]:
     """Every path with an unknown liquidity somewhere inside the one unknown stretch that reproduces the log."""
     stretch = segments.unknown_between(before.tick, outcome.tick)
     if not 1 <= len(stretch) <= _LONGEST_STRETCH:
@@ -111,7 +111,7 @@ def _two_changes(segments: Segments, before: ConcentratedState, outcome: Outcome
                 break
 
 
-def _solve(before: ConcentratedState, path: Path, free: list[int], outcome: Outcome, asked: _Asked) -> int | None:
+def _solve(before: ConcentratedState, path: Path, free: list[int], outcome: SwapOutcome, asked: _Asked) -> int | None:
     """The one liquidity of the segments ``free`` that reproduces the log, if there is exactly one.
 
     More liquidity moves the price less; where the price after is the same, more goes in and more comes out.

@@ -20,7 +20,7 @@ from mevflow.operators.amounts import i128, u128, u160
 from mevflow.operators.parse.errors import OnError, ParseError
 from mevflow.operators.parse.numbers import MAX_U128
 from mevflow.operators.parse.output import CHUNK_ROWS, Figures, Output
-from mevflow.operators.parse.uniswap.explain import Outcome, explain
+from mevflow.operators.parse.uniswap.explain import SwapOutcome, explain
 from mevflow.operators.parse.uniswap.logs import Coordinates, InitializeLog, LiquidityLog, SwapLog, read_log
 from mevflow.operators.parse.uniswap.pools import UniswapPool
 from mevflow.operators.parse.uniswap.segments import Segments
@@ -28,7 +28,7 @@ from mevflow.v1 import market_pb2 as market
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CsvRow:
     """A csv row with the pool that it belongs to and where it was read."""
 
     pool: UniswapPool
@@ -62,7 +62,7 @@ class UniswapDay:
         self._last = (-1, 0, 0)
         self._timestamp_us = 0
 
-    def parse(self, rows: Iterable[Row], chunk_rows: int = CHUNK_ROWS) -> Iterator[pa.RecordBatch]:
+    def parse(self, rows: Iterable[CsvRow], chunk_rows: int = CHUNK_ROWS) -> Iterator[pa.RecordBatch]:
         """Batches from csv rows in chain order; see :meth:`WhirlpoolDay.parse`.
 
         A snapshot goes before the first swap of each pool, and before every swap that changed what is known of
@@ -78,7 +78,7 @@ class UniswapDay:
                 yield from self._output.flush()
         yield from self._output.flush()
 
-    def _row(self, row: Row) -> None:
+    def _row(self, row: CsvRow) -> None:
         log, pool = read_log(row.text), row.pool
         if log.at.order <= self._last:
             raise ParseError(f"log {log.at.order} comes after {self._last}", reason="out_of_order")
@@ -105,7 +105,7 @@ class UniswapDay:
             raise ParseError(f"a swap of {moved_in} for {moved_out}", reason="impossible_amount")
         state.figures.first += not state.seen
         exact = state.seen and _learn(
-            state, Outcome(a_to_b, moved_in, moved_out, log.sqrt_price, log.liquidity, log.tick)
+            state, SwapOutcome(a_to_b, moved_in, moved_out, log.sqrt_price, log.liquidity, log.tick)
         )
         state.sqrt_price, state.liquidity, state.tick = log.sqrt_price, log.liquidity, log.tick
         state.seen = True
@@ -178,7 +178,7 @@ class UniswapDay:
 
 
 def parse_uniswap_day(
-    rows: Iterable[Row], on_error: OnError | None = None, chunk_rows: int = CHUNK_ROWS
+    rows: Iterable[CsvRow], on_error: OnError | None = None, chunk_rows: int = CHUNK_ROWS
 ) -> Iterator[pa.RecordBatch]:
     """Logs -> batches; see :meth:`UniswapDay.parse`. Raises ParseError unless ``on_error`` takes it."""
     return UniswapDay(on_error).parse(rows, chunk_rows)
@@ -238,7 +238,7 @@ def _changed(
     return known_lower, known_upper, dict(sorted(nets.items()))
 
 
-def _learn(state: PoolState, outcome: Outcome) -> bool:
+def _learn(state: PoolState, outcome: SwapOutcome) -> bool:
     """Whether running the swap again gives the log to the unit; learns the liquidity that it passed through."""
     segments = state.segments
     first, last = sorted((segments.of(state.tick), segments.of(outcome.tick)))

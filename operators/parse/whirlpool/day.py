@@ -21,10 +21,10 @@ from mevflow.operators.parse.numbers import MAX_U128, amount, net_liquidity, pub
 from mevflow.operators.parse.output import CHUNK_ROWS, Output
 from mevflow.operators.parse.whirlpool.lines import (
     ClosePayload,
-    Instruction,
     LiquidityPayload,
     OpenPayload,
     PoolPayload,
+    RecordedInstruction,
     Slot,
     SwapPayload,
     Transaction,
@@ -108,7 +108,7 @@ class WhirlpoolDay:
                     error.payload = error.payload or bytes(instruction.payload)
                     self._output.reject(error, self._file, line, self._block_time * _US)
 
-    def _instruction(self, slot: Slot, transaction: Transaction, index: int, instruction: Instruction) -> None:
+    def _instruction(self, slot: Slot, transaction: Transaction, index: int, instruction: RecordedInstruction) -> None:
         payload = read_payload(instruction)
         if payload is None:
             return

@@ -14,7 +14,7 @@ from mevflow.operators.parse.errors import ParseError
 _EMPTY = b'"transactions":[]}'
 
 
-class Instruction(msgspec.Struct):
+class RecordedInstruction(msgspec.Struct):
     """One instruction, its payload undecoded until its name is known."""
 
     name: str
@@ -27,7 +27,7 @@ class Transaction(msgspec.Struct):
     index: int
     signature: str
     payer: str
-    instructions: list[Instruction]
+    instructions: list[RecordedInstruction]
 
 
 class Slot(msgspec.Struct, rename={"block_time": "blockTime"}):
@@ -170,7 +170,7 @@ def read_slot(line: bytes) -> Slot:
     return slot
 
 
-def read_payload(instruction: Instruction) -> Payload | None:
+def read_payload(instruction: RecordedInstruction) -> Payload | None:
     """Decode a payload; None if the instruction changes nothing here. Raises ParseError."""
     raw = bytes(instruction.payload)
     if instruction.name not in PAYLOADS:

@@ -16,7 +16,7 @@ from mevflow.sinks.websocket.hub.client import Client, Patience
 from mevflow.sinks.websocket.hub.filters import Filter
 from mevflow.sinks.websocket.hub.frames import Body, bodies
 from mevflow.sinks.websocket.hub.groups import Group, Groups
-from mevflow.sinks.websocket.hub.wire import Block
+from mevflow.sinks.websocket.hub.wire import FeedBlock
 
 SLICE_S = 0.002
 
@@ -42,7 +42,7 @@ class Fanout:
         self.clients: set[Client] = set()
         self.received = self.delivered = self.lost = 0
         self._gone_sent = self._gone_dropped = 0
-        self._pending: dict[str, list[Block]] = {}
+        self._pending: dict[str, list[FeedBlock]] = {}
         self._pending_rows = 0
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
@@ -61,7 +61,7 @@ class Fanout:
         self._gone_sent += client.sent
         self._gone_dropped += client.dropped_total
 
-    async def publish(self, block: Block) -> None:
+    async def publish(self, block: FeedBlock) -> None:
         """Take a block; waits while too much is pending, which holds back only its feed."""
         await self._room.wait()
         self._pending.setdefault(block.channel, []).append(block)

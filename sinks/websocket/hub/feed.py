@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from mevflow.sinks.websocket.hub.wire import Block, Kind, dial, pack, pack_block
+from mevflow.sinks.websocket.hub.wire import FeedBlock, Kind, dial, pack, pack_block
 
 RETRY_S = 0.25
 
@@ -27,7 +27,7 @@ STALL_S = 0.001
 SEND_BUFFER_BYTES = 4 << 20
 
 
-class Feed:
+class HubFeed:
     """A connection to the hub at ``path`` that mends itself. ``identity`` is what the hub's status shows."""
 
     def __init__(self, path: Path, identity: dict[str, Any], max_bytes: int = 16 << 20) -> None:
@@ -55,7 +55,7 @@ class Feed:
             if self._socket is None or self._waiting_bytes > self._max_bytes:
                 self._drop(rows.num_rows)
                 return
-            record = memoryview(pack_block(Block(channel, rows, self._untold)))
+            record = memoryview(pack_block(FeedBlock(channel, rows, self._untold)))
             self._untold = 0
             if not self._waiting:
                 try:

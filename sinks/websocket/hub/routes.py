@@ -23,7 +23,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PREFIX = "/api/realtime"
 
 
-class Routes:
+class HubRoutes:
     """Routes a request to a page or to a new :class:`Client`."""
 
     def __init__(

@@ -29,7 +29,7 @@ from mevflow.processes.private import UMASK, open_private
 from mevflow.sinks.websocket.hub.client import Patience
 from mevflow.sinks.websocket.hub.fanout import Batching, Fanout
 from mevflow.sinks.websocket.hub.feeds import READ_AHEAD_BYTES, Feeds
-from mevflow.sinks.websocket.hub.routes import Routes
+from mevflow.sinks.websocket.hub.routes import HubRoutes
 from mevflow.sinks.websocket.hub.wire import socket_path
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -79,7 +79,7 @@ class Hub:
         options = self.options
         self._fanout = Fanout(options.batching, options.patience)
         self._feeds = Feeds(self._fanout, self.status, self._stopping.set)
-        routes = Routes(self._fanout, self.status, options.origins, options.max_clients, remote=options.allow_remote)
+        routes = HubRoutes(self._fanout, self.status, options.origins, options.max_clients, remote=options.allow_remote)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)

@@ -44,7 +44,7 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class FeedBlock:
     """Messages of one channel as they reach the hub. ``lost`` were dropped by the feed before them."""
 
     channel: str
@@ -57,7 +57,7 @@ def pack(kind: Kind, payload: bytes = b"") -> bytes:
     return RECORD.pack(len(payload), kind) + payload
 
 
-def pack_block(block: Block) -> bytes:
+def pack_block(block: FeedBlock) -> bytes:
     """A BLOCK record."""
     name = block.channel.encode()
     rows = block.rows.serialize()
@@ -65,12 +65,12 @@ def pack_block(block: Block) -> bytes:
     return b"".join((RECORD.pack(size, Kind.BLOCK), _BLOCK.pack(block.lost, len(name)), name, rows))
 
 
-def unpack_block(payload: bytes) -> Block:
+def unpack_block(payload: bytes) -> FeedBlock:
     """Read a BLOCK's payload; the rows refer to it. Raises pyarrow.ArrowInvalid, OSError or struct.error."""
     lost, length = _BLOCK.unpack_from(payload)
     start = _BLOCK.size + length
     message = pa.py_buffer(payload).slice(start)
-    return Block(payload[_BLOCK.size : start].decode(), pa.ipc.read_record_batch(message, SCHEMA), lost)
+    return FeedBlock(payload[_BLOCK.size : start].decode(), pa.ipc.read_record_batch(message, SCHEMA), lost)
 
 
 def socket_path(port: int) -> Path:

@@ -10,7 +10,7 @@ from grpc_status import rpc_status
 from mevflow.control.auth.authenticator import ProvenAuthenticator
 from mevflow.control.auth.certificates import Certificates
 from mevflow.control.auth.keys import KeyFolder
-from mevflow.control.auth.limits import Limits, Rate
+from mevflow.control.auth.limits import Rate, RateLimits
 from mevflow.control.auth.tls import TlsFiles
 from mevflow.control.auth.tokens import Tokens
 from mevflow.control.server.dispatch import Dispatcher
@@ -52,7 +52,7 @@ async def refusal(channel, method, request=b"", token=""):
 
 
 async def test_proof_and_roles(make_door, keys, service):
-    auth = ProvenAuthenticator(Tokens(KeyFolder(keys.folder)), None, Limits(MANY, MANY, MANY))
+    auth = ProvenAuthenticator(Tokens(KeyFolder(keys.folder)), None, RateLimits(MANY, MANY, MANY))
     start = service.events.next
     tried = [
         ("Kill", "", "UNAUTHENTICATED", "TOKEN_MISSING"),
@@ -82,7 +82,7 @@ async def test_proof_and_roles(make_door, keys, service):
 
 
 async def test_too_many_calls_do_not_use_up_the_kill_switch(make_door, keys):
-    limits = Limits(Rate(0.01, 1), Rate(0.01, 1), Rate(0.01, 1))
+    limits = RateLimits(Rate(0.01, 1), Rate(0.01, 1), Rate(0.01, 1))
     auth = ProvenAuthenticator(Tokens(KeyFolder(keys.folder)), None, limits)
     async with grpc.aio.insecure_channel(await make_door(auth)) as channel:
         assert await refusal(channel, "Status", token=keys.token()) == ("OK", "")
@@ -97,7 +97,7 @@ async def test_certificates(make_door, make_authority, tmp_path):
     certificate, key = authority.make("server")
     roles = tmp_path / "roles.toml"
     roles.write_text('[identities]\n"desk" = "operator"\n')
-    auth = ProvenAuthenticator(None, Certificates(roles), Limits(MANY, MANY, MANY))
+    auth = ProvenAuthenticator(None, Certificates(roles), RateLimits(MANY, MANY, MANY))
     address = await make_door(auth, credentials=TlsFiles(certificate, key, authority.file).credentials())
 
     def channel(maker, name, **options):
@@ -122,7 +122,7 @@ async def test_certificates(make_door, make_authority, tmp_path):
 
 
 async def test_large_metadata_is_refused_and_others_are_answered(make_door, keys):
-    auth = ProvenAuthenticator(Tokens(KeyFolder(keys.folder)), None, Limits(MANY, MANY, MANY))
+    auth = ProvenAuthenticator(Tokens(KeyFolder(keys.folder)), None, RateLimits(MANY, MANY, MANY))
     async with grpc.aio.insecure_channel(await make_door(auth)) as channel:
         status = channel.unary_unary("/mevflow.v1.Control/Status")
         with pytest.raises(grpc.aio.AioRpcError) as refused:

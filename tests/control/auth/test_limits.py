@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mevflow.control.auth import limits as module
-from mevflow.control.auth.limits import Limits, Rate
+from mevflow.control.auth.limits import Rate, RateLimits
 from mevflow.control.server.identity import AuthError, Identity, Role
 from tests.control.auth.conftest import THREADS_DRAW
 
@@ -13,7 +13,7 @@ ANN, BOB = Identity("ann", Role.ADMIN), Identity("bob", Role.ADMIN)
 
 
 def test_a_burst_then_the_rate_and_each_for_themselves():
-    limits = Limits(Rate(10, 3), Rate(1, 1), Rate(1, 1))
+    limits = RateLimits(Rate(10, 3), Rate(1, 1), Rate(1, 1))
     for _ in range(3):
         limits.take(ANN, "Status", 0.0)
     with pytest.raises(AuthError) as refused:
@@ -25,7 +25,7 @@ def test_a_burst_then_the_rate_and_each_for_themselves():
 
 
 def test_nothing_uses_up_what_the_kill_switch_needs():
-    limits = Limits(Rate(1, 1), Rate(1, 1), Rate(1, 2))
+    limits = RateLimits(Rate(1, 1), Rate(1, 1), Rate(1, 2))
     for method in ("Status", "Apply"):
         limits.take(ANN, method, 0.0)
         with pytest.raises(AuthError):
@@ -41,7 +41,7 @@ def test_nothing_uses_up_what_the_kill_switch_needs():
 @THREADS_DRAW
 @given(st.lists(st.floats(0, 2, width=32), min_size=1, max_size=80), st.integers(1, 20), st.integers(1, 10))
 def test_never_more_than_the_burst_and_the_rate(gaps, rate, burst):
-    limits = Limits(Rate(rate, burst), Rate(1, 1), Rate(1, 1))
+    limits = RateLimits(Rate(rate, burst), Rate(1, 1), Rate(1, 1))
     now = taken = 0.0
     waits = []
     for gap in gaps:
@@ -57,7 +57,7 @@ def test_never_more_than_the_burst_and_the_rate(gaps, rate, burst):
 
 def test_strangers_do_not_fill_the_memory(monkeypatch):
     monkeypatch.setattr(module, "_KEPT", 8)
-    limits = Limits(Rate(1, 1), Rate(1, 1), Rate(1, 1))
+    limits = RateLimits(Rate(1, 1), Rate(1, 1), Rate(1, 1))
     for number in range(50):
         limits.take(Identity(str(number), Role.VIEWER), "Status")
     assert len(limits._buckets) == 8

@@ -1,7 +1,7 @@
 """What the topics say, as the ledger keeps it: the lower offset wins, nothing is forgotten, nothing grows for ever."""
 
 from mevflow.control.commands import ledger as room
-from mevflow.control.commands.ledger import Call, Held, Ledger
+from mevflow.control.commands.ledger import Held, Ledger, RememberedCall
 from mevflow.control.commands.record import Entry
 from mevflow.v1.control_pb2 import ControlAck, ControlAudit
 from tests.control.commands.made import ack, command, issued
@@ -100,9 +100,9 @@ def test_a_roll_back_is_known_from_both_sides():
 
 def test_calls_by_identity_and_key():
     book = Ledger()
-    call = Call(b"h", "c1")
+    call = RememberedCall(b"h", "c1")
     book.call("ann", "k", call)
-    book.call("ann", "", Call(b"x", "c2"))
+    book.call("ann", "", RememberedCall(b"x", "c2"))
     assert book.former_call("ann", "k") == call
     assert book.former_call("bob", "k") is None
     assert book.former_call("ann", "") is None
@@ -115,7 +115,7 @@ def test_calls_are_bounded(monkeypatch):
     monkeypatch.setattr(room, "_CALLS", 2)
     book = Ledger()
     for number in range(3):
-        book.call("ann", f"k{number}", Call(b"", str(number)))
+        book.call("ann", f"k{number}", RememberedCall(b"", str(number)))
     assert [book.former_call("ann", f"k{n}") is None for n in range(3)] == [True, False, False]
 
 
@@ -125,7 +125,7 @@ def test_the_audit_brings_back_what_compaction_took():
     entry = book.entry("c1")
     assert entry is not None
     assert entry.won is None
-    assert book.former_call("ann", "k") == Call(b"h", "c1")
+    assert book.former_call("ann", "k") == RememberedCall(b"h", "c1")
     book.audit(ControlAudit(status="OK", command_id="c1", method="Apply"))
     assert entry.won is True
     assert book.in_force("t", "policy", "found").history == [entry]

@@ -12,7 +12,7 @@ from mevflow.clickhouse.client import connect
 from mevflow.clickhouse.migrate import migrate
 from mevflow.control.auth.authenticator import ProvenAuthenticator
 from mevflow.control.auth.keys import KeyFolder
-from mevflow.control.auth.limits import Limits, Rate
+from mevflow.control.auth.limits import Rate, RateLimits
 from mevflow.control.auth.tokens import Tokens
 from mevflow.control.gateway.server import HttpDoor
 from mevflow.control.server.dispatch import Dispatcher
@@ -82,7 +82,7 @@ async def make_gateway(service, handlers):
 
 @pytest.fixture
 def authenticator(keys):
-    return ProvenAuthenticator(Tokens(KeyFolder(keys.folder)), None, Limits(MANY, MANY, MANY))
+    return ProvenAuthenticator(Tokens(KeyFolder(keys.folder)), None, RateLimits(MANY, MANY, MANY))
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -10,7 +10,7 @@ import pytest
 
 from mevflow.clickhouse import queries as templates
 from mevflow.control.gateway import queries
-from mevflow.control.gateway.reader import Bounds, Reader
+from mevflow.control.gateway.reader import ClickHouseReader, ReadBounds
 from mevflow.control.server.refusal import Refused
 from mevflow.control.server.turns import Turns
 from mevflow.flows.config import ClickHouseConfig
@@ -87,7 +87,7 @@ async def test_rows_are_bounded(ask):
 
 async def test_time_and_number_are_bounded(clickhouse_server, database):
     where = ClickHouseConfig(host=clickhouse_server.host, port=clickhouse_server.port, database=database)
-    reader = Reader(where, Bounds(seconds=0.5, at_once=1, patience_s=0.1))
+    reader = ClickHouseReader(where, ReadBounds(seconds=0.5, at_once=1, patience_s=0.1))
     slow = "SELECT count() FROM numbers(100000000000) WHERE cityHash64(number) = 1"
     first = asyncio.create_task(reader.read(slow, "CSV", {}))
     await asyncio.sleep(0.2)
@@ -103,7 +103,7 @@ async def test_time_and_number_are_bounded(clickhouse_server, database):
 async def test_a_turn_is_taken_until_clickhouse_is_done_with_the_query(clickhouse_server, clickhouse_client, database):
     """What one call on one block does cannot be interrupted: its caller is answered, and may not start another."""
     where = ClickHouseConfig(host=clickhouse_server.host, port=clickhouse_server.port, database=database)
-    reader = Reader(where, Bounds(seconds=0.2, at_once=1, patience_s=0.1))
+    reader = ClickHouseReader(where, ReadBounds(seconds=0.2, at_once=1, patience_s=0.1))
     stubborn = "SELECT arrayLevenshteinDistance(range(45000), range(1, 45001)) AS stubborn"
     with pytest.raises(Refused) as refused:
         await reader.read(stubborn, "CSV", {}, "ann")
@@ -123,7 +123,7 @@ async def test_a_turn_is_taken_until_clickhouse_is_done_with_the_query(clickhous
 
 async def test_a_caller_who_is_gone_leaves_no_query_behind(clickhouse_server, clickhouse_client, database):
     where = ClickHouseConfig(host=clickhouse_server.host, port=clickhouse_server.port, database=database)
-    reader = Reader(where, Bounds(seconds=600, rows=10**9, at_once=1, patience_s=60.0))
+    reader = ClickHouseReader(where, ReadBounds(seconds=600, rows=10**9, at_once=1, patience_s=60.0))
     listed = "SELECT count() FROM system.processes WHERE query LIKE 'SELECT count() AS forsaken%'"
     asked = asyncio.create_task(
         reader.read("SELECT count() AS forsaken FROM numbers(2000000000) WHERE sipHash64(number) = 1", "CSV", {}, "ann")
@@ -170,7 +170,7 @@ async def test_every_template_passes_as_a_callers_statement_would(ask, name):
 async def test_the_engine_itself_holds_readonly(clickhouse_server, database, statement, said):
     """Without our own look at the statement."""
     where = ClickHouseConfig(host=clickhouse_server.host, port=clickhouse_server.port, database=database)
-    reader = Reader(where)
+    reader = ClickHouseReader(where)
     with pytest.raises(Refused, match=said):
         await reader.read(statement, "CSV", {})
     reader.close()
@@ -238,7 +238,7 @@ async def test_wrong_exports_are_refused_and_audited(ask, audited, query):
 
 async def test_a_client_that_leaves_frees_its_turn(clickhouse_server, database):
     where = ClickHouseConfig(host=clickhouse_server.host, port=clickhouse_server.port, database=database)
-    reader, bounds = Reader(where), Bounds(rows=10**9, answer_bytes=1 << 40, at_once=1, patience_s=5.0)
+    reader, bounds = ClickHouseReader(where), ReadBounds(rows=10**9, answer_bytes=1 << 40, at_once=1, patience_s=5.0)
     for _ in range(3):
         pieces = reader.stream("SELECT number FROM numbers(100000000)", "CSV", {}, bounds)
         assert (await anext(pieces)).startswith(b"0\n1\n")

@@ -9,7 +9,7 @@ from websockets.asyncio.client import connect
 
 from mevflow.control.gateway import protocol
 from mevflow.control.gateway.carry import COOKIE
-from mevflow.control.gateway.sessions import Sessions
+from mevflow.control.gateway.sessions import CookieSessions
 from mevflow.control.server.unproven import Unproven
 from tests.control.gateway.conftest import Client
 
@@ -120,7 +120,7 @@ def test_records_of_calls_without_proof_are_bounded_for_each_address_and_for_all
 
 
 def test_logins_end_only_sessions_of_ones_own():
-    sessions = Sessions()
+    sessions = CookieSessions()
     ann, _ = sessions.begin("ann", "token")
     eve = [sessions.begin("eve", "token")[0] for _ in range(2_000)]
     assert sessions.get(ann) is not None

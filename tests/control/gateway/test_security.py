@@ -10,7 +10,7 @@ from websockets.exceptions import InvalidStatus
 from mevflow.control.auth.authenticator import ProvenAuthenticator
 from mevflow.control.auth.certificates import Certificates
 from mevflow.control.auth.keys import KeyFolder
-from mevflow.control.auth.limits import Limits, Rate
+from mevflow.control.auth.limits import Rate, RateLimits
 from mevflow.control.auth.tls import TlsFiles
 from mevflow.control.auth.tokens import Tokens
 from mevflow.control.gateway.server import HttpDoor
@@ -70,7 +70,7 @@ async def test_roles(call, keys, audited):
 
 
 async def test_too_many_calls(make_gateway, keys, audited):
-    limits = Limits(Rate(0.1, 2), MANY, MANY)
+    limits = RateLimits(Rate(0.1, 2), MANY, MANY)
     call = Client(await make_gateway(ProvenAuthenticator(Tokens(KeyFolder(keys.folder)), None, limits)), keys.token())
     assert [(await call("GET", "/api/control/status")).status for _ in range(3)] == [200, 200, 429]
     reply = await call("GET", "/api/control/status")
@@ -123,7 +123,7 @@ async def test_certificates_over_https_and_its_channel(make_gateway, make_author
     certificate, key = authority.make("server")
     roles = tmp_path / "roles.toml"
     roles.write_text('[identities]\n"desk" = "risk"\n')
-    auth = ProvenAuthenticator(Tokens(KeyFolder(keys.folder)), Certificates(roles), Limits(MANY, MANY, MANY))
+    auth = ProvenAuthenticator(Tokens(KeyFolder(keys.folder)), Certificates(roles), RateLimits(MANY, MANY, MANY))
     tls = TlsFiles(certificate, key, authority.file)
     address = await make_gateway(auth, context=tls.context())
     assert address.startswith("https://")

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mevflow.control.gateway.functions import ALLOWED, allowed
-from mevflow.control.gateway.reader import Reader
+from mevflow.control.gateway.reader import ClickHouseReader
 from mevflow.control.gateway.statement import check_text
 from mevflow.control.gateway.tree import TABLE_FUNCTIONS, check_tree
 from mevflow.control.server.refusal import Refused
@@ -241,7 +241,9 @@ BAD = [
 @pytest.fixture
 def tree(clickhouse_server, database):
     """Check a statement as the endpoint does."""
-    reader = Reader(ClickHouseConfig(host=clickhouse_server.host, port=clickhouse_server.port, database=database))
+    reader = ClickHouseReader(
+        ClickHouseConfig(host=clickhouse_server.host, port=clickhouse_server.port, database=database)
+    )
 
     async def check(statement):
         check_text(statement)

@@ -6,8 +6,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mevflow.flows.steering.progress import COORDINATES, ORDER, Progress
-from mevflow.flows.steering.recorded import Recorded, RecordedCommand, Row
+from mevflow.flows.steering.progress import COORDINATES, ORDER, SteeringProgress
+from mevflow.flows.steering.recorded import LoggedRow, RecordedCommand, RecordedCommands
 from mevflow.operators.codec import COORDINATES as COORDINATE_FIELDS
 from mevflow.operators.merge import ChainMerge
 from mevflow.operators.stage import CAUGHT_UP_US, Ack, Settings, Stage, StageContext, Watermark
@@ -69,7 +69,9 @@ def rows(numbers):
 
 
 def command(version, n):
-    return RecordedCommand("n", f"c{version}", "policy", "n", version, b"", Row(1, n // 4, n % 4, 0, 1000 * (n // 4)))
+    return RecordedCommand(
+        "n", f"c{version}", "policy", "n", version, b"", LoggedRow(1, n // 4, n % 4, 0, 1000 * (n // 4))
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -79,7 +81,7 @@ def command(version, n):
 )
 def test_each_row_is_seen_under_the_command_before_it(cuts, at):
     stage = Merging()
-    recorded = Recorded(stage, [command(version, n) for version, n in enumerate(at, 1)])
+    recorded = RecordedCommands(stage, [command(version, n) for version, n in enumerate(at, 1)])
     edges = [0, *sorted(cuts), 40]
     for begin, end in itertools.pairwise(edges):
         list(recorded.process("in", rows(list(range(begin, end)))))
@@ -91,14 +93,14 @@ def test_each_row_is_seen_under_the_command_before_it(cuts, at):
 
 def test_a_command_from_before_the_first_row_is_given_at_once():
     stage = Merging()
-    Recorded(stage, [RecordedCommand("n", "c", "policy", "n", 7, b"", None)])
+    RecordedCommands(stage, [RecordedCommand("n", "c", "policy", "n", 7, b"", None)])
     assert stage._version == 7
 
 
 @settings(max_examples=60, deadline=None)
 @given(order=st.permutations(list(range(12))), cuts=st.sets(st.integers(1, 11), max_size=4), hold=st.integers(0, 3))
 def test_the_furthest_row_is_the_last_in_chain_order_behind_the_watermark(order, cuts, hold):
-    progress = Progress()
+    progress = SteeringProgress()
     edges = [0, *sorted(cuts), 12]
     for begin, end in itertools.pairwise(edges):
         progress.add("in", rows(order[begin:end]))

@@ -8,7 +8,7 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
-from mevflow.bench.market import Market
+from mevflow.bench.market import SyntheticMarket
 from mevflow.bench.stand import ROOT
 from mevflow.flows.replay import plan as replay
 from mevflow.flows.runtime.status import shard_status
@@ -77,7 +77,7 @@ def topics(make_topic):
 
 def test_a_replay_decides_as_the_steered_run_did(make_shard, topics):
     shard = make_shard(text=FILE, repo=ROOT, **topics)
-    market = Market(pools=60, shock_rate=0.01)
+    market = SyntheticMarket(pools=60, shock_rate=0.01)
     publish(shard.bootstrap, topics["updates"], [market.updates()])
     shard.start()
     batches = [b.slice(at, 500) for b in market.swaps(40_000) for at in range(0, b.num_rows, 500)]

@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from mevflow.operators.decide.rows import Rows
+from mevflow.operators.decide.rows import OpportunityColumns
 from mevflow.operators.decide.settings import BanditSettings
 from mevflow.operators.decide.stage import LOOK_ROWS, BanditDecide, StageState
 from mevflow.operators.errors import StateError
@@ -316,7 +316,7 @@ def test_the_kill_switch_latches_and_bids_in_flight_still_settle() -> None:
 
 def test_a_pool_or_mint_that_is_off_is_not_decided_about() -> None:
     one = stage()
-    (pool, mint), *_ = Rows(batch(OPENED)).legs(0)
+    (pool, mint), *_ = OpportunityColumns(batch(OPENED)).legs(0)
     for scope in (f"pool:0x{pool.hex()}", f"mint:0x{mint.hex()}"):
         other = stage()
         assert status(other, command("kill", 1, target=scope)) == "APPLIED"

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from mevflow.operators.parse.uniswap.logs import HEADER
 from mevflow.operators.parse.uniswap.pools import POOLS
-from mevflow.operators.parse.uniswap.v3 import Row
+from mevflow.operators.parse.uniswap.v3 import CsvRow
 from mevflow.operators.parse.whirlpool.accounts import Accounts, read_accounts
 from mevflow.operators.parse.whirlpool.lines import is_empty
 from mevflow.operators.parse.whirlpool.state import StartState, read_start_state
@@ -42,12 +42,12 @@ def end_accounts() -> Accounts:
 
 
 @cache
-def uniswap_rows(which: int) -> tuple[Row, ...]:
+def uniswap_rows(which: int) -> tuple[CsvRow, ...]:
     """The rows of one pool: 0 is 0.05 %, 1 is 0.30 %."""
     with gzip.open(UNISWAP[which], "rt") as file:
         lines = file.read().splitlines()
     assert lines[0] == HEADER
-    return tuple(Row(POOLS[which], UNISWAP[which].name, n, line) for n, line in enumerate(lines[1:], 2))
+    return tuple(CsvRow(POOLS[which], UNISWAP[which].name, n, line) for n, line in enumerate(lines[1:], 2))
 
 
 def rows_of(batches: Iterable[pa.RecordBatch], message: str) -> list[dict[str, object]]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.uniswap.pools import POOLS
-from mevflow.operators.parse.uniswap.v3 import Row, parse_uniswap_day
+from mevflow.operators.parse.uniswap.v3 import CsvRow, parse_uniswap_day
 from mevflow.operators.parse.whirlpool.accounts import read_accounts
 from mevflow.operators.parse.whirlpool.day import WhirlpoolDay, parse_whirlpool_day
 from mevflow.operators.parse.whirlpool.state import read_start_state
@@ -86,7 +86,7 @@ def test_accounts(document: bytes) -> None:
 
 
 def run_uniswap(texts: list[str]) -> None:
-    rows = [Row(POOLS[1], "f", n, text) for n, text in enumerate(texts)]
+    rows = [CsvRow(POOLS[1], "f", n, text) for n, text in enumerate(texts)]
     for batch in parse_uniswap_day(rows, lambda error: None):
         batch.validate(full=True)
 

@@ -10,12 +10,12 @@ from mevflow.sinks.clickhouse import native
 from mevflow.sinks.clickhouse.columns import (
     Address,
     Amount,
+    BatchRows,
     ColumnError,
     Enumerated,
     Identifier,
     Many,
     Number,
-    Rows,
     Text,
     Word,
 )
@@ -26,7 +26,7 @@ _ROWS = st.lists(_TEXTS, min_size=1, max_size=6)
 
 
 def rows_of(array, chains=None):
-    return Rows({"x": array}, chains, len(array))
+    return BatchRows({"x": array}, chains, len(array))
 
 
 def shown(client, column, array, chains=None, how="x"):

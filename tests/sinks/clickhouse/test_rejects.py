@@ -6,7 +6,7 @@ import pytest
 from mevflow.operators.codec import codec
 from mevflow.operators.errors import MevflowError
 from mevflow.operators.stage import StageContext
-from mevflow.sinks.clickhouse.block import Block
+from mevflow.sinks.clickhouse.block import InsertBlock
 from mevflow.sinks.clickhouse.columns import LAST_US
 from mevflow.sinks.clickhouse.rejects import MAX_PAYLOAD_BYTES
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
@@ -192,14 +192,14 @@ def test_a_dead_letter_is_kept_whatever_its_time_is(make_sink, ask):
 
 
 def test_content_that_no_rule_foresaw_is_parted_too(make_sink, ask, monkeypatch):
-    real = Block._encode_batch
+    real = InsertBlock._encode_batch
 
     def fragile(self, batch):
         if self.table.name == "raw_swaps_rows" and 7 in batch.column("source_offset").to_pylist():
             raise ZeroDivisionError("as nobody thought")
         return real(self, batch)
 
-    monkeypatch.setattr(Block, "_encode_batch", fragile)
+    monkeypatch.setattr(InsertBlock, "_encode_batch", fragile)
     sink = make_sink()
     sink.write(batch_of([swap(number) for number in range(20)], 0))
     sink.snapshot()
@@ -217,7 +217,7 @@ def test_a_table_that_is_not_as_it_should_be_is_no_matter_of_rows(make_sink, cli
 def test_every_column_has_its_rule_and_takes_an_empty_row(message):
     """An empty message fits: nothing that is merely not set is rejected."""
     plain = codec(message).decode(pa.array([b""], pa.binary()))
-    block = Block(TABLES[message], [plain], StageContext("t", "n"), "t", 1)
+    block = InsertBlock(TABLES[message], [plain], StageContext("t", "n"), "t", 1)
     assert block.encode()[0]
     assert all(column.rule for column in TABLES[message].columns)
 

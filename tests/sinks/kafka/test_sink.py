@@ -15,9 +15,9 @@ from mevflow.operators.stage import StageContext
 from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink
 from mevflow.sinks.kafka import producer as kafka_producer
 from mevflow.sinks.kafka import sink as kafka
-from mevflow.sinks.kafka.sink import KafkaSettings, KafkaSink
-from mevflow.sources.kafka.source import KafkaSettings as SourceSettings
+from mevflow.sinks.kafka.sink import KafkaSink, KafkaSinkSettings
 from mevflow.sources.kafka.source import KafkaSource
+from mevflow.sources.kafka.source import KafkaSourceSettings as SourceSettings
 from tests.plugins.kafka import free_port
 
 CONTEXT = StageContext("test", "out")
@@ -63,7 +63,7 @@ def write(sink, *batches):
 def test_round_trip_of_100_000_swaps(kafka_broker, make_topic, producer):
     topic = make_topic(8)
     swaps = synthetic_swaps(100_000)
-    write(KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic, key="pool"), CONTEXT), swaps)
+    write(KafkaSink(KafkaSinkSettings(bootstrap=kafka_broker, topic=topic, key="pool"), CONTEXT), swaps)
     rows = read_all(kafka_broker, topic)
     decoded = codec("mevflow.v1.Swap").decode(rows.column("value").combine_chunks())
     order = [("slot", "ascending"), ("tx_index", "ascending")]
@@ -88,7 +88,7 @@ def test_a_full_queue_waits(kafka_broker, make_topic, producer, monkeypatch):
     monkeypatch.setattr(kafka, "open_producer", lambda name, settings: opened(name, {**settings, **small}))
     swaps = synthetic_swaps(3000)
     write(
-        KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic, key="pool"), CONTEXT),
+        KafkaSink(KafkaSinkSettings(bootstrap=kafka_broker, topic=topic, key="pool"), CONTEXT),
         swaps.slice(0, 1),
         swaps.slice(1, 2499),
         swaps.slice(2500),
@@ -99,15 +99,15 @@ def test_a_full_queue_waits(kafka_broker, make_topic, producer, monkeypatch):
 
 def test_without_a_key_rows_are_spread(kafka_broker, make_topic, producer):
     topic = make_topic(2)
-    sink = KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic), CONTEXT)
+    sink = KafkaSink(KafkaSinkSettings(bootstrap=kafka_broker, topic=topic), CONTEXT)
     write(sink, synthetic_swaps(10))
     assert listing(kafka_broker, [topic])[0].messages == 10
 
 
 def test_what_is_missing_is_named(kafka_broker, make_topic):
     with pytest.raises(UsageError, match="not on the broker"):
-        KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic="no-such-topic"), CONTEXT).open(None)
-    sink = KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=make_topic(1), key="wallet"), CONTEXT)
+        KafkaSink(KafkaSinkSettings(bootstrap=kafka_broker, topic="no-such-topic"), CONTEXT).open(None)
+    sink = KafkaSink(KafkaSinkSettings(bootstrap=kafka_broker, topic=make_topic(1), key="wallet"), CONTEXT)
     sink.open(None)
     with pytest.raises(UsageError, match=r"mevflow\.v1\.Swap has no column 'wallet'"):
         sink.write(synthetic_swaps(1))
@@ -117,7 +117,7 @@ def test_what_is_missing_is_named(kafka_broker, make_topic):
 def test_no_broker_is_unreachable(monkeypatch):
     monkeypatch.setattr(kafka, "_ANSWER_S", 1.0)
     with pytest.raises(UnreachableError, match="no Kafka broker answers"):
-        KafkaSink(KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}", topic="t"), CONTEXT).open(None)
+        KafkaSink(KafkaSinkSettings(bootstrap=f"127.0.0.1:{free_port()}", topic="t"), CONTEXT).open(None)
 
 
 def located(swaps, offsets, topic="dex-swaps-proto"):
@@ -132,7 +132,7 @@ def test_a_row_larger_than_the_topic_takes_is_a_dead_letter(kafka_broker, make_t
     rows = located(synthetic_swaps(3), [7, 8, 9])
     big = pa.array([b"s", b"s" * 5_000, b"s"], pa.binary())
     rows = rows.set_column(rows.schema.get_field_index("signature"), rows.schema.field("signature"), big)
-    sink = KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic, key="pool", dead_letters=dlq), CONTEXT)
+    sink = KafkaSink(KafkaSinkSettings(bootstrap=kafka_broker, topic=topic, key="pool", dead_letters=dlq), CONTEXT)
     write(sink, rows)
     sent = SWAP.decode(read_all(kafka_broker, topic).column("value").combine_chunks())
     assert sent.column("slot").to_pylist() == [rows.column("slot")[0].as_py(), rows.column("slot")[2].as_py()]
@@ -145,7 +145,7 @@ def test_a_row_larger_than_the_topic_takes_is_a_dead_letter(kafka_broker, make_t
 
 def test_without_a_topic_for_dead_letters_the_stream_goes_on(kafka_broker, make_topic, caplog):
     topic = make_topic(1, max_message_bytes=300)
-    sink = KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic, dead_letters="no-such-topic"), CONTEXT)
+    sink = KafkaSink(KafkaSinkSettings(bootstrap=kafka_broker, topic=topic, dead_letters="no-such-topic"), CONTEXT)
     write(sink, located(synthetic_swaps(1), [17]))
     assert "rejected dex-swaps-proto[3]@17: too_large" in caplog.text
 
@@ -173,7 +173,7 @@ def test_a_time_that_kafka_refuses_is_the_least_that_it_takes(kafka_broker, make
     rows = synthetic_swaps(1)
     at = rows.schema.get_field_index("timestamp_us")
     odd = rows.set_column(at, rows.schema.field(at), pa.array([time_us], pa.int64()))
-    write(KafkaSink(KafkaSettings(bootstrap=kafka_broker, topic=topic), CONTEXT), odd)
+    write(KafkaSink(KafkaSinkSettings(bootstrap=kafka_broker, topic=topic), CONTEXT), odd)
     assert read_all(kafka_broker, topic).column("timestamp_us").to_pylist() == [1000]
 
 

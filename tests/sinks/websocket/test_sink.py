@@ -11,7 +11,7 @@ import pyarrow as pa
 from mevflow.operators.codec import codec
 from mevflow.operators.stage import StageContext
 from mevflow.sinks.websocket.hub import hub_status, start_hub, stop_hub
-from mevflow.sinks.websocket.hub.feed import Feed
+from mevflow.sinks.websocket.hub.feed import HubFeed
 from mevflow.sinks.websocket.hub.wire import SCHEMA
 from mevflow.sinks.websocket.sink import WebSocketSettings, WebSocketSink, pools_of
 from mevflow.v1.decision_pb2 import Decision, Opportunity
@@ -32,7 +32,7 @@ def _free_port() -> int:
         return port
 
 
-def _wait_connected(feed: Feed, seconds: float) -> bool:
+def _wait_connected(feed: HubFeed, seconds: float) -> bool:
     """Wait until the hub is there; False at time-out."""
     deadline = time.monotonic() + seconds
     while not feed.connected:
@@ -59,7 +59,7 @@ def _sent(
     sink.open(None)
     handed: dict[str, tuple[list[RealtimeMessage], list[list[bytes]]]] = {}
 
-    class Recording(Feed):
+    class Recording(HubFeed):
         def send(self, channel: str, rows: pa.RecordBatch) -> None:
             assert rows.schema.equals(SCHEMA)
             batches = [RealtimeBatch.FromString(frame) for frame in rows["frame"].to_pylist()]
@@ -152,7 +152,7 @@ def test_a_stuck_hub_does_not_block_the_stream(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listening:  # takes connections and reads nothing
         listening.bind(str(path))
         listening.listen()
-        feed = Feed(path, {}, max_bytes=1 << 20)
+        feed = HubFeed(path, {}, max_bytes=1 << 20)
         rows = pa.RecordBatch.from_pydict({"frame": [b"x" * 1000] * 1000, "pools": [[]] * 1000}, schema=SCHEMA)
         for _ in range(40):
             feed.send("swaps", rows)  # if it waited, the test would run into its time-out

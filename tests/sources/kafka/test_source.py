@@ -15,14 +15,14 @@ from mevflow.operators.errors import StateError, UnreachableError, UsageError
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext
 from mevflow.processes.background import ProcessId
 from mevflow.sources.kafka import reader as kafka_reader
-from mevflow.sources.kafka.source import KafkaSettings, KafkaSource
+from mevflow.sources.kafka.source import KafkaSource, KafkaSourceSettings
 from tests.plugins.kafka import free_port
 
 CONTEXT = StageContext("test", "swaps")
 
 
 def open_source(bootstrap, topic, state=None, **settings):
-    source = KafkaSource(KafkaSettings(bootstrap=bootstrap, topic=topic, **settings), CONTEXT)
+    source = KafkaSource(KafkaSourceSettings(bootstrap=bootstrap, topic=topic, **settings), CONTEXT)
     try:
         source.open(state)
     except BaseException:

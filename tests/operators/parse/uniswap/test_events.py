@@ -13,7 +13,7 @@ from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.uniswap import logs as uniswap_logs
 from mevflow.operators.parse.uniswap.logs import InitializeLog, OtherLog, read_log
 from mevflow.operators.parse.uniswap.pools import POOLS
-from mevflow.operators.parse.uniswap.v3 import Row, UniswapDay
+from mevflow.operators.parse.uniswap.v3 import CsvRow, UniswapDay
 from mevflow.v1 import market_pb2 as market
 
 FLASH_FILE = Path(__file__).parents[3] / "data" / "faults" / "flash-0x88e6a0c2.csv.gz"
@@ -43,7 +43,7 @@ def test_an_event_that_moves_no_swap(name: str) -> None:
 def test_initialize_begins_a_pool_without_liquidity() -> None:
     text = line(uniswap_logs.INITIALIZE, 1, price_at(-120), -120)
     assert read_log(text) == InitializeLog(read_log(text).at, price_at(-120), -120)
-    ((row,),) = (batch.to_pylist() for batch in UniswapDay().parse([Row(POOLS[0], "f", 1, text)]))
+    ((row,),) = (batch.to_pylist() for batch in UniswapDay().parse([CsvRow(POOLS[0], "f", 1, text)]))
     assert (row["kind"], row["tick"], row["pool"]) == (market.PoolUpdate.KIND_CREATE, -120, POOLS[0].address)
     assert int.from_bytes(row["sqrt_price_x96"], "little") == price_at(-120)
     assert row["liquidity"] == bytes(16)

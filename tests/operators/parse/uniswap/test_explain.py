@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from mevflow.operators.amm.concentrated import tick_math_x96, uniswap_v3
 from mevflow.operators.amm.concentrated.curve import ConcentratedState
-from mevflow.operators.parse.uniswap.explain import Outcome, _two_changes, explain
+from mevflow.operators.parse.uniswap.explain import SwapOutcome, _two_changes, explain
 from mevflow.operators.parse.uniswap.segments import Segments
 
 SPACING = 10
@@ -32,9 +32,9 @@ def pool(path: dict[int, int], tick: int) -> ConcentratedState:
     )
 
 
-def swapped(state: ConcentratedState, a_to_b: bool, exact_in: bool, amount: int, limit: int | None) -> Outcome:
+def swapped(state: ConcentratedState, a_to_b: bool, exact_in: bool, amount: int, limit: int | None) -> SwapOutcome:
     quote = uniswap_v3.swap(state, a_to_b, amount, exact_in, limit)
-    return Outcome(
+    return SwapOutcome(
         a_to_b,
         quote.amount_in,
         quote.amount_out,
@@ -44,13 +44,13 @@ def swapped(state: ConcentratedState, a_to_b: bool, exact_in: bool, amount: int,
     )
 
 
-def found(path: dict[int, int], known: list[int], tick: int, outcome: Outcome) -> dict[int, int] | None:
+def found(path: dict[int, int], known: list[int], tick: int, outcome: SwapOutcome) -> dict[int, int] | None:
     segments = Segments(SPACING)
     segments.learn({k: path[k] for k in known})
     return explain(segments, unknown(path, tick), outcome)
 
 
-def ways(path: dict[int, int], tick: int, outcome: Outcome) -> list[dict[int, int]]:
+def ways(path: dict[int, int], tick: int, outcome: SwapOutcome) -> list[dict[int, int]]:
     """Every path with two changes that gives the outcome."""
     return list(_two_changes(Segments(SPACING), unknown(path, tick), outcome))
 

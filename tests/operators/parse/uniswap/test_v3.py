@@ -14,7 +14,7 @@ from mevflow.operators.codec import codec
 from mevflow.operators.parse.check import check_uniswap
 from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.uniswap.pools import POOLS
-from mevflow.operators.parse.uniswap.v3 import Row, UniswapDay, parse_uniswap_day
+from mevflow.operators.parse.uniswap.v3 import CsvRow, UniswapDay, parse_uniswap_day
 from mevflow.v1 import market_pb2 as market
 from tests.operators.parse.recordings import number, rows_of, signed, uniswap_rows
 
@@ -162,7 +162,7 @@ def test_a_wrong_liquidity_is_noticed() -> None:
 def test_an_error_names_file_and_line() -> None:
     row = uniswap_rows(1)[0]
     with pytest.raises(ParseError, match=r"csv\.gz:9: a log has seven columns"):
-        list(parse_uniswap_day([Row(row.pool, row.file, 9, "1,2,3")]))
+        list(parse_uniswap_day([CsvRow(row.pool, row.file, 9, "1,2,3")]))
 
 
 @pytest.mark.parametrize(

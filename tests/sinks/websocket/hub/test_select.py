@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mevflow.sinks.websocket.hub.filters import Filter
 from mevflow.sinks.websocket.hub.frames import HEADROOM, bodies, varint
 from mevflow.sinks.websocket.hub.groups import Groups
-from mevflow.sinks.websocket.hub.wire import SCHEMA, Block, pack_block, unpack_block
+from mevflow.sinks.websocket.hub.wire import SCHEMA, FeedBlock, pack_block, unpack_block
 from mevflow.v1.realtime_pb2 import RealtimeBatch, RealtimeMessage
 
 pools = st.sampled_from([b"a", b"b", b"c", b"d"])
@@ -73,7 +73,7 @@ def test_varints_are_protobufs(number: int) -> None:
 
 @given(st.text(max_size=20), st.lists(st.lists(pools, max_size=3), max_size=5), st.integers(0, 2**63))
 def test_blocks_survive_the_wire(channel: str, of_pools: list[list[bytes]], lost: int) -> None:
-    block = Block(channel, _rows(of_pools), lost)
+    block = FeedBlock(channel, _rows(of_pools), lost)
     back = unpack_block(pack_block(block)[5:])
     assert (back.channel, back.lost) == (channel, lost)
     assert back.rows.equals(block.rows)
