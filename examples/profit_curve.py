@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from matplotlib import pyplot
 
 from mevflow.bench.detect import located
+from mevflow.operators.detect.admit import read
 from mevflow.operators.detect.control import DetectPolicy
-from mevflow.operators.detect.events import read
 from mevflow.operators.detect.market.market import Market
 from mevflow.operators.detect.report.cycles import Rotations, States
 from mevflow.operators.detect.settings import DetectSettings, load_registry

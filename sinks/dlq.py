@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pyarrow as pa
 
 from mevflow.operators.codec import ERRORS
 from mevflow.operators.stage import Settings
-from mevflow.sinks.kafka.limits import cut
-from mevflow.sinks.kafka.sink import KafkaSink, KafkaSinkSettings
+from mevflow.sinks.kafka.sink import KafkaSinkSettings, LetterSink
 
 
 class DeadLetterSettings(KafkaSinkSettings):
@@ -19,7 +17,7 @@ class DeadLetterSettings(KafkaSinkSettings):
     topic: str = "dlq"
 
 
-class DeadLetterSink(KafkaSink):
+class DeadLetterSink(LetterSink):
     """Rows of ``errors`` ports. ``mevflow dlq list|show|replay`` works on what it wrote.
 
     A letter larger than the topic takes is cut off: its beginning, its whole size and its hash are kept.
@@ -36,8 +34,3 @@ class DeadLetterSink(KafkaSink):
     @classmethod
     def accepts(cls, settings: Settings, message: str) -> bool:
         return message == "mevflow.v1.DeadLetter"
-
-    def _fit(self, batch: pa.RecordBatch, values: pa.BinaryArray, key: str) -> tuple[pa.RecordBatch, Any, Any]:
-        keys = batch.column(key).cast(pa.binary()) if key else None
-        longest = 0 if keys is None else max(len(one or b"") for one in keys.to_pylist())
-        return batch, cut(batch, values, self._limit - longest), keys

@@ -15,10 +15,12 @@ from mevflow.clickhouse.server.tokens import Cursor, SqlToken, tokens
 _WANTS_OPERAND = frozenset(
     (
         *("SELECT", "DISTINCT", "AS", "BY", "WHERE", "PREWHERE", "HAVING", "QUALIFY", "AND", "OR", "NOT", "XOR", "IN"),
-        *("LIKE", "ILIKE", "IS", "BETWEEN", "ON", "USING", "FROM", "JOIN", "CASE", "WHEN", "THEN", "ELSE", "WITH"),
-        *("LIMIT", "OFFSET", "INTERVAL", "EXCEPT", "REPLACE", "APPLY", "DIV", "MOD", "TABLE", "DATABASE", "EXISTS"),
+        *("LIKE", "ILIKE", "BETWEEN", "ON", "USING", "FROM", "JOIN", "CASE", "WHEN", "THEN", "ELSE", "WITH"),
+        *("INTERVAL", "DIV", "MOD"),
     )
 )
+#: Of these, what may be a column's name too: where an operand is wanted, it is one.
+_ALSO_NAMES = frozenset(("INTERVAL", "DIV", "MOD", "ON", "USING", "LIKE", "ILIKE", "IN", "IS"))
 _SEPARATORS = frozenset(",.=<>!+-*/%|&?:~^")
 #: Statements that answer with rows, even with none of them.
 _ANSWERS = frozenset(
@@ -131,8 +133,10 @@ def _parse_select(text: str, cursor: Cursor) -> Statement:
         literal, closing = rest[at + 2], rest[at + 3]
         if literal.kind != "quoted" or not closing.is_other(")"):
             continue
-        for before, token, name in zip(rest[at + 3 :], rest[at + 4 :], rest[at + 5 :], strict=False):
-            if token.depth == 0 and token.word == "FORMAT" and name.kind == "word" and not _wants_operand(before):
+        for behind, (token, name) in enumerate(pairwise(rest[at + 4 :]), at + 4):
+            if token.depth or token.word != "FORMAT" or name.kind != "word":
+                continue
+            if not _wants_operand(rest, behind - 1):
                 structure = re.sub(r"\\(.)", r"\1", literal.text[1:-1])
                 span = (rest[at].start, closing.end)
                 data_at = _skip_to_data(text, name.end)
@@ -189,8 +193,8 @@ def _answer_format(found: list[SqlToken]) -> _Format | None:
     """What the FORMAT clause says, the last but SETTINGS; FORMAT elsewhere is a name or an alias."""
     wanted = None
     for at in range(1, len(found) - 1):
-        before, token, name = found[at - 1 : at + 2]
-        if token.depth or token.word != "FORMAT" or name.kind != "word" or _wants_operand(before):
+        token, name = found[at : at + 2]
+        if token.depth or token.word != "FORMAT" or name.kind != "word" or _wants_operand(found, at - 1):
             continue
         after = found[at + 2] if at + 2 < len(found) else None
         if after is None or after.is_other(";") or after.word in ("SETTINGS", "INTO", "PARALLEL"):
@@ -198,8 +202,12 @@ def _answer_format(found: list[SqlToken]) -> _Format | None:
     return wanted
 
 
-def _wants_operand(before: SqlToken) -> bool:
-    return before.word in _WANTS_OPERAND or (before.kind == "other" and before.text in _SEPARATORS)
+def _wants_operand(found: list[SqlToken], at: int) -> bool:
+    """Whether an operand must follow token ``at``: then FORMAT behind it is a name."""
+    token = found[at]
+    if token.word in _ALSO_NAMES and at and _wants_operand(found, at - 1):
+        return False
+    return token.word in _WANTS_OPERAND or (token.kind == "other" and token.text in _SEPARATORS)
 
 
 def _names_file(found: list[SqlToken]) -> bool:

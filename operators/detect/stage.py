@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from mevflow.operators.codec import ERRORS, codec
+from mevflow.operators.detect.admit import read
 from mevflow.operators.detect.control import DetectPolicy
-from mevflow.operators.detect.events import PORTS, Events, read
+from mevflow.operators.detect.events import PORTS, Events
 from mevflow.operators.detect.market.market import Market
 from mevflow.operators.detect.market.snapshot import MarketState
 from mevflow.operators.detect.report.reporter import Reporter

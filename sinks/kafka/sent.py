@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,9 @@ import xxhash
 from numpy.typing import NDArray
 
 from mevflow.operators.errors import UnreachableError
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
 
 _BATCH = 10_000
 _ANSWER_S = 10.0
@@ -33,6 +37,7 @@ class AlreadySent:
             self._found[_hash(key, value)] += 1
         #: Rows that were found there instead of being sent.
         self.skipped = 0
+        self._seen = self._skipped_before = 0
 
     def __len__(self) -> int:
         return self._found.total()
@@ -42,6 +47,7 @@ class AlreadySent:
         if not self._found:
             return None
         told = values.to_pylist()
+        self._seen += len(told)
         named = keys.to_pylist() if keys is not None else [None] * len(told)
         fresh = np.ones(len(told), np.bool_)
         for row, (key, value) in enumerate(zip(named, told, strict=True)):
@@ -54,21 +60,31 @@ class AlreadySent:
         self.skipped += int((~fresh).sum())
         return None if fresh.all() else fresh
 
+    def over(self) -> bool:
+        """Asked at each snapshot: is nothing left, or did rows come since the last one and none was there?"""
+        stale = self._seen > 0 and self.skipped == self._skipped_before
+        self._seen, self._skipped_before = 0, self.skipped
+        return not self._found or stale
 
-def ends(bootstrap: str, topic: str) -> dict[int, int]:
-    """Where each partition ends now. Raises UnreachableError."""
-    from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "mevflow-ends", "log_level": 0})
-    try:
-        partitions = consumer.list_topics(topic, timeout=_ANSWER_S).topics[topic].partitions
-        return {
-            one: consumer.get_watermark_offsets(TopicPartition(topic, one), timeout=_ANSWER_S)[1] for one in partitions
-        }
-    except KafkaException as error:
-        raise UnreachableError(f"the ends of the topic cannot be read: {error}", topic=topic) from error
-    finally:
-        consumer.close()
+class TopicEnds:
+    """Where a topic's partitions end, asked of one client."""
+
+    def __init__(self, admin: AdminClient, topic: str) -> None:
+        self._admin, self._topic = admin, topic
+
+    def now(self) -> dict[int, int]:
+        """By partition. Raises UnreachableError."""
+        from confluent_kafka import KafkaException, TopicPartition
+        from confluent_kafka.admin import OffsetSpec
+
+        try:
+            partitions = self._admin.list_topics(self._topic, timeout=_ANSWER_S).topics[self._topic].partitions
+            asked = {TopicPartition(self._topic, one): OffsetSpec.latest() for one in partitions}
+            answers = self._admin.list_offsets(asked, request_timeout=_ANSWER_S)
+            return {at.partition: answer.result(_ANSWER_S).offset for at, answer in answers.items()}
+        except (KafkaException, TimeoutError) as error:
+            raise UnreachableError(f"the ends of the topic cannot be read: {error}", topic=self._topic) from error
 
 
 def _records(bootstrap: str, topic: str, since: Mapping[int, int]) -> list[tuple[bytes | None, bytes]]:

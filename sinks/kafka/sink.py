@@ -5,19 +5,22 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
 from mevflow.operators.codec import codec
 from mevflow.operators.dead_letters import dead_letters
-from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
+from mevflow.operators.errors import MevflowError, StateError, UnreachableError, UsageError
 from mevflow.operators.stage import Settings, StageContext, Watermark
-from mevflow.sinks.kafka.limits import beyond, producer_limits, record_limit
+from mevflow.sinks.kafka.limits import beyond, cut, producer_limits, record_limit
 from mevflow.sinks.kafka.producer import Producer, open_producer
+from mevflow.sinks.kafka.sent import AlreadySent, TopicEnds
 from mevflow.sinks.sink import Sink
 
 _ANSWER_S = 10.0
+_VERSION = 1
 #: A negative time is refused by brokers, and 0 would be replaced by the clock.
 _LEAST_TIME_US = 1000
 
@@ -40,10 +43,30 @@ class KafkaSinkSettings(Settings):
     dead_letters: str = "dlq"
 
 
-class KafkaSink(Sink):
-    """At least once: a snapshot waits until the broker has acknowledged everything written before it.
+class _State(msgspec.Struct):
+    """Where each partition of the topic ended when the snapshot was made."""
 
-    After a crash the rows since the last snapshot are sent again; they carry deterministic ids, so a reader can tell.
+    version: int
+    ends: dict[int, int]
+
+
+def _read_state(state: bytes, topic: str) -> _State:
+    try:
+        saved = msgspec.msgpack.decode(state, type=_State)
+    except msgspec.DecodeError as error:
+        raise StateError(f"this is no snapshot of kafka.sink: {error}", topic=topic) from error
+    if saved.version != _VERSION:
+        raise StateError(f"kafka.sink cannot read a snapshot of version {saved.version}", topic=topic)
+    return saved
+
+
+class KafkaSink(Sink):
+    """Each row once, also over crashes, from the first snapshot on.
+
+    1. A snapshot waits until the broker has acknowledged everything written before it, and notes where the topic ends.
+    2. After a crash the rows since then come again; those that stand behind the noted ends are not sent again
+       (:mod:`mevflow.sinks.kafka.sent`). Before a first snapshot nothing is noted: such rows may stand twice.
+
     Partitions are chosen by murmur2 of the key, as Java and most other clients do.
     """
 
@@ -56,6 +79,8 @@ class KafkaSink(Sink):
     def __init__(self, settings: KafkaSinkSettings, context: StageContext) -> None:
         super().__init__(settings, context)
         self._producer: Producer | None = None
+        self._ends: TopicEnds | None = None
+        self._sent: AlreadySent | None = None
         self._rejects: KafkaSink | None = None
         #: Rows that the topic does not take, so far.
         self.refused = 0
@@ -82,6 +107,10 @@ class KafkaSink(Sink):
                 topic=wanted.topic,
             )
         self._limit = record_limit(admin, wanted.topic, _ANSWER_S)
+        self._ends = TopicEnds(admin, wanted.topic)
+        if state:
+            saved = _read_state(state, wanted.topic)
+            self._sent = AlreadySent(wanted.bootstrap, wanted.topic, saved.ends)
         self._producer = open_producer(
             wanted.topic,
             {
@@ -111,6 +140,10 @@ class KafkaSink(Sink):
             raise UsageError(f"{name} has no column {key!r}", topic=self.settings.topic, key="key")
         batch, values, keys = self._fit(batch, codec(name).encode(batch), key)
         times_us = np.maximum(batch.column("timestamp_us").to_numpy(), _LEAST_TIME_US)
+        fresh = self._sent.fresh(values, keys) if self._sent is not None else None
+        if fresh is not None:
+            mask = pa.array(fresh)
+            values, keys, times_us = values.filter(mask), None if keys is None else keys.filter(mask), times_us[fresh]
         producer.send(values, keys, times_us)
         producer.serve()
 
@@ -128,13 +161,11 @@ class KafkaSink(Sink):
 
     def _refuse(self, letters: pa.RecordBatch) -> None:
         """Send dead letters of this sink's own. Where their topic cannot be had they are logged: the stream goes on."""
-        from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink
-
         self.refused += letters.num_rows
         try:
             if self._rejects is None:
-                settings = DeadLetterSettings(bootstrap=self.settings.bootstrap, topic=self.settings.dead_letters)
-                rejects = DeadLetterSink(settings, self.context)
+                settings = KafkaSinkSettings(bootstrap=self.settings.bootstrap, topic=self.settings.dead_letters)
+                rejects = LetterSink(settings, self.context)
                 rejects.open(None)
                 self._rejects = rejects
             self._rejects.write(letters)
@@ -170,7 +201,10 @@ class KafkaSink(Sink):
                 f"{left} messages are not acknowledged after {self.settings.flush_timeout_s:g} s",
                 topic=self.settings.topic,
             )
-        return b""
+        if self._sent is not None and self._sent.over():
+            self._sent = None
+        assert self._ends is not None
+        return msgspec.msgpack.encode(_State(_VERSION, self._ends.now()))
 
     def close(self) -> None:
         if self._rejects is not None:
@@ -180,3 +214,12 @@ class KafkaSink(Sink):
             self._producer.flush(self.settings.flush_timeout_s)
             self._producer.close()
             self._producer = None
+
+
+class LetterSink(KafkaSink):
+    """Dead letters on a topic: one that is larger than the topic takes is cut off, with its whole size and hash."""
+
+    def _fit(self, batch: pa.RecordBatch, values: pa.BinaryArray, key: str) -> tuple[pa.RecordBatch, Any, Any]:
+        keys = batch.column(key).cast(pa.binary()) if key else None
+        longest = 0 if keys is None else max(len(one or b"") for one in keys.to_pylist())
+        return batch, cut(batch, values, self._limit - longest), keys

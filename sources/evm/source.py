@@ -119,6 +119,7 @@ class EvmSource(Source):
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="evm.source", daemon=True)
         self._state = b""
+        self._hold_us = 0
         #: The block after the last one that ``poll`` has given; None before the first.
         self.block: int | None = None
         #: Why no node answered the last time that none did.
@@ -131,7 +132,10 @@ class EvmSource(Source):
     def open(self, state: bytes | None) -> None:
         """Go to a snapshot, or to the configured start. Raises StateError for a snapshot of another version."""
         if state:
-            saved = msgspec.msgpack.decode(state, type=_State)
+            try:
+                saved = msgspec.msgpack.decode(state, type=_State)
+            except msgspec.DecodeError as error:
+                raise StateError(f"this is no snapshot of evm.source: {error}") from error
             if saved.version != _VERSION:
                 raise StateError(f"evm.source cannot read a snapshot of version {saved.version}")
             restore(self._follower, saved.next, saved.forks, saved.ring)
@@ -156,7 +160,9 @@ class EvmSource(Source):
         ]
         if rows.errors is not None:
             batches.append(("errors", self._named(rows.errors)))
-        return Poll(batches, Watermark(rows.timestamp_us))
+        # After a fork time may stand earlier than before; what was said to be complete stays so.
+        self._hold_us = max(self._hold_us, rows.timestamp_us)
+        return Poll(batches, Watermark(self._hold_us))
 
     def snapshot(self) -> bytes:
         """The place in the chain after everything that was given, and the pools that are known there."""

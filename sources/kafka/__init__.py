@@ -1,5 +1,6 @@
 """``kafka.source``: a topic's partitions as columnar batches. In the order that a message takes:
 
+- :mod:`.settings`: what it can be told
 - :mod:`.librdkafka`: librdkafka's consumer by ctypes
 - :mod:`.gather`: message pointers -> columns, compiled
 - :mod:`.reader`: one queue a partition

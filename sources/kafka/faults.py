@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +13,7 @@ from mevflow.operators.errors import MevflowError, StateError
 from mevflow.sources.kafka.extent import Extent, extent
 from mevflow.sources.kafka.position import TopicClient
 from mevflow.sources.kafka.reader import PartitionReader
-
-if TYPE_CHECKING:
-    from mevflow.sources.kafka.source import KafkaSourceSettings
+from mevflow.sources.kafka.settings import KafkaSourceSettings
 
 # librdkafka error codes.
 _GAP = (-140, -139, 1)  # _AUTO_OFFSET_RESET, _LOG_TRUNCATION, OFFSET_OUT_OF_RANGE

@@ -6,15 +6,13 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from mevflow.operators.errors import StateError, UnreachableError, UsageError
+from mevflow.sources.kafka.settings import KafkaSourceSettings
 from mevflow.sources.kafka.watch import TopicView, look
-
-if TYPE_CHECKING:
-    from mevflow.sources.kafka.source import KafkaSourceSettings
 
 #: Version 1 had no topic id.
 _VERSION, _READ = 2, (1, 2)

@@ -139,3 +139,26 @@ def test_data_of_any_kind_is_left_as_it_is(data):
 @given(st.text(max_size=80))
 def test_no_text_makes_the_parser_fail(text):
     parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "format_name"),
+    [
+        ("SELECT table FROM system.columns GROUP BY table FORMAT Native", "Native"),
+        ("SELECT a FROM t ORDER BY database FORMAT JSON", "JSON"),
+        ("SELECT count() table FORMAT JSON", "JSON"),
+        ("SELECT x FROM t ORDER BY ts, offset FORMAT Native", "Native"),
+        ("SELECT x AS interval FORMAT Native", "Native"),
+        ("SELECT x FROM t GROUP BY mod FORMAT Native SETTINGS max_threads = 1", "Native"),
+        ("SELECT x FROM t ORDER BY replace FORMAT Native", "Native"),
+        ("EXISTS TABLE t FORMAT JSON", "JSON"),
+        ("SELECT format x", None),
+        ("SELECT x FROM format f", None),
+        ("SELECT a, format b", None),
+        ("SELECT x FROM t ORDER BY format DESC", None),
+        ("SELECT x FROM t WHERE a AND format alias", None),
+        ("SELECT a DIV format b", None),
+    ],
+)
+def test_format_is_a_clause_behind_whatever_may_be_a_name(text: str, format_name: str | None) -> None:
+    assert parse(text).format == format_name

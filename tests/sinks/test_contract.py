@@ -83,12 +83,12 @@ def test_clickhouse_sink(clickhouse_server, clickhouse_client, clickhouse_databa
 
     def read():
         found = clickhouse_client.query(
-            "SELECT source_partition, source_offset FROM raw_swaps", settings={"database": clickhouse_database}
+            "SELECT source_partition, source_offset FROM raw_swaps_rows", settings={"database": clickhouse_database}
         )
         return found.result_rows
 
     def clear():
-        clickhouse_client.command(f"TRUNCATE TABLE {clickhouse_database}.raw_swaps")
+        clickhouse_client.command(f"TRUNCATE TABLE {clickhouse_database}.raw_swaps_rows")
         run[0] = uuid.uuid4().hex
 
     case = SinkCase(

@@ -1,17 +1,22 @@
-"""Every source of the catalogue keeps the contract of ``mevflow.testing``, against a real broker."""
+"""Every source of the catalogue keeps the contract of ``mevflow.testing``, against a real broker and a real node."""
 
 from __future__ import annotations
+
+import random
 
 import pytest
 
 from mevflow.flows.spec import catalogue
 from mevflow.operators.stage import StageContext
+from mevflow.sources.evm.source import EvmSettings, EvmSource
 from mevflow.sources.kafka.source import KafkaSource, KafkaSourceSettings
 from mevflow.testing import SOURCE_RULES, SourceCase
+from tests.evm.chain import Chain
+from tests.evm.world import World
 
 ROWS, PARTITIONS = 6_000, 3
 CONTEXT = StageContext("contract", "swaps")
-COVERED = {"kafka.source"}
+COVERED = {"kafka.source", "evm.source"}
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +47,42 @@ def test_kafka_source(kafka_broker, filled, rule, ends):
         "kafka.source", lambda: KafkaSource(settings, CONTEXT), ROWS, ends=ends, ordered_by=("source_partition",)
     )
     SOURCE_RULES[rule](case)
+
+
+@pytest.fixture(scope="module")
+def blocks():
+    """A chain with a few blocks of swaps: the settings to read it by, and its rows."""
+    chain = Chain()
+    world, chance = World(chain), random.Random(1)
+    chain.mine(130)  # as many as a position remembers
+    for _ in range(50):
+        world.act(chance)
+        world.act(chance)
+        head = chain.mine()
+    settings = EvmSettings(
+        endpoints=({"url": chain.url, "max_rps": 1e6},),
+        start=0,
+        poll_ms=10,
+        pools={
+            "factories": [
+                {"address": "0x" + world.v2.hex(), "kind": "pairs", "fee_pips": 3000},
+                {"address": "0x" + world.v3.hex(), "kind": "concentrated"},
+            ]
+        },
+    )
+    source, rows = EvmSource(settings, CONTEXT), 0
+    source.open(None)
+    while source.block is None or source.block <= head:
+        rows += sum(batch.num_rows for _, batch in source.poll().batches)
+    source.close()
+    yield settings, rows
+    chain.close()
+
+
+@pytest.mark.parametrize("rule", SOURCE_RULES)
+def test_evm_source(blocks, rule):
+    settings, rows = blocks
+    SOURCE_RULES[rule](SourceCase("evm.source", lambda: EvmSource(settings, CONTEXT), rows, ends=False))
 
 
 def test_the_cases_cover_every_source_of_the_catalogue():

@@ -1,0 +1,95 @@
+"""A restart sends nothing a second time: what stands behind the last snapshot is known by content."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from confluent_kafka import Consumer, TopicPartition
+
+from mevflow.operators.codec import codec
+from mevflow.operators.stage import StageContext
+from mevflow.sinks.kafka.sink import KafkaSink, KafkaSinkSettings
+
+SWAP = codec("mevflow.v1.Swap")
+
+
+def swaps(*numbers: int) -> pa.RecordBatch:
+    rows = [
+        {**dict.fromkeys(SWAP.schema.names), "slot": n, "pool": bytes([n % 5]) * 32, "timestamp_us": 1_000_000 + n}
+        for n in numbers
+    ]
+    filled = [
+        {name: value if value is not None else _nothing(SWAP.schema.field(name).type) for name, value in row.items()}
+        for row in rows
+    ]
+    return pa.RecordBatch.from_pylist(filled, SWAP.schema)
+
+
+def _nothing(kind: pa.DataType) -> object:
+    if pa.types.is_binary(kind):
+        return b""
+    return False if pa.types.is_boolean(kind) else 0
+
+
+def sink(bootstrap: str, topic: str, state: bytes | None) -> KafkaSink:
+    made = KafkaSink(KafkaSinkSettings(bootstrap=bootstrap, topic=topic, key="pool"), StageContext("t", "out"))
+    made.open(state)
+    return made
+
+
+def slots(bootstrap: str, topic: str, partitions: int) -> list[int]:
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "t", "auto.offset.reset": "earliest"})
+    consumer.assign([TopicPartition(topic, one, 0) for one in range(partitions)])
+    want = sum(consumer.get_watermark_offsets(TopicPartition(topic, one))[1] for one in range(partitions))
+    found: list[int] = []
+    while len(found) < want:
+        found += [SWAP.message.FromString(record.value()).slot for record in consumer.consume(1000, timeout=1.0)]
+    consumer.close()
+    return sorted(found)
+
+
+def test_rows_since_the_snapshot_are_sent_once(kafka_broker, make_topic) -> None:
+    topic = make_topic(partitions=3)
+    first = sink(kafka_broker, topic, None)
+    first.write(swaps(*range(50)))
+    state = first.snapshot()
+    first.write(swaps(*range(50, 90)))
+    first.close()  # as a crash would: sent, and in no snapshot
+    second = sink(kafka_broker, topic, state)
+    second.write(swaps(*range(50, 70)))
+    second.write(swaps(*range(70, 120)))
+    second.snapshot()
+    second.close()
+    third = sink(kafka_broker, topic, state)  # a second crash before any other snapshot
+    third.write(swaps(*range(50, 120)))
+    third.write(swaps(*range(120, 130)))
+    third.close()
+    assert slots(kafka_broker, topic, 3) == list(range(130))
+
+
+def test_what_others_wrote_is_not_waited_for(kafka_broker, make_topic) -> None:
+    topic = make_topic(partitions=2)
+    first = sink(kafka_broker, topic, None)
+    state = first.snapshot()
+    other = sink(kafka_broker, topic, None)
+    other.write(swaps(*range(1000, 1020)))
+    other.close()
+    first.close()
+    second = sink(kafka_broker, topic, state)
+    for at in range(0, 40, 10):
+        second.write(swaps(*range(at, at + 10)))
+        second.snapshot()
+    assert second._sent is None
+    second.close()
+    assert slots(kafka_broker, topic, 2) == [*range(40), *range(1000, 1020)]
+
+
+def test_an_equal_row_that_comes_twice_is_sent_twice(kafka_broker, make_topic) -> None:
+    topic = make_topic()
+    first = sink(kafka_broker, topic, None)
+    state = first.snapshot()
+    first.write(swaps(7, 7))
+    first.close()
+    second = sink(kafka_broker, topic, state)
+    second.write(swaps(7, 7, 7))
+    second.close()
+    assert slots(kafka_broker, topic, 1) == [7, 7, 7]
