@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 
 from mevflow.operators.errors import UsageError
-from mevflow.sinks.websocket.hub.filters import MAX_CHANNELS, MAX_POOLS, Filter, Groups, pool_bytes
+from mevflow.sinks.websocket.hub.filters import MAX_CHANNELS, MAX_POOLS, Filter, pool_bytes
+from mevflow.sinks.websocket.hub.groups import Groups
 from mevflow.sinks.websocket.hub.wire import SCHEMA
 from mevflow.v1.realtime_pb2 import Subscribe
 
@@ -55,25 +56,27 @@ def test_bounds():
 
 
 def test_a_message_of_two_wanted_pools_comes_once_and_in_its_place():
-    groups = Groups()
-    both = groups.join(object(), Filter.of([], [A, B]))
-    only = groups.join(object(), Filter.of(["x"], [C]))
-    every = groups.join(object(), Filter())
-    named = groups.join(object(), Filter.of(["y"], []))
-    given = {group: frames.to_pylist() for group, frames in groups.select("x", rows([C], [A, B], [], [B], [b"z"]))}
+    groups: Groups[str] = Groups()
+    both, only, every, named = Filter.of([], [A, B]), Filter.of(["x"], [C]), Filter(), Filter.of(["y"], [])
+    for client, wanted in (("both", both), ("only", only), ("every", every), ("named", named)):
+        groups.join(client, wanted)
+    given = {
+        group.filter: frames.to_pylist() for group, frames in groups.select("x", rows([C], [A, B], [], [B], [b"z"]))
+    }
     assert given == {both: [b"1", b"3"], only: [b"0"], every: [b"0", b"1", b"2", b"3", b"4"]}
     assert named not in given
-    assert [frames.to_pylist() for group, frames in groups.select("y", rows([C])) if group is only] == []
+    assert [frames.to_pylist() for group, frames in groups.select("y", rows([C])) if group.filter == only] == []
 
 
 def test_equal_filters_are_one_group_which_ends_with_its_last_client():
     groups = Groups()
     first, second = object(), object()
-    group = groups.join(first, Filter.of([], [A]))
-    assert groups.join(second, Filter.of([], [A])) is group
-    groups.leave(first, group)
+    for client in (first, second):
+        groups.join(client, Filter.of([], [A]))
+    assert len(groups) == 1
+    groups.leave(first)
     assert [len(frames) for _, frames in groups.select("x", rows([A]))] == [1]
-    groups.leave(second, group)
-    groups.leave(second, group)
+    groups.leave(second)
+    groups.leave(second)
     assert len(groups) == 0
     assert list(groups.select("x", rows([A]))) == []
