@@ -18,6 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+import mevflow
 from mevflow.operators.errors import UsageError
 
 TOML, TOPOLOGIES = "mevflow.toml", "topologies.yaml"
@@ -156,8 +157,12 @@ def config() -> Config:
         raise UsageError(
             "the configuration is wrong: " + "; ".join(faults), hint=f"{folder / TOML} and MEVFLOW_… variables"
         ) from error
+    paths = _absolute(found, folder)
+    if "topologies" not in found.model_fields_set and not paths["topologies"].exists():
+        # A folder without a topology file of its own has the one that comes with mevflow; its state stays here.
+        paths["topologies"] = Path(mevflow.__file__).parent / TOPOLOGIES
     return found.model_copy(
-        update=_absolute(found, folder) | {"control": found.control.model_copy(update=_absolute(found.control, folder))}
+        update=paths | {"control": found.control.model_copy(update=_absolute(found.control, folder))}
     )
 
 
