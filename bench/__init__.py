@@ -14,6 +14,7 @@ BENCHES = {
     "detect": "events a second through the detection kernel",
     "kafka": "messages a second through the Kafka source, beside consume()+value()",
     "decide": "decisions a second",
+    "learn": "reward, regret, exactness and speed of the learners, beside river, MABWiser and Vowpal Wabbit",
     "split": "splits over parallel pools a second, beside a generic convex solver",
     "latency": "event in Kafka to decision out at 50,000 messages a second",
     "control": "status calls and policies: gRPC and HTTP, with TLS and without",

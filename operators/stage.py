@@ -153,6 +153,14 @@ class Stage:
         """Apply a command, or say None when it is not for this stage."""
         return None
 
+    def rehearse(self, command: Command) -> Ack | None:
+        """What :meth:`on_control` would answer. Nothing changes, and what comes later is decided as if never asked."""
+        state = self.snapshot()
+        try:
+            return self.on_control(command)
+        finally:
+            self.restore(state)
+
     def snapshot(self) -> bytes:
         """All state, versioned and free of pickle."""
         return b""

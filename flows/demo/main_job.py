@@ -64,6 +64,7 @@ def run(config: Config, file: Path, keep: bool, say: Say, bar: Callable[..., Any
             "chains": report.by_chain(client),
             "top": report.top_opportunities(client),
             "arms": report.decisions_by_arm(client),
+            "landing": report.landing(client),
             "tables": report.rows_by_table(client),
             "published": timing.published,
             "processed": timing.processed,

@@ -64,6 +64,14 @@ GROUP BY d.chain, d.arm
 ORDER BY d.chain, d.arm
 """
 
+#: Bids that were settled, those whose landing hung on how much was bid, and rows left out as too good to be true.
+_LANDING = """
+SELECT countIf(kind IN ('landed', 'missed')),
+       countIf(kind IN ('landed', 'missed') AND (evidence LIKE '%state=contested%' OR evidence LIKE '%reverted=%')),
+       (SELECT uniqExact(episode_id) FROM bandit_events_proto WHERE kind = 'implausible' AND run_id = {run_id:String})
+FROM outcomes FINAL WHERE run_id = {run_id:String}
+"""
+
 
 def connect() -> Any:
     """A client for the configured ClickHouse. Raises UnreachableError."""
@@ -108,6 +116,11 @@ def decisions_by_arm(client: Any, run_id: str = "") -> list[dict[str, Any]]:
     """How often each arm was chosen, with what mean propensity, and what came of it."""
     columns = ("chain", "arm", "decisions", "mean_propensity", "landed", "reward_usd")
     return _rows(client, _ARMS, columns, run_id=run_id)
+
+
+def landing(client: Any, run_id: str = "") -> dict[str, Any]:
+    """``settled`` bids, on how many of them landing ``hung_on_bid``, and ``implausible`` episodes left out."""
+    return _rows(client, _LANDING, ("settled", "hung_on_bid", "implausible"), run_id=run_id)[0]
 
 
 def rows_by_table(client: Any) -> dict[str, int]:

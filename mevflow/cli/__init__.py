@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "size": ("mevflow.cli.size", "The best input, amounts and profit of cycles in a file."),
     "opportunities": ("mevflow.cli.opportunities", "The best opportunities found."),
     "explain": ("mevflow.cli.explain", "A decision from its source offset to its reward."),
+    "evaluate": ("mevflow.cli.evaluate", "What another policy would have brought, or why nobody can say."),
     "broker": ("mevflow.cli.broker", "Run the embedded Kafka broker: start, stop, status."),
     "topics": ("mevflow.cli.topics", "Create and list Kafka topics."),
     "clickhouse": ("mevflow.cli.clickhouse", "Run the embedded ClickHouse: start, stop, migrate, query."),

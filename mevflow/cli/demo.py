@@ -85,6 +85,12 @@ def show(outcome: dict[str, Any]) -> None:
         ],
         title="Decisions by arm",
     )
+    landing = outcome["landing"]
+    click.echo(
+        f"Landing hung on the bid in {landing['hung_on_bid']:,} of {landing['settled']:,} settled bids, so these days "
+        f"{'rank few' if landing['hung_on_bid'] else 'cannot rank'} tips; {landing['implausible']:,} episodes were too "
+        "good to be true and left out: docs/evaluation.md"
+    )
     table(["table", "rows"], list(outcome["tables"].items()), title="Rows in ClickHouse")
     seconds = outcome["seconds"]
     click.echo(

@@ -11,15 +11,19 @@ import base64
 import binascii
 import hashlib
 import json
-from typing import Annotated, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 import msgspec
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mevflow.operators.decide.rows import CHAIN_NAMES, CHAINS
 from mevflow.operators.decide.settings import MAX_ARMS, SKIP, PolicySpec
 from mevflow.operators.errors import StateError, UsageError
 from mevflow.operators.learn import Policy
+from mevflow.operators.learn.probe import probe
+from mevflow.operators.learn.state import MAX_UPDATES, decode
 from mevflow.operators.stage import Ack, Command
 from mevflow.operators.switch import Off
 
@@ -36,7 +40,13 @@ class BanditPolicyPayload(BaseModel):
         description=f"tip shares in (0, 1] as decimal text; {SKIP!r} is last"
     )
     exploration: float = Field(gt=0.0, le=1.0, description="an eligible arm has at least this share of an equal chance")
+    exploration_hold: int = Field(
+        default=4, ge=0, le=MAX_UPDATES, description="rewards after which exploration falls as 1/sqrt; 0: it never does"
+    )
     options: _Options = Field(default_factory=dict, description="the policy's own numbers")
+    warm: Annotated[dict[_Name, _Name], Field(max_length=MAX_ARMS)] = Field(
+        default_factory=dict, description="a new arm -> the former arm whose lessons it begins with"
+    )
 
 
 class ModelPayload(BaseModel):
@@ -47,10 +57,16 @@ class ModelPayload(BaseModel):
     options: _Options = Field(default_factory=dict)
     state: str = Field(default="", max_length=64 << 20, description="base64 of Policy.snapshot()")
     fresh: bool = Field(default=False, description="begin without anything learned")
+    chain: Literal["", "solana", "ethereum"] = Field(
+        default="", description="the chain that it is for; absent: the one that taught the state, or all"
+    )
 
 
-class GateState(msgspec.Struct):
-    """The policy in force, the last commanded versions (0: none), and what is off."""
+class GateState(msgspec.Struct, frozen=True):
+    """The policy in force, the last commanded versions (0: none), and what is off.
+
+    ``models`` are chains whose learner a model command has set: there its policy and options go before ``spec``'s.
+    """
 
     spec: PolicySpec
     policy_version: int = 0
@@ -58,10 +74,27 @@ class GateState(msgspec.Struct):
     policy_payload: bytes = b""  # digests, to know a command that comes again
     model_payload: bytes = b""
     off: list[str] = []
+    models: dict[int, PolicySpec] = {}
+    model_ids: dict[int, bytes] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a command would change: the gate's state, and on ``chains`` the learner.
+
+    ``learned`` is a state to begin from (None: what fits of the present one, or nothing when ``fresh``).
+    """
+
+    state: GateState
+    ack: Ack
+    chains: tuple[int, ...] = ()
+    learned: bytes | None = None
+    fresh: bool = False
+    warm: Mapping[str, str] = field(default_factory=dict)
 
 
 class Gate:
-    """Answers commands and holds what they set.
+    """Judges commands and holds what they set; judging changes nothing.
 
     Versions rise by kind: an older one is STALE, the same one a DUPLICATE. The topology file's own policy has no place
     in that order. ``kill`` and ``release`` bear in their payload the list of all scopes that are off from then on;
@@ -70,22 +103,19 @@ class Gate:
 
     def __init__(self, spec: PolicySpec, names: tuple[str, ...]) -> None:
         self._names = names
-        self.learned: bytes | None = None  # the state that the last model command brought
-        self.fresh = False
-        self.restore(GateState(spec))
+        self.commit(GateState(spec))
 
-    def restore(self, state: GateState) -> None:
-        """Take a snapshot."""
+    def commit(self, state: GateState) -> None:
+        """Take a change's state, or a snapshot."""
         self.state = state
         self.off = Off.of(state.off)
 
-    @property
-    def spec(self) -> PolicySpec:
-        """The policy in force."""
-        return self.state.spec
+    def spec(self, chain: int) -> PolicySpec:
+        """The policy in force on a chain."""
+        return self.state.models.get(chain, self.state.spec)
 
-    def on_control(self, command: Command) -> Ack | None:
-        """Apply a command; None when it is of another kind or for another stage."""
+    def judge(self, command: Command) -> Ack | Change | None:
+        """What a command changes, or the answer to one that changes nothing; None when it is for somebody else."""
         if command.kind in ("kill", "release"):
             return self._switch(command)
         if command.kind not in ("policy", "model") or (command.target and command.target not in self._names):
@@ -103,34 +133,55 @@ class Gate:
         except StateError as error:
             return Ack("REJECTED", "bad_model", error.message)
 
-    def _policy(self, command: Command, held: int) -> Ack:
+    def _policy(self, command: Command, held: int) -> Ack | Change:
         asked = BanditPolicyPayload.model_validate_json(command.payload)
-        spec = PolicySpec(asked.policy, asked.arms, asked.exploration, asked.options, command.version)
+        spec = PolicySpec(
+            asked.policy, asked.arms, asked.exploration, asked.options, command.version, asked.exploration_hold
+        )
         spec.make()
+        for new, former in asked.warm.items():
+            if new not in spec.arms or former not in self.state.spec.arms:
+                raise UsageError(f"{new!r} cannot begin with what {former!r} learned: no such arm", key="warm")
         digest = _digest(command)
         if command.version == held:
             return _again(digest == self.state.policy_payload)
-        self.state.spec = spec
-        self.state.policy_version, self.state.policy_payload = command.version, digest
-        self.learned, self.fresh = None, False
-        return Ack("APPLIED", detail=f"{spec.policy} v{spec.version}")
+        state = msgspec.structs.replace(
+            self.state, spec=spec, policy_version=command.version, policy_payload=digest, models={}, model_ids={}
+        )
+        return Change(state, Ack("APPLIED", detail=f"{spec.policy} v{spec.version}"), CHAINS, warm=asked.warm)
 
-    def _model(self, command: Command, held: int) -> Ack:
+    def _model(self, command: Command, held: int) -> Ack | Change:
         asked = ModelPayload.model_validate_json(command.payload)
-        spec = msgspec.structs.replace(self.spec, policy=asked.policy, options=asked.options)
-        policy = spec.make()
         learned = _unpacked(asked.state) if asked.state else None
+        chains, updates = CHAINS, 0
         if learned is not None:
-            _take(policy, learned)
+            saved = decode(learned, asked.policy)
+            chains, updates = (saved.chain,) if saved.chain else CHAINS, saved.updates
+        if asked.chain:
+            chains = (CHAIN_NAMES[asked.chain],)
+        if not set(chains) <= set(CHAINS):
+            raise StateError(f"the state is of chain {chains[0]}, which there is none of")
+        specs = {
+            chain: msgspec.structs.replace(self.spec(chain), policy=asked.policy, options=asked.options)
+            for chain in chains
+        }
+        for spec in specs.values():
+            spec.make()
         digest = _digest(command)
         if command.version == held:
             return _again(digest == self.state.model_payload)
-        self.state.spec = spec
-        self.state.model_version, self.state.model_payload = command.version, digest
-        self.learned, self.fresh = learned, asked.fresh
-        return Ack("APPLIED", detail=f"{spec.policy}, model version {policy.updates}")
+        identifier = hashlib.sha256(learned).digest() if learned is not None else b""
+        state = msgspec.structs.replace(
+            self.state,
+            model_version=command.version,
+            model_payload=digest,
+            models={**self.state.models, **specs},
+            model_ids={**self.state.model_ids, **dict.fromkeys(chains, identifier)},
+        )
+        ack = Ack("APPLIED", detail=f"{asked.policy}, model version {updates}")
+        return Change(state, ack, chains, learned, asked.fresh)
 
-    def _switch(self, command: Command) -> Ack:
+    def _switch(self, command: Command) -> Ack | Change:
         try:
             scopes = self._scopes(command)
             off = Off.of(scopes)
@@ -138,10 +189,8 @@ class Gate:
             return Ack("REJECTED", "bad_target", str(error))
         if scopes == self.state.off:
             return Ack("DUPLICATE")
-        self.state.off, self.off = scopes, off
-        return Ack(
-            "APPLIED", detail="no decisions until release" if off.everything else f"{len(scopes)} scopes are off"
-        )
+        said = "no decisions until release" if off.everything else f"{len(scopes)} scopes are off"
+        return Change(msgspec.structs.replace(self.state, off=scopes), Ack("APPLIED", detail=said))
 
     def _scopes(self, command: Command) -> list[str]:
         """Every scope that is off from now on, sorted."""
@@ -173,26 +222,27 @@ def _unpacked(text: str) -> bytes:
         raise StateError(f"the state is not base64: {error}") from None
 
 
-def _take(policy: Policy, learned: bytes) -> None:
-    """Restore a state that came from outside. Raises StateError when it would not work."""
-    shapes = {name: (getattr(policy, name).shape, getattr(policy, name).dtype) for name in policy.state_names}
-    try:
-        policy.restore(learned)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StateError(f"the state is unreadable: {error}") from None
-    for name, (shape, dtype) in shapes.items():
-        array = getattr(policy, name)
-        if array.shape != shape or array.dtype != dtype:
-            raise StateError(f"{name} is {array.dtype}{list(array.shape)}, not {dtype}{list(shape)}")
-        if not np.isfinite(array).all():
-            raise StateError(f"{name} holds a value that is not finite")
+def learner(spec: PolicySpec, former: Policy, change: Change) -> Policy:
+    """The policy for ``spec``: with what the command brought, else with what ``former`` learned where that fits.
 
-
-def learner(spec: PolicySpec, former: PolicySpec, policy: Policy, gate: Gate) -> Policy:
-    """The policy object for ``spec``: what the command brought, else what ``policy`` learned where it fits."""
+    Raises StateError when what the command brought cannot be decided with.
+    """
     made = spec.make()
-    if gate.learned is not None:
-        made.restore(gate.learned)
-    elif spec.policy == former.policy and spec.arms == former.arms and not gate.fresh:
-        made.restore(policy.snapshot())
+    if change.learned is not None:
+        made.restore(change.learned)
+        probe(made)
+        return made
+    return made if change.fresh else inherit(spec, former, change.warm)
+
+
+def inherit(spec: PolicySpec, former: Policy, warm: Mapping[str, str]) -> Policy:
+    """A policy for ``spec`` with what ``former`` learned, arm by arm; fresh where nothing of it fits."""
+    made = spec.make()
+    if former.name != made.name:
+        return made
+    try:
+        made.restore(former.snapshot(), warm)
+        probe(made)
+    except StateError:
+        return spec.make()
     return made

@@ -12,12 +12,13 @@ import pyarrow as pa
 from mevflow.operators.codec import codec
 from mevflow.operators.decide.market import Segment, Settled
 from mevflow.operators.decide.rows import OpportunityColumns, number
-from mevflow.operators.decide.settings import PolicySpec, share_as_float
+from mevflow.operators.decide.settings import BanditSettings, share_as_float
+from mevflow.operators.decide.told import INACTIVE
 from mevflow.operators.outcomes import EXPIRED, rewards_usd, tip_raw
 from mevflow.operators.stage import StageContext
 
 #: Version of the logic that decides; stored tables keep the row of the highest one.
-LOGIC_VERSION = 1
+LOGIC_VERSION = 2
 
 #: The estimator's name in counterfactual rows: see operators/outcomes.py for the rule.
 ESTIMATOR = "landing-rule-1"
@@ -35,22 +36,54 @@ def decisions(
     rows: OpportunityColumns,
     at: np.ndarray,
     segments: Sequence[Segment],
-    spec: PolicySpec,
+    settings: BanditSettings,
     chosen_by: StageContext,
 ) -> pa.RecordBatch:
     """Located Decision rows for ``opportunities``, which are rows ``at`` of the batch, in order."""
     every = np.concatenate([segment.rows for segment in segments])
     order = np.argsort(every, kind="stable")
     assert np.array_equal(every[order], at)
+    # Chains may have different policies, and a policy may be gone back from within a batch.
+    of_spec: dict[int, list[Segment]] = {}
+    for segment in segments:
+        of_spec.setdefault(id(segment.spec), []).append(segment)
+    if len(of_spec) == 1:
+        return _decisions(opportunities, rows, order, segments, settings, chosen_by)
+    parts, places = [], []
+    for own in of_spec.values():
+        mine = np.concatenate([segment.rows for segment in own])
+        inner = np.argsort(mine, kind="stable")
+        place = np.searchsorted(at, mine[inner])
+        chosen = opportunities.take(pa.array(place))
+        parts.append(_decisions(chosen, rows, inner, own, settings, chosen_by))
+        places.append(place)
+    return pa.concat_batches(parts).take(pa.array(np.argsort(np.concatenate(places), kind="stable")))
+
+
+def _decisions(
+    opportunities: pa.RecordBatch,
+    rows: OpportunityColumns,
+    order: np.ndarray,
+    segments: Sequence[Segment],
+    settings: BanditSettings,
+    chosen_by: StageContext,
+) -> pa.RecordBatch:
+    """Decisions of segments of one spec; ``order`` brings the segments' rows into the order of ``opportunities``."""
+    spec = segments[0].spec
+    at = np.concatenate([segment.rows for segment in segments])[order]
     chances = np.concatenate([segment.propensities for segment in segments], axis=1)[:, order]
     scores = np.concatenate([segment.scores for segment in segments], axis=1)[:, order]
+    expected = np.concatenate([segment.expected for segment in segments], axis=1)[:, order]
     eligible = np.concatenate([segment.eligible for segment in segments], axis=1)[:, order].T
     chosen = np.concatenate([segment.chosen for segment in segments])[order]
-    ids = [identifier for segment in segments for identifier in segment.ids]
-    versions = np.concatenate([np.full(len(s.rows), s.model_version, np.uint64) for s in segments])
     seeds = np.concatenate([segment.seeds for segment in segments])
+    sizes = [len(segment.rows) for segment in segments]
+    versions = np.repeat(np.array([segment.model_version for segment in segments], np.uint64), sizes)
+    floors = np.repeat(np.array([segment.exploration for segment in segments]), sizes)
+    models = np.repeat(np.arange(len(segments)), sizes)[order]
     count = len(at)
     column = np.arange(count)
+    row = pa.array(order)
     starts = np.concatenate(([0], eligible.sum(axis=1).cumsum())).astype(np.int32)
     names = pa.array(spec.arms)
     arm = np.broadcast_to(np.arange(len(spec.arms)), eligible.shape)[eligible]
@@ -59,7 +92,13 @@ def decisions(
     tips = [tip_raw(number(rows.net_profit[i]), shares[k]) for i, k in zip(at.tolist(), picks, strict=True)]
     x = rows.x[:, at]
     columns: Columns = {
-        "decision_id": [ids[i] for i in order.tolist()],
+        "decision_id": _joined([segment.ids for segment in segments]).take(row),
+        "episode_id": _joined([segment.episodes for segment in segments]).take(row),
+        "attempt": np.array([attempt for segment in segments for attempt in segment.attempts], np.uint32)[order],
+        "activation": pa.repeat(settings.attribution.activation, count),
+        "utility": pa.repeat(settings.utility, count),
+        "exploration": floors[order],
+        "model_id": pa.array([segment.model_id for segment in segments], pa.binary()).take(pa.array(models)),
         "topology": pa.repeat(chosen_by.topology, count),
         "run_id": pa.repeat(chosen_by.run_id, count),
         "features": _lists(np.arange(count + 1, dtype=np.int32) * len(x), pa.array(x.T.ravel()), "features"),
@@ -75,6 +114,7 @@ def decisions(
         "score": scores[chosen, column],
         "arm_propensities": _lists(starts, pa.array(chances.T[eligible]), "arm_propensities"),
         "arm_scores": _lists(starts, pa.array(scores.T[eligible]), "arm_scores"),
+        "arm_expected": _lists(starts, pa.array(expected.T[eligible]), "arm_expected"),
         "logic_version": np.full(count, LOGIC_VERSION, np.uint64),
         "expected_profit_usd": opportunities.column("net_profit_usd"),
         "pools": _pools(opportunities.column("legs")),
@@ -83,6 +123,10 @@ def decisions(
         if name not in columns:
             columns[name] = opportunities.column(name)
     return _batch(columns, DECISION)
+
+
+def _joined(parts: Sequence[list[bytes]]) -> pa.BinaryArray:
+    return pa.array([value for part in parts for value in part], pa.binary())
 
 
 def outcomes(settled: Sequence[Settled], settled_by: StageContext, chains: Sequence[int]) -> pa.RecordBatch:
@@ -103,6 +147,12 @@ def outcomes(settled: Sequence[Settled], settled_by: StageContext, chains: Seque
             "run_id": pa.repeat(settled_by.run_id, len(bids)),
             "arm": [bid.arms[bid.arm] for bid in bids],
             "propensity": [bid.propensity for bid in bids],
+            "episode_id": [bid.episode_id for bid in bids],
+            "attempt": [bid.attempt for bid in bids],
+            "activated": [bid.active for bid in bids],
+            "utility": [item.utility for item in settled],
+            "measured": [item.measured for item in settled],
+            "revision": [item.revision for item in settled],
             **_coordinates([bid.source for bid in bids]),
         },
         OUTCOME,
@@ -157,21 +207,31 @@ def events(
     settled: Sequence[Settled],
     chains: Sequence[int],
     by: StageContext,
+    left_out: pa.RecordBatch | None = None,
+    left_at: Sequence[int] = (),
 ) -> pa.RecordBatch:
-    """Located BanditEvent rows: decisions and rewards in the order in which the policy saw them."""
-    parts = []
+    """Located BanditEvent rows: decisions and rewards in the order in which the policy saw them.
+
+    ``left_out`` are :func:`implausible` rows, which stood at rows ``left_at``.
+    """
+    parts, places = [], []
+    if left_out is not None and left_out.num_rows:
+        parts.append(left_out)
+        places.append(np.array(left_at, np.int64) * 2 + 1)
     if made is not None:
         shared = [name for name in EVENT.names if name in DECISION.names]
         decided: Columns = {name: made.column(name) for name in shared}
         decided["kind"] = pa.repeat("decision", made.num_rows)
-        decided["reward_usd"] = np.zeros(made.num_rows)
+        decided["reward_usd"] = decided["utility"] = np.zeros(made.num_rows)
+        decided["detail"] = pa.repeat("", made.num_rows)
         parts.append(_batch(decided, EVENT))
+        places.append(at * 2 + 1)
     # A reward that came from a bid that expired is none: nothing was learned.
     told = [
         (item, chain, kind)
         for item, chain in zip(settled, chains, strict=True)
-        if item.verdict.kind != EXPIRED
-        for kind in (("reward", "drift") if item.drift else ("reward",))
+        if item.verdict.kind not in (EXPIRED, INACTIVE)
+        for kind in (("reward", "drift") if item.drift else ("correction",) if item.correction else ("reward",))
     ]
     bids = [item.bid for item, _, _ in told]
     starts = np.cumsum([0, *(len(bid.context) // 8 for bid in bids)]).astype(np.int32)
@@ -191,20 +251,49 @@ def events(
                 "arm": [bid.arms[bid.arm] for bid in bids],
                 "propensity": [bid.propensity for bid in bids],
                 "reward_usd": [item.verdict.reward_usd for item, _, _ in told],
+                "utility": [item.utility for item, _, _ in told],
+                "episode_id": [bid.episode_id for bid in bids],
+                "detail": pa.repeat("", len(bids)),
                 "features": _lists(starts, pa.array(flat), "features"),
                 **_coordinates([bid.source for bid in bids]),
             },
             EVENT,
         )
     )
-    if made is None:
-        return parts[0]
-    if not told:
-        return parts[0]
-    both = pa.concat_batches(parts)
     # Rewards of row i were learned before row i was decided.
-    place = np.concatenate((at * 2 + 1, np.array([item.trigger * 2 for item, _, _ in told])))
-    return both.take(pa.array(np.argsort(place, kind="stable")))
+    places.append(np.array([item.trigger * 2 for item, _, _ in told], np.int64))
+    order = np.argsort(np.concatenate(places), kind="stable")
+    return pa.concat_batches(parts).take(pa.array(order))
+
+
+def implausible(
+    batch: pa.RecordBatch, rows: OpportunityColumns, doubted: Sequence[tuple[int, bytes]], by: StageContext
+) -> pa.RecordBatch:
+    """BanditEvent rows of what was too good to be true: (row, episode) pairs in order; ``detail`` says why."""
+    at = np.array([row for row, _ in doubted], np.int64)
+    count = len(at)
+    found = batch.take(pa.array(at))
+    x = rows.x[:, at]
+    columns: Columns = {
+        # There is no decision: the episode's name tells two such rows apart.
+        "decision_id": pa.array([episode for _, episode in doubted], pa.binary()),
+        "kind": pa.repeat("implausible", count),
+        "topology": pa.repeat(by.topology, count),
+        "run_id": pa.repeat(by.run_id, count),
+        "policy": pa.repeat("", count),
+        "policy_version": np.zeros(count, np.uint64),
+        "arm": pa.repeat("", count),
+        "propensity": np.zeros(count),
+        "reward_usd": np.zeros(count),
+        "utility": np.zeros(count),
+        "episode_id": pa.array([episode for _, episode in doubted], pa.binary()),
+        "detail": ["; ".join(said for said, mask in rows.doubts.items() if mask[row]) for row in at.tolist()],
+        "features": _lists(np.arange(count + 1, dtype=np.int32) * len(x), pa.array(x.T.ravel()), "features"),
+    }
+    for name in EVENT.names:
+        if name not in columns:
+            columns[name] = found.column(name)
+    return _batch(columns, EVENT)
 
 
 def _batch(columns: Mapping[str, Any], schema: pa.Schema) -> pa.RecordBatch:

@@ -23,10 +23,12 @@ import xxhash
 from mevflow.operators.decide.rows import OpportunityColumns, number
 from mevflow.operators.decide.settings import BanditSettings, ChainRules, PolicySpec, share_as_float, share_of
 from mevflow.operators.decide.swaplog import RecentSwaps
-from mevflow.operators.learn import Policy, draw
-from mevflow.operators.learn.drift import PageHinkley
-from mevflow.operators.learn.kernels import Floats, Ints, Seeds
-from mevflow.operators.outcomes import EXPIRED, LANDED, SKIPPED, Fate, LandingVerdict, Rival, judge, tip_raw
+from mevflow.operators.decide.told import ACTIVATED, INACTIVE, Told
+from mevflow.operators.errors import StateError
+from mevflow.operators.learn import Policy, Proposal, draw
+from mevflow.operators.learn.drift import ResidualDrift
+from mevflow.operators.learn.kernels import Bools, Floats, Ints, Seeds, proper
+from mevflow.operators.outcomes import EXPIRED, LANDED, MISSED, SKIPPED, Fate, LandingVerdict, Rival, judge, tip_raw
 from mevflow.operators.switch import Off
 
 
@@ -54,14 +56,27 @@ class Bid(msgspec.Struct, gc=False):
     context: bytes = b""  # float64, one a feature
     policy: str = ""
     policy_version: int = 0
+    episode_id: bytes = b""
+    attempt: int = 0  # of its episode, from 0
+    expected: float = 0.0  # utility, when it was bid for
+    active: bool = True
+    told: Told | None = None  # what somebody measured
+
+    # Once it is settled: what was learned from it, and after how many rewards.
+    utility: float = 0.0
+    learned_at: int = -1
+    revision: int = 0
 
 
 class Episode(msgspec.Struct, gc=False):
-    """A cycle that pays: its last profit, the bid in flight, and whether a bid has landed on it."""
+    """A cycle that pays: its last profit, the bid in flight, whether a bid has landed on it, and decisions so far."""
 
     net: bytes
+    id: bytes = b""
     bid: bytes = b""
     spent: bool = False
+    attempts: int = 0
+    implausible: bool = False  # it was once, and has been told of
 
 
 class Counters(msgspec.Struct):
@@ -71,6 +86,13 @@ class Counters(msgspec.Struct):
     evicted_bids: int = 0
     evicted_cycles: int = 0
     unlearned: int = 0
+    implausible: int = 0
+    told_twice: int = 0
+    told_early: int = 0
+    told_forgotten: int = 0
+    corrections: int = 0
+    uncorrected: int = 0
+    rollbacks: int = 0
 
 
 class BidMarketState(msgspec.Struct):
@@ -85,7 +107,12 @@ class BidMarketState(msgspec.Struct):
     due: list[tuple[int, int, bytes]]
     swaps: bytes
     counters: Counters
-    drift: PageHinkley
+    drift: ResidualDrift
+    fallback_until: int
+    early: dict[bytes, list[Told]]
+    done: dict[bytes, Bid]
+    former_spec: PolicySpec | None
+    former: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +125,14 @@ class Segment:
     chosen: Ints
     scores: Floats
     propensities: Floats
+    expected: Floats
     eligible: np.ndarray
     model_version: int
+    exploration: float
+    spec: PolicySpec
+    model_id: bytes
+    episodes: list[bytes]
+    attempts: list[int]
 
 
 @dataclass(slots=True)
@@ -112,7 +145,11 @@ class Settled:
     verdict: LandingVerdict
     realized: int
     fate: Fate | None
+    utility: float = 0.0  # what was learned, in [-1, 1]
     drift: bool = False  # its reward made the detector cry
+    measured: bool = False
+    revision: int = 0
+    correction: bool = False  # of what was settled before
 
 
 @dataclass(slots=True)
@@ -121,33 +158,60 @@ class SettledRows:
 
     segments: list[Segment] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
+    implausible: list[tuple[int, bytes]] = field(default_factory=list)  # row and episode, the first of each episode
 
 
 class BidMarket:
     """One chain's episodes, bids and policy."""
 
     def __init__(
-        self, chain: int, rules: ChainRules, settings: BanditSettings, spec: PolicySpec, prefix: bytes
+        self,
+        chain: int,
+        rules: ChainRules,
+        settings: BanditSettings,
+        spec: PolicySpec,
+        prefix: bytes,
+        takes_outcomes: bool = False,
     ) -> None:
         self.chain = chain
         self.rules = rules
         self.settings = settings
         self.counters = Counters()
-        self._drift = PageHinkley()
+        self.model_id = b""
+        self.policy = spec.make()
+        self._drift = ResidualDrift()
         self._attempt_usd = rules.attempt_usd
         self._rival_share = math.nan if settings.rival_share is None else settings.rival_share
         self._prefix = prefix
+        self._takes_outcomes = takes_outcomes
+        self._fallback_until = settings.fallback.below if settings.fallback is not None else 0
+        # The learner before the last change, and its spec: where to go back to when the present one fails.
+        self._former_spec: PolicySpec | None = None
+        self._former = b""
         self._clock = 0  # highest slot of an opportunity row
         self._frontier = 0  # highest slot of a swap
         self._sequence = 0
         self._episodes: dict[bytes, Episode] = {}
+        self._early: dict[bytes, list[Told]] = {}  # words whose decision has not been made
+        self._done: dict[bytes, Bid] = {}  # settled bids that can be corrected, oldest first
+        self._deferred = settings.attribution.activation == "deferred"
+        self._window = max(rules.window_slots, settings.attribution.window_slots)
         self._bids: dict[bytes, Bid] = {}
         self._due: list[tuple[int, int, bytes]] = []
         self._swaps = RecentSwaps(settings.max_swaps_per_slot)
-        self.adopt(spec, spec.make())
+        self.adopt(spec, self.policy)
+
+    def replace(self, spec: PolicySpec, policy: Policy, model_id: bytes) -> None:
+        """Decide by another policy from now on, and keep the present one to go back to."""
+        self._former_spec, self._former = self.spec, self.policy.snapshot(self.chain)
+        self.model_id = model_id
+        self.adopt(spec, policy)
 
     def adopt(self, spec: PolicySpec, policy: Policy) -> None:
         """Decide by another policy from now on. Bids in flight teach it where it has their arm."""
+        if self._done and (policy.name, policy.updates) != (self.policy.name, self.policy.updates):
+            for bid in self._done.values():
+                bid.learned_at = -1  # the new one has not learned it
         self.spec = spec
         self.policy = policy
         self._shares = np.array([float(share) for share in spec.shares])
@@ -166,7 +230,7 @@ class BidMarket:
                 waiting, ids = [], []
                 self._settle(slot, i, out)
             self._clock = max(self._clock, slot)
-            identifier = self._track(rows, i, off())
+            identifier = self._track(rows, i, off(), out)
             if identifier:
                 waiting.append(i)
                 ids.append(identifier)
@@ -197,7 +261,7 @@ class BidMarket:
     def snapshot(self) -> BidMarketState:
         """All state of this chain; the policy's spec is kept by the stage."""
         return BidMarketState(
-            policy=self.policy.snapshot(),
+            policy=self.policy.snapshot(self.chain),
             clock=self._clock,
             frontier=self._frontier,
             sequence=self._sequence,
@@ -207,11 +271,20 @@ class BidMarket:
             swaps=self._swaps.snapshot(),
             counters=self.counters,
             drift=self._drift,
+            fallback_until=self._fallback_until,
+            early=self._early,
+            done=self._done,
+            former_spec=self._former_spec,
+            former=self._former,
         )
 
-    def restore(self, state: BidMarketState) -> None:
+    def restore(self, state: BidMarketState, model_id: bytes) -> None:
         """Take a snapshot. Raises StateError when the policy's state does not fit."""
         self.policy.restore(state.policy)
+        self.model_id = model_id
+        self._fallback_until = state.fallback_until
+        self._early, self._done = state.early, state.done
+        self._former_spec, self._former = state.former_spec, state.former
         self._clock, self._frontier, self._sequence = state.clock, state.frontier, state.sequence
         self._episodes = state.episodes
         self._bids = {bid.decision_id: bid for bid in state.bids}
@@ -220,7 +293,7 @@ class BidMarket:
         self.counters = state.counters
         self._drift = state.drift
 
-    def _track(self, rows: OpportunityColumns, i: int, off: Off) -> bytes:
+    def _track(self, rows: OpportunityColumns, i: int, off: Off, out: SettledRows) -> bytes:
         """Follow the row's cycle. Gives the decision's id when the row is one to decide on, else nothing."""
         cycle = rows.cycle(i)
         episode = self._episodes.get(cycle)
@@ -235,7 +308,9 @@ class BidMarket:
             if episode is None and len(self._episodes) >= self.settings.max_cycles:
                 del self._episodes[next(iter(self._episodes))]
                 self.counters.evicted_cycles += 1
-            episode = self._episodes[cycle] = Episode(net)
+            # It goes by its first row, so a replay gives it the same name.
+            episode = Episode(net, xxhash.xxh3_128_digest(b"episode" + self._prefix + rows.opportunity_id[i]))
+            self._episodes[cycle] = episode
         elif episode.net == net:
             return b""
         else:
@@ -246,13 +321,19 @@ class BidMarket:
                     bid.landing_net, bid.landing_usd = net, rows.usd[i]
         if episode.spent or episode.bid or (off and rows.touches(i, off)):
             return b""
+        if rows.implausible[i]:
+            self.counters.implausible += 1
+            if not episode.implausible:
+                episode.implausible = True
+                out.implausible.append((i, episode.id))
+            return b""
         identifier = xxhash.xxh3_128_digest(self._prefix + rows.opportunity_id[i])
         if identifier in self._bids:
             self.counters.duplicates += 1
             return b""
         episode.bid = identifier
         # A late row may belong to a slot whose bids are settled already; its bid waits for the next slot.
-        due = max(slot + self.rules.window_slots, self._clock)
+        due = max(slot + self._window, self._clock)
         heapq.heappush(self._due, (due, self._sequence, identifier))
         self._sequence += 1
         cost_usd = rows.gross_usd[i] - rows.usd[i]
@@ -271,7 +352,10 @@ class BidMarket:
             row_cost_usd=cost_usd,
             landing_net=net,
             landing_usd=rows.usd[i],
+            episode_id=episode.id,
+            attempt=episode.attempts,
         )
+        episode.attempts += 1
         return identifier
 
     def _withdraw(
@@ -280,7 +364,10 @@ class BidMarket:
         """Forget the bids, not chosen yet, on what has been turned off since they were tracked; gives the others."""
         gone = {identifier for i, identifier in zip(waiting, ids, strict=True) if rows.touches(i, off)}
         for identifier in gone:
-            self._release(self._bids.pop(identifier), spent=False)
+            bid = self._bids.pop(identifier)
+            self._release(bid, spent=False)
+            if bid.cycle in self._episodes:
+                self._episodes[bid.cycle].attempts = bid.attempt
         self._due = [entry for entry in self._due if entry[2] not in gone]
         heapq.heapify(self._due)
         left = [(i, identifier) for i, identifier in zip(waiting, ids, strict=True) if identifier not in gone]
@@ -294,29 +381,93 @@ class BidMarket:
             waiting, ids = self._withdraw(rows, waiting, ids, off)
         if not waiting:
             return
-        at = np.array(waiting, np.int64)
-        x = rows.x[:, at]
-        usd, row_cost = rows.usd_column[at], rows.cost_column[at]
-        cost = np.where(row_cost > 0.0, 0.0, self._attempt_usd)
+        while waiting:
+            done = self._choose(rows, np.array(waiting, np.int64), ids, out)
+            if done < len(waiting):
+                self._roll_back()
+            waiting, ids = waiting[done:], ids[done:]
+
+    def _choose(self, rows: OpportunityColumns, at: Ints, ids: list[bytes], out: SettledRows) -> int:
+        """Let the policy choose for rows ``at``; gives how many it could decide before it failed."""
         bids = [self._bids[identifier] for identifier in ids]
-        pays = np.array([number(bid.net) > 0 for bid in bids])
-        eligible = pays & (usd - usd * self._shares[:, None] > cost)
-        eligible[-1] = True
-        seeds = np.frombuffer(b"".join(ids), np.uint64)[::2] ^ np.uint64(self.settings.seed)
+        eligible = self._eligible(rows, at, bids)
         version = self.policy.updates
-        proposal = self.policy.propose(x, eligible)
-        chosen = draw(proposal.propensities, seeds)
+        try:
+            proposal = self._propose(rows.x[:, at], eligible)
+            count = proper(proposal.propensities, eligible)
+        except ArithmeticError:
+            return 0
+        if count < len(at):
+            at, ids, bids, eligible = at[:count], ids[:count], bids[:count], eligible[:, :count]
+        if not count:
+            return 0
+        chances, scores = proposal.propensities[:, :count], proposal.scores[:, :count]
+        expected = proposal.expected[:, :count]
+        seeds = np.frombuffer(b"".join(ids), np.uint64)[::2] ^ np.uint64(self.settings.seed)
+        chosen = draw(chances, seeds)
         # Packed: thousands of small lists would keep the garbage collector busy.
-        contexts, width = x.T.tobytes(), 8 * len(x)
-        chances, span = proposal.propensities.T.tobytes(), 8 * len(self._shares)
-        taken = proposal.propensities[chosen, np.arange(len(at))].tolist()
+        contexts, width = rows.x[:, at].T.tobytes(), 8 * len(rows.x)
+        packed, span = chances.T.tobytes(), 8 * len(self._shares)
+        columns = np.arange(count)
+        taken, hoped = chances[chosen, columns].tolist(), expected[chosen, columns].tolist()
         spec = self.spec
-        for i, (bid, arm, chance) in enumerate(zip(bids, chosen.tolist(), taken, strict=True)):
-            bid.arms, bid.arm, bid.propensity = spec.arms, arm, chance
-            bid.propensities = chances[i * span : (i + 1) * span]
+        for i, (bid, arm, chance, hope) in enumerate(zip(bids, chosen.tolist(), taken, hoped, strict=True)):
+            bid.arms, bid.arm, bid.propensity, bid.expected = spec.arms, arm, chance, hope
+            bid.propensities = packed[i * span : (i + 1) * span]
             bid.context = contexts[i * width : (i + 1) * width]
             bid.policy, bid.policy_version = spec.policy, spec.version
-        out.segments.append(Segment(at, ids, seeds, chosen, proposal.scores, proposal.propensities, eligible, version))
+            bid.active = not self._deferred
+            for word in self._early.pop(bid.decision_id, ()) if self._early else ():
+                self._note(bid, word)
+        out.segments.append(
+            Segment(
+                rows=at,
+                ids=ids,
+                seeds=seeds,
+                chosen=chosen,
+                scores=scores,
+                propensities=chances,
+                expected=expected,
+                eligible=eligible,
+                model_version=version,
+                exploration=proposal.exploration,
+                spec=spec,
+                model_id=self.model_id,
+                episodes=[bid.episode_id for bid in bids],
+                attempts=[bid.attempt for bid in bids],
+            )
+        )
+        return count
+
+    def _eligible(self, rows: OpportunityColumns, at: Ints, bids: list[Bid]) -> Bools:
+        """``[arms, rows]``: arms that would leave something after tip and fee, and skip."""
+        usd, row_cost = rows.usd_column[at], rows.cost_column[at]
+        cost = np.where(row_cost > 0.0, 0.0, self._attempt_usd)
+        pays = np.array([number(bid.net) > 0 for bid in bids])
+        eligible: Bools = pays & (usd - usd * self._shares[:, None] > cost)
+        eligible[-1] = True
+        return eligible
+
+    def _propose(self, x: Floats, eligible: Bools) -> Proposal:
+        fallback, fixed = self.settings.fallback, None
+        if fallback is not None and self.policy.updates < self._fallback_until and fallback.arm in self.spec.arms:
+            fixed = self.spec.arms.index(fallback.arm)
+        return self.policy.propose(x, eligible, fixed)
+
+    def _roll_back(self) -> None:
+        """The policy cannot decide: go back to the one before it, or to a fresh one."""
+        self.counters.rollbacks += 1
+        spec, state = self._former_spec, self._former
+        self._former_spec, self._former, self.model_id = None, b"", b""
+        if spec is None:
+            self._forget()
+            return
+        policy = spec.make()
+        try:
+            policy.restore(state)
+        except StateError:
+            policy = spec.make()
+        self.adopt(spec, policy)
 
     def _settle(self, slot: int, trigger: int, out: SettledRows) -> None:
         """Settle every bid that is due before ``slot``, in order."""
@@ -325,16 +476,101 @@ class BidMarket:
             due, _, identifier = heapq.heappop(self._due)
             bid = self._bids.pop(identifier)
             fate = self._fate(bid)
-            arm = bid.arms[bid.arm]
-            verdict = judge(fate, share_as_float(arm))
-            realized = 0
-            if verdict.kind == LANDED:
-                net = number(bid.net)
-                realized = min(net, number(bid.landing_net)) - tip_raw(net, share_of(arm))
+            verdict, realized = self._verdict(bid, fate)
             self._release(bid, spent=verdict.kind == LANDED)
-            settled.append(Settled(trigger, due, bid, verdict, realized, fate))
+            told = bid.told
+            settled.append(
+                Settled(
+                    trigger,
+                    due,
+                    bid,
+                    verdict,
+                    realized,
+                    fate if verdict.kind not in (INACTIVE, EXPIRED) else None,
+                    measured=told is not None,
+                    revision=0 if told is None else told.revision,
+                )
+            )
         self._learn(settled)
+        if self._takes_outcomes:
+            self._keep(settled)
         out.settled += settled
+
+    def _verdict(self, bid: Bid, fate: Fate) -> tuple[LandingVerdict, int]:
+        """What somebody measured, else what the attribution's default says; and the realised profit in raw units."""
+        told, default = bid.told, self.settings.attribution.default
+        if told is not None:
+            return LandingVerdict(told.kind, told.reward_usd, f"measured=1 {told.evidence}".rstrip()), number(
+                told.realized
+            )
+        if not bid.active:
+            return LandingVerdict(INACTIVE, 0.0, "activation=none"), 0
+        arm = bid.arms[bid.arm]
+        share = share_as_float(arm)
+        if self._takes_outcomes and share > 0.0 and default != "rule":
+            if default == EXPIRED:
+                return LandingVerdict(EXPIRED, 0.0, "state=unknown outcome=none"), 0
+            return LandingVerdict(MISSED, -fate.missed_cost_usd, "outcome=none default=missed"), 0
+        verdict = judge(fate, share)
+        if verdict.kind != LANDED:
+            return verdict, 0
+        net = number(bid.net)
+        return verdict, min(net, number(bid.landing_net)) - tip_raw(net, share_of(arm))
+
+    def tell(self, identifier: bytes, word: Told, out: SettledRows) -> None:
+        """Take a word on a decision: in flight, settled already, or not made yet."""
+        bid = self._bids.get(identifier)
+        if bid is not None and bid.arm >= 0:
+            self._note(bid, word)
+        elif identifier in self._done:
+            self._correct(self._done[identifier], word, out)
+        else:
+            self.counters.told_early += 1
+            waiting = self._early.setdefault(identifier, [])
+            if len(waiting) < 4:
+                waiting.append(word)
+            if len(self._early) > self.settings.attribution.keep:
+                del self._early[next(iter(self._early))]
+                self.counters.told_forgotten += 1
+
+    def _note(self, bid: Bid, word: Told) -> None:
+        if word.kind == ACTIVATED:
+            self.counters.told_twice += bid.active
+            bid.active = True
+        elif bid.told is not None and word.revision <= bid.told.revision:
+            self.counters.told_twice += 1
+        else:
+            # Who was measured took effect.
+            bid.told, bid.active = word, True
+
+    def _keep(self, settled: list[Settled]) -> None:
+        for item in settled:
+            item.bid.utility, item.bid.revision = item.utility, item.revision
+            self._done[item.bid.decision_id] = item.bid
+        while len(self._done) > self.settings.attribution.keep:
+            del self._done[next(iter(self._done))]
+
+    def _correct(self, bid: Bid, word: Told, out: SettledRows) -> None:
+        """A settled decision gets another outcome: the policy unlearns the difference."""
+        first = bid.told is None
+        if word.kind == ACTIVATED or (not first and word.revision <= bid.revision):
+            self.counters.told_twice += 1
+            return
+        self.counters.corrections += 1
+        # A measurement that corrects the rule's word is a revision of it, whatever its sender counts.
+        revision = max(word.revision, bid.revision + 1)
+        verdict = LandingVerdict(word.kind, word.reward_usd, f"measured=1 corrected=1 {word.evidence}".rstrip())
+        item = Settled(-1, self._clock, bid, verdict, number(word.realized), None, measured=True, revision=revision)
+        item.correction = True
+        item.utility = self._utility(item)
+        known = bid.learned_at >= 0 and bid.policy == self.spec.policy and bid.arms[bid.arm] in self.spec.arms
+        arm = self.spec.arms.index(bid.arms[bid.arm]) if known else -1
+        if not known or not self.policy.correct(
+            np.frombuffer(bid.context), arm, bid.utility, item.utility, bid.propensity, bid.learned_at
+        ):
+            self.counters.uncorrected += 1
+        bid.told, bid.utility, bid.revision, bid.active = word, item.utility, revision, True
+        out.settled.append(item)
 
     def _fate(self, bid: Bid) -> Fate:
         rules = self.rules
@@ -355,30 +591,50 @@ class BidMarket:
         )
 
     def _learn(self, settled: list[Settled]) -> None:
-        """Teach the policy rewards relative to the expected profit, within [-1, 1]."""
+        """Teach the policy the utility of rewards, and watch how far they are from what it expected."""
         known = {arm: index for index, arm in enumerate(self.spec.arms)}
-        taught = [item for item in settled if item.bid.arms[item.bid.arm] in known and item.bid.usd > 0.0]
+        for item in settled:
+            item.utility = self._utility(item)
+        if self.settings.frozen:
+            self.counters.unlearned += len(settled)
+            return
+        taught = [
+            item
+            for item in settled
+            if item.bid.arms[item.bid.arm] in known
+            and item.bid.usd > 0.0
+            and item.verdict.kind not in (INACTIVE, EXPIRED)
+        ]
         self.counters.unlearned += len(settled) - len(taught)
-        rewards = [min(max(item.verdict.reward_usd / item.bid.usd, -1.0), 1.0) for item in taught]
+        threshold = self.settings.drift_threshold
         start = 0
-        for i, (item, reward) in enumerate(zip(taught, rewards, strict=True)):
+        for i, item in enumerate(taught):
             # Skips always bring 0: only bids say whether the market has moved.
-            if item.verdict.kind != SKIPPED and self._drift.update(reward, self.settings.drift_threshold):
+            if item.verdict.kind != SKIPPED and self._drift.update(item.utility, item.bid.expected, threshold):
                 item.drift = True
+                self._teach(taught[start : i + 1], known)
+                start = i + 1
                 if self.settings.on_drift == "relearn":
-                    self._teach(taught[start : i + 1], rewards[start : i + 1], known)
                     self._forget()
-                    start = i + 1
-        self._teach(taught[start:], rewards[start:], known)
+                elif self.settings.on_drift == "fallback" and self.settings.fallback is not None:
+                    self._fallback_until = self.policy.updates + self.settings.fallback.below
+        self._teach(taught[start:], known)
 
-    def _teach(self, taught: list[Settled], rewards: list[float], known: dict[str, int]) -> None:
+    def _utility(self, item: Settled) -> float:
+        """A reward as the policy sees it, within [-1, 1]."""
+        scale = self.settings.utility_cap_usd if self.settings.utility == "usd" else item.bid.usd
+        return min(max(item.verdict.reward_usd / scale, -1.0), 1.0) if scale > 0.0 else 0.0
+
+    def _teach(self, taught: list[Settled], known: dict[str, int]) -> None:
         if not taught:
             return
         bids = [item.bid for item in taught]
+        for count, bid in enumerate(bids, self.policy.updates + 1):
+            bid.learned_at = count
         self.policy.update(
             np.frombuffer(b"".join([bid.context for bid in bids])).reshape(len(bids), -1),
             np.array([known[bid.arms[bid.arm]] for bid in bids]),
-            np.array(rewards),
+            np.array([item.utility for item in taught]),
             np.array([bid.propensity for bid in bids]),
         )
 
@@ -386,7 +642,10 @@ class BidMarket:
         """Learn anew; the model version goes on counting."""
         fresh = self.spec.make()
         fresh.updates = self.policy.updates
+        for bid in self._done.values():
+            bid.learned_at = -1
         self.policy = fresh
+        self.model_id = b""
 
     def _release(self, bid: Bid, spent: bool) -> None:
         episode = self._episodes.get(bid.cycle)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mevflow.operators.decide.features import contexts
+from mevflow.operators.decide.plausible import Plausible, implausible
 from mevflow.operators.ids import ID_BYTES
 from mevflow.operators.learn.kernels import Bools, Floats
 from mevflow.operators.switch import Off
@@ -17,6 +18,9 @@ from mevflow.v1 import market_pb2 as market
 
 #: Chains that the stage has rules for.
 CHAINS: tuple[int, ...] = (market.CHAIN_SOLANA, market.CHAIN_ETHEREUM)
+
+#: Chains as settings and payloads name them.
+CHAIN_NAMES = {"solana": market.CHAIN_SOLANA, "ethereum": market.CHAIN_ETHEREUM}
 
 
 def faults(batch: pa.RecordBatch) -> dict[str, Bools]:
@@ -47,8 +51,11 @@ def number(raw: bytes) -> int:
 class OpportunityColumns:
     """Columns of a checked batch as lists, and ``x[features, rows]``, its contexts."""
 
-    def __init__(self, batch: pa.RecordBatch) -> None:
+    def __init__(self, batch: pa.RecordBatch, bounds: Plausible | None = None) -> None:
         self._batch = batch
+        bounds = bounds or Plausible()
+        self.doubts = implausible(batch, bounds, _age_limit(batch, bounds))
+        self.implausible: list[bool] = np.logical_or.reduce(list(self.doubts.values())).tolist()
         self.x: Floats = contexts(batch)
         self.opportunity_id: list[bytes] = self._list("opportunity_id")
         self.slot: list[int] = self._list("slot")
@@ -103,6 +110,15 @@ class OpportunityColumns:
             column = column.to_numpy(zero_copy_only=False)
             return list(column.tolist())
         return list(column.to_pylist())
+
+
+def _age_limit(batch: pa.RecordBatch, bounds: Plausible) -> Floats:
+    """How old a cycle may be, a row, in slots."""
+    chains = batch.column("chain").to_numpy()
+    limit = np.full(batch.num_rows, np.inf)
+    for name, slots in bounds.max_age_slots.items():
+        limit[chains == CHAIN_NAMES[name]] = slots
+    return limit
 
 
 class _Bytes:

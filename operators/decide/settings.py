@@ -11,6 +11,8 @@ import msgspec
 from pydantic import BeforeValidator, Field, model_validator
 
 from mevflow.operators.decide.features import FEATURES
+from mevflow.operators.decide.plausible import Plausible
+from mevflow.operators.decide.told import Attribution
 from mevflow.operators.errors import UsageError
 from mevflow.operators.learn import Policy, make_policy
 from mevflow.operators.stage import Settings
@@ -19,7 +21,7 @@ from mevflow.operators.stage import Settings
 SKIP = "skip"
 
 #: More arms than this make propensities too thin to learn from.
-MAX_ARMS = 32
+MAX_ARMS = 64
 
 
 #: Decimal text, with an exponent of at most two digits: an exact fraction of more would not fit into memory.
@@ -68,6 +70,16 @@ class ChainRules(Settings):
         return float(Fraction(self.attempt_fee_raw, 10**self.native_decimals)) * self.native_usd
 
 
+class Fallback(Settings):
+    """A fixed tip (or ``skip``) to prefer while too little is known, under the exploration floor like any policy.
+
+    It holds for a chain's first ``below`` rewards, and with ``on_drift: fallback`` for as many after an alarm.
+    """
+
+    arm: str
+    below: int = Field(default=100, ge=1)
+
+
 class PolicySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which policy decides. Arms are tip shares as decimal text; version 0 is the topology file's own."""
 
@@ -76,6 +88,7 @@ class PolicySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exploration: float
     options: dict[str, float] = {}
     version: int = 0
+    hold: int = 4
 
     @property
     def shares(self) -> list[Fraction]:
@@ -97,7 +110,9 @@ class PolicySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise UsageError(f"arm {arm[:64]!r} is neither a tip share nor {SKIP!r}", key="arms") from None
             if not 0 < share <= 1:
                 raise UsageError(f"tip share {arm[:64]} is not in (0, 1]", key="arms")
-        return make_policy(self.policy, len(self.arms), len(FEATURES), self.exploration, self.options)
+        return make_policy(
+            self.policy, len(self.arms), len(FEATURES), self.exploration, self.options, self.hold, self.arms
+        )
 
 
 def _arm_names(given: Any) -> Any:
@@ -116,16 +131,28 @@ def _arm_names(given: Any) -> Any:
 class BanditSettings(Settings):
     """Settings of ``bandit.decide``.
 
+    ``exploration_hold`` is after how many rewards the exploration floor begins to fall, as ``exploration *
+    sqrt(exploration_hold / rewards)``; 0: never. ``utility`` is what the policy maximises: ``usd`` (the reward in USD,
+    where ``utility_cap_usd`` counts as 1 and more does not count more) or ``share`` (of the expected profit).
+    ``frozen``: nothing is learned. ``fallback``: see :class:`Fallback`.
+
     ``rival_share`` is the tip share that a rival in a contested slot is assumed to bid when the data does not show it
-    (null: such bids miss). ``drift_threshold`` is Page-Hinkley's, on relative rewards of bids; ``on_drift: relearn``
-    forgets what a chain has learned. ``max_open`` and ``max_cycles`` bound memory, a chain.
+    (null: such bids miss). ``drift_threshold`` is Page-Hinkley's, in spreads of the residuals of bids; ``on_drift:
+    relearn`` forgets what a chain has learned. ``max_open`` and ``max_cycles`` bound memory, a chain.
     """
 
     policy: str = "tip-linucb"
     arms: Annotated[tuple[str, ...], BeforeValidator(_arm_names)] = ("0.1", "0.25", "0.5", "0.75", "0.9", SKIP)
     exploration: float = 0.05
+    exploration_hold: int = Field(default=4, ge=0)
     options: dict[str, float] = Field(default_factory=dict)
     policy_version: int = Field(default=0, ge=0)
+    utility: Literal["usd", "share"] = "usd"
+    utility_cap_usd: float = Field(default=10.0, gt=0.0, allow_inf_nan=False)
+    frozen: bool = False
+    fallback: Fallback | None = None
+    plausible: Plausible = Plausible()
+    attribution: Attribution = Attribution()
     seed: int = Field(default=0, ge=0, lt=1 << 63)
     rival_share: float | None = Field(default=0.5, ge=0.0, le=1.0)
     solana: ChainRules = ChainRules(
@@ -138,8 +165,8 @@ class BanditSettings(Settings):
         native_decimals=18,
         native_usd=2_250.0,
     )
-    drift_threshold: float = Field(default=20.0, gt=0.0)
-    on_drift: Literal["report", "relearn"] = "report"
+    drift_threshold: float = Field(default=40.0, gt=0.0)
+    on_drift: Literal["report", "relearn", "fallback"] = "report"
     max_open: int = Field(default=100_000, ge=1)
     max_cycles: int = Field(default=200_000, ge=1)
     max_swaps_per_slot: int = Field(default=8_192, ge=1)
@@ -150,9 +177,20 @@ class BanditSettings(Settings):
             self.spec.make()
         except UsageError as error:
             raise ValueError(f"{error.key}: {error.message} {error.hint}".strip()) from None
+        if self.fallback is not None and self.fallback.arm not in self.arms:
+            raise ValueError(f"fallback: {self.fallback.arm!r} is none of the arms {', '.join(self.arms)}")
+        if self.on_drift == "fallback" and self.fallback is None:
+            raise ValueError("on_drift: fallback needs a fallback")
         return self
 
     @property
     def spec(self) -> PolicySpec:
         """The policy that the topology file asks for."""
-        return PolicySpec(self.policy, list(self.arms), self.exploration, dict(self.options), self.policy_version)
+        return PolicySpec(
+            self.policy,
+            list(self.arms),
+            self.exploration,
+            dict(self.options),
+            self.policy_version,
+            self.exploration_hold,
+        )

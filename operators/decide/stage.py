@@ -11,23 +11,24 @@ import pyarrow.compute as pc
 
 from mevflow.operators.codec import ERRORS, codec
 from mevflow.operators.dead_letters import dead_letters
-from mevflow.operators.decide import emit
-from mevflow.operators.decide.control import Gate, GateState, learner
+from mevflow.operators.decide import emit, told
+from mevflow.operators.decide.control import Change, Gate, GateState, inherit, learner
 from mevflow.operators.decide.market import BidMarket, BidMarketState, Settled, SettledRows
 from mevflow.operators.decide.rows import CHAINS, OpportunityColumns, faults
 from mevflow.operators.decide.settings import BanditSettings, ChainRules, PolicySpec
 from mevflow.operators.decide.swaplog import COLUMNS
 from mevflow.operators.errors import StateError
 from mevflow.operators.ids import ID_BYTES, canonical
+from mevflow.operators.learn import Policy
 from mevflow.operators.lineage import lineage
 from mevflow.operators.stage import Ack, Command, Output, Settings, Stage, StageContext, Watermark
 from mevflow.operators.switch import Off
 from mevflow.v1 import market_pb2 as market
 
-SNAPSHOT_VERSION = 2
+SNAPSHOT_VERSION = 3
 
 #: Rows decided in one go: what was decided before the kill switch engaged is given soon after.
-LOOK_ROWS = 64
+LOOK_ROWS = 256
 
 
 class StageState(msgspec.Struct):
@@ -49,6 +50,7 @@ class BanditDecide(Stage):
     swaps : optional; located Swap rows **of the same upstream stage**, which gives the swaps of an event before its
         opportunities, and a watermark on ``in`` after both. They say who ended a cycle and, where the data has it,
         what that one bid; and they let time pass while there are no opportunities.
+    outcomes : optional; located Outcome rows that somebody measured, joined by decision_id (see told.py).
     decisions, lineage : one row a decision. events : decisions and rewards as the policy saw them.
     outcomes, counterfactuals : one row a settled decision, and one for each eligible arm not taken.
 
@@ -68,13 +70,25 @@ class BanditDecide(Stage):
         # decision_id = stable_id("decision", node, opportunity_id), its constant part made once.
         head = canonical("decision", context.node) + b"b" + ID_BYTES.to_bytes(4, "little")
         self._markets = {
-            chain: BidMarket(chain, _rules(settings, chain), settings, settings.spec, head) for chain in CHAINS
+            chain: BidMarket(
+                chain,
+                _rules(settings, chain),
+                settings,
+                settings.spec,
+                head,
+                takes_outcomes="outcomes" in context.inputs,
+            )
+            for chain in CHAINS
         }
         self._bad_rows = 0
 
     @classmethod
     def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
-        return {"in": codec("mevflow.v1.Opportunity").located, "swaps": codec("mevflow.v1.Swap").located}
+        return {
+            "in": codec("mevflow.v1.Opportunity").located,
+            "swaps": codec("mevflow.v1.Swap").located,
+            "outcomes": emit.OUTCOME,
+        }
 
     @classmethod
     def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
@@ -93,6 +107,8 @@ class BanditDecide(Stage):
         if port == "swaps":
             self._swaps(batch)
             return []
+        if port == "outcomes":
+            return self._told(batch)
         return self._opportunities(batch)
 
     def on_watermark(self, port: str, watermark: Watermark) -> Output:
@@ -107,13 +123,30 @@ class BanditDecide(Stage):
         return self._settled(collected)
 
     def on_control(self, command: Command) -> Ack | None:
-        before = self._gate.spec
-        ack = self._gate.on_control(command)
-        if self._gate.spec is not before:
-            for one in self._markets.values():
-                one.adopt(self._gate.spec, learner(self._gate.spec, before, one.policy, self._gate))
-            self._gate.learned = None
-        return ack
+        change, learners = self._prepared(command)
+        if not isinstance(change, Change):
+            return change
+        self._gate.commit(change.state)
+        for chain, policy in learners.items():
+            self._markets[chain].replace(self._gate.spec(chain), policy, change.state.model_ids.get(chain, b""))
+        return change.ack
+
+    def rehearse(self, command: Command) -> Ack | None:
+        change, _ = self._prepared(command)
+        return change.ack if isinstance(change, Change) else change
+
+    def _prepared(self, command: Command) -> tuple[Ack | Change | None, dict[int, Policy]]:
+        """What a command changes, with every learner made and tried; or the answer to one that changes nothing."""
+        change = self._gate.judge(command)
+        if not isinstance(change, Change):
+            return change, {}
+        try:
+            return change, {
+                chain: learner(change.state.models.get(chain, change.state.spec), self._markets[chain].policy, change)
+                for chain in change.chains
+            }
+        except StateError as error:
+            return Ack("REJECTED", "bad_model", error.message), {}
 
     def snapshot(self) -> bytes:
         return msgspec.msgpack.encode(
@@ -129,9 +162,9 @@ class BanditDecide(Stage):
     def restore(self, state: bytes) -> None:
         try:
             saved = msgspec.msgpack.decode(state, type=StageState)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise StateError(f"the snapshot is unreadable: {error}", key=self.context.node) from None
-        if saved.version != SNAPSHOT_VERSION or saved.asked != self.settings.spec:
+        if saved.version != SNAPSHOT_VERSION or saved.asked.policy != self.settings.policy:
             raise StateError(
                 f"the snapshot was made with policy {saved.asked.policy} v{saved.asked.version}, arms "
                 f"{', '.join(saved.asked.arms)}; the topology file asks for {self.settings.policy} "
@@ -139,10 +172,20 @@ class BanditDecide(Stage):
                 hint="go back to those settings, or start this node with fresh state",
                 key=self.context.node,
             )
-        self._gate.restore(saved.gate)
+        gate = saved.gate
+        if not gate.policy_version and saved.asked != self.settings.spec:
+            # The file has changed, and no command stands above it. What was learned stays where it fits.
+            gate = msgspec.structs.replace(gate, spec=self.settings.spec)
+        self._gate.commit(gate)
         for chain, one in self._markets.items():
-            one.adopt(self._gate.spec, self._gate.spec.make())
-            one.restore(saved.markets[chain])
+            held, was = saved.markets[chain], saved.gate.models.get(chain, saved.gate.spec)
+            now = self._gate.spec(chain)
+            if now != was:
+                former = was.make()
+                former.restore(held.policy)
+                held.policy = inherit(now, former, {}).snapshot(chain)
+            one.adopt(now, now.make())
+            one.restore(held, gate.model_ids.get(chain, b""))
         self._bad_rows = saved.bad_rows
 
     def _opportunities(self, batch: pa.RecordBatch) -> Output:
@@ -150,12 +193,26 @@ class BanditDecide(Stage):
         bad = np.logical_or.reduce(list(wrong.values()))
         if bad.any():
             self._bad_rows += int(bad.sum())
-            yield "errors", self._dead_letters(batch, wrong, bad)
+            yield "errors", self._dead_letters(batch, wrong, np.flatnonzero(bad), "bad_opportunity")
             batch = batch.filter(pa.array(~bad))
             if not batch.num_rows:
                 return
         for begin in range(0, batch.num_rows, LOOK_ROWS):
             yield from self._decide(batch.slice(begin, LOOK_ROWS))
+
+    def _told(self, batch: pa.RecordBatch) -> Output:
+        """Outcomes that somebody measured."""
+        wrong = told.faults(batch)
+        bad = np.logical_or.reduce(list(wrong.values()))
+        if bad.any():
+            self._bad_rows += int(bad.sum())
+            at = np.flatnonzero(bad)
+            yield "errors", self._dead_letters(batch, wrong, at, "bad_outcome", "mevflow.v1.Outcome")
+            batch = batch.filter(pa.array(~bad))
+        collected = {chain: SettledRows() for chain in self._markets}
+        for chain, identifier, word in told.words(batch):
+            self._markets[chain].tell(identifier, word, collected[chain])
+        yield from self._settled(collected)
 
     def _off(self) -> Off:
         """What is off by command, and by the switch as it stands this moment."""
@@ -163,7 +220,7 @@ class BanditDecide(Stage):
         return now | self._gate.off if now and self._gate.off else now or self._gate.off
 
     def _decide(self, batch: pa.RecordBatch) -> Output:
-        rows = OpportunityColumns(batch)
+        rows = OpportunityColumns(batch, self.settings.plausible)
         chains = batch.column("chain").to_numpy()
         collected = {chain: SettledRows() for chain in self._markets}
         for chain, one in self._markets.items():
@@ -194,24 +251,32 @@ class BanditDecide(Stage):
         made, at = None, np.array([], np.int64)
         if segments and batch is not None and rows is not None:
             at = np.sort(np.concatenate([segment.rows for segment in segments]))
-            chosen = batch.take(pa.array(at))
-            made = emit.decisions(chosen, rows, at, segments, self._gate.spec, self.context)
+            chosen = batch if len(at) == batch.num_rows else batch.take(pa.array(at))
+            made = emit.decisions(chosen, rows, at, segments, self.settings, self.context)
             yield "decisions", made
             yield "lineage", lineage(made, chosen)
         if settled:
             yield "outcomes", emit.outcomes(settled, self.context, chains)
             for others in emit.counterfactuals(settled, self.context):
                 yield "counterfactuals", others
-        if made is not None or settled:
-            told = emit.events(made, at, settled, chains, self.context)
-            if told.num_rows:
-                yield "events", told
+        doubted = sorted(pair for one in collected.values() for pair in one.implausible)
+        if made is not None or settled or doubted:
+            left_out = emit.implausible(batch, rows, doubted, self.context) if batch is not None and rows else None
+            events = emit.events(made, at, settled, chains, self.context, left_out, [row for row, _ in doubted])
+            if events.num_rows:
+                yield "events", events
 
-    def _dead_letters(self, batch: pa.RecordBatch, wrong: dict[str, np.ndarray], bad: np.ndarray) -> pa.RecordBatch:
-        at = np.flatnonzero(bad)
+    def _dead_letters(
+        self,
+        batch: pa.RecordBatch,
+        wrong: dict[str, np.ndarray],
+        at: np.ndarray,
+        reason: str,
+        message: str = "mevflow.v1.Opportunity",
+    ) -> pa.RecordBatch:
         rows = batch.take(pa.array(at))
-        details = ["; ".join(reason for reason, mask in wrong.items() if mask[row]) for row in at.tolist()]
-        return dead_letters(self.context, rows, "bad_opportunity", details)
+        details = ["; ".join(said for said, mask in wrong.items() if mask[row]) for row in at.tolist()]
+        return dead_letters(self.context, rows, reason, details)
 
 
 def _rules(settings: BanditSettings, chain: int) -> ChainRules:

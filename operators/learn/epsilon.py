@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from mevflow.operators.learn.kernels import Bools, Floats, greedy
 from mevflow.operators.learn.means import MeanPolicy, for_all
+from mevflow.operators.learn.policy import Judgement
 
 
 class EpsilonGreedy(MeanPolicy):
@@ -13,6 +14,6 @@ class EpsilonGreedy(MeanPolicy):
 
     name: ClassVar[str] = "tip-epsilon"
 
-    def judge(self, x: Floats, eligible: Bools) -> tuple[Floats, Floats]:
-        scores = for_all(self.means(), x.shape[1])
-        return scores, greedy(scores, eligible)
+    def judge(self, x: Floats, eligible: Bools) -> Judgement:
+        means = for_all(self.means(), x.shape[1])
+        return Judgement(means, greedy(means, eligible), means)

@@ -6,12 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from mevflow.operators.errors import StateError
 from mevflow.operators.learn.kernels import Bools, Floats, Ints, softmax
-from mevflow.operators.learn.means import for_all
-from mevflow.operators.learn.policy import Policy
+from mevflow.operators.learn.means import MeanPolicy, for_all
+from mevflow.operators.learn.policy import Judgement, bounded
 
 
-class Exp3(Policy):
+class Exp3(MeanPolicy):
     """Arms by exponential weights of importance-weighted rewards; gamma is the exploration floor.
 
     Rewards are mapped from [-1, 1] to [0, 1]. The score of an arm is its log weight, the largest being 0.
@@ -19,18 +20,31 @@ class Exp3(Policy):
 
     name: ClassVar[str] = "tip-exp3"
     options: ClassVar[dict[str, tuple[float, float, float]]] = {"rate": (0.02, 1e-6, 1.0)}
-    state_names: ClassVar[tuple[str, ...]] = ("log_weights",)
+    state_names: ClassVar[tuple[str, ...]] = ("pulls", "sums", "log_weights")
+    by_arm: ClassVar[tuple[str, ...]] = ("pulls", "sums", "log_weights")
 
-    def __init__(self, arms: int, features: int, exploration: float, **options: float) -> None:
-        super().__init__(arms, features, exploration, **options)
+    def __init__(self, arms: int, features: int, exploration: float, hold: int = 0, **options: float) -> None:
+        super().__init__(arms, features, exploration, hold, **options)
         self.log_weights = np.zeros(arms)
 
-    def judge(self, x: Floats, eligible: Bools) -> tuple[Floats, Floats]:
-        scores = for_all(self.log_weights, x.shape[1])
-        return scores, softmax(scores, eligible)
+    def judge(self, x: Floats, eligible: Bools) -> Judgement:
+        n = x.shape[1]
+        scores = for_all(self.log_weights, n)
+        return Judgement(scores, softmax(scores, eligible), for_all(self.means(), n))
 
     def learn(self, x: Floats, arms: Ints, rewards: Floats, propensities: Floats) -> None:
+        super().learn(x, arms, rewards, propensities)
         gains = self.option["rate"] * (0.5 * (rewards + 1.0)) / propensities
         for arm, gain in zip(arms.tolist(), gains.tolist(), strict=True):
             self.log_weights[arm] += gain
             self.log_weights -= self.log_weights.max()
+
+    def correct(self, x: Floats, arm: int, was: float, now: float, propensity: float, learned_at: int) -> bool:
+        self.log_weights[arm] += self.option["rate"] * 0.5 * (now - was) / propensity
+        self.log_weights -= self.log_weights.max()
+        return super().correct(x, arm, was, now, propensity, learned_at)
+
+    def check(self) -> None:
+        super().check()
+        if bounded(self, "log_weights", -1e15, 0.0).max() < 0.0:
+            raise StateError("no arm has the largest weight", key=self.name)

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from mevflow.operators.learn.kernels import Bools, Floats, best_probabilities
+from mevflow.operators.learn.policy import Judgement
 from mevflow.operators.learn.ridge import RidgePolicy
 
 
@@ -19,7 +20,7 @@ class LinThompson(RidgePolicy):
         "noise": (0.25, 1e-3, 10.0),
     }
 
-    def judge(self, x: Floats, eligible: Bools) -> tuple[Floats, Floats]:
+    def judge(self, x: Floats, eligible: Bools) -> Judgement:
         means = self.estimates(x)
         spreads = np.maximum(self.option["noise"] * self.deviations(x), 1e-9)
-        return means, best_probabilities(means, spreads, eligible)
+        return Judgement(means, best_probabilities(means, spreads, eligible), means)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from mevflow.operators.learn.kernels import Bools, Floats, greedy
+from mevflow.operators.learn.policy import Judgement
 from mevflow.operators.learn.ridge import RidgePolicy
 
 
@@ -14,9 +15,10 @@ class LinUcb(RidgePolicy):
     name: ClassVar[str] = "tip-linucb"
     options: ClassVar[dict[str, tuple[float, float, float]]] = {
         **RidgePolicy.options,
-        "width": (0.5, 0.0, 100.0),
+        "width": (0.2, 0.0, 100.0),
     }
 
-    def judge(self, x: Floats, eligible: Bools) -> tuple[Floats, Floats]:
-        scores = self.estimates(x) + self.option["width"] * self.deviations(x)
-        return scores, greedy(scores, eligible)
+    def judge(self, x: Floats, eligible: Bools) -> Judgement:
+        expected = self.estimates(x)
+        scores = expected + self.option["width"] * self.deviations(x)
+        return Judgement(scores, greedy(scores, eligible), expected)

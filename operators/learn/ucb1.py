@@ -8,6 +8,7 @@ import numpy as np
 
 from mevflow.operators.learn.kernels import Bools, Floats, greedy
 from mevflow.operators.learn.means import MeanPolicy, for_all
+from mevflow.operators.learn.policy import Judgement
 
 #: The score of an arm that was never pulled: above every mean plus width that pulled arms reach.
 UNTRIED = 1e9
@@ -19,8 +20,10 @@ class Ucb1(MeanPolicy):
     name: ClassVar[str] = "tip-ucb1"
     options: ClassVar[dict[str, tuple[float, float, float]]] = {"width": (1.0, 0.0, 100.0)}
 
-    def judge(self, x: Floats, eligible: Bools) -> tuple[Floats, Floats]:
+    def judge(self, x: Floats, eligible: Bools) -> Judgement:
+        n = x.shape[1]
+        means = self.means()
         log_total = np.log(max(float(self.pulls.sum()), 1.0))
-        radius = self.option["width"] * np.sqrt(2.0 * log_total / np.maximum(self.pulls, 1.0))
-        scores = for_all(np.where(self.pulls > 0.0, self.means() + radius, UNTRIED), x.shape[1])
-        return scores, greedy(scores, eligible)
+        radius = self.option["width"] * np.sqrt(2.0 * log_total / np.maximum(self.pulls, 1e-9))
+        scores = for_all(np.where(self.pulls > 0.0, means + radius, UNTRIED), n)
+        return Judgement(scores, greedy(scores, eligible), for_all(means, n))

@@ -85,6 +85,7 @@ _SOURCE = [
     number("source_offset", "Int64"),
 ]
 _RUN = words("topology", "run_id")
+_BY_ARM = ("features", "arm_propensities", "arm_scores", "arm_expected")
 _SOURCE_IDENTITY = ("source_topic", "source_incarnation", "source_partition", "source_offset")
 
 #: Full message name -> its table.
@@ -202,11 +203,14 @@ TABLES: dict[str, Table] = {
             *_RUN,
             *_ORDER,
             *addresses("mint"),
-            *words("arm", "policy"),
-            *numbers("Float64", "propensity", "score", "tip_share", "expected_profit_usd"),
+            *words("arm", "policy", "activation", "utility"),
+            *numbers("Float64", "propensity", "score", "tip_share", "expected_profit_usd", "exploration"),
             Amount("tip", "tip"),
             *numbers("UInt64", "policy_version", "model_version", "seed", "logic_version"),
-            *(many(name, number(name, "Float64")) for name in ("features", "arm_propensities", "arm_scores")),
+            *(many(name, number(name, "Float64")) for name in _BY_ARM),
+            Identifier("episode_id", "episode_id"),
+            Identifier("model_id", "model_id"),
+            number("attempt", "UInt32"),
             many("arms", Word("arms", "arms")),
         ),
         ("decision_id",),
@@ -222,11 +226,14 @@ TABLES: dict[str, Table] = {
             _CHAIN,
             number("slot", "UInt64"),
             *words("kind", "arm"),
-            *numbers("Float64", "propensity", "reward_usd"),
+            *numbers("Float64", "propensity", "reward_usd", "utility"),
             Amount("realized_profit", "realized_profit", "Int128"),
             Text("evidence", "evidence"),
+            Identifier("episode_id", "episode_id"),
+            *numbers("UInt32", "attempt", "revision"),
+            *numbers("Bool", "activated", "measured"),
         ),
-        ("timestamp", "decision_id", "kind"),
+        ("timestamp", "decision_id", "kind", "revision"),
         states_run=True,
     ),
     "mevflow.v1.Counterfactual": Table(
@@ -270,8 +277,10 @@ TABLES: dict[str, Table] = {
             number("slot", "UInt64"),
             *words("kind", "policy", "arm"),
             number("policy_version", "UInt64"),
-            *numbers("Float64", "propensity", "reward_usd"),
+            *numbers("Float64", "propensity", "reward_usd", "utility"),
             many("features", number("features", "Float64")),
+            Identifier("episode_id", "episode_id"),
+            Text("detail", "detail"),
         ),
         ("timestamp", "decision_id", "kind"),
         states_run=True,

@@ -8,15 +8,18 @@ from __future__ import annotations
 import pyarrow as pa
 
 from mevflow.operators.codec import RAW
+from mevflow.operators.decide import emit
 from mevflow.operators.decide.settings import BanditSettings
 from mevflow.operators.decide.stage import BanditDecide
 from mevflow.operators.decode import Decode, DecodeSettings
+from mevflow.operators.ids import stable_id
 from mevflow.operators.learn import POLICIES
 from mevflow.operators.realtime import RealtimeWrap, WrapSettings
 from mevflow.operators.stage import StageContext, Watermark
 from mevflow.testing import END, Item, StageCase
 from mevflow.v1 import market_pb2 as market
 from tests.operators.decide.opportunities import batch, opportunity, stream, swap_stream
+from tests.operators.decide.test_told import outcome
 from tests.operators.detect import feeding
 from tests.operators.detect.market_messages import batch as messages
 from tests.operators.detect.market_messages import pair_market, swap, u128
@@ -99,6 +102,39 @@ def decide_with_swaps_case() -> StageCase:
     )
 
 
+def decide_with_outcomes_case() -> StageCase:
+    """``bandit.decide`` with measured outcomes that come on time, before their decision, twice, and as corrections."""
+    inputs = frozenset({"in", "outcomes"})
+
+    def feed() -> list[Item]:
+        found = stream(300, seed=6)
+        ids = [stable_id("decision", "decided", row) for row in found.column("opportunity_id").to_pylist()]
+        items: list[Item] = []
+        for start in range(0, 300, 60):
+            # The outcomes of the rows before, of these, and of some to come.
+            near = [identifier for i, identifier in enumerate(ids) if start - 90 <= i < start + 90 and i % 3]
+            told = [
+                outcome(identifier, ("landed", "missed")[i % 2], 0.1 * (i % 7), revision=start // 60)
+                for i, identifier in enumerate(near)
+            ]
+            items += [
+                ("in", found.slice(start, 60)),
+                ("outcomes", pa.RecordBatch.from_pylist(told, schema=emit.OUTCOME)),
+            ]
+        return [*items, ("in", END)]
+
+    return StageCase(
+        name="bandit.decide with outcomes",
+        make=lambda: BanditDecide(
+            BanditSettings(
+                exploration=0.5, attribution={"keep": 40, "window_slots": 12}, plausible={"max_rate_pct": 0.5}
+            ),
+            StageContext("contract", "decided", inputs=inputs),
+        ),
+        feed=feed,
+    )
+
+
 def detect_case() -> StageCase:
     """``arbitrage.detect`` over pools of every kind, in two stretches; and with swaps that cannot be."""
     # Said twice: a restored stage waits until it has heard from every input again.
@@ -171,4 +207,6 @@ CASES = [
     label_case(),
     *(decide_case(policy) for policy in POLICIES),
     decide_with_swaps_case(),
+    decide_with_outcomes_case(),
+    decide_case("tip-auction"),
 ]

@@ -80,7 +80,7 @@ class Opportunity(_message.Message):
     def __init__(self, opportunity_id: _Optional[bytes] = ..., topology: _Optional[str] = ..., run_id: _Optional[str] = ..., chain: _Optional[_Union[_market_pb2.Chain, str]] = ..., slot: _Optional[int] = ..., tx_index: _Optional[int] = ..., ix_index: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., legs: _Optional[_Iterable[_Union[Leg, _Mapping]]] = ..., mint: _Optional[bytes] = ..., amount_in: _Optional[bytes] = ..., amount_out: _Optional[bytes] = ..., gross_profit: _Optional[bytes] = ..., net_profit: _Optional[bytes] = ..., cost: _Optional[bytes] = ..., gross_profit_usd: _Optional[float] = ..., net_profit_usd: _Optional[float] = ..., log_rate: _Optional[float] = ..., late: _Optional[bool] = ..., new_episode: _Optional[bool] = ..., opened_slot: _Optional[int] = ..., ordinal: _Optional[int] = ..., opened_us: _Optional[int] = ..., path: _Optional[str] = ..., logic_version: _Optional[int] = ..., closed: _Optional[bool] = ...) -> None: ...
 
 class Decision(_message.Message):
-    __slots__ = ("decision_id", "opportunity_id", "topology", "run_id", "chain", "slot", "timestamp_us", "features", "arms", "arm", "propensity", "policy", "policy_version", "model_version", "seed", "tip_share", "tip", "score", "arm_propensities", "arm_scores", "logic_version", "tx_index", "ix_index", "mint", "expected_profit_usd", "pools")
+    __slots__ = ("decision_id", "opportunity_id", "topology", "run_id", "chain", "slot", "timestamp_us", "features", "arms", "arm", "propensity", "policy", "policy_version", "model_version", "seed", "tip_share", "tip", "score", "arm_propensities", "arm_scores", "logic_version", "tx_index", "ix_index", "mint", "expected_profit_usd", "pools", "episode_id", "attempt", "activation", "exploration", "arm_expected", "utility", "model_id")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     OPPORTUNITY_ID_FIELD_NUMBER: _ClassVar[int]
     TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +107,13 @@ class Decision(_message.Message):
     MINT_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_PROFIT_USD_FIELD_NUMBER: _ClassVar[int]
     POOLS_FIELD_NUMBER: _ClassVar[int]
+    EPISODE_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATION_FIELD_NUMBER: _ClassVar[int]
+    EXPLORATION_FIELD_NUMBER: _ClassVar[int]
+    ARM_EXPECTED_FIELD_NUMBER: _ClassVar[int]
+    UTILITY_FIELD_NUMBER: _ClassVar[int]
+    MODEL_ID_FIELD_NUMBER: _ClassVar[int]
     decision_id: bytes
     opportunity_id: bytes
     topology: str
@@ -133,10 +140,17 @@ class Decision(_message.Message):
     mint: bytes
     expected_profit_usd: float
     pools: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, decision_id: _Optional[bytes] = ..., opportunity_id: _Optional[bytes] = ..., topology: _Optional[str] = ..., run_id: _Optional[str] = ..., chain: _Optional[_Union[_market_pb2.Chain, str]] = ..., slot: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., features: _Optional[_Iterable[float]] = ..., arms: _Optional[_Iterable[str]] = ..., arm: _Optional[str] = ..., propensity: _Optional[float] = ..., policy: _Optional[str] = ..., policy_version: _Optional[int] = ..., model_version: _Optional[int] = ..., seed: _Optional[int] = ..., tip_share: _Optional[float] = ..., tip: _Optional[bytes] = ..., score: _Optional[float] = ..., arm_propensities: _Optional[_Iterable[float]] = ..., arm_scores: _Optional[_Iterable[float]] = ..., logic_version: _Optional[int] = ..., tx_index: _Optional[int] = ..., ix_index: _Optional[int] = ..., mint: _Optional[bytes] = ..., expected_profit_usd: _Optional[float] = ..., pools: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    episode_id: bytes
+    attempt: int
+    activation: str
+    exploration: float
+    arm_expected: _containers.RepeatedScalarFieldContainer[float]
+    utility: str
+    model_id: bytes
+    def __init__(self, decision_id: _Optional[bytes] = ..., opportunity_id: _Optional[bytes] = ..., topology: _Optional[str] = ..., run_id: _Optional[str] = ..., chain: _Optional[_Union[_market_pb2.Chain, str]] = ..., slot: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., features: _Optional[_Iterable[float]] = ..., arms: _Optional[_Iterable[str]] = ..., arm: _Optional[str] = ..., propensity: _Optional[float] = ..., policy: _Optional[str] = ..., policy_version: _Optional[int] = ..., model_version: _Optional[int] = ..., seed: _Optional[int] = ..., tip_share: _Optional[float] = ..., tip: _Optional[bytes] = ..., score: _Optional[float] = ..., arm_propensities: _Optional[_Iterable[float]] = ..., arm_scores: _Optional[_Iterable[float]] = ..., logic_version: _Optional[int] = ..., tx_index: _Optional[int] = ..., ix_index: _Optional[int] = ..., mint: _Optional[bytes] = ..., expected_profit_usd: _Optional[float] = ..., pools: _Optional[_Iterable[bytes]] = ..., episode_id: _Optional[bytes] = ..., attempt: _Optional[int] = ..., activation: _Optional[str] = ..., exploration: _Optional[float] = ..., arm_expected: _Optional[_Iterable[float]] = ..., utility: _Optional[str] = ..., model_id: _Optional[bytes] = ...) -> None: ...
 
 class Outcome(_message.Message):
-    __slots__ = ("decision_id", "opportunity_id", "chain", "slot", "timestamp_us", "kind", "reward_usd", "realized_profit", "evidence", "topology", "run_id", "arm", "propensity")
+    __slots__ = ("decision_id", "opportunity_id", "chain", "slot", "timestamp_us", "kind", "reward_usd", "realized_profit", "evidence", "topology", "run_id", "arm", "propensity", "episode_id", "attempt", "activated", "utility", "measured", "revision")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     OPPORTUNITY_ID_FIELD_NUMBER: _ClassVar[int]
     CHAIN_FIELD_NUMBER: _ClassVar[int]
@@ -150,6 +164,12 @@ class Outcome(_message.Message):
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     ARM_FIELD_NUMBER: _ClassVar[int]
     PROPENSITY_FIELD_NUMBER: _ClassVar[int]
+    EPISODE_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATED_FIELD_NUMBER: _ClassVar[int]
+    UTILITY_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     decision_id: bytes
     opportunity_id: bytes
     chain: _market_pb2.Chain
@@ -163,7 +183,13 @@ class Outcome(_message.Message):
     run_id: str
     arm: str
     propensity: float
-    def __init__(self, decision_id: _Optional[bytes] = ..., opportunity_id: _Optional[bytes] = ..., chain: _Optional[_Union[_market_pb2.Chain, str]] = ..., slot: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., kind: _Optional[str] = ..., reward_usd: _Optional[float] = ..., realized_profit: _Optional[bytes] = ..., evidence: _Optional[str] = ..., topology: _Optional[str] = ..., run_id: _Optional[str] = ..., arm: _Optional[str] = ..., propensity: _Optional[float] = ...) -> None: ...
+    episode_id: bytes
+    attempt: int
+    activated: bool
+    utility: float
+    measured: bool
+    revision: int
+    def __init__(self, decision_id: _Optional[bytes] = ..., opportunity_id: _Optional[bytes] = ..., chain: _Optional[_Union[_market_pb2.Chain, str]] = ..., slot: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., kind: _Optional[str] = ..., reward_usd: _Optional[float] = ..., realized_profit: _Optional[bytes] = ..., evidence: _Optional[str] = ..., topology: _Optional[str] = ..., run_id: _Optional[str] = ..., arm: _Optional[str] = ..., propensity: _Optional[float] = ..., episode_id: _Optional[bytes] = ..., attempt: _Optional[int] = ..., activated: _Optional[bool] = ..., utility: _Optional[float] = ..., measured: _Optional[bool] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class Counterfactual(_message.Message):
     __slots__ = ("decision_id", "arm", "estimate_usd", "estimator", "timestamp_us", "topology", "run_id", "propensity")
@@ -228,7 +254,7 @@ class Lineage(_message.Message):
     def __init__(self, decision_id: _Optional[bytes] = ..., opportunity_id: _Optional[bytes] = ..., topology: _Optional[str] = ..., run_id: _Optional[str] = ..., timestamp_us: _Optional[int] = ..., topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ..., chain: _Optional[_Union[_market_pb2.Chain, str]] = ..., slot: _Optional[int] = ..., tx_index: _Optional[int] = ..., ix_index: _Optional[int] = ..., pools: _Optional[_Iterable[bytes]] = ..., features: _Optional[_Iterable[float]] = ..., scores: _Optional[_Iterable[float]] = ..., policy: _Optional[str] = ..., policy_version: _Optional[int] = ..., model_version: _Optional[int] = ..., logic_version: _Optional[int] = ...) -> None: ...
 
 class BanditEvent(_message.Message):
-    __slots__ = ("decision_id", "kind", "topology", "run_id", "chain", "slot", "timestamp_us", "policy", "policy_version", "arm", "propensity", "reward_usd", "features")
+    __slots__ = ("decision_id", "kind", "topology", "run_id", "chain", "slot", "timestamp_us", "policy", "policy_version", "arm", "propensity", "reward_usd", "features", "utility", "episode_id", "detail")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
@@ -242,6 +268,9 @@ class BanditEvent(_message.Message):
     PROPENSITY_FIELD_NUMBER: _ClassVar[int]
     REWARD_USD_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
+    UTILITY_FIELD_NUMBER: _ClassVar[int]
+    EPISODE_ID_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
     decision_id: bytes
     kind: str
     topology: str
@@ -255,4 +284,7 @@ class BanditEvent(_message.Message):
     propensity: float
     reward_usd: float
     features: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, decision_id: _Optional[bytes] = ..., kind: _Optional[str] = ..., topology: _Optional[str] = ..., run_id: _Optional[str] = ..., chain: _Optional[_Union[_market_pb2.Chain, str]] = ..., slot: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., policy: _Optional[str] = ..., policy_version: _Optional[int] = ..., arm: _Optional[str] = ..., propensity: _Optional[float] = ..., reward_usd: _Optional[float] = ..., features: _Optional[_Iterable[float]] = ...) -> None: ...
+    utility: float
+    episode_id: bytes
+    detail: str
+    def __init__(self, decision_id: _Optional[bytes] = ..., kind: _Optional[str] = ..., topology: _Optional[str] = ..., run_id: _Optional[str] = ..., chain: _Optional[_Union[_market_pb2.Chain, str]] = ..., slot: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., policy: _Optional[str] = ..., policy_version: _Optional[int] = ..., arm: _Optional[str] = ..., propensity: _Optional[float] = ..., reward_usd: _Optional[float] = ..., features: _Optional[_Iterable[float]] = ..., utility: _Optional[float] = ..., episode_id: _Optional[bytes] = ..., detail: _Optional[str] = ...) -> None: ...

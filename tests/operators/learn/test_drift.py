@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from river.drift import PageHinkley as Rivers
 
-from mevflow.operators.learn.drift import PageHinkley
+from mevflow.operators.decide.settings import BanditSettings
+from mevflow.operators.learn import draw, make_policy
+from mevflow.operators.learn.drift import PageHinkley, ResidualDrift
+
+THRESHOLD = BanditSettings().drift_threshold
 
 
 @settings(max_examples=30, deadline=None)
@@ -30,3 +35,61 @@ def test_noise_is_no_drift_and_a_step_is_one() -> None:
     alarms = [i for i, value in enumerate(rng.normal(-0.4, 0.2, 500).tolist()) if detector.update(value, 20.0)]
     assert alarms
     assert alarms[0] < 100
+
+
+ROUNDS = 100_000
+
+
+def stationary() -> dict[str, np.ndarray]:
+    """Five streams of rewards whose law never changes."""
+    rng = np.random.default_rng(21)
+    odds = rng.random(ROUNDS)
+    return {
+        "coin": (odds < 0.5) * 1.0,
+        "won or fee": np.where(odds < 0.3, 0.75, -0.01),
+        "mixed": np.clip(np.where(odds < 0.1, rng.normal(0.5, 0.3, ROUNDS), rng.choice([-0.01, 0.1], ROUNDS)), -1, 1),
+        "normal": np.clip(rng.normal(0.2, 0.25, ROUNDS), -1, 1),
+        "rare": (odds < 0.02) * 0.9,
+    }
+
+
+@pytest.mark.parametrize("name", stationary())
+def test_a_stationary_market_goes_more_than_50_000_rewards_without_an_alarm(name: str) -> None:
+    values = stationary()[name]
+    detector, mean = ResidualDrift(), 0.0
+    alarms = 0
+    for i, value in enumerate(values.tolist(), 1):
+        alarms += detector.update(value, mean, THRESHOLD)
+        mean += (value - mean) / i
+    assert alarms <= 1
+
+
+def test_wins_that_fall_from_60_to_30_percent_are_seen_within_300_bids() -> None:
+    for seed in range(20):
+        odds = np.random.default_rng(seed).random(1_300)
+        wins = np.concatenate([odds[:1_000] < 0.6, odds[1_000:] < 0.3]) * 1.0
+        detector, mean, alarms = ResidualDrift(), 0.0, []
+        for i, win in enumerate(wins.tolist()):
+            if detector.update(win, mean, THRESHOLD):
+                alarms.append(i)
+            mean += (win - mean) / (i + 1)
+            detector = msgspec.msgpack.decode(msgspec.msgpack.encode(detector), type=ResidualDrift)
+        assert alarms
+        assert alarms[0] >= 1_000
+
+
+@pytest.mark.parametrize("name", ["tip-linucb", "tip-thompson", "tip-exp3", "tip-squarecb"])
+def test_learning_is_no_drift(name: str) -> None:
+    """Twenty runs from nothing on a market that stays as it is."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        policy, detector = make_policy(name, 6, 4, 0.05, {}, hold=4), ResidualDrift()
+        weights, eligible = rng.normal(0, 0.3, (6, 4)), np.ones((6, 1), np.bool_)
+        for _ in range(1_000):
+            x = np.vstack([[1.0], rng.normal(size=(3, 1))])
+            proposal = policy.propose(x, eligible)
+            arm = draw(proposal.propensities, rng.integers(0, 1 << 63, 1).astype(np.uint64))
+            chance = 1.0 / (1.0 + np.exp(-(weights[arm[0]] @ x[:, 0] + 0.5)))
+            reward = 0.75 if rng.random() < chance else -0.05
+            assert not detector.update(reward, float(proposal.expected[arm[0], 0]), THRESHOLD)
+            policy.update(np.ascontiguousarray(x.T), arm, np.array([reward]), proposal.propensities[arm, 0])

@@ -1,0 +1,96 @@
+"""``mevflow evaluate``: what another policy would have brought on the logged decisions, or why nobody can say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, replace
+
+import click
+
+from mevflow.cli.output import emit_json, json_option, table
+
+
+@click.command()
+@click.option("--policy", default="", help="uniform, arm:NAME, or a policy by name, run on the logged record.")
+@click.option("--target-run", default="", help="The run id of a replay that ran the target on the same topic.")
+@click.option("--topology", default="detect-live", show_default=True)
+@click.option("--run-id", default="", help="Whose decisions are the log; empty: the live run's.")
+@click.option("--from", "since", default="1970-01-01", show_default=True, help="First time, UTC.")
+@click.option("--to", "until", default="2100-01-01", show_default=True, help="Time after the last, UTC.")
+@click.option("--chain", type=click.Choice(["solana", "ethereum"]), default=None)
+@click.option("--by", "unit", type=click.Choice(["episode", "decision"]), default="episode", show_default=True)
+@click.option("--once", is_flag=True, help="Normal intervals: for one look at a log of a size fixed before.")
+@json_option
+def command(
+    policy: str,
+    target_run: str,
+    topology: str,
+    run_id: str,
+    since: str,
+    until: str,
+    chain: str | None,
+    unit: str,
+    once: bool,
+    as_json: bool,
+) -> None:
+    """Judge a target policy on logged decisions. Exit code 4 when the log cannot answer."""
+    from mevflow.flows.demo.report import connect
+    from mevflow.learning.evaluation.report import evaluate
+    from mevflow.learning.evaluation.stored import read_log, replayed_chances
+    from mevflow.learning.evaluation.targets import chances_of
+    from mevflow.operators.errors import CheckFailedError
+
+    if bool(policy) == bool(target_run):
+        raise click.UsageError("say --policy or --target-run")
+    client = connect()
+    try:
+        log, ids = read_log(client, topology, since, until, chain or "", run_id)
+        if target_run:
+            target, there = replayed_chances(client, log, ids, topology, target_run, run_id)
+            target = target[there]
+            log = replace(
+                log,
+                contexts=log.contexts[there],
+                chances=log.chances[there],
+                arms=log.arms[there],
+                rewards=log.rewards[there],
+                episodes=log.episodes[there],
+            )
+            click.echo(f"{int(there.sum()):,} of {len(there):,} decisions were made by {target_run} too", err=True)
+        else:
+            target = chances_of(log, policy)
+    finally:
+        client.close()
+    found = evaluate(log, target, by_episode=unit == "episode", once=once)
+    said = found.support
+    if as_json:
+        emit_json(asdict(found) | {"target": policy or target_run, "enough": said.enough})
+    else:
+        click.echo(
+            f"{said.decisions:,} decisions, {said.choices:,} with a choice, worth {said.effective:,.0f} for the "
+            f"target; largest weight {said.largest_weight:,.1f}; logged {found.logged:+.4f} USD a {found.unit} "
+            f"of {found.units:,}"
+        )
+        table(
+            ["estimate", f"USD a {found.unit}", "low", "high", "interval"],
+            [
+                [
+                    e.method,
+                    f"{e.value:+.4f}",
+                    *_shown(e.low, e.high),
+                    "at any look" if e.holds else "at one" if once else "",
+                ]
+                for e in found.estimates
+            ],
+            title=f"What {policy or target_run} would have brought",
+        )
+    if not said.enough:
+        more = "it cannot be said how many more" if said.needed is None else f"about {said.needed:,} decisions more"
+        raise CheckFailedError(
+            f"the log cannot judge {policy or target_run}: {'; '.join(said.refusals)}",
+            hint=f"needed: {more} of this kind",
+        )
+
+
+def _shown(low: float, high: float) -> tuple[str, str]:
+    return ("", "") if math.isnan(low) else (f"{low:+.4f}", f"{high:+.4f}")
