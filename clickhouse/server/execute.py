@@ -180,7 +180,8 @@ def _execute(connection: Connection, job: QueryJob, text: bytes, statement: Stat
     if b"query_id" in text and statement.verb == "KILL":
         text = by_query_id(text.decode("latin-1"), NAME_OF).encode("latin-1")
     elif b"query_id" in text and b"processes" in text:
-        text = with_query_ids(text.decode("latin-1"), NAME_OF).encode("latin-1")
+        named = with_query_ids(text.decode("latin-1"), NAME_OF)
+        text, statement = named.encode("latin-1"), parse(named)  # its clauses stand elsewhere now
     form = statement.format or request.default_format
     revision = Revision(request.protocol_version if form == "Native" else 0)
     selects = statement.verb in ("SELECT", "WITH")
