@@ -4,9 +4,13 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 KEEP ?=
+RUNS ?= 100
+FAULTS ?= 8
+INPUTS ?= 2400000
+MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-truth test-quick coverage mutate wheel lint format proto proto-check proto-breaking docs decisions wrap bench lock release clean
+.PHONY: help setup run test test-truth chaos fuzz soak test-quick coverage mutate wheel lint format proto proto-check proto-breaking docs decisions wrap bench lock release clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +52,15 @@ mutate: setup ## Change the code that decides money or truth, and show which cha
 
 wheel: setup ## Build wheel and sdist, install them elsewhere beside others, run the demo from there
 	@$(BIN)/python -m tests.wheel.try_wheel
+
+chaos: setup ## Strike RUNS runs with FAULTS faults each and compare with undisturbed ones; write docs/reliability.md
+	@$(BIN)/python -m tests.chaos --runs $(RUNS) --faults $(FAULTS)
+
+fuzz: setup ## Give INPUTS damaged inputs to every place where strangers' bytes come in; write docs/reliability.md
+	@$(BIN)/python -m tests.fuzz --inputs $(INPUTS)
+
+soak: setup ## Run for MINUTES with a burst and a flood of garbage; write docs/reliability.md
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 lint: setup ## Lint, format check, types and the rooms' import contract
 	@$(BIN)/ruff check .

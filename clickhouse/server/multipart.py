@@ -6,12 +6,21 @@ from collections.abc import Mapping
 from email.parser import BytesParser
 from email.policy import HTTP
 
-from mevflow.clickhouse.server.errors import BAD_ARGUMENTS, refuse
+from mevflow.clickhouse.server.errors import BAD_ARGUMENTS, ServerError, refuse
 from mevflow.clickhouse.server.execute import ExternalTable
 
 
 def parse_form(content_type: str, body: bytes) -> tuple[dict[str, str], dict[str, bytes]]:
     """Plain fields and uploaded files by name. Raises ServerError when the body is not multipart."""
+    try:
+        return _parts(content_type, body)
+    except ServerError:
+        raise
+    except Exception:  # the parser of mail heads raises whatever comes: RecursionError, IndexError, LookupError
+        raise refuse(BAD_ARGUMENTS, "the multipart body has a part whose head cannot be read") from None
+
+
+def _parts(content_type: str, body: bytes) -> tuple[dict[str, str], dict[str, bytes]]:
     message = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
     if not message.is_multipart():
         raise refuse(BAD_ARGUMENTS, "the body is not multipart/form-data as its Content-Type says")

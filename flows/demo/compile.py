@@ -18,6 +18,7 @@ from mevflow.operators.decide.stage import BanditDecide
 from mevflow.operators.detect.settings import DetectSettings
 from mevflow.operators.detect.stage import ArbitrageDetect
 from mevflow.operators.stage import CAUGHT_UP_US, Output, StageContext, Watermark
+from mevflow.operators.wire_form import malformed
 from mevflow.sources.recorded import open_recorded
 
 _BATCHES = 20
@@ -28,6 +29,7 @@ def compile_kernels() -> float:
     """Run both stages on recorded swaps. Give the seconds that it took: few when everything was compiled before."""
     examples = Path(mevflow.__file__).parent / "examples"
     begin = time.monotonic()
+    malformed(pa.array([b""], pa.binary()))
     settings = DetectSettings(registry=str(examples / "pools.yaml"), min_profit_usd=0.0)
     found = ArbitrageDetect(settings, StageContext("compile", "found"))
     decided = BanditDecide(BanditSettings(), StageContext("compile", "decided"))

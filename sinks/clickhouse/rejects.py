@@ -19,7 +19,7 @@ log = logging.getLogger("mevflow.clickhouse")
 
 LETTER = "mevflow.v1.DeadLetter"
 REASON = "cannot be stored"
-#: Longer payloads are cut; the letter's detail then says how long the row was, and its SHA-256.
+#: Longer payloads are cut; the letter then says how long the row was, and its SHA-256.
 MAX_PAYLOAD_BYTES = 262_144
 _MAX_DETAIL = 500
 
@@ -56,8 +56,10 @@ class Rejects:
     def _letter(self, table: str, row: pa.RecordBatch, why: str) -> dict[str, Any]:
         message = _message(row)
         payload, detail = _payload(row, message), f"{message} into {table}: {why}"
+        size, digest = 0, b""
         if len(payload) > MAX_PAYLOAD_BYTES:
-            detail = f"cut from {len(payload)} bytes, sha256 {hashlib.sha256(payload).hexdigest()}; {detail}"
+            size, digest = len(payload), hashlib.sha256(payload).digest()
+            detail = f"cut from {size} bytes, sha256 {digest.hex()}; {detail}"
         topic, partition, offset = (_cell(row, f"source_{name}") for name in ("topic", "partition", "offset"))
         if topic is None:
             # A derived row has no record of its own: its content tells it from others.
@@ -73,6 +75,8 @@ class Rejects:
             "reason": REASON,
             "detail": detail.encode(errors="replace")[:_MAX_DETAIL].decode(errors="ignore"),
             "payload": payload[:MAX_PAYLOAD_BYTES],
+            "size": size,
+            "sha256": digest,
         }
 
 

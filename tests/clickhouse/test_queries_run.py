@@ -184,3 +184,15 @@ def test_data_that_looks_like_a_column_is_not_taken_for_one(ask):
     query = "SELECT toDateTime(0, 'Asia/Tokyo') AS d, '\\x01d\\x08DateTime' AS s FORMAT Native"
     assert ask(query)[0] == 200
     assert code(ask(query, client_protocol_version=54405)) == "48"
+
+
+def test_running_queries_are_listed_in_the_protocol_version_that_drivers_ask_for(clickhouse_client):
+    found = clickhouse_client.query("SELECT query_id, query FROM system.processes\n WHERE query ILIKE '%processes%'")
+    assert len(found.result_rows) == 1
+
+
+def test_an_answer_grouped_by_a_column_named_table_is_native(clickhouse_client):
+    found = clickhouse_client.query(
+        "SELECT table, count() FROM system.columns WHERE database = 'system' GROUP BY table"
+    )
+    assert ("one", 1) in found.result_rows

@@ -55,6 +55,12 @@ def test_an_insert_is_cut_where_its_clauses_and_its_data_start(text, head, setti
     assert (insert.head, insert.settings, insert.format, text[insert.data_at :]) == (head, settings, form, data)
 
 
+@pytest.mark.parametrize("name", ["table", "database", "offset", "interval", "replace", "apply", "div", "mod"])
+def test_a_column_may_be_named_as_a_keyword_before_the_format(name):
+    for text in (f"SELECT {name} FORMAT Native", f"SELECT a, {name} FROM t GROUP BY {name}\n FORMAT Native"):
+        assert parse(text).format == "Native", text
+
+
 @pytest.mark.parametrize("text", ["INSERT INTO t SELECT 1", "INSERT INTO t (a) WITH x AS (SELECT 1) SELECT * FROM x"])
 def test_an_insert_from_a_select_has_no_data(text):
     statement = parse(text)

@@ -47,7 +47,7 @@ class Feeds:
                 await self._take(number, kind, payload, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # a feed that ends, or dies, just goes
-        except (ValueError, struct.error, pa.ArrowException, msgspec.DecodeError, OSError) as error:
+        except (ValueError, EOFError, struct.error, pa.ArrowException, msgspec.DecodeError, OSError) as error:
             _log.warning("closed a connection that sent what is no record: %s", error)
         finally:
             self._feeds.pop(number, None)

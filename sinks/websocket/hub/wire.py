@@ -66,7 +66,10 @@ def pack_block(block: FeedBlock) -> bytes:
 
 
 def unpack_block(payload: bytes) -> FeedBlock:
-    """Read a BLOCK's payload; the rows refer to it. Raises pyarrow.ArrowInvalid, OSError or struct.error."""
+    """Read a BLOCK's payload; the rows refer to it.
+
+    Raises ValueError, EOFError, OSError, struct.error or pyarrow.ArrowException when it is none.
+    """
     lost, length = _BLOCK.unpack_from(payload)
     start = _BLOCK.size + length
     message = pa.py_buffer(payload).slice(start)
