@@ -1,4 +1,4 @@
-"""Addresses as people write them: base58 (Solana) or 0x and hex (Ethereum).
+"""Addresses as people write them: base58 (Solana) or 0x and hex (EVM chains).
 
 Decoding base58 takes time by the square of its length, so a text is measured first.
 """

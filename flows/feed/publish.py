@@ -42,6 +42,8 @@ class Stream(Protocol):
     @property
     def bytes_read(self) -> int: ...
 
+    def close(self) -> None: ...
+
     def __iter__(self) -> Iterator[pa.RecordBatch]: ...
 
 
@@ -92,28 +94,32 @@ def feed(
     updates_topic: str = TOPICS[UPDATE],
     rate: float | None = None,
     speed: float | None = None,
+    pools: Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
     say: Callable[[str], None] = lambda text: None,
 ) -> FeedOutcome:
     """Publish ``paths``; what is on the topics already is skipped.
 
-    Whirlpool days go one after the other; Uniswap logs are merged into one stream in chain order. ``rate`` is in
+    Whirlpool days go one after the other; Uniswap logs are merged into one stream in chain order. EVM logs as nodes or
+    cryo give them are of the ``pools`` that a pool file names, file after file. ``rate`` is in
     messages a second, ``speed`` in multiples of chain time; neither: as fast as possible. ``progress`` takes the bytes
     read so far, ``say`` what a person should know. The same files on the same topics are fed by one process at a time.
     Raises UnreachableError, UsageError (a missing file or topic) or MevflowError (a message was not taken).
     """
     from mevflow.sources.recorded import open_recorded
 
+    logs = evm_logs(paths)
     topics = {SWAP: topic, UPDATE: updates_topic, LETTER: TOPICS[LETTER]}
     before, total = 0, FeedOutcome(0, 0, 0, 0.0)
-    for group in groups(paths):
-        stream = open_recorded(*group, on_error=lambda error: None)
+    for group in [*groups([path for path in paths if path not in logs]), *([logs] if logs else [])]:
+        stream: Stream = _logs_of(logs, pools) if group is logs else open_recorded(*group, on_error=lambda error: None)
 
         def told(done: int, base: int = before) -> None:
             progress(base + done)
 
         try:
-            one = publish(stream, feed_id(group), config, topics, _Pace(rate, speed), told, say)
+            named = [*group, pools] if group is logs and pools is not None else group
+            one = publish(stream, feed_id(named), config, topics, _Pace(rate, speed), told, say)
         finally:
             stream.close()
         before += stream.bytes_total
@@ -124,6 +130,22 @@ def feed(
             round(total.seconds + one.seconds, 3),
         )
     return total
+
+
+def evm_logs(paths: Sequence[Path]) -> list[Path]:
+    """Those of the files that hold EVM logs, or blocks beside them."""
+    from mevflow.sources.evm.files import is_logs
+
+    return [path for path in dict.fromkeys(paths) if is_logs(path)]
+
+
+def _logs_of(paths: Sequence[Path], pools: Path | None) -> Stream:
+    from mevflow.operators.parse.evm.pool_file import read_pool_file
+    from mevflow.sources.evm.files import LogFiles
+
+    if pools is None:
+        raise UsageError("which pools are these logs of?", hint="--pools FILE (docs/collect.md)", file=str(paths[0]))
+    return LogFiles(paths, read_pool_file(pools))
 
 
 def groups(paths: Sequence[Path]) -> list[list[Path]]:

@@ -13,7 +13,6 @@ from mevflow.operators.errors import UnreachableError, UsageError
 from mevflow.operators.stage import StageContext
 
 _STALLED_S = 30.0
-CHAINS = {"solana": 1, "ethereum": 2}
 
 
 @dataclass(frozen=True, slots=True)

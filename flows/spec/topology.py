@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
+from mevflow.operators.chains import Chain, named, register
 from mevflow.operators.documents import DocumentBounds, read_yaml
 from mevflow.operators.errors import UsageError
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 _NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
+_FILE_KEYS = ("version", "chains", "defaults", "topologies")
 _TOPOLOGY_KEYS = ("summary", "shards", "control", "nodes")
 _NODE_KEYS = ("use", "from", "with")
 _BOUNDS = DocumentBounds(size=1 << 20, nodes=100_000)
@@ -88,6 +90,7 @@ class TopologyFile:
     topologies: dict[str, Topology]
     problems: tuple[Problem, ...]
     filled: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # (variable, what it was filled with)
+    chains: tuple[Chain, ...] = ()  # that the file names
 
     def redacted(self, text: str) -> str:
         """A text for those who may not see the environment: what variables were filled with stands as ``${NAME}``."""
@@ -108,7 +111,10 @@ class TopologyFile:
 
 
 def load(path: Path, text: str | None = None) -> TopologyFile:
-    """Read a topology file, or ``text`` as if it stood there. Raises UsageError when it is no YAML at all."""
+    """Read a topology file, or ``text`` as if it stood there; the chains that it names are registered.
+
+    Raises UsageError when it is no YAML at all.
+    """
     try:
         text = path.read_text() if text is None else text
     except OSError as error:
@@ -117,7 +123,9 @@ def load(path: Path, text: str | None = None) -> TopologyFile:
             hint="run in the folder of topologies.yaml or below, or name the file with --file",
             file=str(path.absolute()),
         ) from error
-    return parse(text, path, os.environ)
+    found = parse(text, path, os.environ)
+    register(found.chains)
+    return found
 
 
 def parse(text: str, path: Path, environment: Mapping[str, str] | None) -> TopologyFile:
@@ -146,8 +154,8 @@ class _Reader:
             self.problem(1, "", "a topology file is a mapping", "version: 1, topologies: …")
             tree = CommentedMap()
         for key in tree:
-            if key not in ("version", "defaults", "topologies"):
-                self.problem(_line(tree, key), str(key), "unknown key", "version, defaults or topologies")
+            if key not in _FILE_KEYS:
+                self.problem(_line(tree, key), str(key), "unknown key", did_you_mean(str(key), _FILE_KEYS))
         if tree and tree.get("version") != 1:
             self.problem(_line(tree, "version"), "version", "must be 1")
         if isinstance(tree.get("defaults"), CommentedMap):
@@ -158,7 +166,26 @@ class _Reader:
                 topologies[str(name)] = self.topology(str(name), body, _line(raw, name))
         elif tree:
             self.problem(_line(tree, "topologies"), "topologies", "must map names to topologies")
-        return TopologyFile(self.path, defaults, topologies, tuple(self.problems), tuple(self._filled.items()))
+        chains = tuple(self.chains(tree.get("chains"), _line(tree, "chains")))
+        filled = tuple(self._filled.items())
+        return TopologyFile(self.path, defaults, topologies, tuple(self.problems), filled, chains)
+
+    def chains(self, raw: Any, line: int) -> Iterator[Chain]:
+        """``NAME: CHAIN_ID``, or ``NAME: {id: CHAIN_ID, native: ADDRESS}`` with the token that fees are paid in."""
+        if raw is not None and not isinstance(raw, CommentedMap):
+            self.problem(line, "chains", "must map names to chain ids")
+        for name, body in raw.items() if isinstance(raw, CommentedMap) else ():
+            key, at = f"chains.{name}", _line(raw, name)
+            told = self.plain(body, key, at)
+            told = told if isinstance(told, dict) else {"id": told}
+            number, native = told.get("id"), told.get("native", "")
+            if set(told) - {"id", "native"} or type(number) is not int or not isinstance(native, str):
+                self.problem(at, key, "is a chain id, or {id: CHAIN_ID, native: ADDRESS}")
+                continue
+            try:
+                yield named(str(name), number, native)
+            except UsageError as wrong:
+                self.problem(at, key, wrong.message)
 
     def topology(self, name: str, body: Any, line: int) -> Topology:
         if not _NAME.match(name):

@@ -16,11 +16,21 @@ from mevflow.cli.output import emit_json, json_option, note
 @click.option("--updates-topic", default="pool-updates-proto", show_default=True, help="Where pool updates go.")
 @click.option("--rate", default="max", show_default=True, metavar="R|max", help="Messages a second.")
 @click.option("--speed", type=float, metavar="X", help="A multiple of chain time, e.g. 60: an hour in a minute.")
+@click.option("--pools", type=click.Path(path_type=Path, dir_okay=False), help="Pool file of EVM logs (YAML or CSV).")
 @json_option
 def command(
-    files: tuple[Path, ...], topic: str, updates_topic: str, rate: str, speed: float | None, as_json: bool
+    files: tuple[Path, ...],
+    topic: str,
+    updates_topic: str,
+    rate: str,
+    speed: float | None,
+    pools: Path | None,
+    as_json: bool,
 ) -> None:
     """Publish recorded FILES to Kafka, keyed by pool, with chain time as timestamp.
+
+    Takes Whirlpool days, Uniswap csv, and EVM logs: JSON of eth_getLogs (array, lines or responses), Parquet and CSV
+    as cryo writes them, with a file of blocks where logs have no time.
 
     Every message is published once: a feed that was cut off, or is run again, goes on where the topics end.
     What cannot be read goes to dlq.
@@ -47,6 +57,7 @@ def command(
             updates_topic=updates_topic,
             rate=pace,
             speed=speed,
+            pools=pools,
             progress=bar,
             say=note,
         )

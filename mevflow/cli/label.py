@@ -119,14 +119,14 @@ def _in_recording(
 def _of_slots(swaps: pa.RecordBatch, settings: LabelSettings) -> Iterator[dict[str, Any]]:
     import base58
 
+    from mevflow.operators.chains import is_evm
     from mevflow.operators.label.candidates import blocks
     from mevflow.operators.label.find import find
-    from mevflow.v1 import market_pb2 as market
 
     for trades in blocks(swaps):
         at = trades[0].row
-        solana = swaps.column("chain")[at].as_py() == market.CHAIN_SOLANA
-        text = (lambda raw: base58.b58encode(raw).decode()) if solana else _hex
+        evm = is_evm(swaps.column("chain")[at].as_py())
+        text = _hex if evm else (lambda raw: base58.b58encode(raw).decode())
         names = {trade.tx_index: text(swaps.column("signature")[trade.row].as_py()) for trade in trades}
         for one in find(trades, settings):
             yield _row(one, swaps.column("slot")[at].as_py(), names, text(one.token), traced=False)

@@ -14,7 +14,7 @@ def command() -> None:
 
 @command.command()
 @click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 1000))
-@click.option("--chain", type=click.Choice(["solana", "ethereum"]), help="One chain only.")
+@click.option("--chain", help="One chain only, by its name (base) or evm-<chain id>.")
 @click.option("--run-id", default="", help="A replay's rows instead of the live ones.")
 @json_option
 def top(limit: int, chain: str | None, run_id: str, as_json: bool) -> None:

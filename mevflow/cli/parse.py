@@ -85,6 +85,38 @@ def solana(paths: tuple[Path, ...], as_json: bool) -> None:
         table(("file", "swaps", "updates", "accounts", "dead letters", "reasons"), summary(rows))
 
 
+@command.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--pools", required=True, type=_FILE, help="The pool file (YAML or CSV).")
+@json_option
+def evm(paths: tuple[Path, ...], pools: Path, as_json: bool) -> None:
+    """Parse recorded EVM logs of known pools, and say what they came to and how fast."""
+    import time
+
+    from mevflow.operators.parse.evm.pool_file import read_pool_file
+    from mevflow.sources.evm.files import LogFiles
+
+    known = read_pool_file(pools)
+    began = time.process_time()
+    stream = LogFiles(paths, known)
+    rows = {"Swap": 0, "PoolUpdate": 0, "DeadLetter": 0}
+    for batch in stream:
+        rows[batch.schema.metadata[b"message"].decode().rpartition(".")[2]] += batch.num_rows
+    took = time.process_time() - began
+    found = {
+        "logs": stream.logs,
+        "of_unknown_pools": stream.unknown,
+        "swaps": rows["Swap"],
+        "updates": rows["PoolUpdate"],
+        "dead_letters": rows["DeadLetter"],
+        "logs_per_cpu_second": round(stream.logs / took) if took else None,
+    }
+    if as_json:
+        emit_json(found)
+    else:
+        table(("logs", "of unknown pools", "swaps", "updates", "dead letters", "logs/s"), [tuple(found.values())])
+
+
 @command.command(name="start-state")
 @click.option("--file", type=_FILE, default=_WHIRLPOOL, show_default=True, help="The recorded Whirlpool day.")
 @click.option("--end-state", type=_FILE, default=_END, show_default=True, help="The accounts at its end.")

@@ -34,7 +34,7 @@ def command() -> None:
 @click.option("--to-offset", multiple=True, metavar="TOPIC:PARTITION:OFFSET", help="End before this offset; repeat.")
 @click.option("--from-slot", type=click.IntRange(0), help="First slot (or block), instead of --from.")
 @click.option("--to-slot", type=click.IntRange(0), help="Slot that the window ends before, instead of --to.")
-@click.option("--chain", type=click.Choice(["solana", "ethereum"]), default="solana", help="Whose slots they are.")
+@click.option("--chain", default="solana", show_default=True, help="Whose slots they are.")
 @click.option("--run-id", required=True, help="Names the run; its rows and files carry it.")
 @click.option("--warmup", default="all", show_default=True, help="History read before the window: all, none, or 6h.")
 @click.option("--no-clickhouse", is_flag=True, help="Write the result files only.")
@@ -212,13 +212,14 @@ def diff(first: str, second: str, topology: str | None, as_json: bool) -> None:
 
 def _slots(first: int | None, end: int | None, chain: str) -> Any:
     """The window by slot, if one is given. Raises UsageError for an empty one."""
-    from mevflow.flows.replay.slots import CHAINS, SlotWindow
+    from mevflow.flows.replay.slots import SlotWindow
+    from mevflow.operators.chains import number_of
 
     if first is None and end is None:
         return None
     if first is not None and end is not None and first >= end:
         raise UsageError(f"the window is empty: slot {first} is not before {end}", key="--to-slot")
-    return SlotWindow(CHAINS[chain], first, end)
+    return SlotWindow(number_of(chain), first, end)
 
 
 def _offsets(

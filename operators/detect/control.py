@@ -14,9 +14,10 @@ import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from mevflow.operators.addresses import address
+from mevflow.operators.chains import number_of
 from mevflow.operators.detect.report.costs import CostModel
-from mevflow.operators.detect.settings import CHAINS, DetectSettings, Registry
-from mevflow.operators.errors import StateError
+from mevflow.operators.detect.settings import DetectSettings, Registry
+from mevflow.operators.errors import StateError, UsageError
 from mevflow.operators.stage import Ack, Command, StageContext
 
 _TARGETS = ("", "arbitrage.detect", "detect")
@@ -37,17 +38,29 @@ def _address(text: str) -> str:
     return text
 
 
+def _hub(text: str) -> str:
+    try:
+        _on_chain(text)
+    except (ValueError, UsageError) as error:
+        raise ValueError(f"{text[:80]!r} is neither ADDRESS nor CHAIN:ADDRESS") from error
+    return text
+
+
+_Hubs = Annotated[list[Annotated[str, AfterValidator(_hub)]], Field(max_length=_MAX_HUBS)]
 _Addresses = Annotated[list[Annotated[str, AfterValidator(_address)]], Field(max_length=_MAX_LISTED)]
 
 
 class DetectPolicyPayload(BaseModel):
-    """Payload of ``policy``; addresses are base58 (Solana) or 0x-hex (Ethereum)."""
+    """Payload of ``policy``; addresses are base58 (Solana) or 0x-hex (EVM).
+
+    A hub in hex is Ethereum's unless its chain stands before it: ``base:0x…``.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     min_profit_usd: float = Field(ge=0.0, le=1e9, allow_inf_nan=False, description="asked of the gross profit")
     max_hops: int | None = Field(None, ge=2, le=4, description="longest cycle; absent: the topology file's")
-    hubs: _Addresses | None = Field(
-        None, max_length=_MAX_HUBS, description="mints that cycles of three and four legs go through; absent: registry"
+    hubs: _Hubs | None = Field(
+        None, description="mints that cycles of three and four legs go through; absent: registry"
     )
     deny_pools: _Addresses = Field([], description="pools that are left out")
     deny_mints: _Addresses = Field([], description="mints all of whose pools are left out")
@@ -117,8 +130,9 @@ class DetectPolicy:
 
 
 def _on_chain(text: str) -> tuple[int, bytes]:
-    """Chain and address: hex is Ethereum's, base58 Solana's."""
-    return CHAINS["ethereum" if text[:2] in ("0x", "0X") else "solana"], address(text)
+    """Chain and address of ``CHAIN:ADDRESS``; of ``ADDRESS``, where hex is Ethereum's and base58 Solana's."""
+    name, _, written = text.rpartition(":")
+    return number_of(name or ("ethereum" if written[:2] in ("0x", "0X") else "solana")), address(written)
 
 
 def _why(error: ValidationError) -> tuple[str, str]:

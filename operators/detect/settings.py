@@ -8,14 +8,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mevflow.operators.addresses import address
+from mevflow.operators.chains import checked_name, number_of
 from mevflow.operators.detect.report.costs import CostModel
 from mevflow.operators.documents import read_yaml
 from mevflow.operators.errors import UsageError
 from mevflow.operators.samples import found
 from mevflow.operators.stage import LocalPath, Settings
-from mevflow.v1 import market_pb2 as market
-
-CHAINS = {"solana": market.CHAIN_SOLANA, "ethereum": market.CHAIN_ETHEREUM}
 
 
 class Token(BaseModel):
@@ -31,9 +29,7 @@ class Token(BaseModel):
     @field_validator("chain")
     @classmethod
     def _chain(cls, value: str) -> str:
-        if value not in CHAINS:
-            raise ValueError(f"one of {', '.join(CHAINS)}")
-        return value
+        return checked_name(value)
 
     @field_validator("role")
     @classmethod
@@ -45,7 +41,7 @@ class Token(BaseModel):
     @property
     def key(self) -> tuple[int, bytes]:
         """Chain number and the mint's bytes."""
-        return CHAINS[self.chain], address(self.mint)
+        return number_of(self.chain), address(self.mint)
 
 
 class Registry(BaseModel):

@@ -8,15 +8,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mevflow.operators.dead_letters import Fault
-from mevflow.v1 import market_pb2 as market
-
-_CHAINS = (market.CHAIN_SOLANA, market.CHAIN_ETHEREUM)
 
 
 def faults(batch: pa.RecordBatch) -> list[Fault]:
     """What is wrong with which rows; a row may have several faults, the first counts."""
     return [
-        (~np.isin(batch.column("chain").to_numpy(), _CHAINS), "no_chain", "the chain is not set, or unknown"),
+        (batch.column("chain").to_numpy() <= 0, "no_chain", "the chain is not set"),
         (_any(_size(batch, name) == 0 for name in ("pool", "mint_in", "mint_out")), "no_pool", "no pool or no mint"),
         (
             pc.equal(batch.column("mint_in"), batch.column("mint_out")).to_numpy(zero_copy_only=False),

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mevflow.operators.chains import MAX_NUMBER, are_evm, name_of
 from mevflow.sinks.clickhouse import native
 from mevflow.sinks.clickhouse.native import Encoded
-from mevflow.v1 import market_pb2
 
 _HEX = np.array([list(f"{byte:02x}".encode()) for byte in range(256)], np.uint8)
 
@@ -42,7 +42,6 @@ _BOUNDS = {
     "UInt64": (0, (1 << 64) - 1),
     TIME: (0, LAST_US),
 }
-_ETHEREUM = market_pb2.CHAIN_ETHEREUM
 #: How wide an amount is in the table, and in the message: other widths are not amounts.
 _WIDE = {"UInt128": 16, "Int128": 16, "UInt256": 32}
 _WIDTHS = {"UInt128": (16,), "Int128": (16,), "UInt256": (20, 32)}
@@ -234,6 +233,26 @@ class Enumerated(TableColumn):
 
 
 @dataclass(frozen=True, slots=True)
+class ChainName(TableColumn):
+    """A chain's number as its name."""
+
+    @property
+    def rule(self) -> str:
+        return f"0 to {MAX_NUMBER}"
+
+    def misfits(self, array: pa.Array) -> np.ndarray | None:
+        return _any(_filled(array).to_numpy(zero_copy_only=False) < 0)
+
+    def of_array(self, array: pa.Array, chains: np.ndarray | None) -> Encoded:
+        told, keys = np.unique(_filled(array).to_numpy(zero_copy_only=False), return_inverse=True)
+        return native.low_cardinality([name_of(number).encode() for number in told.tolist()], keys)
+
+    def shown(self, array: pa.Array, chains: np.ndarray | None) -> pa.Array:
+        told, keys = np.unique(_filled(array).to_numpy(zero_copy_only=False), return_inverse=True)
+        return pa.DictionaryArray.from_arrays(pa.array(keys, pa.int32()), [name_of(one) for one in told.tolist()])
+
+
+@dataclass(frozen=True, slots=True)
 class Identifier(TableColumn):
     """An id, mostly of 16 bytes, as hexadecimal digits; empty stays empty."""
 
@@ -358,7 +377,7 @@ def _address_texts(array: pa.Array, chains: np.ndarray | None) -> tuple[list[byt
     values, keys = distinct(array)
     evm = np.zeros(len(values), bool)
     if chains is not None:
-        evm[keys] = chains == _ETHEREUM
+        evm[keys] = are_evm(chains)
     return [address_text(value, bool(is_evm)) for value, is_evm in zip(values.to_pylist(), evm, strict=True)], keys
 
 

@@ -11,6 +11,7 @@ from mevflow.sinks.clickhouse.columns import (
     TIME,
     Address,
     Amount,
+    ChainName,
     Enumerated,
     Identifier,
     Many,
@@ -38,12 +39,11 @@ class Table:
 
 
 def names_of(descriptor: EnumDescriptor, prefix: str) -> tuple[str, ...]:
-    """An enum's names by number, in lower case and without ``prefix``: CHAIN_SOLANA -> solana."""
+    """An enum's names by number, in lower case and without ``prefix``: KIND_FEE -> fee."""
     by_number = {value.number: value.name.removeprefix(prefix).lower() for value in descriptor.values}
     return tuple(by_number.get(number, str(number)) for number in range(max(by_number) + 1))
 
 
-CHAINS = names_of(market_pb2.Chain.DESCRIPTOR, "CHAIN_")
 VENUES = names_of(market_pb2.Venue.DESCRIPTOR, "VENUE_")
 KINDS = names_of(market_pb2.PoolUpdate.Kind.DESCRIPTOR, "KIND_")
 STATUSES = tuple(name.upper() for name in names_of(control_pb2.ControlAck.Status.DESCRIPTOR, ""))
@@ -74,7 +74,7 @@ def many(name: str, element: TableColumn, source: str = "", part: str = "") -> M
 
 
 _TIMESTAMP = number("timestamp", TIME, "timestamp_us")
-_CHAIN = Enumerated("chain", "chain", CHAINS)
+_CHAIN = ChainName("chain", "chain")
 _VENUE = Enumerated("venue", "venue", VENUES)
 _ORDER = [_CHAIN, number("slot", "UInt64"), *numbers("UInt32", "tx_index", "ix_index")]
 _SIGNED_BY = [Text(f"_{name}", name, MAX_SIGNATURE_BYTES) for name in ("signature", "signer")]

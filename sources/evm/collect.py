@@ -30,7 +30,7 @@ from mevflow.v1 import market_pb2 as market
 
 EVENTS = (*PAIR_EVENTS, *CONCENTRATED_EVENTS)
 #: Row indices of what a source says of a whole block, behind everything that is in it.
-AFTER_ALL = (1 << 32) - 1
+AFTER_ALL = (1 << 24) - 1
 #: Addresses that are known to be no pools; the oldest are asked again some day.
 _MOST_DENIED = 200_000
 _ASKED_AT_ONCE = 200

@@ -10,12 +10,12 @@ import queue
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import msgspec
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from mevflow.operators.chains import checked_name, id_of, name_of, number_of
 from mevflow.operators.codec import ERRORS, codec
 from mevflow.operators.errors import MevflowError, StateError, UnreachableError
 from mevflow.operators.parse.evm.pools import EvmPool, PoolTable
@@ -27,7 +27,6 @@ from mevflow.sources.evm.follow import Follower, Fork, restore
 from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import EndpointSettings
 from mevflow.sources.source import Poll, Source
-from mevflow.v1 import market_pb2 as market
 
 _SWAP, _UPDATE = codec("mevflow.v1.Swap"), codec("mevflow.v1.PoolUpdate")
 _VERSION = 1
@@ -56,15 +55,24 @@ class PoolChoice(BaseModel):
 
 
 class EvmSettings(Settings):
-    """``start``: ``latest``, a block number, or a block's hash. ``chain_id`` names known factories (1: Ethereum)."""
+    """``chain``: its name, or ``evm-<chain id>``; the nodes' ``eth_chainId`` must be that chain's.
 
-    chain: Literal["ethereum"] = "ethereum"
-    chain_id: int = Field(1, ge=1)
+    ``start``: ``latest``, a block number, or a block's hash.
+    """
+
+    chain: str = "ethereum"
     endpoints: tuple[EndpointSettings, ...] = Field(min_length=1)
     start: int | str = "latest"
     confirmations: int = Field(0, ge=0, le=1_000)
     poll_ms: int = Field(500, ge=10, le=60_000)
     pools: PoolChoice = PoolChoice()
+
+    @field_validator("chain")
+    @classmethod
+    def _evm_chain(cls, value: str) -> str:
+        if checked_name(value) == "solana":
+            raise ValueError("solana is no EVM chain")
+        return value
 
     @field_validator("start")
     @classmethod
@@ -102,15 +110,16 @@ class EvmSource(Source):
 
     def __init__(self, settings: EvmSettings, context: StageContext) -> None:
         super().__init__(settings, context)
-        choice = settings.pools
-        factories = [*choice.factories, *(KNOWN.get(settings.chain_id, ()) if choice.known_factories else ())]
-        self._nodes = Nodes(settings.endpoints)
+        choice, number = settings.pools, number_of(settings.chain)
+        chain_id = id_of(number)
+        factories = [*choice.factories, *(KNOWN.get(chain_id, ()) if choice.known_factories else ())]
+        self._nodes = Nodes(settings.endpoints, chain_id)
         only = tuple(bytes.fromhex(one[2:]) for one in choice.addresses)
         most = max(one.max_range for one in settings.endpoints)
         self._follower = Follower(self._nodes, LogFilter(EVENTS, only), settings.confirmations, most)
         self._collector = PoolCollector(
-            chain=market.CHAIN_ETHEREUM,
-            name=settings.chain,
+            chain=number,
+            name=name_of(number),
             nodes=self._nodes,
             factories={one.key: one for one in factories},
             deny=frozenset(bytes.fromhex(one[2:]) for one in choice.deny),
@@ -152,7 +161,7 @@ class EvmSource(Source):
         if isinstance(ready, MevflowError):
             raise ready
         self._state, rows, self.block = ready.state, ready.rows, ready.block
-        topic = f"evm:{self.settings.chain}"
+        topic = f"evm:{self._collector.name}"
         batches = [
             (port, located(batch, kind, topic))
             for port, batch, kind in (("updates", rows.updates, _UPDATE.located), ("swaps", rows.swaps, _SWAP.located))

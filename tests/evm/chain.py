@@ -20,10 +20,11 @@ GAS = 15_000_000
 class Chain:
     """A running node. Transactions wait in its pool until :meth:`mine`; ``account`` pays for all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, chain_id: int = 31337) -> None:
         port = free_port()
         self.url, self.ws = f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}"
         command = [anvil(), "--port", str(port), "--no-mining", "--silent", "--order", "fifo", "--accounts", "4"]
+        command += ["--chain-id", str(chain_id)]
         command += ["--block-base-fee-per-gas", "1", "--gas-limit", "60000000", "--disable-code-size-limit"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.node = RpcNode(EndpointSettings(url=self.url, max_rps=1e6))

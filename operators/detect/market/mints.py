@@ -5,16 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mevflow.operators.chains import native_of
 from mevflow.operators.detect.screen.book import Book
 from mevflow.operators.detect.screen.usd_price import MINT_DTYPE
-from mevflow.operators.detect.settings import Registry, address
-from mevflow.v1 import market_pb2 as market
+from mevflow.operators.detect.settings import Registry
 
-#: What a chain's fees are paid in.
-_NATIVE: dict[int, bytes] = {
-    market.CHAIN_SOLANA: address("So11111111111111111111111111111111111111112"),
-    market.CHAIN_ETHEREUM: address("0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2"),
-}
 _LEVELS = {"numeraire": 0, "hub": 1, "token": 2}
 _NEVER_US = -(1 << 62)
 
@@ -22,14 +17,15 @@ _NEVER_US = -(1 << 62)
 class Mints:
     """The mints of a book: those of the registry first, then as they appear.
 
-    ``worth`` (MINT_DTYPE) has a row a mint, ``native`` by chain the mint that its fees are paid in, or -1.
+    ``worth`` (MINT_DTYPE) has a row a mint, ``native`` by mint the mint that its chain's fees are
+    paid in, or -1.
     """
 
     def __init__(self, registry: Registry, book: Book) -> None:
         self._tokens = {token.key: token for token in registry.tokens}
         self._book = book
         self.worth: NDArray[np.void] = np.zeros(0, MINT_DTYPE)
-        self.native: NDArray[np.int32] = np.full(max(_NATIVE) + 1, -1, np.int32)
+        self.native: NDArray[np.int32] = np.zeros(0, np.int32)
         for key in self._tokens:
             book.mint(*key)
         self.grow()
@@ -39,8 +35,8 @@ class Mints:
         known, book = len(self.worth), self._book
         if len(book.mints) == known:
             return
-        for key in _NATIVE.items():
-            self.native[key[0]] = book.mint_index.get(key, -1)
+        paid_in = {chain: book.mint_index.get((chain, native_of(chain)), -1) for chain, _ in book.mints}
+        self.native = np.array([paid_in[chain] for chain, _ in book.mints], np.int32)
         grown = np.zeros(len(book.mints), MINT_DTYPE)
         grown[:known] = self.worth
         self.worth = grown

@@ -5,8 +5,8 @@ Solana (solana.com/docs/core/fees): 5,000 lamports a signature, paid in any case
 units a transaction; a tip to a Jito tip account, at least 1,000 lamports (docs.jito.wtf). A token account that must be
 opened holds 2,039,280 lamports (165 bytes, rent-exempt); they come back when it is closed.
 
-Ethereum (EIP-1559, EIP-2028): ``gas * (base fee + priority fee)``; gas is 21,000, 16 a calldata byte that is not zero
-and 4 a zero one, and what the swaps use. A tip to the block's builder is a payment of its own.
+Ethereum and other EVM chains (EIP-1559, EIP-2028): ``gas * (base fee + priority fee)``; gas is 21,000, 16 a calldata
+byte that is not zero and 4 a zero one, and what the swaps use. A tip to the block's builder is a payment of its own.
 
 What a venue's swap uses is a table; its defaults (below, with where they are from) are to be replaced by one's own.
 """
@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from mevflow.operators.chains import checked_name, is_evm, number_of
 from mevflow.v1 import market_pb2 as market
 
 LAMPORTS_PER_SIGNATURE = 5_000
@@ -145,11 +146,25 @@ class EthereumCosts(_ByVenue):
 class CostModel(_Model):
     """What an attempt costs on each chain; settings of a topology, or a policy that control sets.
 
-    ``fees`` are worked out once for each sequence of venues.
+    Every EVM chain goes by Ethereum's rules with settings of its own, ``evm`` by the chain's name; without any they
+    are the defaults, never Ethereum's fees. ``fees`` are worked out once for each sequence of venues.
     """
 
     solana: SolanaCosts = SolanaCosts()
     ethereum: EthereumCosts = EthereumCosts()
+    evm: dict[str, EthereumCosts] = Field(default_factory=dict, max_length=256)
+
+    @field_validator("evm")
+    @classmethod
+    def _evm_chains(cls, value: dict[str, EthereumCosts]) -> dict[str, EthereumCosts]:
+        for name in value:
+            if checked_name(name) in ("solana", "ethereum"):
+                raise ValueError(f"{name} has settings of its own beside `evm`")
+        return value
+
+    @cached_property
+    def _evm(self) -> dict[int, EthereumCosts]:
+        return {number_of(name): rule for name, rule in self.evm.items()}
 
     @cached_property
     def _fees(self) -> dict[tuple[int, Sequence[int]], tuple[int, int, TipRule]]:
@@ -176,7 +191,12 @@ class CostModel(_Model):
             return self.solana
         if chain == market.CHAIN_ETHEREUM:
             return self.ethereum
+        if is_evm(chain):
+            return self._evm.get(chain, _NO_SETTINGS)
         raise KeyError(chain)
+
+
+_NO_SETTINGS = EthereumCosts()
 
 
 def priority_fee_lamports(price_micro_lamports: int, compute_unit_limit: int) -> int:

@@ -48,7 +48,7 @@ _START, _ROOT = np.int64(0), np.int64(1)
 
 
 class ScreenHits(NamedTuple):
-    """Where hits go, and what they are worth by; ``native`` is the mint that each chain's fees are paid in, or -1."""
+    """Where hits go, and what they are worth by; ``native`` is by mint what its chain's fees are paid in, or -1."""
 
     hits: NDArray[np.void]
     states: NDArray[np.void]
@@ -99,8 +99,7 @@ def _record(view: View, out: ScreenHits, found, event, rate, p0, p1, p2, p3, e0,
                 hit["usd"][leg] = _start_usd(pool, along, out.mints)
                 out.states[found, leg] = pool
                 pool["warm"] = True
-        chain = view.pools[p0]["chain"]
-        paid_in = out.native[chain] if 0 <= chain < len(out.native) else -1
+        paid_in = out.native[view.pools[p0]["mint_a"]]
         hit["native_usd"] = out.mints[paid_in]["usd"] if paid_in >= 0 else 0.0
     return found + 1
 

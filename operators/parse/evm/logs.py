@@ -7,8 +7,10 @@ with its place and the reason; the others stay in order.
 from __future__ import annotations
 
 import re
+from binascii import unhexlify
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import msgspec
 import numpy as np
@@ -25,7 +27,7 @@ _DATA = re.compile(r"0[xX](?:[0-9a-fA-F]{2})*")
 _QUANTITY = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
 
 
-class LogJson(msgspec.Struct, rename="camel"):
+class LogJson(msgspec.Struct, rename="camel", gc=False):
     """One object of ``eth_getLogs``; numbers are hexadecimal text. What is not listed is not read."""
 
     address: str
@@ -83,6 +85,22 @@ class Logs:
             self.tx_hash[rows], self.removed[rows], self.position[rows],
         )  # fmt: skip
 
+    def since(self, row: int) -> Logs:
+        """The logs from ``row`` on with nothing but their own data; the data must lie in the order of the logs."""
+        rest = self.take(np.arange(row, len(self)))
+        begin = int(rest.data_at[0]) if len(rest) else len(self.data)
+        return replace(rest, data=self.data[begin:], data_at=rest.data_at - begin)
+
+    def and_then(self, other: Logs) -> Logs:
+        """These logs and those of ``other``; positions are counted on."""
+        columns = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)])
+            for name in self.__slots__
+            if name not in ("data_at", "position")
+        }
+        at = np.concatenate([self.data_at, other.data_at + len(self.data)])
+        return Logs(**columns, data_at=at, position=np.arange(len(self) + len(other)))
+
     def words(self, rows: NDArray[np.intp], count: int) -> Bytes:
         """The data of ``rows``, each ``count`` words long, as (rows, count, 32) big-endian bytes."""
         at = self.data_at[rows]
@@ -109,17 +127,19 @@ def read_logs(found: Sequence[LogJson]) -> tuple[Logs, list[BadLog]]:
 def _columns(found: Sequence[LogJson], position: Numbers) -> Logs:
     """Raises ValueError when any log is malformed."""
     count = len(found)
-    topic_count = np.fromiter((len(log.topics) for log in found), np.int64, count)
+    told = [log.topics for log in found]
+    topic_count = np.fromiter(map(len, told), np.int64, count)
     if count and (topic_count.max() > 4):
         raise ValueError("more than four topics")
     topics = np.zeros((count, 4, 32), np.uint8)
     slots = np.arange(4)[None, :] < topic_count[:, None]
-    topics[slots] = _fixed([topic for log in found for topic in log.topics], 32)
+    topics[slots] = _fixed(list(chain.from_iterable(told)), 32)
     data = [log.data for log in found]
     sizes = np.fromiter(map(len, data), np.int64, count) - 2
     if count and (sizes.min() < 0 or (sizes & 1).any() or sizes.max() > 2 * MAX_DATA_BYTES):
         raise ValueError("data of a wrong length")
     ends = np.cumsum(sizes // 2)
+    times = [log.block_timestamp for log in found]
     return Logs(
         address=_fixed([log.address for log in found], 20),
         topics=topics,
@@ -130,33 +150,47 @@ def _columns(found: Sequence[LogJson], position: Numbers) -> Logs:
         block=_quantities([log.block_number for log in found]),
         tx_index=_quantities([log.transaction_index for log in found]),
         log_index=_quantities([log.log_index for log in found]),
-        timestamp_s=np.array([-1 if log.block_timestamp is None else int(log.block_timestamp, 16) for log in found]),
+        timestamp_s=np.full(count, -1, np.int64) if set(times) == {None} else _quantities(times),
         tx_hash=_fixed([log.transaction_hash for log in found], 32),
-        removed=np.array([log.removed for log in found], np.bool_),
+        removed=np.fromiter((log.removed for log in found), np.bool_, count),
         position=position,
     )
 
 
 def _hex(texts: list[str]) -> Bytes:
-    if not {text[:2] for text in texts} <= {"0x", "0X"}:
+    """The bytes of ``0x`` and hexadecimal digits, one text's after the other's."""
+    joined = "".join(texts)
+    if "X" in joined:
+        joined = joined.replace("X", "x")
+    # No digit is an x, so as many 0x as texts, one at the beginning of each, are all that there is.
+    digits = joined.replace("0x", "")
+    if len(joined) - len(digits) != 2 * len(texts) or not all(map(_starts, texts)):
         raise ValueError("no 0x")
-    joined = "".join([text[2:] for text in texts])
-    # bytes.fromhex skips white space, which would shift everything behind it.
-    if len(blob := bytes.fromhex(joined)) * 2 != len(joined):
-        raise ValueError("white space")
-    return np.frombuffer(blob, np.uint8)
+    return np.frombuffer(unhexlify(digits), np.uint8)
+
+
+def _starts(text: str) -> bool:
+    return text.startswith(("0x", "0X"))
 
 
 def _fixed(texts: list[str], width: int) -> Bytes:
     if not set(map(len, texts)) <= {2 + 2 * width}:
         raise ValueError("of another width")
-    return _hex(texts).reshape(len(texts), width)
+    joined = "".join(texts).encode()
+    rows = np.frombuffer(joined, np.uint8).reshape(len(texts), 2 + 2 * width)
+    if not ((rows[:, 0] == ord("0")) & ((rows[:, 1] | 0x20) == ord("x"))).all():
+        raise ValueError("no 0x")
+    return np.frombuffer(unhexlify(rows[:, 2:].tobytes()), np.uint8).reshape(len(texts), width)
 
 
-def _quantities(texts: list[str]) -> Numbers:
-    if max(map(len, texts), default=0) > 18 or not {text[:2] for text in texts} <= {"0x", "0X"}:
-        raise ValueError("no number of 64 bits")
-    return np.array([int(text, 16) for text in texts], np.int64)
+def _quantities(texts: Sequence[str | None]) -> Numbers:
+    """Numbers of 63 bits, -1 for None. Those of neighbouring logs are often the same, so each text is read once."""
+    known: dict[str | None, int] = {}
+    for text in set(texts):
+        if text is not None and not _QUANTITY.fullmatch(text):
+            raise ValueError("no number of 64 bits")
+        known[text] = -1 if text is None else int(text, 16)
+    return np.fromiter(map(known.__getitem__, texts), np.int64, len(texts))
 
 
 def _fault(log: LogJson) -> str:

@@ -12,6 +12,10 @@ class Chain(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CHAIN_UNSPECIFIED: _ClassVar[Chain]
     CHAIN_SOLANA: _ClassVar[Chain]
     CHAIN_ETHEREUM: _ClassVar[Chain]
+    CHAIN_BSC: _ClassVar[Chain]
+    CHAIN_POLYGON: _ClassVar[Chain]
+    CHAIN_BASE: _ClassVar[Chain]
+    CHAIN_ARBITRUM: _ClassVar[Chain]
 
 class Venue(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -28,6 +32,10 @@ class Venue(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 CHAIN_UNSPECIFIED: Chain
 CHAIN_SOLANA: Chain
 CHAIN_ETHEREUM: Chain
+CHAIN_BSC: Chain
+CHAIN_POLYGON: Chain
+CHAIN_BASE: Chain
+CHAIN_ARBITRUM: Chain
 VENUE_UNSPECIFIED: Venue
 VENUE_ORCA_WHIRLPOOL: Venue
 VENUE_UNISWAP_V2: Venue

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mevflow.flows.spec.topology import load
+from mevflow.operators import chains
 from mevflow.operators.errors import UsageError
 
 GOOD = """\
@@ -44,6 +45,21 @@ def test_reads_nodes_edges_and_lines(tmp_path, monkeypatch):
         ("decoded", "", "swaps"),
         ("decoded", "out", "updates"),
     ]
+
+
+def test_chains_are_named_and_wrong_ones_are_problems(tmp_path, monkeypatch):
+    monkeypatch.setattr(chains, "_BY_NUMBER", dict(chains._BY_NUMBER))
+    monkeypatch.setattr(chains, "_NUMBERS", dict(chains._NUMBERS))
+    native = "0x" + "e5" * 20
+    said = f'chains: {{linea: 59144, mine: {{id: 777777, native: "{native}"}}}}\n'
+    file = load(write(tmp_path, GOOD.replace("topologies:", said + "topologies:", 1)))
+    assert file.problems == ()
+    assert (chains.number_of("linea"), chains.name_of(777_777)) == (59144, "mine")
+    wrong = "chains: {base: 5, x: true, y: {id: 9, what: 1}}\n"
+    file = load(write(tmp_path, GOOD.replace("topologies:", wrong + "topologies:", 1)))
+    assert [problem.key for problem in file.problems] == ["chains.base", "chains.x", "chains.y"]
+    with pytest.raises(UsageError):
+        chains.number_of("y")
 
 
 def test_environment_wins_over_the_default_and_a_missing_one_is_a_problem(tmp_path, monkeypatch):

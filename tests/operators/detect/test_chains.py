@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -42,6 +43,23 @@ def test_the_same_addresses_on_two_chains_are_two_markets() -> None:
     assert found
     assert {row["chain"] for row in found} == {market.CHAIN_SOLANA}
     assert found == run(make(), items([batch(*pair_market())]))["opportunities"].to_pylist()
+
+
+def test_a_chain_that_nobody_named_is_a_market_with_costs_of_its_own(tmp_path: Path) -> None:
+    """The native token's worth, by which costs are told, is that of the row's chain."""
+    weth, usd = bytes.fromhex("4200000000000000000000000000000000000006"), b"u" * 20
+    registry = tmp_path / "tokens.yaml"
+    registry.write_text(f'tokens: [{{chain: base, mint: "0x{usd.hex()}", symbol: USD, decimals: 6, role: numeraire}}]')
+    rows = []
+    for chain in (8453, 31337):
+        for row in pair_market():
+            row.chain, row.mint_in, row.mint_out = chain, weth, usd
+            rows.append(row)
+    stage = make(registry=str(registry), costs={"evm": {"base": {"base_fee_wei": 3}}}, min_profit_usd=0)
+    found = run(stage, items([batch(*rows)]))["opportunities"].to_pylist()
+    assert {row["chain"] for row in found} == {8453, 31337}
+    opened = [row for row in found if not row["closed"]]
+    assert all((unsigned(row["cost"]) > 0) == (row["chain"] == 8453) for row in opened)
 
 
 def test_a_snapshot_may_fall_while_more_is_open_than_64_bits_hold() -> None:

@@ -131,6 +131,16 @@ def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object]) -> No
         CostModel.model_validate(wrong)
 
 
+def test_every_evm_chain_has_ethereums_rules_with_its_own_settings() -> None:
+    model = CostModel(ethereum=EthereumCosts(base_fee_wei=10**9), evm={"base": EthereumCosts(base_fee_wei=7)})
+    ethereum, base, unnamed = (model.cost_native(chain, (V2,), 0).total for chain in (ETHEREUM, 8453, 31337))
+    assert ethereum == base // 7 * 10**9
+    assert unnamed == 0, "another chain's fees are not taken for its own"
+    for wrong in ({"solana": {}}, {"ethereum": {}}, {"nowhere": {}}):
+        with pytest.raises(ValidationError):
+            CostModel.model_validate({"evm": wrong})
+
+
 def test_a_chain_without_a_rule() -> None:
     with pytest.raises(KeyError):
         CostModel().cost_native(0, (), 0)

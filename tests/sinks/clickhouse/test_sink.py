@@ -52,6 +52,18 @@ def sums(ask):
     return ask("SELECT sum(opportunities), sum(episodes), sum(total_profit) FROM mev_stats_1m")[0]
 
 
+def test_every_evm_chain_reads_as_ethereum_does(make_sink, ask):
+    """Names and 0x-hex texts of chains by number, named or not."""
+    sink = make_sink()
+    chains = [1, 2, 56, 8453, 31337]
+    rows = [swap(slot, chain=chain, pool=b"p" * 20) for slot, chain in enumerate(chains)]
+    sink.write(batch_of(rows))
+    sink.snapshot()
+    found = ask("SELECT chain, startsWith(signature, '0x'), startsWith(signer, '0x') FROM raw_swaps ORDER BY slot")
+    assert [name for name, _, _ in found] == ["solana", "ethereum", "bsc", "base", "evm-31337"]
+    assert [(one, other) for _, one, other in found] == [(False, False), *[(True, True)] * 4]
+
+
 def test_every_message_has_a_table_and_reads_well(make_sink, ask):
     sink = make_sink()
     for batch in one_of_each():

@@ -10,10 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from mevflow.operators.bounds import bounds_of
 from mevflow.operators.detect.settings import DetectSettings
 from mevflow.operators.detect.stage import ArbitrageDetect
+from mevflow.operators.errors import UsageError
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
 from mevflow.sources.evm.contracts import integer
+from mevflow.sources.evm.nodes import Nodes
+from mevflow.sources.evm.rpc import EndpointSettings
 from mevflow.sources.evm.source import EvmSettings, EvmSource
 from mevflow.v1 import market_pb2 as market
 from tests.evm.chain import Chain
@@ -21,11 +25,13 @@ from tests.evm.proxy import LyingProxy
 from tests.evm.world import World
 
 REGISTRY = str(Path(__file__).parents[3] / "examples/pools.yaml")
-ETHEREUM = market.CHAIN_ETHEREUM
+#: Anvil's own chain id: a chain that nobody has named.
+CHAIN = 31337
 
 
 def source(world: World, *urls: str, state: bytes | None = None, start: int | str = 0, **changes: object) -> EvmSource:
     settings = EvmSettings(
+        chain=f"evm-{CHAIN}",
         endpoints=tuple({"url": url, "max_rps": 1e6, "timeout_s": 5} for url in urls or (world.chain.url,)),
         start=start,
         poll_ms=10,
@@ -73,11 +79,11 @@ class Reader:
         """Every pool's row and ticks against its contract."""
         book = self.stage._market.book
         for pool in world.pairs:
-            row = book.pools[book.index[ETHEREUM][pool.address]]
+            row = book.pools[book.index[CHAIN][pool.address]]
             said = chain.read(pool.address, "getReserves()")
             assert (number(row["reserve_a"]), number(row["reserve_b"])) == (integer(said), integer(said, 1))
         for pool in world.concentrated:
-            which = book.index[ETHEREUM][pool.address]
+            which = book.index[CHAIN][pool.address]
             row = book.pools[which]
             slot0 = chain.read(pool.address, "slot0()")
             assert (number(row["price"]), int(row["tick"])) == (integer(slot0), integer(slot0, 1))
@@ -181,6 +187,35 @@ def test_a_lying_node_loses_and_doubles_nothing(chain: Chain, world: World) -> N
         assert said.sort_by(key).to_pylist() == right.sort_by(key).to_pylist()
     reader.source.close()
     honest.source.close()
+
+
+def test_rows_carry_the_chain_and_are_within_the_bounds_of_messages(chain: Chain, world: World) -> None:
+    """A snapshot's place behind all of its block was once beyond what a decode lets through."""
+    head = busy(world, random.Random(8), 2)
+    start = int(chain.ask("eth_blockNumber"), 16)
+    head = busy(world, random.Random(9), 3)
+    reader = Reader(source(world, start=start + 1))
+    reader.until(head)
+    reader.source.close()
+    for port in ("swaps", "updates"):
+        for batch in reader.rows[port]:
+            assert set(batch["chain"].to_pylist()) == {CHAIN}
+            assert [bound.fault(batch) for bound in bounds_of(batch.schema)] == [None] * len(bounds_of(batch.schema))
+
+
+def test_a_node_of_another_chain_is_refused(chain: Chain) -> None:
+    nodes = Nodes([EndpointSettings(url=chain.url)], chain_id=8453)
+    with pytest.raises(UsageError, match="id 31337, not 8453"):
+        nodes.ask(lambda node: node.call("eth_blockNumber"))
+    nodes.close()
+
+
+def test_a_node_of_another_chain_beside_one_of_the_right_is_passed_over(chain: Chain) -> None:
+    other = Chain(chain_id=8453)
+    nodes = Nodes([EndpointSettings(url=chain.url), EndpointSettings(url=other.url)], chain_id=8453)
+    assert nodes.ask(lambda node: node.name) == nodes.nodes[1].name
+    nodes.close()
+    other.close()
 
 
 def test_a_restart_gives_the_rest_once(chain: Chain, world: World) -> None:

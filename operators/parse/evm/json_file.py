@@ -1,0 +1,60 @@
+"""Logs in JSON, a few megabytes at a time: an array, an object a line, or JSON-RPC responses of ``eth_getLogs``.
+
+An object of a log has no braces inside of it, so a stretch of a file that ends with ``}`` holds whole logs, whatever
+stands around them; what is malformed is found object by object.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import msgspec
+
+from mevflow.operators.parse.errors import ParseError
+from mevflow.operators.parse.evm.logs import LogJson
+
+_BLOCK = 4 << 20
+#: No log is longer: data of 64 KiB and the rest.
+_LONGEST = 1 << 20
+_RESPONSE = re.compile(rb'\s*\{[^{}\[\]]*"result"\s*:\s*\[')
+_OBJECT = re.compile(rb"\{[^{}]*\}")
+_LOGS = msgspec.json.Decoder(list[LogJson])
+_LOG = msgspec.json.Decoder(LogJson)
+
+
+def stretches(stream: BinaryIO, file: str) -> Iterator[tuple[list[LogJson], list[bytes]]]:
+    """Logs in the order of the file, and the objects that are none. Raises ParseError for what holds no objects."""
+    rest, responses = b"", False
+    while True:
+        block = stream.read(_BLOCK)
+        text = rest + block
+        if not rest or responses:
+            text, found = _RESPONSE.subn(b"", text)
+            responses |= bool(found)
+        end = text.rfind(b"}") + 1 if block else len(text)
+        stretch, rest = text[:end], text[end:]
+        if len(rest) > _LONGEST:
+            raise ParseError(f"an object of more than {_LONGEST >> 20} MiB is no log", file=file, reason="malformed")
+        if stretch.strip():
+            yield _read(stretch)
+        if not block:
+            return
+
+
+def _read(stretch: bytes) -> tuple[list[LogJson], list[bytes]]:
+    plain = stretch.strip().removeprefix(b"[").strip().strip(b",").strip()
+    if plain[:1] == b"{" and plain[-1:] == b"}":
+        try:
+            lines = b"}\n{" in plain[:_LONGEST]
+            return _LOG.decode_lines(plain) if lines else _LOGS.decode(b"[" + plain + b"]"), []
+        except msgspec.DecodeError:
+            pass
+    logs, wrong = [], []
+    for match in _OBJECT.finditer(stretch):
+        try:
+            logs.append(_LOG.decode(match[0]))
+        except msgspec.DecodeError:
+            wrong.append(match[0])
+    return logs, wrong
