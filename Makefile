@@ -22,7 +22,10 @@ setup: .venv/ready ## Make .venv with the mevflow command, and check the machine
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@find . -path ./.venv -prune -o -name '*.nb[ic]' -exec rm -f {} +  # compiled kernels name the modules they came from
 	@echo "installing the locked dependencies (a few minutes the first time)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@set -o pipefail; total=$$(grep -c '^[a-z].*==' requirements.lock); \
+	  $(BIN)/pip install --disable-pip-version-check --progress-bar off --require-hashes -r requirements.lock \
+	  | awk -v total=$$total '/^(Collecting|Requirement already)/ {printf "\r  %d of %d packages", ++n, total; fflush()} \
+	    /^Installing/ {printf "\n  installing them\n"; fflush()} END {print ""}'
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(BIN)/mevflow doctor
 	@$(BIN)/mevflow compile

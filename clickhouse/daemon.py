@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mevflow.clickhouse.server.listener import check_address
+from mevflow.metrics.serving import Serving
 from mevflow.operators.errors import MevflowError, UnreachableError
 from mevflow.processes.environment import environment
 from mevflow.processes.private import open_private, private_folder, write_private
@@ -36,10 +37,18 @@ class Status:
     log: str
 
 
-def start(var_dir: Path, host: str = "127.0.0.1", port: int = 8123, password: str = "", wait_s: float = 60.0) -> int:
+def start(
+    var_dir: Path,
+    host: str = "127.0.0.1",
+    port: int = 8123,
+    password: str = "",
+    wait_s: float = 60.0,
+    metrics: Serving | None = None,
+) -> int:
     """Start the server and wait until it answers; the pid of the running one when it already does.
 
     ``wait_s``: how long the process may stand still before it answers; while it works, its start is waited for.
+    ``metrics``: where it serves them.
     Raises UsageError for an address that needs a password, MevflowError when the port is taken by something else
     or the process ends, UnreachableError when it neither answers nor works.
     """
@@ -77,6 +86,7 @@ def start(var_dir: Path, host: str = "127.0.0.1", port: int = 8123, password: st
                 *("--path", str(home.resolve())),
                 *("--host", host),
                 *("--port", str(port)),
+                *(("--metrics", metrics.argument()) if metrics is not None else ()),
             ],
             stdin=subprocess.DEVNULL,
             stdout=log,

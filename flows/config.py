@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 import mevflow
+from mevflow.metrics.serving import Serving
 from mevflow.operators.errors import UsageError
 
 TOML, TOPOLOGIES = "mevflow.toml", "topologies.yaml"
@@ -50,6 +51,19 @@ class WebSocketConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     host: str = "127.0.0.1"
     port: int = 8002
+
+
+class MetricsConfig(BaseModel):
+    """Where processes serve ``/metrics``: a free port each, which ``<var>/prometheus/targets.json`` names.
+
+    ``port`` is for a process that has an address of its own (a container): shards always take a free one, and are
+    behind ``/shards`` of their supervisor.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = Field(0, ge=0, le=65535)
 
 
 class ControlConfig(BaseModel):
@@ -99,6 +113,12 @@ class Config(BaseSettings):
     clickhouse: ClickHouseConfig = ClickHouseConfig()
     websocket: WebSocketConfig = WebSocketConfig()
     control: ControlConfig = ControlConfig()
+    metrics: MetricsConfig = MetricsConfig()
+
+    def serving(self, var: Path | None = None) -> Serving | None:
+        """How a process that is started now serves its metrics, found by those of ``var``; None: not at all."""
+        where = self.metrics
+        return Serving(str((var or self.var).absolute()), where.host, where.port) if where.enabled else None
 
     @classmethod
     def settings_customise_sources(

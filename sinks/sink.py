@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
+from mevflow.metrics.page import Page
 from mevflow.operators.stage import Settings, StageContext, Watermark
 
 
@@ -57,6 +58,9 @@ class Sink:
     def snapshot(self) -> bytes:
         """Make everything written durable, then give the state to resume from."""
         return b""
+
+    def tell(self, page: Page) -> None:
+        """Put what the sink has to tell Prometheus. Called by another thread, from before ``open`` on."""
 
     def close(self) -> None:
         """Flush and let go of connections."""

@@ -29,16 +29,27 @@ class Poll:
 
 
 @dataclass(frozen=True, slots=True)
+class PartitionLag:
+    """Records of one partition that may be read and were not given yet."""
+
+    topic: str
+    partition: int
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Where a source stands, for the shard's status.
 
     ``behind`` counts rows that may be read and were not given yet. ``caught_up`` says whether that was verified against
-    the other side (None: the source cannot verify it). ``notes`` tell what is out of order.
+    the other side (None: the source cannot verify it). ``notes`` tell what is out of order. ``partitions`` is
+    ``behind`` by partition, of a source that has them.
     """
 
     behind: int = 0
     caught_up: bool | None = None
     notes: tuple[str, ...] = ()
+    partitions: tuple[PartitionLag, ...] = ()
 
 
 class Source:

@@ -18,7 +18,9 @@ import uvloop
 
 from mevflow.clickhouse.server.engine import Engine
 from mevflow.clickhouse.server.listener import Listener, check_address
+from mevflow.clickhouse.server.parts import Parts
 from mevflow.clickhouse.server.services import services
+from mevflow.metrics.serving import Serving
 from mevflow.operators.errors import MevflowError
 from mevflow.processes.private import UMASK
 
@@ -32,6 +34,7 @@ def main() -> int:
     parser.add_argument("--path", type=Path, required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8123)
+    parser.add_argument("--metrics", default="", help="JSON of a Serving; empty: none")
     options = parser.parse_args()
     os.umask(UMASK)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -41,12 +44,18 @@ def main() -> int:
         check_address(options.host, password)
         engine = Engine(options.path)
         listener = Listener(services(engine, password), options.host, options.port, password)
+        serving = Serving.parse(options.metrics)
     except MevflowError as error:
         log.error("%s", error)
         return error.exit_code
     log.info("ClickHouse %s answers on http://%s:%d", engine.version, options.host, listener.port)
+    parts = Parts(engine)
+    endpoint = serving.begin("mevflow-clickhouse", {}, [listener.meter.tell, parts.tell]) if serving else None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(listener))
+    if endpoint is not None:
+        endpoint.close()
+    parts.close()
     engine.close()
     log.info("stopped")
     return 0

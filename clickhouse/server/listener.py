@@ -14,6 +14,7 @@ from mevflow.clickhouse.server.access import is_loopback
 from mevflow.clickhouse.server.handler import Handler
 from mevflow.clickhouse.server.protocol import bounded_protocol
 from mevflow.clickhouse.server.services import Services
+from mevflow.metrics.http import HttpMeter
 from mevflow.operators.errors import MevflowError, UsageError
 
 #: After running statements were cancelled, their answers have so long to leave, in seconds.
@@ -30,12 +31,13 @@ class Listener:
         check_address(host, password)
         self._services = services
         self._handler = Handler(services)
+        self.meter = HttpMeter(self._handler)
         self._socket = _bind(host, port)
         self.port = int(self._socket.getsockname()[1])
         limits = services.limits
         self._server = _Server(
             uvicorn.Config(
-                self._handler,
+                self.meter,
                 http=bounded_protocol(limits),
                 ws="none",
                 loop="uvloop",

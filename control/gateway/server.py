@@ -38,6 +38,7 @@ from mevflow.control.server.grpc_door import is_loopback
 from mevflow.control.server.refusal import Refused
 from mevflow.control.server.service import Service
 from mevflow.flows.config import ClickHouseConfig
+from mevflow.metrics.http import HttpMeter
 from mevflow.operators.errors import MevflowError, UsageError
 
 _GRACE_S = 5
@@ -71,9 +72,11 @@ class HttpSettings:
             dispatcher, CookieSessions(), Origins(door.origins, authenticates=authenticates), max_body=door.max_body
         )
         self._health = Health(service, carrier, self._reader)
+        self._meter = HttpMeter(_application(carrier, self._reader, self._health, door))
+        self.tell = self._meter.tell
         self._server = _Server(
             uvicorn.Config(
-                _application(carrier, self._reader, self._health, door),
+                self._meter,
                 http=protocol.BoundedHttp,
                 ws=protocol.WebSockets,
                 ws_max_size=door.max_body,

@@ -250,7 +250,7 @@ class Dispatcher:
         elif self._telling is None:
             self._telling = asyncio.get_running_loop().call_later(_TELL_S, self._tell)
         took_ms = round((time.time_ns() // 1000 - record.timestamp_us) / 1000, 3)
-        self.timings.add(record.method, took_ms, status == "OK")
+        self.timings.add(record.method, took_ms, status, record.outcome)
         say = log.info if METHODS[record.method].changes or status != "OK" else log.debug
         say(
             "call",

@@ -25,6 +25,8 @@ from mevflow.control.server.grpc_door import Door, Server
 from mevflow.control.server.handlers import Handlers
 from mevflow.control.server.identity import Authenticator, LocalAuthenticator
 from mevflow.control.server.service import Service, ServiceSettings
+from mevflow.metrics.page import Page, Teller
+from mevflow.metrics.serving import Serving
 from mevflow.operators.errors import UsageError
 from mevflow.processes.background import ProcessId
 from mevflow.processes.private import UMASK, private_folder
@@ -38,6 +40,9 @@ class Beside(Protocol):
     """Something that serves the same handlers by another way (the HTTP gateway), in the same event loop."""
 
     address: str
+
+    def tell(self, page: Page) -> None:
+        """Put what it has to tell Prometheus."""
 
     async def start(self) -> None:
         """Listen."""
@@ -55,6 +60,7 @@ class Options:
     authenticator: Authenticator = field(default_factory=LocalAuthenticator)
     beside: tuple[Callable[[Service, Dispatcher], Beside], ...] = ()
     log_level: str = "INFO"
+    metrics: Serving | None = None
 
 
 def run(options: Options, ready: Callable[[dict[str, str]], None]) -> None:
@@ -86,11 +92,17 @@ async def _serve(options: Options, record: Path, ready: Callable[[dict[str, str]
         await server.start()
         down.push_async_callback(server.stop)
         addresses = {"grpc": server.address}
+        tellers: list[Teller] = [service.tell, dispatcher.timings.tell]
         for make in options.beside:
             other = make(service, dispatcher)
             await other.start()
             down.push_async_callback(other.stop)
+            tellers.append(other.tell)
             addresses[type(other).__name__.lower()] = other.address
+        if options.metrics is not None:
+            endpoint = options.metrics.begin("mevflow-control", {}, tellers)
+            down.callback(endpoint.close)
+            addresses["metrics"] = endpoint.address
         me = ProcessId.of(os.getpid())
         assert me is not None
         me.save(record, service_id=service.service_id, **addresses)

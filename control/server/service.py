@@ -28,6 +28,9 @@ from mevflow.control.topics.writer import Writer
 from mevflow.flows.steering.protocol import ACKS, AUDIT, COMMANDS, HEARTBEATS, PULSE, SLOTS
 from mevflow.flows.steering.signatures import Signer, Verifier
 from mevflow.flows.steering.wellformed import fault_of
+from mevflow.metrics.buckets import Buckets
+from mevflow.metrics.catalogue import BOUNDS
+from mevflow.metrics.page import Page
 from mevflow.v1.control_pb2 import ControlAck, ControlAudit, ControlCommand, Heartbeat
 from mevflow.v1.control_service_pb2 import CommandReply
 
@@ -70,6 +73,7 @@ class Service:
         self.events: TopicFeed[ControlAudit] = TopicFeed(AUDIT)
         self.acks: dict[int, TopicFeed[ControlAck]] = {}
         self.new_acks: asyncio.Event = asyncio.Event()
+        self.ack_s = Buckets(BOUNDS["mevflow_ack_seconds"])
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Service:
@@ -160,6 +164,8 @@ class Service:
     def _ack_one(self, partition: int, offset: int, value: bytes) -> None:
         ack = self.records.read(ControlAck, value)
         entry = self.ledger.ack(ack)
+        if entry is not None and entry.mine:
+            self.ack_s.observe(max(0.0, (time.time_ns() // 1000 - entry.command.issued_at_us) / 1e6))
         if partition not in self.acks:
             self.acks[partition] = TopicFeed(ACKS)
         self.acks[partition].put(offset, ack)
@@ -167,6 +173,13 @@ class Service:
         self.new_acks = asyncio.Event()
         if entry is not None and entry.mine and not entry.open:
             self._announce(entry)
+
+    def tell(self, page: Page) -> None:
+        """Put what the service knows of answers and records. Called by another thread."""
+        page.put("mevflow_ready", self.ready)
+        page.put("mevflow_ack_seconds", self.ack_s)
+        page.put("mevflow_collector_restarts", self._collector.restarts)
+        page.put("mevflow_audit_lost_records", self.writer.audit_lost)
 
     def _announce(self, entry: Entry) -> None:
         """An answer that came after the caller had been answered may change what came of the command: say so."""

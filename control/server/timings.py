@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import Any
+
+from mevflow.metrics.buckets import Buckets
+from mevflow.metrics.catalogue import BOUNDS
+from mevflow.metrics.page import Page
 
 _LAST = 1000
 
@@ -14,13 +18,32 @@ class Timings:
     def __init__(self) -> None:
         self._counts: dict[str, list[int]] = {}
         self._last_ms: dict[str, deque[float]] = {}
+        self._codes: Counter[tuple[str, str]] = Counter()
+        self._outcomes: Counter[str] = Counter()
+        self._seconds: dict[str, Buckets] = {}
 
-    def add(self, method: str, took_ms: float, good: bool) -> None:
-        """Count a call."""
+    def add(self, method: str, took_ms: float, code: str, outcome: str) -> None:
+        """Count a call: its gRPC ``code``, and the ``outcome`` of the command that it was (else empty)."""
+        good = code == "OK"
+        self._codes[method, code] += 1
+        self._outcomes[outcome] += bool(outcome)
+        if method not in self._seconds:
+            self._seconds[method] = Buckets(BOUNDS["mevflow_call_seconds"])
+        self._seconds[method].observe(took_ms / 1000)
         counts = self._counts.setdefault(method, [0, 0])
         counts[0] += 1
         counts[1] += not good
         self._last_ms.setdefault(method, deque(maxlen=_LAST)).append(took_ms)
+
+    def tell(self, page: Page) -> None:
+        """Put calls by code, their time, and outcomes of commands. Called by another thread."""
+        for (method, code), calls in list(self._codes.items()):
+            page.put("mevflow_calls", calls, method=method, code=code)
+        for method, seconds in list(self._seconds.items()):
+            page.put("mevflow_call_seconds", seconds, method=method)
+        for outcome, count in list(self._outcomes.items()):
+            if outcome:
+                page.put("mevflow_command_outcomes", count, outcome=outcome)
 
     def summary(self) -> dict[str, dict[str, Any]]:
         """``calls``, ``refused``, ``p50_ms``, ``p99_ms`` and ``max_ms`` by method."""

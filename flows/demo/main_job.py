@@ -99,13 +99,13 @@ def _services(config: Config, down: ExitStack, keep: bool, say: Say) -> None:
     created = topics.create(config.kafka.bootstrap)
     say(f"topics: {len(created)} created" if created else "topics: all there")
     if daemon.status(config.var, where.host, where.port).pid is None:
-        daemon.start(config.var, where.host, where.port, password)
+        daemon.start(config.var, where.host, where.port, password, metrics=config.serving())
         say(f"ClickHouse runs at http://{where.host}:{where.port}")
         if not keep:
             down.callback(daemon.stop, config.var)
     live = config.websocket
     if hub_status(live.port) is None:
-        start_hub(live.host, live.port, config.var)
+        start_hub(live.host, live.port, config.var, metrics=config.serving())
         say(f"live messages at ws://{live.host}:{live.port}/ws")
         if not keep:
             down.callback(stop_hub, live.port)

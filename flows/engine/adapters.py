@@ -118,6 +118,7 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
         rows = 0
         for port, batch in poll.batches:
             rows += batch.num_rows
+            self._meter.figures.gave(self._node, batch)
             items.append(Envelope(port, batch))
         if poll.watermark is not None:
             items.append(Envelope("", watermark=poll.watermark))
@@ -147,9 +148,12 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
         if not self._open:
             return self._state
         # The snapshot before this one is durable by now: only that is told to the consumer group.
-        if self._last_snapshot is not None:
-            self._source.committed(self._last_snapshot)
-        self._last_snapshot = self._source.snapshot()
+        self._meter.figures.epoch(self._node)
+        with self._meter.snapshot(self._node) as made:
+            if self._last_snapshot is not None:
+                self._source.committed(self._last_snapshot)
+            self._last_snapshot = self._source.snapshot()
+            made.append(self._last_snapshot)
         return self._last_snapshot
 
     def close(self) -> None:
@@ -185,7 +189,7 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
 
     def on_batch(self, values: list[Envelope]) -> tuple[Iterable[Envelope], bool]:
         out: list[Envelope] = []
-        with self._meter.busy(self._node):
+        with self._meter.busy(self._node, call=True):
             for item in values:
                 self._between = self._between or bool(item.nudge)
                 # A watermark comes once by every wire: the place is known when all of them have brought it.
@@ -204,6 +208,7 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
 
     def _take(self, out: list[Envelope], port: str, batch: pa.RecordBatch) -> None:
         self._meter.rows_in(self._node, batch.num_rows)
+        self._meter.figures.took(self._node, batch.num_rows)
         if self._consumed is not None:
             self._consumed.add(port, batch)
         stage = self._stage if self._recorded is None else self._recorded
@@ -213,6 +218,7 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
         for port, batch in outputs:
             if batch.num_rows:
                 self._meter.rows_out(self._node, batch.num_rows)
+                self._meter.figures.emitted(self._node, port, batch)
                 if port == "errors":
                     self._meter.rejected(self._node, batch.num_rows)
                 out.append(Envelope(port, batch))
@@ -238,7 +244,9 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
         return Watermark(min(h.hold_us for h in holds), all(h.final for h in holds))
 
     def snapshot(self) -> bytes:
-        return self._stage.snapshot()
+        with self._meter.snapshot(self._node) as made:
+            made.append(self._stage.snapshot())
+        return made[0]
 
 
 class SinkAdapter(FixedPartitionedSink[Envelope, bytes]):
@@ -254,6 +262,7 @@ class SinkAdapter(FixedPartitionedSink[Envelope, bytes]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _SinkPart:
         sink = self._make()
+        self._meter.tellers.append(sink.tell)
         sink.open(self.seed if resume_state is None else resume_state)
         self._meter.opened(self._node)
         return _SinkPart(sink, self._meter, self._node)
@@ -265,21 +274,25 @@ class _SinkPart(StatefulSinkPartition[Envelope, bytes]):
         self._rejected = 0
 
     def write_batch(self, items: list[Envelope]) -> None:
-        with self._meter.busy(self._node):
+        with self._meter.busy(self._node, call=True):
             for item in items:
                 if item.batch is not None:
+                    self._meter.figures.took(self._node, item.batch.num_rows)
                     self._meter.rows_in(self._node, item.batch.num_rows)
                     self._sink.write(item.batch)
                 elif item.watermark is not None:
                     self._sink.on_watermark(item.watermark)
 
     def snapshot(self) -> bytes:
-        with self._meter.busy(self._node):
-            state = self._sink.snapshot()
+        with self._meter.busy(self._node), self._meter.snapshot(self._node) as made:
+            made.append(self._sink.snapshot())
         # The sink counts since it opened, the meter takes what is new.
-        self._meter.rejected(self._node, self._sink.rejected - self._rejected)
+        fresh = self._sink.rejected - self._rejected
+        if fresh:
+            self._meter.rejected(self._node, fresh)
+            self._meter.figures.refused(self._node, fresh)
         self._rejected = self._sink.rejected
-        return state
+        return made[0]
 
     def close(self) -> None:
         self._sink.close()

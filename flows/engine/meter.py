@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mevflow.flows.engine.figures import Figures
 from mevflow.flows.runtime.status_file import write_status
+from mevflow.metrics.page import Page, Teller
 from mevflow.operators.stage import CAUGHT_UP_US
 from mevflow.sources.source import Standing
 
@@ -35,6 +37,9 @@ class Meter:
         self._asked: dict[str, float] = {}
         self._samples: deque[tuple[float, int]] = deque()
         self.state = "starting"
+        self.figures = Figures()
+        #: What parts of the shard have to tell of themselves.
+        self.tellers: list[Teller] = []
 
     def identify(self, **fields: Any) -> None:
         """Add to what the status file says the shard is."""
@@ -87,13 +92,23 @@ class Meter:
         return sum(standing.behind for standing in list(self._standing.values()))
 
     @contextmanager
-    def busy(self, node: str) -> Iterator[None]:
-        """Count the time inside as work of ``node``."""
+    def busy(self, node: str, *, call: bool = False) -> Iterator[None]:
+        """Count the time inside as work of ``node``; ``call``: as one call with something to do."""
         start = time.perf_counter()
         try:
             yield
         finally:
-            self._node(node)["busy_s"] += time.perf_counter() - start
+            seconds = time.perf_counter() - start
+            self._node(node)["busy_s"] += seconds
+            if call:
+                self.figures.called(node, seconds)
+
+    @contextmanager
+    def snapshot(self, node: str) -> Iterator[list[bytes]]:
+        """Measure a snapshot of ``node``: its bytes are put into the list."""
+        start, made = time.perf_counter(), list[bytes]()
+        yield made
+        self.figures.snapshot(node, time.perf_counter() - start, sum(map(len, made)))
 
     def tick(self, node: str, standing: Callable[[], Standing]) -> None:
         """Ask where the source ``node`` stands, and write the status file, when either is due."""
@@ -118,17 +133,32 @@ class Meter:
         (began, before), (ended, after) = self._samples[0], self._samples[-1]
         return (after - before) / max(ended - began, 1e-9)
 
+    @property
+    def _caught_up(self) -> bool:
+        verified = all(standing.caught_up is not False for standing in list(self._standing.values()))
+        return verified and bool(self._watermarks) and all(h == CAUGHT_UP_US for h in list(self._watermarks.values()))
+
+    def tell(self, page: Page) -> None:
+        """Put the shard's figures. Safe from another thread."""
+        page.put("mevflow_shard_running", self.state == "running")
+        page.put("mevflow_caught_up", self._caught_up)
+        for node, counts in list(self._nodes.items()):
+            for outcome, key in (("in", "rows_in"), ("out", "rows_out"), ("rejected", "rejected")):
+                page.put("mevflow_events", counts[key], stage=node, outcome=outcome)
+            page.put("mevflow_stage_busy_seconds", counts["busy_s"], stage=node)
+        self.figures.tell(page, dict(self._standing))
+        for tell in self.tellers:
+            tell(page)
+
     def write(self, **fields: Any) -> bool:
         """Write the status file now. False when the disk did not take it; the next tick tries again."""
         if self._path is None:
             return True
-        caught_up = bool(self._watermarks) and all(h == CAUGHT_UP_US for h in self._watermarks.values())
-        verified = all(standing.caught_up is not False for standing in self._standing.values())
         status = {
             **self._identity,
             "pid": os.getpid(),
             "state": self.state,
-            "caught_up": caught_up and verified,
+            "caught_up": self._caught_up,
             "started_s": self._started,
             "first_row_s": self._first_row_s,
             "updated_s": time.time(),

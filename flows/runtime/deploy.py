@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from mevflow.flows.config import config
 from mevflow.flows.runtime.claim import HeldError, LockClaim, holder_of
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.lease import Lease
@@ -83,6 +84,7 @@ def prepare(
         text=text or "",
         state=RunSpec.load(layout.spec).state if layout.spec.exists() else "recovery",
         after=ANY if keep else "",
+        metrics=config().serving(var),
     )
     _check_state(spec)
     say(f"{name}: the file is valid; asking Kafka and ClickHouse")

@@ -21,6 +21,8 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from mevflow.flows.engine.compiler import compile_topology
 from mevflow.flows.engine.meter import Meter
 from mevflow.flows.runtime.claim import HeldError, LockClaim
@@ -32,6 +34,7 @@ from mevflow.flows.spec.resolve import ResolvedTopology, divided, resolve
 from mevflow.flows.spec.topology import TopologyFile
 from mevflow.flows.steering.settings import control_settings
 from mevflow.flows.steering.steering import ShardFacts, Steering
+from mevflow.metrics.endpoint import Endpoint
 from mevflow.operators.errors import MevflowError, StateError, UsageError
 from mevflow.operators.stage import Stage
 from mevflow.processes.private import UMASK
@@ -63,10 +66,13 @@ def run(spec: RunSpec, shard: int) -> None:
     }
     meter = Meter(spec.layout.status(shard), identity)
     meter.write()
-    steering = lease = None
+    steering = lease = endpoint = None
     try:
+        endpoint = _serve(spec, shard, meter)
         lease = _lease(spec, meter)
         steering = steer(file, topology, spec, shard, drain, meter)
+        if steering is not None:
+            meter.tellers.append(steering.tell)
         _run(topology, spec, shard, run_id, drain, meter, steering)
     except BaseException as error:
         cause = _root(error)
@@ -80,6 +86,18 @@ def run(spec: RunSpec, shard: int) -> None:
         if lease is not None:
             lease.leave()
     meter.end("drained" if drain.is_set() else "ended")
+    if endpoint is not None:  # of a shard that failed it stays in the list: it is down
+        endpoint.close()
+
+
+def _serve(spec: RunSpec, shard: int, meter: Meter) -> Endpoint | None:
+    """``/metrics`` of this shard, on a port of its own."""
+    if spec.metrics is None or spec.replay is not None:
+        return None
+    serving = msgspec.structs.replace(spec.metrics, port=0)
+    endpoint = serving.begin("mevflow-shard", {"topology": spec.topology, "shard": str(shard)}, [meter.tell])
+    meter.identify(metrics=endpoint.address)
+    return endpoint
 
 
 def _lease(spec: RunSpec, meter: Meter) -> Lease | None:

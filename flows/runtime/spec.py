@@ -12,6 +12,7 @@ from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.spec.resolve import ResolvedTopology
 from mevflow.flows.spec.topology import TopologyFile, load
 from mevflow.flows.steering.recorded import RecordedCommand
+from mevflow.metrics.serving import Serving
 from mevflow.operators.errors import MevflowError
 from mevflow.processes.private import write_private
 
@@ -44,6 +45,7 @@ class RunSpec(msgspec.Struct, frozen=True):
     cluster on which it is claimed for all folders and hosts (empty: for this folder only), ``lease`` the claim that it
     runs under; ``takeover`` takes it from another holder. ``text``: the topology file as it was when it was deployed
     (empty: read it anew), ``state``: the folder of its recovery stores, ``after``: the deployment that it continues.
+    ``metrics``: where its processes serve theirs.
     """
 
     file: str
@@ -64,6 +66,7 @@ class RunSpec(msgspec.Struct, frozen=True):
     state: str = "recovery"
     after: str = ""
     lease: ClaimRecord | None = None
+    metrics: Serving | None = None
 
     @property
     def layout(self) -> Layout:

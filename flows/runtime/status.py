@@ -69,6 +69,7 @@ def status(name: str, var: Path) -> dict[str, Any]:
         "deployment": saved.get("deployment", ""),
         "rolling": saved.get("rolling", []),
         "fenced_by": saved.get("fenced_by", ""),
+        "metrics": saved.get("metrics", "") if alive else "",
         "orphans": [process.pid for process in left],
         "shards": [_shard(layout, entry, alive) for entry in saved["shards"]],
     }

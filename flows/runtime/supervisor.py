@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +23,14 @@ from mevflow.flows.runtime.lease import Lease
 from mevflow.flows.runtime.spec import RunSpec
 from mevflow.flows.runtime.status import shard_status
 from mevflow.flows.runtime.status_file import write_status
-from mevflow.flows.runtime.streak import Streak
+from mevflow.flows.runtime.watched import FIRST_PAUSE_S, Shard, watched
+from mevflow.metrics.endpoint import Endpoint
 from mevflow.processes.background import ProcessId
 from mevflow.processes.private import UMASK, open_private
 
-FIRST_PAUSE_S, LAST_PAUSE_S, HEALTHY_S = 1.0, 30.0, 60.0
+LAST_PAUSE_S, HEALTHY_S = 30.0, 60.0
 #: The status file is written again after so long even when nothing has changed: somebody may have removed it.
 _REPEAT_S = 5.0
-
-
-@dataclass
-class _Shard:
-    number: int
-    process: subprocess.Popen[bytes] | None = None
-    started: float = 0.0
-    restarts: int = 0
-    pause_s: float = FIRST_PAUSE_S
-    due: float = 0.0
-    exit_code: int | None = None  # set once it is not to be started again
-    streak: Streak = field(default_factory=Streak)
 
 
 class Supervisor:
@@ -50,13 +38,14 @@ class Supervisor:
 
     def __init__(self, spec: RunSpec, claim: LockClaim, lease: Lease | None = None) -> None:
         self.spec, self.claim, self.lease = spec, claim, lease
-        self.shards = [_Shard(number) for number in range(spec.shards)]
+        self.shards = [Shard(number) for number in range(spec.shards)]
         self.stopping = False
         self.rolling: list[int] = []
         self.leaving: int | None = None
         self.fenced_by = ""
         self._saved: dict[str, Any] = {}
         self._save_due = 0.0
+        self._endpoint: Endpoint | None = None
         me = ProcessId.of(os.getpid())
         assert me is not None
         self.me = me
@@ -65,6 +54,8 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGUSR1, self._begin_roll)
+        if self.spec.metrics is not None and self.spec.replay is None:
+            self._endpoint = watched(self.spec, self.shards)
         while any(shard.exit_code is None for shard in self.shards):
             if self.lease is not None and self.lease.lost.is_set():
                 self._fence()
@@ -73,6 +64,8 @@ class Supervisor:
             self._roll()
             self._save(self._state())
             time.sleep(0.05 if self.stopping else 0.2)
+        if self._endpoint is not None:
+            self._endpoint.close()
         codes = [shard.exit_code or 0 for shard in self.shards]
         for _ in range(50):  # the last word: a disk that is full is asked again for a while
             if self._save("fenced" if self.fenced_by else "failed" if any(codes) else "stopped"):
@@ -125,7 +118,7 @@ class Supervisor:
                 self.rolling.pop(0)
                 self.leaving = None
 
-    def _look_after(self, shard: _Shard) -> None:
+    def _look_after(self, shard: Shard) -> None:
         now = time.monotonic()
         if shard.exit_code is not None:
             return
@@ -160,11 +153,11 @@ class Supervisor:
             self._log(shard, f"shard {shard.number} is FAILING: {shard.streak}")
         shard.pause_s = min(2 * shard.pause_s, LAST_PAUSE_S)
 
-    def _log(self, shard: _Shard, text: str) -> None:
+    def _log(self, shard: Shard, text: str) -> None:
         with contextlib.suppress(OSError), open_private(self.spec.layout.log(shard.number), "a") as log:
             log.write(f"supervisor: {text}\n")
 
-    def _start(self, shard: _Shard) -> None:
+    def _start(self, shard: Shard) -> None:
         command = [sys.executable, "-m", "mevflow.flows.runtime.shard"]
         command += [str(self.spec.layout.spec), str(shard.number), str(self.me.pid)]
         try:
@@ -193,6 +186,7 @@ class Supervisor:
             "epoch": self.spec.epoch,
             "file": self.spec.file,
             "fenced_by": self.fenced_by,
+            "metrics": self._endpoint.address if self._endpoint is not None else "",
             "rolling": self.rolling,
             "shards": [self._entry(shard) for shard in self.shards],
         }
@@ -204,7 +198,7 @@ class Supervisor:
         self._saved, self._save_due = fields, now + _REPEAT_S
         return True
 
-    def _entry(self, shard: _Shard) -> dict[str, Any]:
+    def _entry(self, shard: Shard) -> dict[str, Any]:
         return {
             "shard": shard.number,
             "pid": shard.process.pid if shard.process else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import Any
 
 from mevflow.flows.steering.mailbox import Position
@@ -22,6 +23,8 @@ class Outbox:
         from confluent_kafka import Producer
 
         self._identity = identity
+        #: Answers by status, sent or still to be sent.
+        self.answers: Counter[str] = Counter()
         shared: dict[str, Any] = {
             "bootstrap.servers": bootstrap,
             "client.id": f"mevflow-control-{identity[0]}-{identity[1]}",
@@ -42,6 +45,7 @@ class Outbox:
 
     def ack(self, command: ControlCommand, stage: str, ack: Ack, position: Position) -> None:
         """Send one answer. Safe from every thread."""
+        self.answers[ack.status] += 1
         topology, shard, run_id = self._identity
         topic, partition, offset = position
         row = ControlAck(

@@ -28,6 +28,7 @@ from mevflow.flows.steering.outbox import Outbox
 from mevflow.flows.steering.protocol import PULSE, SLOTS
 from mevflow.flows.steering.settings import ControlSettings
 from mevflow.flows.steering.urgent import urgent
+from mevflow.metrics.page import Page
 from mevflow.operators.errors import MevflowError
 from mevflow.operators.stage import Ack
 from mevflow.operators.switch import Switch
@@ -126,6 +127,14 @@ class Steering:
     def mailbox(self, node: str) -> Mailbox:
         """The mailbox of a stage."""
         return self._mail[node]
+
+    def tell(self, page: Page) -> None:
+        """Put how the shard is steered. Safe from every thread."""
+        page.put("mevflow_kill_engaged", bool(self.switch.off))
+        page.put("mevflow_paused", self.paused)
+        page.put("mevflow_control_version", self._policy_version)
+        for status, count in list(self._outbox.answers.items()):
+            page.put("mevflow_command_answers", count, status=status)
 
     def source_passes(self, node: str, ended: bool = False) -> None:
         """A source is between two polls (or has ended): it has seen what was ordered before."""

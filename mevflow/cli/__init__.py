@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from mevflow.cli.suggest import suggest
 from mevflow.operators.errors import MevflowError
 
 #: Subcommand -> (module, attribute). Kept as text so that ``mevflow --help`` imports none of them.
@@ -49,6 +50,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "release": ("mevflow.cli.control.release", "Lift what kill engaged."),
     "hub": ("mevflow.cli.hub", "Run the WebSocket fan-out hub: start, stop, status."),
     "listen": ("mevflow.cli.listen", "Print live messages as they come."),
+    "clean": ("mevflow.cli.clean", "Remove what dead processes and old replays left behind."),
+    "completion": ("mevflow.cli.completion", "A script that completes commands in bash, zsh or fish."),
     "compile": ("mevflow.cli.compile", "Compile the kernels ahead of the first run."),
     "config": ("mevflow.cli.config", "Show the configuration and where each value comes from."),
     "bench": ("mevflow.cli.bench", "Measure, and print ratios against a peer or a limit."),
@@ -86,6 +89,7 @@ def main(argv: list[str] | None = None) -> Any:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as wrong:
+        suggest(wrong)
         wrong.show()
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mevflow.cli.output import emit, emit_json, json_option, note, table
+from mevflow.cli.output import csv_option, emit, emit_json, json_option, note, table
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -32,7 +32,8 @@ def start(as_json: bool) -> None:
     settings = config()
     where = settings.clickhouse
     before = server_status(settings.var, where.host, where.port).pid
-    pid = start_server(settings.var, where.host, where.port, where.password.get_secret_value())
+    password = where.password.get_secret_value()
+    pid = start_server(settings.var, where.host, where.port, password, metrics=settings.serving())
     emit(
         {
             "state": "running" if before == pid else "started",
@@ -124,13 +125,21 @@ def migrate(as_json: bool) -> None:
 @command.command()
 @click.argument("sql")
 @json_option
+@csv_option
 @click.option("--format", "form", default="", help="Print the answer in a ClickHouse format, e.g. CSVWithNames.")
 @click.option("--write", is_flag=True, help="Allow statements that change something; lifts the bounds.")
 @click.option("--max-rows", type=click.IntRange(1), default=MAX_ROWS, show_default=True)
 @click.option("--max-seconds", type=click.IntRange(1), default=MAX_SECONDS, show_default=True)
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A value for {NAME:Type} in the query.")
 def query(
-    sql: str, as_json: bool, form: str, write: bool, max_rows: int, max_seconds: int, params: tuple[str, ...]
+    sql: str,
+    as_json: bool,
+    as_csv: bool,
+    form: str,
+    write: bool,
+    max_rows: int,
+    max_seconds: int,
+    params: tuple[str, ...],
 ) -> None:
     """Run SQL (or ``@NAME``, one of the templates of clickhouse/queries). Read-only and bounded unless --write.
 
@@ -144,6 +153,7 @@ def query(
     from mevflow.flows.config import config
     from mevflow.operators.errors import MevflowError, UsageError
 
+    form = "CSVWithNames" if as_csv else form
     pairs = dict(_pair(text) for text in params)
     if sql.startswith("@"):
         template = load(sql[1:])

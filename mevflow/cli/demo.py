@@ -98,7 +98,8 @@ def show(outcome: dict[str, Any]) -> None:
         f"{outcome['processed']:,} processed in "
         f"{seconds['detect']:.1f} s including start and drain ({outcome['messages_per_s']:,}/s)"
     )
+    first = "" if outcome["kept_running"] else "make run KEEP=1, then "
     click.echo(
-        "\nNext: make run KEEP=1, then mevflow status detect-live; mevflow opportunities top; mevflow listen;\n"
+        f"\nNext: {first}mevflow status detect-live; mevflow opportunities top; mevflow listen;\n"
         "mevflow clickhouse query 'SELECT * FROM arbitrage_opportunities LIMIT 5'; docs/architecture.md"
     )

@@ -31,7 +31,7 @@ def start(allow_remote: bool, origin: tuple[str, ...], max_clients: int, as_json
     for each in origin:
         options += ["--origin", each]
     web = config().websocket
-    found = start_hub(web.host, web.port, config().var, options=options)
+    found = start_hub(web.host, web.port, config().var, options=options, metrics=config().serving())
     emit({"pid": found.pid, "url": found.url}, as_json)
 
 
@@ -64,7 +64,7 @@ def status(as_json: bool) -> None:
     if as_json:
         emit(dataclasses.asdict(found), as_json)
         return
-    emit({"pid": found.pid, "url": found.url, **found.messages}, as_json)
+    emit({"pid": found.pid, "url": found.url, "metrics": found.metrics or "none", **found.messages}, as_json)
     for title, rows in (("feeds", found.feeds), ("clients", found.clients)):
         if rows:
             table(list(rows[0]), [[_text(cell) for cell in row.values()] for row in rows], title)

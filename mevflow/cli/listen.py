@@ -32,9 +32,15 @@ def command(channels: tuple[str, ...], pools: tuple[str, ...], limit: int | None
     web = config().websocket
     wanted = [pool_bytes(text) for text in pools]
 
+    note(f"connecting to ws://{web.host}:{web.port}/ws")
+    _tell_of_feeds(web.port, channels)
+
     async def run() -> None:
-        left = limit
+        left, connected = limit, False
         async for batch in listen(web.host, web.port, channels, wanted):
+            if not connected:  # the hub greets who is subscribed
+                connected = True
+                note(f"connected; listening to {', '.join(channels) or 'every channel'}, Ctrl-C ends")
             if batch.dropped:
                 emit_json({"dropped": batch.dropped, "dropped_total": batch.dropped_total})
             for message in batch.messages:
@@ -46,6 +52,20 @@ def command(channels: tuple[str, ...], pools: tuple[str, ...], limit: int | None
         note("the hub has stopped")
 
     asyncio.run(run())
+
+
+def _tell_of_feeds(port: int, channels: tuple[str, ...]) -> None:
+    """Say which channels shards feed right now, and which of the wanted ones nobody does."""
+    from mevflow.sinks.websocket.hub import hub_status
+
+    found = hub_status(port)
+    if found is None:
+        return
+    fed = sorted({feed["channel"] for feed in found.feeds if feed.get("channel")})
+    note(f"channels that are fed: {', '.join(fed) or 'none; deploy a topology with a websocket.sink'}")
+    for channel in channels:
+        if channel not in fed:
+            note(f"nobody feeds {channel} right now")
 
 
 def document(message: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mevflow.cli.output import emit_json, json_option, table
+from mevflow.cli.output import csv_option, emit_csv, emit_json, json_option, table
 
 
 @click.group()
@@ -17,7 +17,8 @@ def command() -> None:
 @click.option("--chain", help="One chain only, by its name (base) or evm-<chain id>.")
 @click.option("--run-id", default="", help="A replay's rows instead of the live ones.")
 @json_option
-def top(limit: int, chain: str | None, run_id: str, as_json: bool) -> None:
+@csv_option
+def top(limit: int, chain: str | None, run_id: str, as_json: bool, as_csv: bool) -> None:
     """The best by net profit: where, through which pools, how much, how long it stayed open."""
     from mevflow.flows.demo.report import connect, top_opportunities
 
@@ -26,7 +27,8 @@ def top(limit: int, chain: str | None, run_id: str, as_json: bool) -> None:
         for row in rows:
             emit_json(row)
         return
-    table(
+    show = emit_csv if as_csv else table
+    show(
         ["chain", "slot", "path", "input", "net USD", "open s", "pools", "id"],
         [
             [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,22 +23,58 @@ def emit_json(value: Any) -> None:
     click.echo(json.dumps(value, default=str))
 
 
+def csv_option(command: Command) -> Command:
+    """Add ``--csv`` as the parameter ``as_csv``."""
+    return click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a line of names.")(command)
+
+
+def emit_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Rows as CSV on stdout, names first."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
-    """A plain table on stdout; numbers to the right."""
+    """A plain table on stdout, numbers to the right; one value a line where the terminal is too narrow for it."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     view = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
     rows = [list(row) for row in rows]
+    needed = _width(columns, rows)
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else max(needed, 160))
+    if rows and needed > console.width:
+        _vertical(columns, rows, title)
+        return
     for index, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
         view.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        view.add_row(
-            *(f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell) for cell in row)
-        )
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160).print(view)
+        view.add_row(*map(_text, row))
+    console.print(view)
+
+
+def _text(cell: Any) -> str:
+    return f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)
+
+
+def _width(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
+    """Characters that a line of the table has when no cell is folded."""
+    widest = [max(len(str(name)), *(len(_text(row[at])) for row in rows), 0) for at, name in enumerate(columns)]
+    return sum(widest) + 3 * len(columns) + 1
+
+
+def _vertical(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str) -> None:
+    """One value a line, a record after the other."""
+    if title:
+        click.echo(title)
+    width = max(len(str(name)) for name in columns)
+    for number, row in enumerate(rows, start=1):
+        click.echo(f"-- {number} of {len(rows)}")
+        for name, cell in zip(columns, row, strict=True):
+            click.echo(f"{name!s:<{width}}  {_text(cell)}")
 
 
 def emit(value: Mapping[str, Any], as_json: bool) -> None:

@@ -88,6 +88,8 @@ def _show(rows: list[dict[str, Any]], detailed: bool, var: Path) -> None:
         ],
     )
     if detailed:
+        if rows[0].get("metrics"):
+            note(f"metrics: http://{rows[0]['metrics']}/metrics, of its shards http://{rows[0]['metrics']}/shards")
         for shard in rows[0]["shards"]:
             nodes = shard.get("nodes", {})
             table(
@@ -98,6 +100,8 @@ def _show(rows: list[dict[str, Any]], detailed: bool, var: Path) -> None:
                 ],
                 title=f"shard {shard['shard']}",
             )
+            if shard.get("metrics"):
+                note(f"metrics: http://{shard['metrics']}/metrics")
             for node, notes in shard.get("notes", {}).items():
                 for text in notes:
                     note(f"{node}: {text}")

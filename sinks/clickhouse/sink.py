@@ -48,10 +48,12 @@ from clickhouse_connect.driver.client import Client
 from pydantic import Field, SecretStr
 
 from mevflow.clickhouse.client import connect
+from mevflow.metrics.page import Page
 from mevflow.operators.errors import MevflowError, StateError, UsageError
 from mevflow.operators.stage import Settings, StageContext, Watermark
 from mevflow.sinks.clickhouse.block import InsertBlock, by_month, times_us
 from mevflow.sinks.clickhouse.claim import claim
+from mevflow.sinks.clickhouse.figures import Figures
 from mevflow.sinks.clickhouse.rejects import LETTER, Rejects
 from mevflow.sinks.clickhouse.resume import Known, Spans, find_spans
 from mevflow.sinks.clickhouse.tables import TABLES, Table
@@ -117,6 +119,7 @@ class ClickHouseSink(Sink):
         self._buffers: dict[str, _Buffer] = {}
         self._rejects = Rejects(context)
         self._letters_open = False
+        self._figures = Figures()
 
     @classmethod
     def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
@@ -141,7 +144,9 @@ class ClickHouseSink(Sink):
         self._numbers = itertools.count(self._claim.first_seq)
         end_inserts(self._client, lineage)
         self._find_known(restored)
-        inserter = Inserter(self._connect(), self._claim, self._numbers, self._rejects, threading.Event())
+        inserter = Inserter(
+            self._connect(), self._claim, self._numbers, self._rejects, threading.Event(), self._figures
+        )
         self._writers = Writers(inserter, self.settings.writers, self.settings.queue_blocks)
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -168,6 +173,10 @@ class ClickHouseSink(Sink):
         self._claim.check(self._client)
         again = {name: list(known.spans.spans) for name, known in self._known.items()}
         return msgspec.json.encode(_State(STATE_VERSION, next(self._numbers), again))
+
+    def tell(self, page: Page) -> None:
+        """Put what was stored, and what waits."""
+        self._figures.tell(page, self.context.node)
 
     def close(self) -> None:
         """Flush and let go. After a failure nothing more is flushed."""

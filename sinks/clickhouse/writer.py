@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import pyarrow as pa
@@ -28,6 +28,7 @@ from mevflow.operators.errors import MevflowError
 from mevflow.sinks.clickhouse.block import InsertBlock
 from mevflow.sinks.clickhouse.claim import CONSTRAINT, SinkClaim
 from mevflow.sinks.clickhouse.columns import ColumnError
+from mevflow.sinks.clickhouse.figures import Figures
 from mevflow.sinks.clickhouse.rejects import Rejects
 
 log = logging.getLogger("mevflow.clickhouse")
@@ -63,6 +64,7 @@ class Inserter:
     numbers: Iterator[int]
     rejects: Rejects
     stopping: threading.Event
+    figures: Figures = field(default_factory=Figures)
 
     def insert(self, block: InsertBlock) -> None:
         """Insert ``block`` once, rows that cannot be stored left out. Raises FencedError, MevflowError."""
@@ -96,13 +98,14 @@ class Inserter:
 
     def _send(self, block: InsertBlock, columns: list[str], data: list[bytes | memoryview]) -> None:
         delay = _FIRST_DELAY_S
-        logged_at = 0.0
+        began, logged_at = time.monotonic(), 0.0
         in_doubt, refused = False, ""
         while True:
             try:
                 if in_doubt and self._is_there(block):
                     if refused:  # by a view over the table, which itself has taken the rows
                         log.warning("a view refuses %d rows of %s: %s", block.rows, block.table.name, refused)
+                    self.figures.stored(block, time.monotonic() - began)
                     return
                 if refused:
                     raise RefusedError(refused)
@@ -113,6 +116,7 @@ class Inserter:
                     settings=dict(INSERT_SETTINGS),
                     fmt="Native",
                 )
+                self.figures.stored(block, time.monotonic() - began)
                 return
             except (ClickHouseError, OSError) as error:
                 why = _first_line(error)
@@ -134,6 +138,7 @@ class Inserter:
             if time.monotonic() - logged_at > _LOG_EVERY_S:
                 log.warning("waiting for ClickHouse to take %d rows of %s: %s", block.rows, block.table.name, why)
                 logged_at = time.monotonic()
+            self.figures.again()
             self.stopping.wait(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, _LONGEST_DELAY_S)
 
@@ -168,10 +173,13 @@ class Writers:
         """Hand a block over; blocks while the queue is full. Raises the writers' failure."""
         with self._idle:
             self._open_blocks += 1
+        self._inserter.figures.queued(1)
+        began = time.monotonic()
         while True:
             self.check()
             try:
                 self._queue.put(block, timeout=0.2)
+                self._inserter.figures.blocked(time.monotonic() - began)
                 return
             except queue.Full:
                 continue
@@ -210,6 +218,7 @@ class Writers:
                 self._failure = self._failure or error
             with self._idle:
                 self._open_blocks -= 1
+                self._inserter.figures.queued(-1)
                 self._idle.notify_all()
 
 

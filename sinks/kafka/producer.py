@@ -6,6 +6,7 @@ confluent_kafka's own objects where the shared library is not to be had.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -31,6 +32,9 @@ class Producer(Protocol):
     def flush(self, seconds: float) -> int:
         """Wait for the broker's word; give how many messages are without it."""
 
+    def queued(self) -> int:
+        """How many messages are without the broker's word. Safe from another thread."""
+
     def close(self) -> None:
         """Let go of connections and of what was not sent."""
 
@@ -45,6 +49,7 @@ class NativeProducer:
         assert lib is not None, "kafka_scatter imports only where the library is"
         self._lib, self._kernel, self._topic_name = lib, kafka_scatter, topic
         self._failure = np.zeros(2, np.int64)
+        self._closing = threading.Lock()
         self._words = np.zeros(5 * 9, np.int64)
         self._handle = _librdkafka.new_producer(lib, settings, int(kafka_scatter.delivered.address or 0), self._failure)
         self._topic = lib.rd_kafka_topic_new(self._handle, topic.encode(), None)
@@ -84,11 +89,16 @@ class NativeProducer:
         self._lib.rd_kafka_flush(self._handle, int(seconds * 1000))
         return int(self._lib.rd_kafka_outq_len(self._handle))
 
+    def queued(self) -> int:
+        with self._closing:
+            return int(self._lib.rd_kafka_outq_len(self._handle)) if self._handle else 0
+
     def close(self) -> None:
-        if self._handle:
-            self._lib.rd_kafka_topic_destroy(self._topic)
-            self._lib.rd_kafka_destroy(self._handle)
-            self._handle = 0
+        with self._closing:
+            if self._handle:
+                self._lib.rd_kafka_topic_destroy(self._topic)
+                self._lib.rd_kafka_destroy(self._handle)
+                self._handle = 0
 
 
 class PlainProducer:
@@ -123,6 +133,9 @@ class PlainProducer:
 
     def flush(self, seconds: float) -> int:
         return int(self._producer.flush(seconds))
+
+    def queued(self) -> int:
+        return len(self._producer)
 
     def close(self) -> None:
         self._producer.purge()

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
+from mevflow.metrics.page import Page
 from mevflow.operators.codec import codec
 from mevflow.operators.dead_letters import dead_letters
 from mevflow.operators.errors import MevflowError, StateError, UnreachableError, UsageError
@@ -84,6 +85,7 @@ class KafkaSink(Sink):
         self._rejects: KafkaSink | None = None
         #: Rows that the topic does not take, so far.
         self.refused = 0
+        self._produced = 0
 
     def open(self, state: bytes | None) -> None:
         """Raises UnreachableError or UsageError (no such topic)."""
@@ -145,6 +147,7 @@ class KafkaSink(Sink):
             mask = pa.array(fresh)
             values, keys, times_us = values.filter(mask), None if keys is None else keys.filter(mask), times_us[fresh]
         producer.send(values, keys, times_us)
+        self._produced += len(times_us)
         producer.serve()
 
     def _fit(self, batch: pa.RecordBatch, values: pa.BinaryArray, key: str) -> tuple[pa.RecordBatch, Any, Any]:
@@ -205,6 +208,15 @@ class KafkaSink(Sink):
             self._sent = None
         assert self._ends is not None
         return msgspec.msgpack.encode(_State(_VERSION, self._ends.now()))
+
+    def tell(self, page: Page) -> None:
+        """Put what was given to the producer, what waits in it, and whether it has failed."""
+        producer = self._producer
+        labels = {"stage": self.context.node, "topic": self.settings.topic}
+        page.put("mevflow_kafka_produced_records", self._produced, **labels)
+        failed = producer is not None and producer.failure() is not None
+        page.put("mevflow_kafka_produce_errors", failed, **labels)
+        page.put("mevflow_kafka_queue_records", 0 if producer is None else producer.queued(), **labels)
 
     def close(self) -> None:
         if self._rejects is not None:

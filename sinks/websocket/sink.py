@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from mevflow.metrics.page import Page
 from mevflow.operators.codec import codec
 from mevflow.operators.errors import StateError
 from mevflow.operators.stage import Settings
@@ -108,6 +109,11 @@ class WebSocketSink(Sink):
             columns = {field: part[field] for field in codec(REALTIME).schema.names}
             found.append((channel, columns, pools if part is batch else pools.take(at)))
         return found
+
+    def tell(self, page: Page) -> None:
+        """Put what did not reach the hub."""
+        feed = getattr(self, "_feed", None)  # none before it is open
+        page.put("mevflow_feed_dropped_messages", 0 if feed is None else feed.dropped, stage=self.context.node)
 
     def snapshot(self) -> bytes:
         """Nothing to resume from but a count: what a live reader missed is gone."""

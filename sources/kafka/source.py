@@ -19,7 +19,7 @@ from mevflow.sources.kafka.position import Positions, TopicClient, divide
 from mevflow.sources.kafka.reader import KafkaRows, PartitionReader, open_reader
 from mevflow.sources.kafka.settings import KafkaSourceSettings
 from mevflow.sources.kafka.watch import TopicView, TopicWatch
-from mevflow.sources.source import Poll, Source, Standing
+from mevflow.sources.source import PartitionLag, Poll, Source, Standing
 
 #: Rows taken from one partition before the next is chosen: small, so that partitions stay close in chain time.
 _CHUNK = 1024
@@ -286,14 +286,15 @@ class KafkaSource(Source):
 
     def standing(self) -> Standing:
         """Caught up is what has read every partition to the end that the broker has told within seconds."""
+        lags = tuple(PartitionLag(self.settings.topic, p, self._left(p)) for p in self._active)
         if self._reader is None or self._watch is None:
-            return Standing(self.behind(), notes=tuple(self._notes))
+            return Standing(self.behind(), notes=tuple(self._notes), partitions=lags)
         view = self._watch.view
         behind = self.behind()
         notes = [*self._notes, *self._faults.standing]
         if view is None or not view.fresh:
             notes.append("the broker does not answer: how far the topic reaches is not known")
-            return Standing(behind, False, tuple(notes))
+            return Standing(behind, False, tuple(notes), lags)
         if view.gone:
             notes.append("the topic is gone: waiting for it")
             return Standing(0, False, tuple(notes))
@@ -305,7 +306,7 @@ class KafkaSource(Source):
                 notes.append(f"partition {partition}: {waits} offsets wait for an open transaction")
         known = set(view.ends) >= set(self._active) and (self.settings.partitions or view.count == len(self._active))
         done = all(self._at_end[p] is not None and view.ends.get(p, 0) <= self._next[p] for p in self._active)
-        return Standing(behind, bool(known and done and not self._faults.standing), tuple(notes))
+        return Standing(behind, bool(known and done and not self._faults.standing), tuple(notes), lags)
 
     def snapshot(self) -> bytes:
         """Format 2: cluster id, topic, its id and partition count, next offset by partition."""

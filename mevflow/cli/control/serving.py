@@ -49,6 +49,7 @@ def serve(host: str | None, port: int | None, http_port: int | None, log_level: 
         guarded.authenticator,
         (http.beside(guarded.authenticator.authenticates),),
         log_level,
+        settings.serving(),
     )
 
     def ready(found: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +51,8 @@ class Client(WSListener):
         self.wanted = wanted
         self.paused = False
         self.sequence = self.dropped_total = self.sent = 0
+        #: Messages dropped, by why: ``feed`` (before the hub), ``full`` (too much waited), ``old`` (for too long).
+        self.dropped_by: Counter[str] = Counter()
         self._dropped = 0
         self._patience = patience
         self._subscribe, self._leave = subscribe, leave
@@ -117,14 +119,24 @@ class Client(WSListener):
 
     def missed(self, messages: int) -> None:
         """Messages were lost before they reached the hub; the next frame says so."""
+        self._lose(messages, "feed")
+
+    def _lose(self, messages: int, reason: str) -> None:
         self._dropped += messages
         self.dropped_total += messages
+        self.dropped_by[reason] += messages
 
-    def close_if_stalled(self, now: float) -> None:
-        """End a connection that has taken nothing for ``stalled_s``; nothing more can be told to it."""
+    def close_if_stalled(self, now: float) -> bool:
+        """End a connection that has taken nothing for ``stalled_s``; nothing more can be told to it. True if so."""
         if self.paused and now - self._paused_at > self._patience.stalled_s and self._transport is not None:
             self._transport.send_close(WSCloseCode.POLICY_VIOLATION, "too slow")
             self._transport.disconnect(graceful=False)
+            return True
+        return False
+
+    def waiting(self) -> tuple[int, int]:
+        """Messages and bytes that wait for it."""
+        return sum(body.count for body, _ in list(self._queue)), self._queued_bytes
 
     def go_away(self) -> None:
         """The hub ends."""
@@ -168,6 +180,7 @@ class Client(WSListener):
         while self._queue and (
             self._queued_bytes > self._patience.queue_bytes or now - self._queue[0][1] > self._patience.max_age_s
         ):
+            reason = "full" if self._queued_bytes > self._patience.queue_bytes else "old"
             body, _ = self._queue.popleft()
             self._queued_bytes -= body.size
-            self.missed(body.count)
+            self._lose(body.count, reason)

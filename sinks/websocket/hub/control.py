@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mevflow.metrics.serving import Serving
 from mevflow.operators.errors import MevflowError, UnreachableError
 from mevflow.processes.environment import environment
 from mevflow.processes.private import open_private, private_folder
@@ -26,6 +27,7 @@ class HubStatus:
     pid: int
     url: str
     started_s: float
+    metrics: str
     messages: dict[str, int]
     feeds: list[dict[str, Any]]
     clients: list[dict[str, Any]]
@@ -46,12 +48,20 @@ def hub_status(port: int, path: Path | None = None) -> HubStatus | None:
 
 
 def start_hub(
-    host: str, port: int, var: Path, *, path: Path | None = None, linger_s: float = 0.0, options: Sequence[str] = ()
+    host: str,
+    port: int,
+    var: Path,
+    *,
+    path: Path | None = None,
+    linger_s: float = 0.0,
+    options: Sequence[str] = (),
+    metrics: Serving | None = None,
 ) -> HubStatus:
     """Start the hub of ``port`` and wait until it answers; does nothing when it already runs.
 
     ``options`` go to the process as they are (``--allow-remote``, ``--origin URL``; see ``server.main``). Its log
-    is ``<var>/hub/<port>.log``. Raises MevflowError when it ends at once, UnreachableError when it is stuck.
+    is ``<var>/hub/<port>.log``. ``metrics``: where it serves them.
+    Raises MevflowError when it ends at once, UnreachableError when it is stuck.
     """
     running = hub_status(port, path)
     if running is not None:
@@ -64,6 +74,8 @@ def start_hub(
         raise MevflowError(f"the hub's log cannot be written: {error.strerror}", file=str(home)) from error
     command = [sys.executable, "-m", "mevflow.sinks.websocket.hub.server", "--host", host, "--port", str(port)]
     command += ["--linger", str(linger_s), *options]
+    if metrics is not None:
+        command += ["--metrics", metrics.argument()]
     if path is not None:
         command += ["--socket", str(path)]
     startup = Startup([Path(log.name)])

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from mevflow.metrics.page import Page
 from mevflow.sinks.websocket.hub.client import Client, Patience
 from mevflow.sinks.websocket.hub.filters import Filter
 from mevflow.sinks.websocket.hub.frames import Body, bodies
@@ -41,7 +43,8 @@ class Fanout:
         self.groups: Groups[Client] = Groups()
         self.clients: set[Client] = set()
         self.received = self.delivered = self.lost = 0
-        self._gone_sent = self._gone_dropped = 0
+        self._gone_sent = self._gone_dropped = self._stalled = 0
+        self._gone_dropped_by: Counter[str] = Counter()
         self._pending: dict[str, list[FeedBlock]] = {}
         self._pending_rows = 0
         self._arrived = asyncio.Event()
@@ -60,6 +63,7 @@ class Fanout:
         self.groups.leave(client)
         self._gone_sent += client.sent
         self._gone_dropped += client.dropped_total
+        self._gone_dropped_by.update(client.dropped_by)
 
     async def publish(self, block: FeedBlock) -> None:
         """Take a block; waits while too much is pending, which holds back only its feed."""
@@ -90,7 +94,7 @@ class Fanout:
             await asyncio.sleep(min(1.0, self.patience.stalled_s / 4))
             now = time.monotonic()
             for client in list(self.clients):
-                client.close_if_stalled(now)
+                self._stalled += client.close_if_stalled(now)
 
     async def _flush(self) -> None:
         pending, self._pending, self._pending_rows = self._pending, {}, 0
@@ -121,6 +125,23 @@ class Fanout:
             for client in self.clients:
                 if not client.wanted.channels or channel in client.wanted.channels:
                     client.missed(lost)
+
+    def tell(self, page: Page) -> None:
+        """Put clients, messages and losses. Called by another thread."""
+        clients = list(self.clients)
+        waiting = [client.waiting() for client in clients]
+        dropped = Counter(self._gone_dropped_by)
+        for client in clients:
+            dropped.update(client.dropped_by)
+        page.put("mevflow_websocket_clients", len(clients))
+        page.put("mevflow_websocket_slow_clients", sum(client.paused for client in clients))
+        page.put("mevflow_websocket_received_messages", self.received)
+        page.put("mevflow_websocket_sent_messages", self._gone_sent + sum(client.sent for client in clients))
+        for reason in ("feed", "full", "old"):
+            page.put("mevflow_websocket_dropped_messages", dropped[reason], reason=reason)
+        page.put("mevflow_websocket_stalled_clients", self._stalled)
+        page.put("mevflow_websocket_queued_messages", sum(messages for messages, _ in waiting))
+        page.put("mevflow_websocket_queued_bytes", sum(size for _, size in waiting))
 
     def totals(self) -> dict[str, int]:
         """Messages received, lost by feeds, sent to and dropped for clients, since the hub started."""

@@ -24,6 +24,8 @@ from typing import Any
 
 from picows import ws_create_server
 
+from mevflow.metrics.page import Page
+from mevflow.metrics.serving import Serving
 from mevflow.operators.errors import MevflowError, UsageError
 from mevflow.processes.private import UMASK, open_private
 from mevflow.sinks.websocket.hub.client import Patience
@@ -55,6 +57,7 @@ class HubOptions:
     max_clients: int = 1000
     allow_remote: bool = False
     origins: tuple[str, ...] = ()
+    metrics: Serving | None = None
     batching: Batching = field(default_factory=Batching)
     patience: Patience = field(default_factory=Patience)
 
@@ -72,6 +75,7 @@ class Hub:
         self.options = options
         self._path = options.socket or socket_path(options.port)
         self._started = time.time()
+        self._metrics = ""
 
     async def run(self) -> None:
         """Serve. Raises UsageError when the port is taken."""
@@ -109,7 +113,13 @@ class Hub:
         tasks = [asyncio.create_task(work) for work in (self._fanout.run(), self._fanout.watch(), self._linger())]
         for task in tasks:
             task.add_done_callback(self._failed)
+        endpoint = None
+        if options.metrics is not None:
+            endpoint = options.metrics.begin("mevflow-hub", {}, [self.tell])
+            self._metrics = endpoint.address
         await self._stopping.wait()
+        if endpoint is not None:
+            endpoint.close()
         self._path.unlink(missing_ok=True)
         local.close()
         web.close()
@@ -131,10 +141,16 @@ class Hub:
             "pid": os.getpid(),
             "url": f"ws://{self.options.host}:{self.options.port}/ws",
             "started_s": self._started,
+            "metrics": self._metrics,
             "messages": self._fanout.totals(),
             "feeds": self._feeds.describe(),
             "clients": [client.describe() for client in self._fanout.clients],
         }
+
+    def tell(self, page: Page) -> None:
+        """Put what goes through, what waits and what was lost. Called by another thread."""
+        page.put("mevflow_websocket_feeds", len(self._feeds))
+        self._fanout.tell(page)
 
     async def _linger(self) -> None:
         alone_since = time.monotonic()
@@ -177,6 +193,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--max-clients", type=int, default=1000)
     parser.add_argument("--allow-remote", action="store_true")
     parser.add_argument("--origin", action="append", default=[])
+    parser.add_argument("--metrics", default="", help="JSON of a Serving; empty: none")
     parser.add_argument("--batch-ms", type=float, default=batching.batch_ms)
     parser.add_argument("--max-messages", type=int, default=batching.max_messages)
     parser.add_argument("--queue-bytes", type=int, default=patience.queue_bytes)
@@ -196,6 +213,7 @@ def main(argv: list[str]) -> int:
                 max_clients=given.max_clients,
                 allow_remote=given.allow_remote,
                 origins=tuple(given.origin),
+                metrics=Serving.parse(given.metrics),
                 batching=Batching(given.batch_ms, given.max_messages),
                 patience=Patience(given.queue_bytes, given.max_age, given.stalled),
             )

@@ -1,0 +1,119 @@
+"""What a person at the terminal meets: suggestions, completion, tables that fit, CSV, cleaning up."""
+
+import csv
+import io
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+from mevflow.cli import cli, output
+from mevflow.metrics import targets
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*words, var=None, code=0):
+    environment = os.environ if var is None else {**os.environ, "MEVFLOW_VAR": str(var)}
+    done = subprocess.run(
+        [sys.executable, "-m", "mevflow.cli", *words], cwd=ROOT, env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    return done
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [(["statuss"], "status"), (["opportunites", "top"], "opportunities"), (["clickhouse", "qeury", "x"], "query")],
+)
+def test_a_typo_has_a_suggestion(typed, meant):
+    assert f"Did you mean {meant}?" in run(*typed, code=2).stderr
+
+
+def test_what_looks_like_nothing_has_none():
+    assert "Did you mean" not in run("zzzzqqq", code=2).stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script_for_the_shell(shell):
+    script = run("completion", shell).stdout
+    assert "_MEVFLOW_COMPLETE" in script
+    if shell == "bash":
+        assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+def test_a_wide_table_in_a_narrow_terminal_has_one_value_a_line(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    address = "0x" + "ab" * 32
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    output.table(["pool", "hash", "rows"], [[address, address, 12345]])
+    said = capsys.readouterr().out
+    assert address in said
+    assert "rows  12,345" in said
+    output.table(["a", "b"], [[1, 2]])
+    assert "-- 1 of 1" not in capsys.readouterr().out
+
+
+def test_a_wide_table_in_a_pipe_is_not_folded(capsys):
+    output.table(["a", "b"], [["x" * 150, "y" * 150]])
+    said = capsys.readouterr().out
+    assert "x" * 150 in said
+    assert "y" * 150 in said
+
+
+def test_csv_survives_what_cells_hold(capsys):
+    output.emit_csv(["a", "b"], [['x,"y"\n', 1]])
+    assert list(csv.reader(io.StringIO(capsys.readouterr().out))) == [["a", "b"], ['x,"y"\n', "1"]]
+
+
+def test_clean_takes_the_dead_and_old_replays_and_nothing_else(tmp_path):
+    mine = targets.join(tmp_path, "127.0.0.1:1", {"job": "mevflow-hub"})
+    dead = {"targets": ["127.0.0.1:2"], "labels": {"job": "mevflow-shard", "__meta_mevflow_pid": "1"}}
+    entries = [{"targets": mine.targets, "labels": mine.labels}, dead]
+    targets.path(tmp_path).write_text(json.dumps(entries))
+    old, young, live = (tmp_path / "replay" / "t" / name for name in ("old", "young", "../../run/t"))
+    for folder in (old, young, live):
+        folder.mkdir(parents=True)
+        (folder / "spec.json").write_text("{}")
+    ago = time.time() - 30 * 86_400
+    for folder in (old, live):
+        os.utime(folder / "spec.json", (ago, ago))
+    said = json.loads(run("clean", "--dry-run", "--json", var=tmp_path).stdout)
+    assert [row["kind"] for row in said["removed"]] == ["target", "replay"]
+    assert old.exists()
+    assert len(targets.read(tmp_path)) == 2
+    run("clean", var=tmp_path)
+    assert not old.exists()
+    assert young.exists()
+    assert live.exists()
+    assert targets.read(tmp_path) == [mine]
+
+
+def _commands(page):
+    """``mevflow …`` lines of a page's code blocks."""
+    inside, found = False, []
+    for line in (ROOT / "docs" / page).read_text().splitlines():
+        if line.startswith("```"):
+            inside = not inside
+        elif inside and line.startswith("mevflow "):
+            found.append(line)
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("line", _commands("runbook.md"))
+def test_every_command_of_the_runbook_is_one(line):
+    words = shlex.split(line, comments=True)[1:]
+    command, context = cli, click.Context(cli)
+    while isinstance(command, click.Group):
+        name = words.pop(0)
+        command = command.get_command(context, name)
+        assert command is not None, f"{line}: no command {name}"
+        context = click.Context(command, parent=context)
+    command.make_parser(context).parse_args(words)
