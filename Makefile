@@ -10,7 +10,7 @@ INPUTS ?= 2400000
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-truth chaos fuzz soak test-quick coverage mutate wheel lint format proto proto-check proto-breaking docs decisions wrap bench lock release clean
+.PHONY: help setup web run test test-truth chaos fuzz soak test-quick coverage mutate wheel lint format proto proto-check proto-breaking docs decisions wrap bench lock release clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,9 +29,14 @@ setup: .venv/ready ## Make .venv with the mevflow command, and check the machine
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(BIN)/mevflow doctor
 	@$(BIN)/mevflow compile
+	@$(BIN)/python -m mevflow.web.build --if-missing
 	@touch $@
 
+web: setup ## Build the dashboard's files anew (web/dist)
+	@$(BIN)/python -m mevflow.web.build
+
 run: setup ## Run the main job on the recorded days and print a report (KEEP=1 leaves it running)
+	@$(BIN)/python -m mevflow.web.build --if-missing
 	@$(BIN)/mevflow demo $(if $(KEEP),--keep)
 
 test: setup ## Run all tests, with the real broker and the real engine

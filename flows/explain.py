@@ -19,7 +19,7 @@ WHERE startsWith(decision_id, {id:String}) ORDER BY decision_id, run_id, topolog
 """
 
 #: Part of the story -> its rows. The newest logic's row of each key is the one that counts (FINAL).
-_PARTS = {
+PARTS = {
     "decision": """
         SELECT decision_id, opportunity_id, topology, run_id, chain, slot, tx_index, ix_index, timestamp, mint, arm,
                propensity, score, tip_share, toString(tip) AS tip, expected_profit_usd, policy, policy_version,
@@ -45,7 +45,7 @@ _PARTS = {
         SELECT arm, estimate_usd, estimator, propensity
         FROM mev_counterfactuals FINAL {where} ORDER BY estimator, arm""",
 }
-_WHERE = "WHERE decision_id = {id:String} AND run_id = {run:String} AND topology = {topology:String}"
+OF_DECISION = "WHERE decision_id = {id:String} AND run_id = {run:String} AND topology = {topology:String}"
 
 
 def explain(client: Client, given: str, run_id: str = "") -> dict[str, Any]:
@@ -78,8 +78,8 @@ def explain(client: Client, given: str, run_id: str = "") -> dict[str, Any]:
     identifier, topology, _ = of_run[0]
     story: dict[str, Any] = {}
     parameters = {"id": identifier, "run": run_id, "topology": topology, "opportunity": ""}
-    for part, sql in _PARTS.items():
-        result = client.query(sql.format(where=_WHERE), parameters)
+    for part, sql in PARTS.items():
+        result = client.query(sql.format(where=OF_DECISION), parameters)
         rows = [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
         story[part] = rows if part in ("outcomes", "counterfactuals") else rows[0] if rows else None
         if part == "decision":

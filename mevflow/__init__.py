@@ -9,6 +9,7 @@ Read the rooms in the order that data flows:
 - :mod:`mevflow.sources`, :mod:`mevflow.sinks`: where batches come from and where they go
 - :mod:`mevflow.flows`: topologies, from the file to running shards
 - :mod:`mevflow.control`: the control plane
+- :mod:`mevflow.web`: the dashboard's pages, which the control plane's gateway serves
 - :mod:`mevflow.bench`: measurements
 - :mod:`mevflow.testing`: contract checks for plug-ins, ours and yours
 - :mod:`mevflow.cli`: the ``mevflow`` command, on top of everything

@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from mevflow.control.gateway.history import TABLES
 from mevflow.control.gateway.routes import ROUTES, HttpRoute
 from mevflow.control.gateway.sessions import CSRF_HEADER
 from mevflow.control.gateway.shape import JSON_FIELDS
@@ -15,6 +16,9 @@ from mevflow.control.server.methods import METHODS
 
 _NUMBERS = {FieldDescriptor.CPPTYPE_DOUBLE: "number", FieldDescriptor.CPPTYPE_FLOAT: "number"}
 _PROBLEM = {"$ref": "#/components/responses/Problem"}
+_JSON = "application/json"
+_OF_RUN = ("run_id",)
+_RANGE = ("from_us", "to_us", "chain", "run_id")
 #: (verb, path, summary, parameters of the URL, body, media of the answer)
 _OTHERS: tuple[tuple[str, str, str, tuple[str, ...], dict[str, Any] | None, str], ...] = (
     ("post", "/api/session", "A cookie session for a bearer token", (), None, "application/json"),
@@ -46,6 +50,12 @@ _OTHERS: tuple[tuple[str, str, str, tuple[str, ...], dict[str, Any] | None, str]
         None,
         "application/octet-stream",
     ),
+    *(("get", each.path, each.summary, each.parameters, None, "application/json") for each in TABLES),
+    ("get", "/api/opportunities/{id}", "An opportunity, its legs, moments and decisions", _OF_RUN, None, _JSON),
+    ("get", "/api/decisions/{id}", "A decision with its whole lineage", _OF_RUN, None, _JSON),
+    ("get", "/api/topologies/{name}/graph", "Nodes, edges and counters of a topology", (), None, _JSON),
+    ("get", "/api/clickhouse/templates", "Queries by name", (), None, _JSON),
+    ("get", "/api/stats/summary", "From gap to landing over a range", _RANGE, None, _JSON),
 )
 
 
@@ -56,7 +66,8 @@ def document() -> dict[str, Any]:
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.verb.lower()] = _call(route, schemas)
     for verb, path, summary, names, body, media in _OTHERS:
-        operation: dict[str, Any] = {"summary": summary, "parameters": [_parameter(name) for name in names]}
+        in_path = [_in_path(name) for name in re.findall(r"\{(\w+)\}", path)]
+        operation: dict[str, Any] = {"summary": summary, "parameters": in_path + [_parameter(name) for name in names]}
         if body is not None:
             operation["requestBody"] = {"content": {"application/json": {"schema": body}}}
         done: dict[str, Any] = {"description": "done"}
@@ -108,7 +119,7 @@ def _call(route: HttpRoute, schemas: dict[str, Any]) -> dict[str, Any]:
     method = SERVICE.methods_by_name[route.call]
     given, answered = method.input_type, _refer(method.output_type, schemas)
     in_path = re.findall(r"\{(\w+)\}", route.path)
-    parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in in_path]
+    parameters = [_in_path(name) for name in in_path]
     operation: dict[str, Any] = {
         "operationId": route.call,
         "summary": route.summary,
@@ -123,6 +134,10 @@ def _call(route: HttpRoute, schemas: dict[str, Any]) -> dict[str, Any]:
     media = "application/x-ndjson" if METHODS[route.call].streams else "application/json"
     done = {"description": "done", "content": {media: {"schema": answered}}}
     return {**operation, "parameters": parameters, "responses": {"200": done, "default": _PROBLEM}}
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 def _parameter(name: str) -> dict[str, Any]:

@@ -21,18 +21,23 @@ from starlette.responses import Response
 from starlette.routing import Route as Served
 from starlette.routing import WebSocketRoute
 
-from mevflow.control.gateway import openapi, problems, protocol
+from mevflow.control.gateway import openapi, pages, problems, protocol
 from mevflow.control.gateway.calls import endpoint
 from mevflow.control.gateway.carry import MAX_BODY, Carrier
 from mevflow.control.gateway.channel import SocketChannel
 from mevflow.control.gateway.datasets import Datasets
+from mevflow.control.gateway.graphs import Graphs
 from mevflow.control.gateway.health import Health
+from mevflow.control.gateway.history import TABLES
 from mevflow.control.gateway.login import Login
 from mevflow.control.gateway.origin import Origins
 from mevflow.control.gateway.queries import QueryEndpoints
 from mevflow.control.gateway.reader import ClickHouseReader
 from mevflow.control.gateway.routes import ROUTES
 from mevflow.control.gateway.sessions import CSRF_HEADER, CookieSessions
+from mevflow.control.gateway.sql_templates import SqlTemplates
+from mevflow.control.gateway.stories import Stories
+from mevflow.control.gateway.tables import TableCalls
 from mevflow.control.server.dispatch import Dispatcher
 from mevflow.control.server.grpc_door import is_loopback
 from mevflow.control.server.refusal import Refused
@@ -72,7 +77,7 @@ class HttpSettings:
             dispatcher, CookieSessions(), Origins(door.origins, authenticates=authenticates), max_body=door.max_body
         )
         self._health = Health(service, carrier, self._reader)
-        self._meter = HttpMeter(_application(carrier, self._reader, self._health, door))
+        self._meter = HttpMeter(_application(service, carrier, self._reader, self._health, door))
         self.tell = self._meter.tell
         self._server = _Server(
             uvicorn.Config(
@@ -146,8 +151,12 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _application(carrier: Carrier, reader: ClickHouseReader, health: Health, door: HttpDoor) -> Starlette:
+def _application(
+    service: Service, carrier: Carrier, reader: ClickHouseReader, health: Health, door: HttpDoor
+) -> Starlette:
     login, queries, datasets = Login(carrier), QueryEndpoints(carrier, reader), Datasets(carrier, reader)
+    tables = TableCalls(carrier, reader)
+    stories = Stories(tables)
     described = msgspec.json.encode(openapi.document())
 
     async def describe(request: Request) -> Response:
@@ -165,6 +174,13 @@ def _application(carrier: Carrier, reader: ClickHouseReader, health: Health, doo
         Served("/api/datasets/export", datasets.export, methods=["GET"]),
         Served("/api/openapi.json", describe, methods=["GET"]),
         WebSocketRoute("/api/control/ws", SocketChannel(carrier).serve),
+        *(Served(each.path, tables.endpoint(each), methods=["GET"]) for each in TABLES),
+        Served("/api/opportunities/{id}", stories.opportunity, methods=["GET"]),
+        Served("/api/decisions/{id}", stories.decision, methods=["GET"]),
+        Served("/api/topologies/{name}/graph", Graphs(service, carrier).graph, methods=["GET"]),
+        Served("/api/clickhouse/templates", SqlTemplates(carrier).listing, methods=["GET"]),
+        Served("/api/stats/summary", stories.figures, methods=["GET"]),
+        *pages.routes(),
     ]
     middleware = []
     if door.origins:

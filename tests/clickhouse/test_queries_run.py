@@ -196,3 +196,9 @@ def test_an_answer_grouped_by_a_column_named_table_is_native(clickhouse_client):
         "SELECT table, count() FROM system.columns WHERE database = 'system' GROUP BY table"
     )
     assert ("one", 1) in found.result_rows
+
+
+def test_a_rewritten_statement_is_answered_in_the_clients_own_protocol(clickhouse_client):
+    """The clauses of a statement that asks for query ids stand elsewhere once it is rewritten."""
+    text = "SELECT count() FROM (SELECT query_id, query FROM system.processes) WHERE query_id = {name:String}"
+    assert clickhouse_client.query(text, {"name": uuid.uuid4().hex}).result_rows == [(0,)]

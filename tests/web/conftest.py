@@ -1,0 +1,129 @@
+"""The dashboard in Chromium, against a real broker, engine, hub, topology and gateway with the recorded days."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mevflow.bench.stand import free_port
+from mevflow.web import FOLDER, built
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENS = ROOT / "build" / "screens"
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+
+
+def run(environment, *arguments, check=True):
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert not check or done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory):
+    """The gateway's, with everything behind it running and loaded."""
+    assert CHROMIUM.exists(), "the browser tests need Chromium: apt-get update && apt-get install -y chromium"
+    if not built() or not (FOLDER / "node_modules" / "axe-core").is_dir():
+        run(os.environ, "mevflow.web.build")
+    port = free_port()
+    environment = {
+        **os.environ,
+        "MEVFLOW_VAR": str(tmp_path_factory.mktemp("web") / "var"),
+        "MEVFLOW_KAFKA__BOOTSTRAP": f"127.0.0.1:{free_port()}",
+        "MEVFLOW_KAFKA__CONTROLLER_PORT": str(free_port()),
+        "MEVFLOW_CLICKHOUSE__PORT": str(free_port()),
+        "MEVFLOW_WEBSOCKET__PORT": str(free_port()),
+        "MEVFLOW_CONTROL__PORT": str(free_port()),
+        "MEVFLOW_CONTROL__HTTP_PORT": str(port),
+    }
+    try:
+        run(environment, "mevflow.cli", "demo", "--keep")
+        run(environment, "mevflow.cli", "control", "start")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        for command in ("control stop", "stop detect-live", "hub stop", "clickhouse stop", "broker stop"):
+            run(environment, "mevflow.cli", *command.split(), check=False)
+
+
+@pytest.fixture(scope="session")
+def browser(address):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield running
+        running.close()
+
+
+@dataclass
+class Window:
+    """A page of the browser, what its console said, and axe."""
+
+    page: object
+    address: str
+    said: list
+
+    def open(self, path):
+        self.page.goto(self.address + path)
+        self.page.wait_for_selector("main h1")
+        self.settle()
+
+    def settle(self):
+        """Until no panel is loading any more."""
+        self.page.wait_for_selector("[aria-busy=true]", state="detached")
+
+    def shows(self, selector, text):
+        """Wait until an element says ``text``. Waiting for an expression would need eval, which the policy forbids."""
+        self.page.locator(selector, has_text=text).first.wait_for()
+
+    def axe(self):
+        """Violations of WCAG 2.1 A and AA, as text."""
+        self.page.evaluate((FOLDER / "node_modules" / "axe-core" / "axe.min.js").read_text())
+        found = self.page.evaluate("rules => axe.run(document, rules)", _RULES)
+        return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found["violations"]]
+
+    def screen(self, name):
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENS / f"{name}.png", full_page=True)
+
+
+@pytest.fixture
+def make_window(browser, address):
+    """Open windows; at the end none of their consoles has said anything."""
+    made, contexts = [], []
+
+    def make(width=1440, scheme="light", height=900):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        window = Window(page, address, [])
+        page.on("console", lambda each: window.said.append(each.text) if each.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: window.said.append(str(error)))
+        made.append(window)
+        return window
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert [window.said for window in made if window.said] == []
+
+
+@pytest.fixture
+def window(make_window):
+    return make_window()

@@ -1,0 +1,163 @@
+"""Each page's main job by clicks and keys; how it looks; that it is usable by everyone."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+expect.set_options(timeout=20_000)
+
+#: The two recorded days are loaded before the first test.
+pytestmark = pytest.mark.timeout(900)
+PAGES = ("overview", "topologies", "topologies/detect-live", "opportunities", "decisions", "control", "sql")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_readable_by_everyone_and_never_scrolls_sideways(make_window, name, scheme):
+    for width in (1440, 390):
+        window = make_window(width, scheme)
+        window.open(f"/{name}")
+        window.screen(f"{name.replace('/', '-')}-{width}-{scheme}")
+        assert window.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert window.axe() == []
+
+
+def test_the_first_sight_is_the_newest_recorded_day(window):
+    window.open("/")
+    assert window.page.get_by_label("Time range").input_value() == "day:2024-01-05"
+    figures = window.page.locator("section[aria-label=Figures]")
+    assert "6,313" in figures.inner_text()
+    assert window.page.locator("section[aria-label='Profit over time']").locator("rect").count() > 5
+    window.page.get_by_label("Time range").select_option("day:2022-04-06")
+    window.shows("section[aria-label=Figures]", "9,466")
+    assert "range=day" in window.page.url
+
+
+def test_an_opportunity_is_opened_down_to_its_decision(window):
+    window.open("/opportunities")
+    window.page.locator("section[aria-label=Episodes]").get_by_role("link").first.click()
+    window.page.wait_for_selector("h1:has-text('USDC → WETH → USDC')")
+    window.settle()
+    flow = window.page.locator("section[aria-label='The cycle']").inner_text()
+    assert "+4,034.46 USD" in flow
+    assert "861,521.73072 in" in flow
+    window.screen("opportunity-1440-light")
+    assert window.axe() == []
+    window.page.locator("section[aria-label='Decisions on it']").get_by_role("link").first.click()
+    window.page.wait_for_selector("h1:has-text('Decision')")
+    window.settle()
+    story = window.page.locator("section[aria-label='From record to reward']").inner_text()
+    assert re.search(r"dex-swaps-proto\[\d+\]@\d+", story)
+    assert "chosen" in window.page.locator("section[aria-label=Arms]").inner_text()
+    window.screen("decision-1440-light")
+    assert window.axe() == []
+
+
+def test_filters_stand_in_the_address_and_come_back_with_it(window):
+    window.open("/opportunities?range=all")
+    rows = window.page.locator("section[aria-label=Episodes] tbody tr")
+    window.page.get_by_label("Net USD at least").fill("2000")
+    window.page.keyboard.press("Enter")
+    expect(rows).to_have_count(4)
+    assert "min_profit_usd=2000" in window.page.url
+    window.page.reload()
+    expect(rows).to_have_count(4)
+    window.page.get_by_role("button", name="Clear filters").click()
+    expect(rows).not_to_have_count(4)
+
+
+def test_keys_lead_everywhere(window):
+    window.open("/")
+    window.page.keyboard.press("g")
+    window.page.keyboard.press("d")
+    window.page.wait_for_selector("h1:has-text('Decisions')")
+    window.page.keyboard.press("Control+k")
+    window.page.keyboard.type("opportun")
+    window.page.keyboard.press("Enter")
+    window.page.wait_for_selector("h1:has-text('Opportunities')")
+    window.page.keyboard.press("/")
+    window.page.keyboard.type("d7756bd1c9ec1ea9dcb9eae0be820179")
+    window.page.go_back()
+    window.page.wait_for_selector("h1:has-text('Decisions')")
+
+
+def test_the_kill_switch_needs_its_scopes_name_and_shows_the_shards_answers(window):
+    window.open("/")
+    window.page.get_by_role("button", name="Kill switch").click()
+    dialog = window.page.locator("dialog[open]")
+    stop = dialog.get_by_role("button", name="Stop now")
+    assert stop.is_disabled()
+    dialog.get_by_label("Topology").select_option("detect-live")
+    dialog.get_by_label("Reason").fill("drill <script>alert(1)</script>")
+    dialog.get_by_label("Type detect-live to confirm").fill("everything")
+    assert stop.is_disabled()
+    dialog.get_by_label("Type detect-live to confirm").fill("detect-live")
+    stop.click()
+    window.shows("dialog[open]", "CONVERGED")
+    assert "detect-live/0" in dialog.inner_text()
+    dialog.get_by_label("What").select_option("Release")
+    dialog.get_by_label("Reason").fill("drill over")
+    dialog.get_by_label("Type detect-live to confirm").fill("detect-live")
+    dialog.get_by_role("button", name="Release", exact=True).click()
+    expect(window.page.locator(".bar > button.danger")).to_have_text("Kill switch")
+
+
+def test_the_theme_is_kept(window):
+    window.open("/")
+    window.page.get_by_role("button", name="Theme").click()
+    window.page.reload()
+    window.page.wait_for_selector("main h1")
+    assert window.page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_a_topology_is_drawn_with_its_rows(window):
+    window.open("/topologies")
+    window.page.get_by_role("link", name="detect-live").click()
+    window.shows("section[aria-label=Graph]", "decided")
+    assert window.page.locator("section[aria-label=Graph] g").count() > 15
+    assert window.page.locator("section[aria-label=Graph] path").count() > 15
+    assert window.page.get_by_role("button", name="Deploy").is_disabled()
+    window.shows("section[aria-label=Shards]", "caught up")
+
+
+def test_a_policy_is_planned_before_it_is_applied_and_rolled_back(window):
+    window.open("/control")
+    page = window.page
+    settings, apply = page.get_by_label("Settings, as JSON"), page.get_by_role("button", name="Apply")
+    assert apply.is_disabled()
+    settings.fill('{"min_profit_usd": -1}')
+    page.get_by_role("button", name="Validate and plan").click()
+    window.shows("main", "would be refused")
+    assert apply.is_disabled()
+    settings.fill('{"min_profit_usd": ')
+    page.get_by_role("button", name="Validate and plan").click()
+    window.shows("[role=alert]", "Not JSON")
+    for profit in (0.2, 0.3):
+        settings.fill(f'{{"min_profit_usd": {profit}}}')
+        page.locator("main").get_by_label("Reason").fill(f"<b>{profit}</b>")
+        page.get_by_role("button", name="Validate and plan").click()
+        window.shows("main", "would be accepted")
+        apply.click()
+        window.shows("section[aria-label=Policy]", "1 of 1 shards have it")
+        window.shows("section[aria-label=History]", f"<b>{profit}</b>")
+    page.get_by_role("button", name="Roll back").click()
+    expect(page.locator("section[aria-label=History] tbody tr").first).to_contain_text('{"min_profit_usd":0.2}')
+
+
+def test_sql_by_template_with_parameters_and_errors_in_clickhouses_own_words(window):
+    window.open("/sql")
+    page = window.page
+    page.get_by_label("Template").select_option("top_opportunities")
+    page.get_by_label("limit: UInt32").fill("3")
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("section[aria-label=Result] tbody tr")).to_have_count(3)
+    page.get_by_role("textbox", name="SQL").fill("SELECT '<img src=x onerror=alert(1)>' AS x, toUInt64(-1) AS big")
+    page.keyboard.press("Control+Enter")
+    window.shows("section[aria-label=Result]", "<img src=x onerror=alert(1)>")
+    window.shows("section[aria-label=Result]", "18446744073709551615")
+    assert page.locator("main img").count() == 0
+    page.get_by_role("textbox", name="SQL").fill("SELECT nothing")
+    page.get_by_role("button", name="Run").click()
+    window.shows("[role=alert]", "nothing")
+    window.said[:] = [each for each in window.said if "422" not in each]  # the refusal that was asked for

@@ -1,0 +1,85 @@
+/** Calls of the gateway's own endpoints: whatever the pages do, a script can. */
+
+export interface Problem {
+  status: number;
+  title: string;
+  detail: string;
+  reason: string;
+  fields?: { field: string; description: string }[];
+}
+
+/** A call that was refused, or that never arrived (`status` 0). */
+export class Refusal extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.detail);
+  }
+}
+
+export type Query = Record<string, string | number | boolean | null | undefined>;
+
+let csrf = "";
+let whenLoggedOut = () => {};
+
+/** The session's CSRF token goes into every call that is not a plain read. */
+export function useCsrf(token: string | null): void {
+  csrf = token ?? "";
+}
+
+export function onLoggedOut(then: () => void): void {
+  whenLoggedOut = then;
+}
+
+export function url(path: string, query: Query = {}): string {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const text = new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString();
+  return text ? `${path}?${text}` : path;
+}
+
+async function call<T>(path: string, init: RequestInit): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(path, { ...init, credentials: "same-origin" });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Refusal({
+      status: 0,
+      title: "Gateway unreachable",
+      detail: "The gateway does not answer. Look at `mevflow control status`, or start it: mevflow control start.",
+      reason: "UNREACHABLE",
+    });
+  }
+  if (response.status === 204) return undefined as T;
+  const body: unknown = await response.json().catch(() => null);
+  if (response.ok) return body as T;
+  if (response.status === 401) whenLoggedOut();
+  const problem = (body ?? {}) as Partial<Problem>;
+  throw new Refusal({
+    status: response.status,
+    title: problem.title ?? `HTTP ${response.status}`,
+    detail: problem.detail ?? "The gateway refused without a reason.",
+    reason: problem.reason ?? "",
+    fields: problem.fields,
+  });
+}
+
+export function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+  return call<T>(url(path, query), { method: "GET", signal });
+}
+
+export function send<T>(verb: "POST" | "DELETE", path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const headers: Record<string, string> = {};
+  if (csrf) headers["x-csrf-token"] = csrf;
+  if (body !== undefined) headers["content-type"] = "application/json";
+  return call<T>(path, { method: verb, headers, body: body === undefined ? undefined : JSON.stringify(body), signal });
+}
+
+/** Hand a bearer token in for a cookie. */
+export function login(token: string): Promise<Who> {
+  return call<Who>("/api/session", { method: "POST", headers: { authorization: `Bearer ${token}` } });
+}
+
+export interface Who {
+  name: string;
+  role: string;
+  csrf: string | null;
+}

@@ -1,0 +1,68 @@
+/** Numbers, amounts, addresses and times as people read them. What is not known is an en dash, never zero. */
+
+export const UNKNOWN = "–";
+
+export function count(value: number | string | null | undefined): string {
+  if (value === null || value === undefined) return UNKNOWN;
+  return typeof value === "number" ? value.toLocaleString("en-US", { maximumFractionDigits: 0 }) : grouped(value);
+}
+
+function grouped(digits: string): string {
+  return digits.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+}
+
+export function number(value: number | null | undefined, digits = 2): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return UNKNOWN;
+  return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** With a sign: a gain or a loss is never told by colour alone. */
+export function signed(value: number | null | undefined, digits = 2): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return UNKNOWN;
+  const text = number(Math.abs(value), digits);
+  return value > 0 ? `+${text}` : value < 0 ? `−${text}` : text;
+}
+
+export function percent(share: number | null | undefined, digits = 1): string {
+  return share === null || share === undefined ? UNKNOWN : `${number(100 * share, digits)} %`;
+}
+
+/** A raw integer in the token's own units, exactly; the raw integer itself where its decimals are not known. */
+export function amount(raw: string, decimals: number | null | undefined, shown = 6): string {
+  if (!/^-?\d+$/.test(raw)) return raw || UNKNOWN;
+  const sign = raw.startsWith("-") ? "−" : "";
+  const digits = raw.replace("-", "");
+  if (decimals === null || decimals === undefined) return `${sign}${grouped(digits)} raw`;
+  const padded = digits.padStart(decimals + 1, "0");
+  const whole = padded.slice(0, padded.length - decimals);
+  const fraction = decimals ? padded.slice(-decimals).slice(0, shown).replace(/0+$/, "") : "";
+  if (whole === "0" && !fraction && /[1-9]/.test(digits)) return `${sign}<0.${"0".repeat(shown - 1)}1`;
+  return `${sign}${grouped(whole)}${fraction ? `.${fraction}` : ""}`;
+}
+
+export function short(address: string): string {
+  return address.length > 14 ? `${address.slice(0, 6)}…${address.slice(-4)}` : address;
+}
+
+export function time(us: number | null | undefined, withDay = true): string {
+  if (us === null || us === undefined) return UNKNOWN;
+  const text = new Date(us / 1000).toISOString();
+  return withDay ? `${text.slice(0, 10)} ${text.slice(11, 19)} UTC` : `${text.slice(11, 19)} UTC`;
+}
+
+export function seconds(value: number | null | undefined): string {
+  if (value === null || value === undefined || value < 0) return UNKNOWN;
+  if (value < 1) return `${number(1000 * value, 0)} ms`;
+  if (value < 120) return `${number(value, 1)} s`;
+  return value < 7200 ? `${number(value / 60, 0)} min` : `${number(value / 3600, 1)} h`;
+}
+
+export function bytes(value: number | null | undefined): string {
+  if (value === null || value === undefined) return UNKNOWN;
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let unit = 0;
+  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
+  return `${number(value, unit ? 1 : 0)} ${units[unit]}`;
+}
+
+export const CHAINS: Record<string, string> = { ethereum: "Ethereum", solana: "Solana" };
