@@ -10,7 +10,7 @@ INPUTS ?= 2400000
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web run test test-truth chaos fuzz soak test-quick coverage mutate wheel lint format proto proto-check proto-breaking docs decisions wrap bench lock release clean
+.PHONY: help setup web run test test-web test-truth chaos fuzz soak test-quick coverage mutate wheel lint format proto proto-check proto-breaking docs decisions wrap bench lock release clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ run: setup ## Run the main job on the recorded days and print a report (KEEP=1 l
 
 test: setup ## Run all tests, with the real broker and the real engine
 	@$(BIN)/pytest
+
+test-web: setup ## Try every page of the dashboard in a real Chromium (Debian: apt-get install chromium)
+	@$(BIN)/python -m mevflow.web.build --if-missing
+	@$(BIN)/pytest tests/web
 
 test-truth: setup ## Hold states, quotes and executed opportunities against contracts on a real EVM; write docs/truth.md
 	@$(BIN)/python -m tests.truth

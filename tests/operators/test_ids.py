@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mevflow.operators.ids import ID_BYTES, canonical, seed_of, stable_id
+from mevflow.operators.ids import ID_BYTES, canonical, stable_id
 
 PART = st.one_of(st.binary(max_size=40), st.text(max_size=20), st.integers(-(1 << 130), 1 << 130))
 PARTS = st.lists(PART, max_size=6)
@@ -63,12 +63,6 @@ def test_integers_to_the_byte(number: int, encoded: bytes) -> None:
 def test_long_integers_to_the_byte(size: int) -> None:
     number = 1 << (8 * size - 2)
     assert canonical(number) == b"i" + size.to_bytes(4, "little") + number.to_bytes(size, "little")
-
-
-def test_a_seed_is_the_first_eight_bytes() -> None:
-    assert seed_of(bytes(range(1, 17))) == int.from_bytes(bytes(range(1, 9)), "little")
-    assert seed_of(b"\x01" + bytes(15)) == 1
-    assert ID_BYTES == 16
 
 
 GOLDEN = "8de412b92bd85bfef4c95f3fe43c7a0b"
