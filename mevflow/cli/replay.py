@@ -15,9 +15,12 @@ from mevflow.operators.errors import MevflowError, UsageError
 class _Replay(click.Group):
     """``mevflow replay NAME …`` runs; ``mevflow replay diff R1 R2`` compares."""
 
+    #: What is meant where no subcommand is named.
+    default = "run"
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, "--help"):
-            args = ["run", *args]
+            args = [self.default, *args]
         return super().parse_args(ctx, args)
 
 

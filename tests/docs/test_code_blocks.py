@@ -65,6 +65,8 @@ def test_command_and_its_options_exist(block: Block, line: str) -> None:
             if not isinstance(command, click.Group):
                 break
             inner = command.get_command(context, word)
+            if inner is None and (default := getattr(command, "default", None)):
+                inner = command.get_command(context, default)
             assert inner is not None, f"{block.where}: mevflow has no command {' '.join(words[1 : taken + 2])}"
             command, taken = inner, taken + 1
         options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
