@@ -58,7 +58,7 @@ def number_of(name: str) -> int:
     unnamed = _UNNAMED.match(name)
     if unnamed is None:
         raise UsageError(
-            f"no chain {name[:40]!r}: one of {', '.join(_NUMBERS)}, or evm-<chain id>",
+            f"no chain has that name: one of {', '.join(_NUMBERS)}, or evm-<chain id>",
             hint="a topology file names more: chains: {NAME: CHAIN_ID}",
             key="chain",
         )

@@ -65,8 +65,8 @@ class Statement:
 def parse(text: str) -> Statement:
     """Classify ``text``. It may be cut off in the middle of an INSERT's data.
 
-    >>> parse("INSERT INTO t (a) SETTINGS async_insert = 1 FORMAT CSV\\n1").insert
-    Insert(head='INSERT INTO t (a) ', format='CSV', data_at=53, settings='SETTINGS async_insert = 1 ', ...)
+    >>> parse("INSERT INTO t (a) SETTINGS async_insert = 1 FORMAT CSV\\n1").insert.settings
+    'SETTINGS async_insert = 1 '
     >>> parse("select 1 as format format JSON").format
     'JSON'
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,13 +18,14 @@ _YEARS_S = 10 * 365 * 86_400
 _CLOCKS_S = ("time", "monotonic", "perf_counter")
 _CLOCKS_NS = ("time_ns", "monotonic_ns", "perf_counter_ns")
 _FORBIDDEN = ("open", "socket.__new__", "socket.connect", "subprocess.Popen", "os.system")
-_watched: list[list[str]] = []
+#: What was seen, and the thread that is watched: others of the process do as they like.
+_watched: list[tuple[int, list[str]]] = []
 _hooked = False
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    if _watched and event in _FORBIDDEN:
-        _watched[-1].append(f"{event} {arguments[0]!r}")
+    if _watched and event in _FORBIDDEN and _watched[-1][0] == threading.get_ident():
+        _watched[-1][1].append(f"{event} {arguments[0]!r}")
 
 
 @contextmanager
@@ -44,11 +46,12 @@ def changed_surroundings() -> Iterator[None]:
         setattr(time, name, lambda real=kept[name]: real() + _YEARS_S)
     for name in _CLOCKS_NS:
         setattr(time, name, lambda real=kept[name]: real() + _YEARS_S * 10**9)
-    _watched.append(events)
+    watched = threading.get_ident(), events
+    _watched.append(watched)
     try:
         yield
     finally:
-        _watched.remove(events)
+        _watched.remove(watched)
         for name, real in kept.items():
             setattr(time, name, real)
     demand(random.getstate() == python, "it draws from Python's global random numbers: seed a generator of your own")

@@ -11,8 +11,7 @@ from mevflow.control.commands.checks import Checks
 from mevflow.control.commands.rehearsal import Given, rehearse
 from mevflow.control.server.identity import Identity, Role
 from mevflow.control.server.refusal import Refused
-from mevflow.operators.decide.features import FEATURES
-from mevflow.operators.learn import make_policy
+from mevflow.operators.decide.settings import BanditSettings
 from mevflow.v1 import control_service_pb2 as pb
 
 EVE = Identity("eve", Role.VIEWER)
@@ -124,20 +123,26 @@ def policy(*arms, **more):
     return Given("policy", "decided", json.dumps(payload).encode())
 
 
-def model(arms):
-    state = make_policy("tip-linucb", arms, len(FEATURES), 0.05, {}).snapshot()
+def model(*arms):
+    spec = BanditSettings(arms=(*arms, "skip"), exploration=0.05).spec if arms else BanditSettings().spec
+    state = spec.make().snapshot()
     payload = {"policy": "tip-linucb", "state": base64.b64encode(state).decode()}
     return Given("model", "decided", json.dumps(payload).encode())
 
 
+SEVEN = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6")
+
+
 def test_a_question_leaves_nothing_behind():
-    seven = policy("0.1", "0.2", "0.3", "0.4", "0.5", "0.6")
+    seven = policy(*SEVEN)
     for _ in range(2):
-        assert [v.reason for v in rehearse(FILE, "detect-live", model(6), [])] == [""]
+        assert [v.reason for v in rehearse(FILE, "detect-live", model(), [])] == [""]
         assert [v.reason for v in rehearse(FILE, "detect-live", seven, [])] == [""]
-        assert [v.reason for v in rehearse(FILE, "detect-live", model(7), [])] == ["bad_model"]
+        broken = {"policy": "tip-linucb", "state": base64.b64encode(b"no state").decode()}
+        given = Given("model", "decided", json.dumps(broken).encode())
+        assert [v.reason for v in rehearse(FILE, "detect-live", given, [])] == ["bad_model"]
         # Beside the policy that is in force it is judged as the shards would.
-        assert [v.reason for v in rehearse(FILE, "detect-live", model(7), [seven])] == [""]
+        assert [v.reason for v in rehearse(FILE, "detect-live", model(*SEVEN), [seven])] == [""]
 
 
 @pytest.mark.parametrize(

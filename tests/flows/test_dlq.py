@@ -19,6 +19,7 @@ from mevflow.operators.errors import UsageError
 from mevflow.operators.stage import StageContext
 from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink
 from mevflow.sources.kafka.source import KafkaSource, KafkaSourceSettings
+from tests.plugins.kafka import running_broker
 
 WHOLE = {"size": 0, "sha256": b""}
 
@@ -134,7 +135,15 @@ def test_coordinates():
             Place.parse(wrong)
 
 
-def test_the_commands(kafka_broker, send, monkeypatch):
+@pytest.fixture
+def own_broker(tmp_path):
+    """A broker that nobody else writes dead letters to."""
+    with running_broker(tmp_path) as bootstrap:
+        yield bootstrap
+
+
+def test_the_commands(own_broker, monkeypatch):
+    kafka_broker = own_broker
     from mevflow.kafka.topics import create
 
     create(kafka_broker)

@@ -60,6 +60,7 @@ def blocks():
         world.act(chance)
         head = chain.mine()
     settings = EvmSettings(
+        chain="evm-31337",
         endpoints=({"url": chain.url, "max_rps": 1e6},),
         start=0,
         poll_ms=10,

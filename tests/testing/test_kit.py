@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -336,7 +337,7 @@ def test_a_sink_that_breaks_a_rule_is_refused_by_it(kind, rule):
 class Overconfident(Ucb1):
     def propose(self, x, eligible):
         given = super().propose(x, eligible)
-        return type(given)(given.scores, np.where(given.propensities == given.propensities.max(axis=0), 1.0, 0.0))
+        return replace(given, propensities=np.where(given.propensities == given.propensities.max(axis=0), 1.0, 0.0))
 
 
 class HoardsRewards(Ucb1):

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from mevflow.operators.codec import ERRORS
+from mevflow.operators.dead_letters import dead_letters
 from mevflow.operators.errors import StateError
 from mevflow.operators.stage import Output, Settings, Stage, StageContext
 from mevflow_prices.rows import CHANGES, PRICES
@@ -74,20 +75,8 @@ class Changes(Stage):
     def _letters(self, batch: pa.RecordBatch, wrong: list[tuple[int, str, str]]) -> pa.RecordBatch:
         """Dead letters with the coordinates of the rows that they stand for."""
         rows = batch.take(pa.array([row for row, _, _ in wrong]))
-        count = len(wrong)
-        columns = {
-            "topic": rows.column("source_topic"),
-            "partition": pa.repeat(pa.scalar(0, pa.int32()), count),
-            "offset": rows.column("source_offset"),
-            "timestamp_us": rows.column("timestamp_us"),
-            "topology": pa.repeat(self.context.topology, count),
-            "run_id": pa.repeat(self.context.run_id, count),
-            "stage": pa.repeat(self.context.node, count),
-            "reason": pa.array([reason for _, reason, _ in wrong]),
-            "detail": pa.array([detail for _, _, detail in wrong]),
-            "payload": pa.repeat(pa.scalar(b"", pa.binary()), count),
-        }
-        return pa.RecordBatch.from_arrays([columns[name] for name in ERRORS.names], schema=ERRORS)
+        reasons, details = [reason for _, reason, _ in wrong], [detail for _, _, detail in wrong]
+        return dead_letters(self.context, rows, reasons, details, pa.repeat(pa.scalar(b"", pa.binary()), len(wrong)))
 
     def snapshot(self) -> bytes:
         return msgspec.msgpack.encode(State(1, self._told_usd))
