@@ -60,15 +60,18 @@ class HttpDoor:
     max_body: int = MAX_BODY
     clickhouse: ClickHouseConfig = field(default_factory=ClickHouseConfig)
 
-    def beside(self, authenticates: bool) -> Callable[[Service, Dispatcher], HttpSettings]:
+    def beside(self, authenticates: bool) -> Callable[[Service, Dispatcher], HttpServer]:
         """What ``mevflow.control.server.process`` starts. Raises UsageError for an open door."""
         if not is_loopback(self.host) and (not authenticates or self.context is None):
             raise UsageError(f"without authentication and TLS the gateway listens on loopback only, not on {self.host}")
-        return lambda service, dispatcher: HttpSettings(service, dispatcher, self, authenticates=authenticates)
+        return lambda service, dispatcher: HttpServer(service, dispatcher, self, authenticates=authenticates)
 
 
-class HttpSettings:
+class HttpServer:
     """Serves until stopped."""
+
+    #: What its address is called among the service's.
+    name = "http"
 
     def __init__(self, service: Service, dispatcher: Dispatcher, door: HttpDoor, *, authenticates: bool) -> None:
         self._door = door

@@ -39,6 +39,7 @@ RECORD = Path("control") / "service.json"
 class Beside(Protocol):
     """Something that serves the same handlers by another way (the HTTP gateway), in the same event loop."""
 
+    name: str
     address: str
 
     def tell(self, page: Page) -> None:
@@ -98,7 +99,7 @@ async def _serve(options: Options, record: Path, ready: Callable[[dict[str, str]
             await other.start()
             down.push_async_callback(other.stop)
             tellers.append(other.tell)
-            addresses[type(other).__name__.lower()] = other.address
+            addresses[other.name] = other.address
         if options.metrics is not None:
             endpoint = options.metrics.begin("mevflow-control", {}, tellers)
             down.callback(endpoint.close)
