@@ -105,12 +105,12 @@ from tests.sinks.clickhouse.rows import batch_of, opportunity, swap
 port, database, last = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 sink = ClickHouseSink(ClickHouseSettings(port=port, database=database, flush_rows=20), StageContext("topo", "history"))
 sink.open(None)
-for at in range(0, last, 10):
-    sink.write(batch_of([opportunity(n) for n in range(at, at + 10)]))
-    sink.write(batch_of([swap(n) for n in range(at, at + 10)], at))
-    if at == 300:
-        print("on its way", flush=True)
 try:
+    for at in range(0, last, 10):
+        sink.write(batch_of([opportunity(n) for n in range(at, at + 10)]))
+        sink.write(batch_of([swap(n) for n in range(at, at + 10)], at))
+        if at == 300:
+            print("on its way", flush=True)
     sink.snapshot()
     print("snapshot made")
 except Exception as error:
