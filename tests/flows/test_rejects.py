@@ -31,7 +31,7 @@ topologies:
     [
         {"venue": 99},
         {"venue": -7},
-        {"chain": 3},
+        {"chain": -3},
         {"amount_in": b"\1" * 8},
         {"amount_in": b"\1" * 17},
         {"timestamp_us": 1 << 62},

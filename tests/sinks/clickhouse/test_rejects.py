@@ -20,7 +20,7 @@ _GOOD = range(10)
 _ODD_SWAPS = {
     "venue": {"venue": 99},
     "venue below zero": {"venue": -1},
-    "chain": {"chain": 3},
+    "chain": {"chain": -3},
     "amount_in of 17 bytes": {"amount_in": b"\1" * 17},
     "amount_in of 8 bytes": {"amount_in": b"\1" * 8},
     "sqrt_price_x96 of 16 bytes": {"sqrt_price_x96": b"\1" * 16},
