@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mevflow.web.build import find_node
+
 PACKAGES = (
     "@foundry-rs/anvil-linux-amd64@1.7.1",
     "@uniswap/v2-core@1.0.1",
@@ -29,13 +31,21 @@ def modules() -> Path:
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mevflow"
     there = base / f"npm-{hashlib.sha256(' '.join(PACKAGES).encode()).hexdigest()[:12]}"
     if not there.is_dir():
-        npm = shutil.which("npm")
-        if npm is None:
-            raise RuntimeError("these tests fetch anvil and contracts by npm: apt-get install npm")
+        tools = find_node()
         fresh = there.with_name(f".{there.name}-{os.getpid()}")
         fresh.mkdir(parents=True)
         (fresh / "package.json").write_text('{"private": true}')
-        command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(fresh), *PACKAGES]
+        command = [
+            tools.node,
+            str(tools.npm),
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--prefix",
+            str(fresh),
+            *PACKAGES,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
         if done.returncode:
             shutil.rmtree(fresh, ignore_errors=True)
