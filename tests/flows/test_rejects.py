@@ -34,7 +34,7 @@ topologies:
         {"chain": -3},
         {"amount_in": b"\1" * 8},
         {"amount_in": b"\1" * 17},
-        {"timestamp_us": 1 << 62},
+        {"timestamp_us": 1 << 62},  # beyond what decode lets pass: the sink is not asked
     ],
     ids=str,
 )
@@ -56,12 +56,12 @@ def test_an_odd_record_is_a_dead_letter_on_the_topic(
     flow = compile_topology(resolve(load(path), "archive"), meter=meter, drain=threading.Event())
     cli_main(flow)
     found = list(letters(kafka_broker, dlq))
-    assert [(str(letter.source), letter.stage, letter.reason) for letter in found] == [
-        (f"{topic}[0]@5", "history", "cannot be stored")
-    ]
+    early = "timestamp_us" in odd
+    stage, reason = ("decoded", "out_of_bounds") if early else ("history", "cannot be stored")
+    assert [(str(letter.source), letter.stage, letter.reason) for letter in found] == [(f"{topic}[0]@5", stage, reason)]
     assert found[0].payload == rows[5].SerializeToString()
     stored = clickhouse_client.query(
         f"SELECT groupArray(source_offset) FROM (SELECT source_offset FROM {clickhouse_database}.raw_swaps ORDER BY 1)"
     ).result_rows
     assert stored == [([number for number in range(11) if number != 5],)]
-    assert meter._nodes["history"]["rejected"] == 1
+    assert meter._nodes[stage]["rejected"] == 1
