@@ -220,7 +220,7 @@ def heard(service):
     """Wait until the service has heard of so many shards of a topology."""
 
     async def wait(topology, count=1):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(service.roll.shards(topology)) != count:
                 await asyncio.sleep(0.02)
 

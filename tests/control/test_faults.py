@@ -33,7 +33,7 @@ async def ended_with(shard, command_id):
 
 
 async def wait_for(what):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await what():
             await asyncio.sleep(0.05)
 
@@ -62,7 +62,7 @@ async def test_a_late_ack_updates_the_status_and_is_an_event(make_shard, apply, 
 
     await wait_for(converged)
     assert (await status_of(handlers, reply.command_id)).answers[0].late
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for event in handlers.watch(pb.WatchRequest(from_offset=start, topology=topology), ANN):
             if event.record.method == "Outcome":
                 break
