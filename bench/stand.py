@@ -80,5 +80,16 @@ def stand(*, clickhouse: bool = True) -> Iterator[Stand]:
             client = connect(port=port)
             migrate(client, "mevflow")
             client.close()
-        os.environ.update(KAFKA_BOOTSTRAP=bootstrap, CLICKHOUSE_PORT=str(port))
+        addresses = {"KAFKA_BOOTSTRAP": bootstrap, "CLICKHOUSE_PORT": str(port)}
+        before = {name: os.environ.get(name) for name in addresses}
+        down.callback(_restore, before)
+        os.environ.update(addresses)
         yield Stand(folder, bootstrap, port)
+
+
+def _restore(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

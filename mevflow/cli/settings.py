@@ -17,7 +17,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def file_option(command: Command) -> Command:
     """Add ``--file`` (the topology file), and give its ``${…}`` variables the configured addresses.
 
-    The file also says where the configuration and the state are, from whatever folder the command is run.
+    The file also says where the configuration and the state are, from whatever folder the command is run. The variables
+    end with the command: the next one in the same process has its own.
     """
     help_text = "The topology file; state and configuration are found around it."
     return click.option(
@@ -32,7 +33,7 @@ def _file(context: click.Context, parameter: click.Parameter, value: Path | None
         value = Path(os.path.abspath(value))
         locate(value)
     settings = config()
-    for name, address in {
+    addresses = {
         "KAFKA_BOOTSTRAP": settings.kafka.bootstrap,
         "CLICKHOUSE_HOST": settings.clickhouse.host,
         "CLICKHOUSE_PORT": settings.clickhouse.port,
@@ -40,6 +41,8 @@ def _file(context: click.Context, parameter: click.Parameter, value: Path | None
         "CLICKHOUSE_USER": settings.clickhouse.user,
         "CLICKHOUSE_PASSWORD": settings.clickhouse.password.get_secret_value(),
         "WEBSOCKET_PORT": settings.websocket.port,
-    }.items():
-        os.environ.setdefault(name, str(address))
+    }
+    missing = {name: str(address) for name, address in addresses.items() if name not in os.environ}
+    os.environ.update(missing)
+    context.call_on_close(lambda: [os.environ.pop(name, None) for name in missing])
     return value or found(settings.topologies)
