@@ -23,7 +23,7 @@ class DecodeSettings(Settings):
     message: str
 
 
-class Decode(Stage):
+class Decode(Stage[DecodeSettings]):
     """Decode whole batches at once. From one that holds a bad value, what is no protobuf at all is sorted out in one
     pass (:mod:`mevflow.operators.wire_form`); only when there are other bad values is the rest taken apart.
 
@@ -36,7 +36,6 @@ class Decode(Stage):
     stateless = True
     summary = "Protobuf values to typed columns; undecodable values to dead letters"
     settings_type = DecodeSettings
-    settings: DecodeSettings
 
     def __init__(self, settings: DecodeSettings, context: StageContext) -> None:
         super().__init__(settings, context)
@@ -44,12 +43,11 @@ class Decode(Stage):
         self._bounds = bounds_of(self._codec.schema)
 
     @classmethod
-    def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
+    def input_schemas(cls, settings: DecodeSettings) -> Mapping[str, pa.Schema | None]:
         return {"in": RAW}
 
     @classmethod
-    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
-        assert isinstance(settings, DecodeSettings)
+    def output_schemas(cls, settings: DecodeSettings) -> Mapping[str, pa.Schema]:
         return {"out": codec(settings.message).located, "errors": ERRORS}
 
     def process(self, port: str, batch: pa.RecordBatch) -> Output:

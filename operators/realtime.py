@@ -20,7 +20,7 @@ class WrapSettings(Settings):
     channel: str
 
 
-class RealtimeWrap(Stage):
+class RealtimeWrap(Stage[WrapSettings]):
     """Serialize each row and put it in an envelope with its channel, its type and its pool.
 
     The pool is the row's ``pool``, or the pool of the first leg of a cycle, or empty.
@@ -30,14 +30,13 @@ class RealtimeWrap(Stage):
     stateless = True
     summary = "Any message in an envelope for realtime clients"
     settings_type = WrapSettings
-    settings: WrapSettings
 
     @classmethod
-    def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
+    def input_schemas(cls, settings: WrapSettings) -> Mapping[str, pa.Schema | None]:
         return {"in": None}
 
     @classmethod
-    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
+    def output_schemas(cls, settings: WrapSettings) -> Mapping[str, pa.Schema]:
         return {"out": _OUT.located}
 
     def process(self, port: str, batch: pa.RecordBatch) -> Output:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Generic, TypeVar
 
 import pyarrow as pa
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
@@ -97,8 +97,11 @@ LocalPath = Annotated[str, AfterValidator(_beside)]
 
 Output = Iterable[tuple[str, pa.RecordBatch]]
 
+#: The settings of a part: ``class Changes(Stage[ChangesSettings])`` has ``self.settings.threshold`` typed.
+SettingsT = TypeVar("SettingsT", bound=Settings)
 
-class Stage:
+
+class Stage(Generic[SettingsT]):
     """Base of every stage. Subclasses declare ports and settings, and implement ``process``.
 
     Class attributes
@@ -120,22 +123,22 @@ class Stage:
     settings_type: ClassVar[type[Settings]] = Settings
     stateless: ClassVar[bool] = False
 
-    def __init__(self, settings: Settings, context: StageContext) -> None:
+    def __init__(self, settings: SettingsT, context: StageContext) -> None:
         self.settings = settings
         self.context = context
 
     @classmethod
-    def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
+    def input_schemas(cls, settings: SettingsT) -> Mapping[str, pa.Schema | None]:
         """Port -> schema that it takes (None: any)."""
         raise NotImplementedError
 
     @classmethod
-    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
+    def output_schemas(cls, settings: SettingsT) -> Mapping[str, pa.Schema]:
         """Port -> schema that it emits."""
         raise NotImplementedError
 
     @classmethod
-    def check_files(cls, settings: Settings) -> None:
+    def check_files(cls, settings: SettingsT) -> None:
         """Look at the files that settings name, when the topology is checked. Raises MevflowError with the key.
 
         Nothing else may read them before a stage is made: a check of somebody else's text must not open files.

@@ -7,15 +7,15 @@ Sinks know nothing of Bytewax; ``flows`` wraps them. A batch says what it holds 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Generic
 
 import pyarrow as pa
 
 from mevflow.metrics.page import Page
-from mevflow.operators.stage import Settings, StageContext, Watermark
+from mevflow.operators.stage import Settings, SettingsT, StageContext, Watermark
 
 
-class Sink:
+class Sink(Generic[SettingsT]):
     """Base of every sink; see :class:`mevflow.operators.stage.Stage` for the class attributes."""
 
     use: ClassVar[str]
@@ -24,7 +24,7 @@ class Sink:
     #: True for a sink that speaks to live readers: a replay leaves it out.
     live_only: ClassVar[bool] = False
 
-    def __init__(self, settings: Settings, context: StageContext) -> None:
+    def __init__(self, settings: SettingsT, context: StageContext) -> None:
         self.settings = settings
         self.context = context
         #: Where a sink sends rows that it cannot keep: a sink of its own, not opened yet. None where there is none.
@@ -36,12 +36,12 @@ class Sink:
         return 0
 
     @classmethod
-    def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
+    def input_schemas(cls, settings: SettingsT) -> Mapping[str, pa.Schema | None]:
         """Port -> schema that it takes (None: any that ``accepts`` allows)."""
         return {"in": None}
 
     @classmethod
-    def accepts(cls, settings: Settings, message: str) -> bool:
+    def accepts(cls, settings: SettingsT, message: str) -> bool:
         """Whether batches of this protobuf message may be wired to the sink."""
         return True
 

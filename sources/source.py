@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Generic
 
 import pyarrow as pa
 
 from mevflow.operators.errors import StateError
-from mevflow.operators.stage import Settings, StageContext, Watermark
+from mevflow.operators.stage import Settings, SettingsT, StageContext, Watermark
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +52,19 @@ class Standing:
     partitions: tuple[PartitionLag, ...] = ()
 
 
-class Source:
+class Source(Generic[SettingsT]):
     """Base of every source; see :class:`mevflow.operators.stage.Stage` for the class attributes."""
 
     use: ClassVar[str]
     summary: ClassVar[str] = ""
     settings_type: ClassVar[type[Settings]] = Settings
 
-    def __init__(self, settings: Settings, context: StageContext) -> None:
+    def __init__(self, settings: SettingsT, context: StageContext) -> None:
         self.settings = settings
         self.context = context
 
     @classmethod
-    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
+    def output_schemas(cls, settings: SettingsT) -> Mapping[str, pa.Schema]:
         """Port -> schema that it emits."""
         raise NotImplementedError
 

@@ -69,13 +69,12 @@ class WindowSettings(Settings):
     folder: str
 
 
-class WindowSink(Sink):
+class WindowSink(Sink[WindowSettings]):
     """Lets rows of the window through to the sink that it stands for, and records them."""
 
     use = "replay.window"
     summary = "The rows of a replay's window"
     settings_type = WindowSettings
-    settings: WindowSettings
 
     def __init__(self, settings: WindowSettings, context: StageContext) -> None:
         super().__init__(settings, context)

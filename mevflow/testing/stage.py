@@ -153,7 +153,10 @@ def bad_rows_become_dead_letters(case: StageCase) -> None:
     """A bad row is a row of ``errors`` with its coordinates and its reason, and the rest goes on."""
     if case.bad_feed is None:
         return
-    outputs = Outputs().give(case.make(), case.bad_feed())
+    try:
+        outputs = Outputs().give(case.make(), case.bad_feed())
+    except Exception as error:
+        raise ContractBroken(f"a bad row raises {type(error).__name__}: {error}") from error
     for port, batch in outputs.batches:
         if port == "errors":
             demand_schema(batch, ERRORS, port)

@@ -21,7 +21,7 @@ from mevflow.operators.errors import StateError
 from mevflow.operators.ids import ID_BYTES, canonical
 from mevflow.operators.learn import Policy
 from mevflow.operators.lineage import lineage
-from mevflow.operators.stage import Ack, Command, Output, Settings, Stage, StageContext, Watermark
+from mevflow.operators.stage import Ack, Command, Output, Stage, StageContext, Watermark
 from mevflow.operators.switch import Off
 from mevflow.v1 import market_pb2 as market
 
@@ -41,7 +41,7 @@ class StageState(msgspec.Struct):
     bad_rows: int
 
 
-class BanditDecide(Stage):
+class BanditDecide(Stage[BanditSettings]):
     """Choose a tip share, or skip, for every opportunity that is new or changed; learn from what the stream shows.
 
     Ports
@@ -62,7 +62,6 @@ class BanditDecide(Stage):
     use = "bandit.decide"
     summary = "Decide how much of an opportunity's profit to bid, and learn from the stream"
     settings_type = BanditSettings
-    settings: BanditSettings
 
     def __init__(self, settings: BanditSettings, context: StageContext) -> None:
         super().__init__(settings, context)
@@ -83,7 +82,7 @@ class BanditDecide(Stage):
         self._bad_rows = 0
 
     @classmethod
-    def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
+    def input_schemas(cls, settings: BanditSettings) -> Mapping[str, pa.Schema | None]:
         return {
             "in": codec("mevflow.v1.Opportunity").located,
             "swaps": codec("mevflow.v1.Swap").located,
@@ -91,7 +90,7 @@ class BanditDecide(Stage):
         }
 
     @classmethod
-    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
+    def output_schemas(cls, settings: BanditSettings) -> Mapping[str, pa.Schema]:
         return {
             "decisions": emit.DECISION,
             "lineage": codec("mevflow.v1.Lineage").located,

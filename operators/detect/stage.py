@@ -20,7 +20,7 @@ from mevflow.operators.detect.report.rows import OPPORTUNITY, PRICE
 from mevflow.operators.detect.settings import DetectSettings, load_registry
 from mevflow.operators.errors import StateError
 from mevflow.operators.merge import ChainMerge, Stretch
-from mevflow.operators.stage import Ack, Command, Output, Settings, Stage, StageContext, Watermark
+from mevflow.operators.stage import Ack, Command, Output, Stage, StageContext, Watermark
 from mevflow.v1 import market_pb2 as market
 
 SWAP = codec("mevflow.v1.Swap").located
@@ -40,7 +40,7 @@ class DetectState(msgspec.Struct):
     policy: bytes
 
 
-class ArbitrageDetect(Stage):
+class ArbitrageDetect(Stage[DetectSettings]):
     """Merge by chain order, keep every pool's state, screen every cycle after every event, size what passes.
 
     Ports
@@ -56,7 +56,6 @@ class ArbitrageDetect(Stage):
     use = "arbitrage.detect"
     summary = "Cyclic arbitrage after every event, in chain order, re-quoted in the venues' integers"
     settings_type = DetectSettings
-    settings: DetectSettings
 
     def __init__(self, settings: DetectSettings, context: StageContext) -> None:
         super().__init__(settings, context)
@@ -67,16 +66,15 @@ class ArbitrageDetect(Stage):
         self._reporter = Reporter(settings, context, self._market, self._policy)
 
     @classmethod
-    def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
+    def input_schemas(cls, settings: DetectSettings) -> Mapping[str, pa.Schema | None]:
         return {"swaps": SWAP, "updates": UPDATE}
 
     @classmethod
-    def check_files(cls, settings: Settings) -> None:
-        assert isinstance(settings, DetectSettings)
+    def check_files(cls, settings: DetectSettings) -> None:
         load_registry(settings.registry)  # a registry that cannot be read is a fault of the topology file
 
     @classmethod
-    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
+    def output_schemas(cls, settings: DetectSettings) -> Mapping[str, pa.Schema]:
         return {"opportunities": OPPORTUNITY, "prices": PRICE, "pools": UPDATE, "swaps": SWAP, "errors": ERRORS}
 
     def process(self, port: str, batch: pa.RecordBatch) -> Output:

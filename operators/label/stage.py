@@ -19,7 +19,7 @@ from mevflow.operators.label.rows import LABEL, LOCATED, label_batch, rows, undo
 from mevflow.operators.label.settings import LabelSettings
 from mevflow.operators.label.slots import OpenSlots
 from mevflow.operators.merge import ChainMerge
-from mevflow.operators.stage import Output, Settings, Stage, StageContext, Watermark
+from mevflow.operators.stage import Output, Stage, StageContext, Watermark
 from mevflow.v1 import market_pb2 as market
 
 SWAP = codec("mevflow.v1.Swap").located
@@ -36,7 +36,7 @@ class _State(msgspec.Struct):
     said: list[dict[str, Any]]
 
 
-class Label(Stage):
+class Label(Stage[LabelSettings]):
     """Gather the swaps of whole slots, then look for arbitrages within transactions and sandwiches within slots.
 
     Ports
@@ -55,7 +55,6 @@ class Label(Stage):
     use = "label"
     summary = "Realised arbitrages and sandwiches, by transaction"
     settings_type = LabelSettings
-    settings: LabelSettings
 
     def __init__(self, settings: LabelSettings, context: StageContext) -> None:
         super().__init__(settings, context)
@@ -65,11 +64,11 @@ class Label(Stage):
         self._said: list[dict[str, Any]] = []
 
     @classmethod
-    def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
+    def input_schemas(cls, settings: LabelSettings) -> Mapping[str, pa.Schema | None]:
         return {"in": SWAP, "updates": UPDATE}
 
     @classmethod
-    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
+    def output_schemas(cls, settings: LabelSettings) -> Mapping[str, pa.Schema]:
         return {"labels": LABEL, "errors": ERRORS}
 
     def process(self, port: str, batch: pa.RecordBatch) -> Output:

@@ -105,15 +105,14 @@ class _Buffer:
     since: float = 0.0
 
 
-class ClickHouseSink(Sink):
+class ClickHouseSink(Sink[ClickHouseSettings]):
     """Gathers, looks up, cuts and hands over; the writers insert."""
 
     use: ClassVar[str] = "clickhouse.sink"
     summary: ClassVar[str] = "Every message into its ClickHouse table, effectively once"
     settings_type: ClassVar[type[Settings]] = ClickHouseSettings
-    settings: ClickHouseSettings
 
-    def __init__(self, settings: Settings, context: StageContext) -> None:
+    def __init__(self, settings: ClickHouseSettings, context: StageContext) -> None:
         super().__init__(settings, context)
         self._prefix = f"{context.topology}/{context.run_id}/{context.node}/"
         self._buffers: dict[str, _Buffer] = {}
@@ -122,11 +121,11 @@ class ClickHouseSink(Sink):
         self._figures = Figures()
 
     @classmethod
-    def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
+    def input_schemas(cls, settings: ClickHouseSettings) -> Mapping[str, pa.Schema | None]:
         return {"in": None}
 
     @classmethod
-    def accepts(cls, settings: Settings, message: str) -> bool:
+    def accepts(cls, settings: ClickHouseSettings, message: str) -> bool:
         return message in TABLES
 
     @property

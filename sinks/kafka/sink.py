@@ -61,7 +61,7 @@ def _read_state(state: bytes, topic: str) -> _State:
     return saved
 
 
-class KafkaSink(Sink):
+class KafkaSink(Sink[KafkaSinkSettings]):
     """Each row once, also over crashes, from the first snapshot on.
 
     1. A snapshot waits until the broker has acknowledged everything written before it, and notes where the topic ends.
@@ -75,7 +75,6 @@ class KafkaSink(Sink):
     summary = "Rows as protobuf messages on a Kafka topic"
     settings_type = KafkaSinkSettings
     live_only = True
-    settings: KafkaSinkSettings
 
     def __init__(self, settings: KafkaSinkSettings, context: StageContext) -> None:
         super().__init__(settings, context)

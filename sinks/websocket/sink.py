@@ -48,14 +48,13 @@ class WebSocketSettings(Settings):
     buffer_bytes: int = Field(default=16 << 20, gt=0)
 
 
-class WebSocketSink(Sink):
+class WebSocketSink(Sink[WebSocketSettings]):
     """Messages of one channel to every WebSocket client that wants them."""
 
     use: ClassVar[str] = "websocket.sink"
     summary: ClassVar[str] = "Live messages to browsers and bots, through the fan-out hub"
     settings_type = WebSocketSettings
     live_only: ClassVar[bool] = True
-    settings: WebSocketSettings
 
     def open(self, state: bytes | None) -> None:
         """Find the hub, or start it. ``state`` holds the count of dropped messages. Raises StateError."""

@@ -100,13 +100,12 @@ class _Ready:
     block: int
 
 
-class EvmSource(Source):
+class EvmSource(Source[EvmSettings]):
     """One chain in one shard."""
 
     use = "evm.source"
     summary = "Swaps and pool updates of an EVM chain, from nodes over JSON-RPC"
     settings_type = EvmSettings
-    settings: EvmSettings
 
     def __init__(self, settings: EvmSettings, context: StageContext) -> None:
         super().__init__(settings, context)
@@ -135,7 +134,7 @@ class EvmSource(Source):
         self.trouble = ""
 
     @classmethod
-    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
+    def output_schemas(cls, settings: EvmSettings) -> Mapping[str, pa.Schema]:
         return {"swaps": _SWAP.located, "updates": _UPDATE.located, "errors": ERRORS}
 
     def open(self, state: bytes | None) -> None:

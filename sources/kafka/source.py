@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from mevflow.operators.codec import RAW
 from mevflow.operators.errors import UsageError
-from mevflow.operators.stage import CAUGHT_UP_US, Settings, StageContext, Watermark
+from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
 from mevflow.sources.kafka.faults import Faults
 from mevflow.sources.kafka.position import Positions, TopicClient, divide
 from mevflow.sources.kafka.reader import KafkaRows, PartitionReader, open_reader
@@ -29,7 +29,7 @@ _MAX_AHEAD_ROWS = 100_000
 _NOTES = 8
 
 
-class KafkaSource(Source):
+class KafkaSource(Source[KafkaSourceSettings]):
     """Reads all its partitions through one client and keeps them aligned by record timestamp (chain time).
 
     A poll takes chunks from whichever partition lags most. The watermark is the least last timestamp over the
@@ -43,7 +43,6 @@ class KafkaSource(Source):
     use = "kafka.source"
     summary = "A Kafka topic as columnar batches, live or between offsets"
     settings_type = KafkaSourceSettings
-    settings: KafkaSourceSettings
 
     def __init__(self, settings: KafkaSourceSettings, context: StageContext) -> None:
         super().__init__(settings, context)
@@ -54,7 +53,7 @@ class KafkaSource(Source):
         self._notes: deque[str] = deque(maxlen=_NOTES)
 
     @classmethod
-    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
+    def output_schemas(cls, settings: KafkaSourceSettings) -> Mapping[str, pa.Schema]:
         return {"out": RAW}
 
     @property

@@ -40,11 +40,10 @@ class CountSettings(Settings):
     idle_after: int = 0  # 0: never
 
 
-class Count(Source):
+class Count(Source[CountSettings]):
     use = "test.count"
     summary = "Whole numbers"
     settings_type = CountSettings
-    settings: CountSettings
 
     @classmethod
     def output_schemas(cls, settings):
@@ -73,11 +72,10 @@ class SumSettings(Settings):
     abort: bool = False
 
 
-class Sum(Stage):
+class Sum(Stage[SumSettings]):
     use = "test.sum"
     summary = "Running sums"
     settings_type = SumSettings
-    settings: SumSettings
 
     def __init__(self, settings, context):
         super().__init__(settings, context)
@@ -126,13 +124,12 @@ class FileSettings(Settings):
     path: Path
 
 
-class File(Sink):
+class File(Sink[FileSettings]):
     """Appends lines; on a restart cuts back to what was durable."""
 
     use = "test.file"
     summary = "Lines in a file"
     settings_type = FileSettings
-    settings: FileSettings
 
     def open(self, state):
         size = msgspec.json.decode(state) if state else 0

@@ -37,6 +37,10 @@ NUMBERS = pa.schema([("n", pa.int64()), ("timestamp_us", pa.int64())], metadata=
 CONTEXT = StageContext("test", "tried")
 
 
+def _kind(value: object) -> str:
+    return value.__name__ if isinstance(value, type) else ""
+
+
 def numbers(*values: int) -> pa.RecordBatch:
     column = pa.array(values, pa.int64())
     return pa.RecordBatch.from_arrays([column, column], schema=NUMBERS)
@@ -183,24 +187,23 @@ def test_a_stage_that_keeps_every_rule_passes():
     check_stage(stage_case(RunningSum))
 
 
-@pytest.mark.parametrize(
-    ("kind", "rule"),
-    [
-        (WrongSchema, "ports_carry_what_they_declare"),
-        (ReadsTheClock, "same_input_gives_same_output"),
-        (DrawsGlobally, "same_input_gives_same_output"),
-        (OpensAFile, "same_input_gives_same_output"),
-        (CountsBatches, "no_cut_of_the_input_changes_the_output"),
-        (ForgetsItsState, "a_restored_stage_goes_on"),
-        (Pickles, "snapshots_are_free_of_pickle"),
-        (TakesAnything, "foreign_state_is_refused"),
-        (WritesIntoItsInput, "inputs_stay_as_they_were"),
-        (SaysSomethingToNothing, "an_empty_batch_gives_nothing|no_cut_of_the_input"),
-        (Hoards, "memory_is_bounded"),
-        (HoardsInItsSnapshot, "memory_is_bounded"),
-    ],
-    ids=lambda value: value.__name__ if isinstance(value, type) else "",
-)
+STAGE_BREAKERS = [
+    (WrongSchema, "ports_carry_what_they_declare"),
+    (ReadsTheClock, "same_input_gives_same_output"),
+    (DrawsGlobally, "same_input_gives_same_output"),
+    (OpensAFile, "same_input_gives_same_output"),
+    (CountsBatches, "no_cut_of_the_input_changes_the_output"),
+    (ForgetsItsState, "a_restored_stage_goes_on"),
+    (Pickles, "snapshots_are_free_of_pickle"),
+    (TakesAnything, "foreign_state_is_refused"),
+    (WritesIntoItsInput, "inputs_stay_as_they_were"),
+    (SaysSomethingToNothing, "an_empty_batch_gives_nothing|no_cut_of_the_input"),
+    (Hoards, "memory_is_bounded"),
+    (HoardsInItsSnapshot, "memory_is_bounded"),
+]
+
+
+@pytest.mark.parametrize(("kind", "rule"), STAGE_BREAKERS, ids=_kind)
 def test_a_stage_that_breaks_a_rule_is_refused_by_it(kind, rule):
     with pytest.raises(ContractBroken, match=f"tried: ({rule})"):
         check_stage(stage_case(kind))
@@ -264,16 +267,15 @@ def test_a_source_that_keeps_every_rule_passes():
     check_source(source_case(Count))
 
 
-@pytest.mark.parametrize(
-    ("kind", "rule"),
-    [
-        (GivesTwice, "a_resumed_source_gives_exactly_the_rest"),
-        (HastyWatermark, "watermarks_hold"),
-        (EndsWithoutAWord, "watermarks_hold"),
-        (TakesAnyPosition, "foreign_state_is_refused"),
-    ],
-    ids=lambda value: value.__name__ if isinstance(value, type) else "",
-)
+SOURCE_BREAKERS = [
+    (GivesTwice, "a_resumed_source_gives_exactly_the_rest"),
+    (HastyWatermark, "watermarks_hold"),
+    (EndsWithoutAWord, "watermarks_hold"),
+    (TakesAnyPosition, "foreign_state_is_refused"),
+]
+
+
+@pytest.mark.parametrize(("kind", "rule"), SOURCE_BREAKERS, ids=_kind)
 def test_a_source_that_breaks_a_rule_is_refused_by_it(kind, rule):
     with pytest.raises(ContractBroken, match=f"tried: {rule}"):
         check_source(source_case(kind))
@@ -324,11 +326,10 @@ def test_a_sink_that_keeps_every_rule_passes():
     check_sink(sink_case(Shelf))
 
 
-@pytest.mark.parametrize(
-    ("kind", "rule"),
-    [(Appends, "a_restart_keeps_the_promise"), (LosesTheLast, "a_snapshot_makes_everything_durable")],
-    ids=lambda value: value.__name__ if isinstance(value, type) else "",
-)
+SINK_BREAKERS = [(Appends, "a_restart_keeps_the_promise"), (LosesTheLast, "a_snapshot_makes_everything_durable")]
+
+
+@pytest.mark.parametrize(("kind", "rule"), SINK_BREAKERS, ids=_kind)
 def test_a_sink_that_breaks_a_rule_is_refused_by_it(kind, rule):
     with pytest.raises(ContractBroken, match=f"tried: {rule}"):
         check_sink(sink_case(kind))
@@ -346,11 +347,10 @@ class HoardsRewards(Ucb1):
         super().update(x, arms, rewards, propensities)
 
 
-@pytest.mark.parametrize(
-    ("kind", "rule"),
-    [(Overconfident, "propensities_are_a_distribution"), (HoardsRewards, "memory_is_bounded")],
-    ids=lambda value: value.__name__ if isinstance(value, type) else "",
-)
+POLICY_BREAKERS = [(Overconfident, "propensities_are_a_distribution"), (HoardsRewards, "memory_is_bounded")]
+
+
+@pytest.mark.parametrize(("kind", "rule"), POLICY_BREAKERS, ids=_kind)
 def test_a_policy_that_breaks_a_rule_is_refused_by_it(kind: type[MeanPolicy], rule):
     with pytest.raises(ContractBroken, match=f"tried: {rule}"):
         check_policy(PolicyCase("tried", kind))

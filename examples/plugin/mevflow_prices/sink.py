@@ -27,7 +27,7 @@ class Size(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size_bytes: int
 
 
-class Lines(Sink):
+class Lines(Sink[LinesSettings]):
     """Each row once: a snapshot is the file's durable size, and a restart cuts the file back to it.
 
     What comes again after a crash is then written again where it stood.
@@ -36,7 +36,6 @@ class Lines(Sink):
     use = "prices.lines"
     summary = "Lines of JSON in a file"
     settings_type = LinesSettings
-    settings: LinesSettings
     _file: BinaryIO
 
     def open(self, state: bytes | None) -> None:

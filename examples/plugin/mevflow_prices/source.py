@@ -32,16 +32,15 @@ class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rows: int
 
 
-class CsvPrices(Source):
+class CsvPrices(Source[CsvSettings]):
     """Reads the file once, gives it in pieces, and ends. A snapshot is the number of rows given."""
 
     use = "prices.csv"
     summary = "Prices from a csv file"
     settings_type = CsvSettings
-    settings: CsvSettings
 
     @classmethod
-    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
+    def output_schemas(cls, settings: CsvSettings) -> Mapping[str, pa.Schema]:
         return {"out": PRICES}
 
     def open(self, state: bytes | None) -> None:

@@ -29,24 +29,23 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     told_usd: dict[str, float]
 
 
-class Changes(Stage):
+class Changes(Stage[ChangesSettings]):
     """The first price of a token is remembered, not told. A price that is not positive is a dead letter."""
 
     use = "prices.changes"
     summary = "Prices that moved"
     settings_type = ChangesSettings
-    settings: ChangesSettings
 
-    def __init__(self, settings: Settings, context: StageContext) -> None:
+    def __init__(self, settings: ChangesSettings, context: StageContext) -> None:
         super().__init__(settings, context)
         self._told_usd: dict[str, float] = {}
 
     @classmethod
-    def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
+    def input_schemas(cls, settings: ChangesSettings) -> Mapping[str, pa.Schema | None]:
         return {"in": PRICES}
 
     @classmethod
-    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
+    def output_schemas(cls, settings: ChangesSettings) -> Mapping[str, pa.Schema]:
         return {"out": CHANGES, "errors": ERRORS}
 
     def process(self, port: str, batch: pa.RecordBatch) -> Output:

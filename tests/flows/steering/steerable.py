@@ -35,10 +35,9 @@ class CountSettings(Settings):
     rows: int = 5
 
 
-class Count(Source):
+class Count(Source[CountSettings]):
     use = "steer.count"
     settings_type = CountSettings
-    settings: CountSettings
 
     @classmethod
     def output_schemas(cls, settings):
@@ -109,10 +108,9 @@ class FileSettings(Settings):
     path: Path
 
 
-class File(Sink):
+class File(Sink[FileSettings]):
     use = "steer.file"
     settings_type = FileSettings
-    settings: FileSettings
 
     def open(self, state):
         self._file = self.settings.path.open("ab")
