@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import json
-import os
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from mevflow.bench.control_load import LoadJob
 from mevflow.bench.latency import TOPOLOGY
 from mevflow.bench.stand import ROOT, Stand, stand
 from mevflow.processes.environment import environment
+from mevflow.processes.startup import Usage
 
 SECONDS = 2.0
 APPLIES = 150
@@ -82,9 +82,9 @@ def run(seconds: float = SECONDS, applies: int = APPLIES) -> dict[str, Any]:
 
 def _saturate(load: Any, service: Running, kind: str, what: str, seconds: float) -> list[dict[str, Any]]:
     """50 callers as fast as they are answered: what a core of the service gives, and who is busy."""
-    before, began = _cpu_s(service.pid), time.perf_counter()
+    before, began = Usage.of([service.pid]).computed_s, time.perf_counter()
     done = drive(load, service.job(kind, 50, 0, seconds))
-    busy = (_cpu_s(service.pid) - before) / (time.perf_counter() - began)
+    busy = (Usage.of([service.pid]).computed_s - before) / (time.perf_counter() - began)
     return [
         figure(f"status, {what}, 50 callers without a pause", done["calls_per_s"], "calls/s", None, None),
         figure(f"status, {what}, the same: the service's CPU", busy, "cores", "of one event loop", busy),
@@ -224,9 +224,3 @@ def _wait_for_shards(service: Running) -> None:
             if time.monotonic() > deadline:
                 raise RuntimeError("the shards are not heard")
             time.sleep(0.1)
-
-
-def _cpu_s(pid: int) -> float:
-    """Seconds of CPU that a process has used, all its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mevflow.clickhouse.server.listener import check_address
 from mevflow.metrics.serving import Serving
 from mevflow.operators.errors import MevflowError, UnreachableError
+from mevflow.processes.background import ProcessId
 from mevflow.processes.environment import environment
-from mevflow.processes.private import open_private, private_folder, write_private
+from mevflow.processes.private import open_private, private_folder
+from mevflow.processes.startup import Startup
 
 #: A stop waits this long for a clean end before it kills (the data survives that too), in seconds.
 STOP_PATIENCE_S = 25.0
@@ -56,15 +55,15 @@ def start(
     home = _home(var_dir)
     running = _running(home)
     if running is not None:
-        pid, old_host, old_port = running
+        process, old_host, old_port = running
         if (old_host, old_port) != (host, port):
             raise MevflowError(
-                f"the embedded ClickHouse of {home} already runs (pid {pid}) at {old_host}:{old_port}, "
+                f"the embedded ClickHouse of {home} already runs (pid {process.pid}) at {old_host}:{old_port}, "
                 f"not at {host}:{port}",
                 hint="stop it first: mevflow clickhouse stop",
             )
-        if _await(pid, host, port, home, wait_s):
-            return pid
+        if _await(process, host, port, home, Startup([home / "server.log"], wait_s)):
+            return process.pid
         # It was on its way out, killed or crashed, and is gone by now.
     if _port_taken(host, port):
         what = "another ClickHouse" if _answers(host, port) else "another program"
@@ -77,8 +76,9 @@ def start(
         log = open_private(home / "server.log")
     except OSError as error:
         raise MevflowError(f"cannot write to {home}: {error.strerror}", file=str(home)) from None
+    startup = Startup([home / "server.log"], wait_s)
     with log:
-        process = subprocess.Popen(
+        server = subprocess.Popen(
             [
                 sys.executable,
                 "-m",
@@ -94,10 +94,12 @@ def start(
             start_new_session=True,
             env={**environment(), "MEVFLOW_CLICKHOUSE__PASSWORD": password},
         )
-    _write_pidfile(home, {"pid": process.pid, "born": _born(process.pid), "host": host, "port": port})
-    if not _await(process.pid, host, port, home, wait_s):
+    started = ProcessId.of(server.pid)
+    if started is not None:
+        started.save(_pidfile(home), host=host, port=port)
+    if started is None or not _await(started, host, port, home, startup):
         raise MevflowError(f"the embedded ClickHouse ended at its start: {_last_words(home)}", file=str(home))
-    return process.pid
+    return server.pid
 
 
 def stop(var_dir: Path) -> bool:
@@ -107,14 +109,7 @@ def stop(var_dir: Path) -> bool:
     if running is None:
         _pidfile(home).unlink(missing_ok=True)
         return False
-    pid = running[0]
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_PATIENCE_S
-    while _alive(pid):
-        if time.monotonic() > deadline:
-            os.kill(pid, signal.SIGKILL)
-            break
-        time.sleep(0.05)
+    running[0].end(STOP_PATIENCE_S)
     _pidfile(home).unlink(missing_ok=True)
     return True
 
@@ -125,7 +120,8 @@ def status(var_dir: Path, host: str = "127.0.0.1", port: int = 8123) -> Status:
     running = _running(home)
     pid = None
     if running is not None:
-        pid, host, port = running
+        process, host, port = running
+        pid = process.pid
     return Status(pid, _answers(host, port), host, port, str(home / "data"), str(home / "server.log"))
 
 
@@ -145,51 +141,15 @@ def _pidfile(home: Path) -> Path:
     return home / "server.pid"
 
 
-def _running(home: Path) -> tuple[int, str, int] | None:
-    """(pid, host, port) of the process that the pid file means, if it still is that process."""
+def _running(home: Path) -> tuple[ProcessId, str, int] | None:
+    """(process, host, port) of what the pid file means, if it still is that process."""
+    process = ProcessId.load(_pidfile(home))
     try:
         entry = json.loads(_pidfile(home).read_text())
-        pid, born = int(entry["pid"]), entry["born"]
         host, port = str(entry["host"]), int(entry["port"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return (pid, host, port) if _alive(pid) and _born(pid) == born else None
-
-
-def _write_pidfile(home: Path, entry: dict[str, object]) -> None:
-    write_private(_pidfile(home), json.dumps(entry).encode())
-
-
-def _alive(pid: int) -> bool:
-    """Whether the process runs, or a thread of it; a dead one that its parent has not waited for does not."""
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
-    state = _stat(pid)
-    # While a thread of a killed process is still on its way out, its port and its lock are held.
-    return bool(state) and (state[0] not in "ZX" or int(state[17]) > 1)
-
-
-def _born(pid: int) -> str:
-    """When the process started, in the kernel's ticks: a reused pid has another."""
-    state = _stat(pid)
-    return state[19] if state else ""
-
-
-def _worked(pid: int, home: Path) -> tuple[str, ...]:
-    """What changes while the process works: its processor time and its log."""
-    try:
-        log_bytes = str((home / "server.log").stat().st_size)
-    except OSError:
-        log_bytes = ""
-    return (*_stat(pid)[11:13], log_bytes)
-
-
-def _stat(pid: int) -> list[str]:
-    """The kernel's figures of a process, from its state on; empty when there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
+    return (process, host, port) if process is not None else None
 
 
 def _port_taken(host: str, port: int) -> bool:
@@ -212,21 +172,16 @@ def _answers(host: str, port: int) -> bool:
         return False
 
 
-def _await(pid: int, host: str, port: int, home: Path, wait_s: float) -> bool:
-    """Wait until the server answers; False once its process has ended. Raises UnreachableError when it stands still."""
-    seen = _worked(pid, home)
-    deadline = time.monotonic() + wait_s
+def _await(process: ProcessId, host: str, port: int, home: Path, startup: Startup) -> bool:
+    """Wait until the server answers; False once its process has ended. Raises UnreachableError when it is stuck."""
     while not _answers(host, port):
-        if not _alive(pid):
+        if not process.alive:
             _pidfile(home).unlink(missing_ok=True)
             return False
-        now = _worked(pid, home)
-        if now != seen:
-            seen, deadline = now, time.monotonic() + wait_s
-        elif time.monotonic() > deadline:
+        fault = startup.fault([process.pid])
+        if fault:
             raise UnreachableError(
-                f"the embedded ClickHouse (pid {pid}) does not answer at {host}:{port}, "
-                f"and has done nothing for {wait_s:.0f} s",
+                f"the embedded ClickHouse (pid {process.pid}) does not answer at {host}:{port}, and {fault}",
                 hint=f"read {home / 'server.log'}",
             )
         time.sleep(0.02)

@@ -23,12 +23,16 @@ class ProcessId:
 
     @classmethod
     def of(cls, pid: int) -> ProcessId | None:
-        """Identify a living process; None when there is none (or only a zombie)."""
+        """Identify a living process; None when there is none, or only a zombie.
+
+        A killed process whose threads are still on their way out lives: they hold its port and its locks.
+        """
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             return None
-        return None if fields[0] in "ZX" else cls(pid, int(fields[19]))
+        ended = fields[0] in "ZX" and int(fields[17]) <= 1  # fields[17]: its threads
+        return None if ended else cls(pid, int(fields[19]))
 
     @property
     def alive(self) -> bool:

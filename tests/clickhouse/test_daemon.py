@@ -153,7 +153,7 @@ def test_the_password_is_asked_for(var):
 def test_a_stale_pid_file_is_not_believed(var):
     home = var / "clickhouse"
     home.mkdir()
-    (home / "server.pid").write_text(f'{{"pid": {os.getpid()}, "born": "1", "host": "127.0.0.1", "port": 1}}')
+    (home / "server.pid").write_text(f'{{"pid": {os.getpid()}, "started": 1, "host": "127.0.0.1", "port": 1}}')
     assert daemon.status(var).pid is None
     assert not daemon.stop(var)
     daemon.start(var, port=daemon.free_port())

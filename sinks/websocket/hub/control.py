@@ -12,6 +12,7 @@ from typing import Any
 
 from mevflow.metrics.serving import Serving
 from mevflow.operators.errors import MevflowError, UnreachableError
+from mevflow.processes.background import ProcessId
 from mevflow.processes.environment import environment
 from mevflow.processes.private import open_private, private_folder
 from mevflow.processes.startup import Startup
@@ -107,23 +108,13 @@ def stop_hub(port: int, path: Path | None = None) -> bool:
     running = hub_status(port, path)
     if running is None:
         return False
+    process = ProcessId.of(running.pid)
     try:
         ask(where, Kind.STOP, STOP_PATIENCE_S)
     except ConnectionError:
         return True
     except OSError as error:
         raise UnreachableError(f"the hub of port {port} does not stop: {error}", file=str(where)) from error
-    deadline = time.monotonic() + STOP_PATIENCE_S
-    while _lives(running.pid):
-        if time.monotonic() > deadline:
-            raise UnreachableError(f"the hub of port {port} (pid {running.pid}) has not ended")
-        time.sleep(0.02)
+    if process is not None and not process.wait(STOP_PATIENCE_S):
+        raise UnreachableError(f"the hub of port {port} (pid {running.pid}) has not ended")
     return True
-
-
-def _lives(pid: int) -> bool:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return False
-    return fields[0] not in "ZX"
