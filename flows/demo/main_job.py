@@ -75,7 +75,7 @@ def run(config: Config, file: Path, keep: bool, say: Say, bar: Callable[..., Any
         client.close()
         if keep:
             found = control_service.start(config.var, file)
-            say(f"control answers at {found['grpc']}: mevflow control status")
+            say(f"control answers at {found['grpc']}: mevflow policy status")
             say("left running; to end it: mevflow control stop, stop detect-live, then hub, clickhouse and broker stop")
         else:
             say("stopping")

@@ -42,7 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "clickhouse": ("mevflow.cli.clickhouse", "Run the embedded ClickHouse: start, stop, migrate, query."),
     "control": (
         "mevflow.cli.control",
-        "Change running topologies: policies, models, the kill switch; run the service.",
+        "Run the control service; pause, resume, acks, keys.",
     ),
     "policy": ("mevflow.cli.control.policy", "Policies: validate, plan, apply, status, history, rollback, watch."),
     "model": ("mevflow.cli.control.model", "Models: list, swap."),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import click
 
 from mevflow.cli.control.keys import keys
@@ -14,29 +16,14 @@ from mevflow.cli.control.topologies import topologies
 
 @click.group()
 def command() -> None:
-    """Change running topologies, and know which shard has done so. `mevflow control serve` runs the service."""
+    """The control service, its shards and its keys. Policies: mevflow policy; models: mevflow model; mevflow kill."""
 
 
-for each in (
-    serve,
-    start,
-    stop,
-    status,
-    validate,
-    plan,
-    apply,
-    rollback,
-    model,
-    history,
-    kill,
-    release,
-    pause,
-    resume,
-    snapshot,
-    log_level,
-    watch,
-    acks,
-    topologies,
-    keys,
-):
+for each in (serve, start, stop, acks, pause, resume, snapshot, log_level, topologies, keys):
     command.add_command(each)
+
+# A command has one spelling. These were here before `mevflow policy`, `model`, `kill` and `release`, and still work.
+for each in (status, validate, plan, apply, rollback, model, history, kill, release, watch):
+    former = copy.copy(each)
+    former.hidden = True
+    command.add_command(former)

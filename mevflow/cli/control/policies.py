@@ -1,4 +1,4 @@
-"""``mevflow control validate|plan|apply|rollback|model|history``."""
+"""``mevflow policy validate|plan|apply|rollback|history``, ``mevflow model swap``."""
 
 from __future__ import annotations
 

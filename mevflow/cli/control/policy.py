@@ -1,4 +1,4 @@
-"""``mevflow policy``: the calls of ``mevflow control`` that are about policies, by themselves."""
+"""``mevflow policy``: what stages go by, and which shard has it."""
 
 from __future__ import annotations
 

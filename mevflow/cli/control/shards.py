@@ -1,4 +1,4 @@
-"""``mevflow control kill|release|pause|resume|snapshot|log-level``: commands to shards as a whole."""
+"""``mevflow kill|release``, ``mevflow control pause|resume|snapshot|log-level``: commands to shards as a whole."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def kill(topology: str, scope: str, reason: str, local: bool, wait_s: float, as_
         try:
             reply = control.kill(topology, scope, reason=reason, wait_s=wait_s)
         except UnreachableError:
-            note("the service does not answer; `mevflow control kill --local` stops the shards of this host")
+            note("the service does not answer; `mevflow kill --local` stops the shards of this host")
             raise
     show_reply(reply, as_json)
 

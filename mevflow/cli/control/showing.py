@@ -1,4 +1,4 @@
-"""``mevflow control status|watch|acks``."""
+"""``mevflow policy status|watch``, ``mevflow control acks``."""
 
 from __future__ import annotations
 

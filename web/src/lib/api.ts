@@ -44,7 +44,7 @@ async function call<T>(path: string, init: RequestInit): Promise<T> {
     throw new Refusal({
       status: 0,
       title: "Gateway unreachable",
-      detail: "The gateway does not answer. Look at `mevflow control status`, or start it: mevflow control start.",
+      detail: "The gateway does not answer. Look at `mevflow policy status`, or start it: mevflow control start.",
       reason: "UNREACHABLE",
     });
   }
