@@ -10,7 +10,7 @@ INPUTS ?= 2400000
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web run test test-web test-truth chaos fuzz soak test-quick coverage mutate wheel lint format proto proto-check proto-breaking docs decisions wrap bench lock release clean
+.PHONY: help setup web run test test-web test-truth chaos fuzz soak test-quick coverage mutate wheel lint format proto proto-check proto-breaking docs decisions wrap bench bench-check lock release clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +109,9 @@ docs: setup ## Build the documentation site into var/site, with strict links (ne
 
 bench: setup ## Run every bench and write docs/benchmarks.md
 	@$(BIN)/python -m mevflow.bench.report
+
+bench-check: setup ## Hold the ratios of pipeline, detect and decide against docs/benchmarks.md (median of 5, or RUNS=n)
+	@$(BIN)/python -m mevflow.bench.check $(if $(filter-out file default,$(origin RUNS)),$(RUNS))
 
 lock: ## Compile requirements.lock anew
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --extra docs --generate-hashes --no-emit-index-url \

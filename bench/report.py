@@ -40,14 +40,14 @@ QUOTED = (
 
 def main(names: list[str]) -> None:
     """Print each bench as it ends, and put its section in its place; the others stay."""
-    sections = _sections(TARGET.read_text()) if TARGET.exists() else {}
+    page = sections(TARGET.read_text()) if TARGET.exists() else {}
     for name in names or BENCHES:
         print(f"bench {name}: {BENCHES[name]}", file=sys.stderr, flush=True)
         outcome = importlib.import_module(f"mevflow.bench.{name}").run()
         show(outcome)
-        sections[name] = _section(name, outcome["figures"])
-    TARGET.write_text("\n".join([*_HEAD, *(line for name in BENCHES for line in sections.get(name, []))]) + "\n")
-    quote({name: _figures(lines) for name, lines in sections.items()})
+        page[name] = _section(name, outcome["figures"])
+    TARGET.write_text("\n".join([*_HEAD, *(line for name in BENCHES for line in page.get(name, []))]) + "\n")
+    quote({name: figures_of(lines) for name, lines in page.items()})
 
 
 def _section(name: str, figures: list[dict[str, Any]]) -> list[str]:
@@ -69,7 +69,7 @@ def _section(name: str, figures: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _sections(page: str) -> dict[str, list[str]]:
+def sections(page: str) -> dict[str, list[str]]:
     """The sections of a page that was written before, by bench."""
     found: dict[str, list[str]] = {}
     lines: list[str] = []
@@ -83,7 +83,7 @@ def _sections(page: str) -> dict[str, list[str]]:
     return found
 
 
-def _figures(section: list[str]) -> dict[str, list[str]]:
+def figures_of(section: list[str]) -> dict[str, list[str]]:
     """Value, unit, peer and ratio as they are shown, by figure."""
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section if line.startswith("| ")]
     return {row[0]: row[1:] for row in rows}
