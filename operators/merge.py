@@ -1,9 +1,12 @@
 """Batches of several inputs and partitions -> one stretch of chain order.
 
 A topic is keyed by pool, so order holds a pool only. :class:`ChainMerge` keeps rows until watermarks say that nothing
-older is outstanding, then gives them in the order (chain, slot, tx_index, ix_index); where two inputs have the same
-coordinates, the input that was named first comes first. A row that is older than what was given before is *late*:
-it is given with the next stretch, first, and marked.
+older is outstanding, then gives them by chain in the order (time, slot, tx_index, ix_index), which on a chain is the
+order of its slots; where two inputs have the same place, the input that was named first comes first. Watermarks speak
+of time, so time decides where the two disagree: another cut of the same rows into stretches cannot change their order.
+A row without a time takes its place among the slots.
+
+What a row may be besides in order (:mod:`mevflow.operators.chain_mark`): *late*, given first and marked, or *astray*.
 """
 
 from __future__ import annotations
@@ -17,11 +20,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mevflow.operators.chain_mark import ChainMark
 from mevflow.operators.errors import StateError
 from mevflow.operators.stage import CAUGHT_UP_US, Watermark
 
 ORDER = ("chain", "slot", "tx_index", "ix_index")
-_VERSION = 1
+#: Version 1 kept the coordinates of the mark alone.
+_VERSION, _READ = 2, (1, 2)
 #: More stretches than this in one batch are not worth slicing.
 _MAX_SLICES = 256
 
@@ -31,18 +36,19 @@ class Stretch:
     """Rows that may be processed now.
 
     ``batches`` has one batch an input (rows in no particular order). Row ``i`` of the stretch is row ``row[i]`` of
-    input ``source[i]``; ``late[i]`` says that it came after its place.
+    input ``source[i]``; ``late[i]`` says that it came after its place, ``astray[i]`` that it cannot be where it says.
     """
 
     batches: list[pa.RecordBatch]
     source: NDArray[np.int8]
     row: NDArray[np.int64]
     late: NDArray[np.bool_]
+    astray: NDArray[np.bool_]
 
 
 class _State(msgspec.Struct):
     version: int
-    last: dict[int, tuple[int, int, int]]
+    last: dict[int, tuple[int, ...]]
     late_rows: int
     pending: list[bytes]
 
@@ -57,7 +63,7 @@ class ChainMerge:
         self._pending: dict[str, list[pa.RecordBatch]] = {port: [] for port in schemas}
         self._holds: dict[str, int] = {}
         self._lateness_us = lateness_us
-        self._last: dict[int, tuple[int, int, int]] = {}
+        self._marks: dict[int, ChainMark] = {}
         self.late_rows = 0
 
     def add(self, port: str, batch: pa.RecordBatch) -> None:
@@ -94,21 +100,25 @@ class ChainMerge:
         source = np.repeat(np.arange(len(ready), dtype=np.int8), [batch.num_rows for batch in ready])
         row = np.concatenate([np.arange(batch.num_rows) for batch in ready])
         keys = [np.concatenate([batch.column(name).to_numpy() for batch in ready]).astype(np.uint64) for name in ORDER]
+        times = np.concatenate([batch.column("timestamp_us").to_numpy() for batch in ready])
         # Ties go to the input named first: the rows are in that order already, and the sort is stable.
         order = _stable_order(keys)
-        chain, slot, tx, ix = (key[order] for key in keys)
+        chains = keys[0][order]
         late = np.zeros(len(order), np.bool_)
-        for one in distinct(chain):
-            here = chain == one
-            last = self._last.get(one)
-            if last is not None:
-                s, t, i = (key[here] for key in (slot, tx, ix))
-                late[here] = (s < last[0]) | ((s == last[0]) & ((t < last[1]) | ((t == last[1]) & (i < last[2]))))
-            end = np.flatnonzero(here)[-1]
-            newest = (int(slot[end]), int(tx[end]), int(ix[end]))
-            self._last[one] = newest if last is None else max(last, newest)
+        astray = np.zeros(len(order), np.bool_)
+        begin = 0
+        for one in distinct(chains):
+            end = int(np.searchsorted(chains, one, "right"))
+            mark = self._marks.setdefault(one, ChainMark())
+            mine = order[begin:end]
+            sorted_in, at_us = mark.by_time(times[mine])
+            if sorted_in is not None:
+                order[begin:end] = mine = mine[sorted_in]
+            places = [key[mine] for key in keys[1:]]
+            late[begin:end], astray[begin:end] = mark.judge(at_us, *places)
+            begin = end
         self.late_rows += int(late.sum())
-        return Stretch(ready, source[order], row[order], late)
+        return Stretch(ready, source[order], row[order], late, astray)
 
     def undo(self, chain: int, first: int, last: int) -> int:
         """Drop what waits of slots ``first`` to ``last``; what comes of them now is not late. Gives how many rows."""
@@ -121,9 +131,9 @@ class ChainMerge:
                 dropped += int(gone.sum())
                 kept.append(batch.filter(pa.array(~gone)) if gone.any() else batch)
             self._pending[port] = [batch for batch in kept if batch.num_rows]
-        newest = self._last.get(chain)
-        if newest is not None and first <= newest[0] <= last:
-            self._last[chain] = (first, 0, 0)
+        mark = self._marks.get(chain)
+        if mark is not None and mark.place is not None and first <= mark.place[0] <= last:
+            mark.place = (first, 0, 0)
         return dropped
 
     def snapshot(self) -> bytes:
@@ -135,14 +145,16 @@ class ChainMerge:
                 for batch in self._pending[port]:
                     writer.write_batch(batch.cast(self._schemas[port]))
             pending.append(sink.getvalue().to_pybytes())
-        return msgspec.msgpack.encode(_State(_VERSION, self._last, self.late_rows, pending))
+        marks = {chain: mark.as_tuple() for chain, mark in self._marks.items()}
+        return msgspec.msgpack.encode(_State(_VERSION, marks, self.late_rows, pending))
 
     def restore(self, state: bytes) -> None:
         """Raises StateError for a state of another version or other inputs."""
         saved = msgspec.msgpack.decode(state, type=_State)
-        if saved.version != _VERSION or len(saved.pending) != len(self._ports):
+        if saved.version not in _READ or len(saved.pending) != len(self._ports):
             raise StateError("the merge's state is of another version", hint="deploy with --fresh")
-        self._last, self.late_rows = saved.last, saved.late_rows
+        self._marks = {chain: ChainMark.of(kept) for chain, kept in saved.last.items()}
+        self.late_rows = saved.late_rows
         for port, data in zip(self._ports, saved.pending, strict=True):
             with pa.ipc.open_stream(data) as reader:
                 self._pending[port] = list(reader)

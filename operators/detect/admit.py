@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mevflow.operators.amm.concentrated.curve import AmmError
+from mevflow.operators.chain_mark import SLOT_AHEAD, SLOT_AHEAD_DETAIL
 from mevflow.operators.detect.columns import Words, prices, words
 from mevflow.operators.detect.events import SWAPS, UPDATES, Events
 from mevflow.operators.detect.market.market import Market
@@ -54,6 +55,8 @@ def read(stretch: Stretch, market: Market, context: StageContext) -> Events:
     if stateless.any():
         stateless &= ~np.isin(swaps.column("venue").to_numpy(), _BY_AMOUNTS)
     both = x64 & (lengths["sqrt_price_x96"] > 0)
+    astray = np.zeros(rows, np.bool_)
+    astray[events.row[events.astray & (events.source == SWAPS)]] = True
     events.alone = (events.price_width > 0) & (lengths["liquidity"] == 0)
     zero = (events.price_width > 0) & (events.tick == 0)
     if zero.any():
@@ -66,6 +69,7 @@ def read(stretch: Stretch, market: Market, context: StageContext) -> Events:
         (wrong, "bad_amount", "an amount is not as many bytes as its kind has"),
         (chain <= 0, "no_chain", "the chain is not set"),
         (nameless, "no_pool", "the pool is not set"),
+        (astray, SLOT_AHEAD, SLOT_AHEAD_DETAIL),
         (stateless, "no_state", "neither a price nor both reserves after the swap"),
         (both, "two_prices", "a Q64.64 and a Q64.96 price"),
         (fee, "bad_fee", "a fee of 100 % or more"),
@@ -179,7 +183,7 @@ def _add_pools(
     for event in np.flatnonzero(~is_swap).tolist():
         row = int(events.row[event])
         key = owners[row]
-        if not tells[row] or key in market or (key in appear and event > appear[key][0]):
+        if not tells[row] or events.astray[event] or key in market or (key in appear and event > appear[key][0]):
             continue
         if fault(updates.slice(row, 1).to_pylist()[0]) is None:
             appear[key] = event, updates, row
@@ -205,6 +209,8 @@ def _tell_coins(events: Events) -> list[int]:
 def _good(events: Events, event: int) -> bool:
     one = events.updates.slice(int(events.row[event]), 1).to_pylist()[0]
     coins = one["stable"]["coins"]
+    if events.astray[event]:
+        return False
     return len(coins) > 2 and bool(one["mint_a"] and one["mint_b"]) and fault(one) is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import groupby
@@ -68,6 +69,8 @@ class Events:
         self.updates, self.swaps = stretch.batches
         self._places = [[batch.column(name).to_numpy() for name in EVENT_FIELDS] for batch in stretch.batches]
         self.source, self.row, self.late = stretch.source, stretch.row, stretch.late
+        #: Events whose slot cannot be: they are in ``errors``.
+        self.astray = stretch.astray
         self.errors = RefusedRow()
         rows = self.swaps.num_rows
         #: The number of each swap's pool; -2: the row is in ``errors``.
@@ -76,6 +79,8 @@ class Events:
         self.update_pool: dict[int, int] = {}
         #: The pool of each event that is in ``errors``, where it is known: what the event did to it is not.
         self.doubted: dict[int, int] = {}
+        #: By pool: (event, the decimals that it had before) of each update that told others.
+        self.retold: defaultdict[int, list[tuple[int, tuple[int, int]]]] = defaultdict(list)
         #: Rows of swaps that the compiled loop does not apply.
         self.alone: NDArray[np.bool_] = np.zeros(rows, np.bool_)
         self.tick = self.swaps.column("tick").to_numpy()

@@ -99,7 +99,8 @@ class ArbitrageDetect(Stage[DetectSettings]):
         last = slot if row.column("kind")[0].as_py() == _SKIPPED else _LAST_SLOT
         self._merge.undo(chain, slot, last)
         no_swaps = pa.RecordBatch.from_arrays([pa.array([], field.type) for field in SWAP], schema=SWAP)
-        alone = Stretch([row, no_swaps], np.zeros(1, np.int8), np.zeros(1, np.int64), np.zeros(1, np.bool_))
+        no = np.zeros(1, np.bool_)
+        alone = Stretch([row, no_swaps], np.zeros(1, np.int8), np.zeros(1, np.int64), late=no, astray=no)
         events = Events(alone)
         found = self._reporter.begin(events)
         for number in self._market.undo(chain, slot, last):

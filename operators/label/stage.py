@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from mevflow.operators.chain_mark import SLOT_AHEAD, SLOT_AHEAD_DETAIL
 from mevflow.operators.codec import ERRORS, codec
 from mevflow.operators.dead_letters import refuse
 from mevflow.operators.errors import StateError
@@ -96,7 +97,8 @@ class Label(Stage[LabelSettings]):
         if stretch is not None:
             batch = stretch.batches[0].take(pa.array(stretch.row))
             late = (self._slots.late(batch), "late_swap", "its slot has been labelled already")
-            good, letters = refuse(self.context, batch, [*faults(batch), late])
+            astray = (stretch.astray, SLOT_AHEAD, SLOT_AHEAD_DETAIL)
+            good, letters = refuse(self.context, batch, [*faults(batch), astray, late])
             yield from self._label(self._slots.add(good))
             if letters is not None:
                 yield "errors", letters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -150,6 +151,85 @@ def test_a_row_of_the_greatest_time_is_not_held_for_ever() -> None:
 rows_of = st.lists(
     st.tuples(st.integers(1, 2), st.integers(1, 6), st.integers(0, 2), st.integers(0, 2)), max_size=12, unique=True
 )
+
+
+timed_rows = st.lists(
+    st.tuples(st.integers(1, 2), st.integers(1, 5), st.integers(0, 2), st.integers(1, 6)), max_size=14, unique=True
+)
+
+
+@given(rows=timed_rows, holds=st.lists(st.integers(0, 8), max_size=4))
+def test_times_that_contradict_slots_give_one_order_whatever_the_watermarks(
+    rows: list[tuple[int, ...]], holds: list[int]
+) -> None:
+    whole, cut = merge(), merge()
+    for into in (whole, cut):
+        into.add(
+            "swaps", batch(*[(chain, slot, tx, 0, time, str(at)) for at, (chain, slot, tx, time) in enumerate(rows)])
+        )
+    wanted = released(whole, CAUGHT_UP_US)
+    given_names: list[str] = []
+    for hold in sorted(holds):
+        given_names += released(cut, hold)
+    given_names += released(cut, CAUGHT_UP_US)
+    for chain in (1, 2):
+        assert [n for n in given_names if rows[int(n)][0] == chain] == [n for n in wanted if rows[int(n)][0] == chain]
+    assert cut.late_rows == 0
+
+
+def test_a_row_without_a_time_takes_its_place_among_the_slots() -> None:
+    into = merge()
+    into.add("swaps", batch(at(5), (1, 7, 0, 0, 0, "timeless"), at(9), at(6)))
+    assert released(into, CAUGHT_UP_US) == ["1/5/0/0", "1/6/0/0", "timeless", "1/9/0/0"]
+
+
+def judged(into: ChainMerge, *rows: Row) -> dict[str, str]:
+    into.add("swaps", batch(*rows))
+    stretch = into.advance("swaps", Watermark(CAUGHT_UP_US), frozenset({"swaps"}))
+    assert stretch is not None
+    words = np.where(stretch.astray, "astray", np.where(stretch.late, "late", ""))
+    return dict(zip(names(stretch), words.tolist(), strict=True))
+
+
+FAR = (1 << 36) - 1
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_slot_far_ahead_is_astray_and_makes_nothing_late(together: bool) -> None:
+    into = merge()
+    rows = [at(10), (1, FAR, 0, 0, 11_000, "far"), at(12), at(13)]
+    found = judged(into, *rows) if together else {}
+    for row in () if together else rows:
+        found |= judged(into, row)
+    assert found == {"1/10/0/0": "", "far": "astray", "1/12/0/0": "", "1/13/0/0": ""}
+    again = merge()
+    again.restore(into.snapshot())
+    assert judged(again, at(11)) == {"1/11/0/0": "late"}
+    assert judged(again, (1, FAR, 0, 0, 14_000, "one"), (1, FAR, 0, 1, 14_000, "two")) == dict.fromkeys(
+        ("one", "two"), "astray"
+    )
+
+
+def test_the_first_row_of_a_chain_may_be_astray_without_harm() -> None:
+    into = merge()
+    assert judged(into, (1, FAR, 0, 0, 9_000, "far")) == {"far": ""}
+    assert judged(into, at(10)) == {"1/10/0/0": ""}
+    assert judged(into, at(9)) == {"1/9/0/0": "late"}
+
+
+def test_a_time_far_ahead_makes_nothing_late() -> None:
+    into = merge()
+    assert judged(into, at(10), (1, 11, 0, 0, 1 << 60, "tomorrow")) == {"1/10/0/0": "", "tomorrow": ""}
+    assert judged(into, at(12)) == {"1/12/0/0": ""}
+    assert judged(into, at(13), at(11)) == {"1/11/0/0": "late", "1/13/0/0": ""}
+
+
+def test_a_leap_that_goes_on_is_followed() -> None:
+    into = merge()
+    leapt = [(1, 1_000_000 + n, 0, 0, 11_000 + n, f"leap{n}") for n in range(3)]
+    assert judged(into, at(10), *leapt) == {"1/10/0/0": "", "leap0": "astray", "leap1": "", "leap2": ""}
+    later = (1, 500_000_000, 0, 0, 11_000 + 3_600_000_000 * 24 * 365, "a year later")
+    assert judged(into, later) == {"a year later": ""}
 
 
 @given(swaps=rows_of, updates=rows_of, cuts=st.lists(st.integers(0, 12), max_size=4), holds=st.lists(st.integers(0, 7)))

@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mevflow.operators.amm.concentrated.curve import AmmError
+from mevflow.operators.chain_mark import SLOT_AHEAD, SLOT_AHEAD_DETAIL
 from mevflow.operators.detect.control import DetectPolicy
 from mevflow.operators.detect.events import Events, swap_of
 from mevflow.operators.detect.market import apply as applied
@@ -28,7 +29,7 @@ from mevflow.operators.detect.market.snapshot import MarketState
 from mevflow.operators.detect.market.validate import fault
 from mevflow.operators.detect.screen import kernel
 from mevflow.operators.detect.screen.book import Book
-from mevflow.operators.detect.screen.pools import KIND_STABLE
+from mevflow.operators.detect.screen.pools import KIND_STABLE, place_of
 from mevflow.operators.detect.screen.runner import Hits, Screening
 from mevflow.operators.detect.settings import DetectSettings, Registry
 from mevflow.operators.sizing.venues import kind_of
@@ -131,6 +132,8 @@ class Market:
         """A row was rejected: what it did to its pool is not known. ``kind`` is an update's."""
         number, at = events.doubted[event], events.at(event)
         place = at.slot, at.tx_index, at.ix_index
+        if events.astray[event]:  # nor where it stands
+            place = place_of(self.book.pools[number])
         if not doubt.lose(self.book, self._journal, number, place, kind):
             return self._screening.nothing()
         self.mints.grow()
@@ -142,7 +145,9 @@ class Market:
         one = {
             name: column[row].as_py() for name, column in zip(events.updates.schema.names, events.updates, strict=True)
         }
-        wrong, number = fault(one), -1
+        wrong, number = (SLOT_AHEAD, SLOT_AHEAD_DETAIL) if events.astray[event] else fault(one), -1
+        known = self.book.index[one["chain"]].get(one["pool"], -1) if one["chain"] > 0 else -1
+        decimals = self.book.info[known].decimals if known >= 0 else (0, 0)
         if wrong is None:
             try:
                 number = self._apply(one)
@@ -153,12 +158,13 @@ class Market:
                     wrong = "unknown_pool", "its first update must name mints"
         if wrong is not None:
             events.reject(events.updates, row, *wrong)
-            known = self.book.index[one["chain"]].get(one["pool"]) if one["chain"] > 0 else None
-            if known is None:
+            if known < 0:
                 return self._screening.nothing()
             events.doubted[event] = known
             return self._in_doubt(events, event, one["kind"])
         events.update_pool[event] = number
+        if self.book.info[number].decimals != decimals:
+            events.retold[number].append((event, decimals))
         self.mints.grow()
         return self._screening.faces(events, event, number, one["timestamp_us"])
 

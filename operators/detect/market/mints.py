@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,16 +54,16 @@ class Mints:
         token = self._tokens.get(self._book.mints[mint])
         return _LEVELS[token.role] if token else _LEVELS["token"]
 
-    def decimals(self, mint: int) -> int:
-        """Decimals of a mint: as the registry or a pool says; 0 when unknown."""
+    def decimals(self, mint: int, pool: int, before: Sequence[tuple[int, int]] = ()) -> int:
+        """Decimals of a mint: as the registry or its ``pool`` says; 0 when unknown.
+
+        ``before`` are those that the pool had told before it told others, the first first.
+        """
         token = self._tokens.get(self._book.mints[mint])
         if token:
             return token.decimals
-        pool = int(self.worth["pool"][mint])
-        if pool < 0:
-            return 0
         info = self._book.info[pool]
-        return info.decimals[info.mints.index(mint)]
+        return (before[0] if before else info.decimals)[info.mints.index(mint)]
 
     def symbol(self, mint: int, pool: int) -> str:
         """A name for people: the registry's, the pool's, or the address's first characters."""

@@ -57,13 +57,13 @@ class Reporter:
         if self.rotations.book is not self.market.book:  # restored from a snapshot
             self.rotations = Rotations(self.market.book, self.market.mints.level)
             self._facts.clear()
-        if self._renamed != self.market.book.renamed:  # a pool told other names of its mints
-            self._renamed = self.market.book.renamed
-            self._facts.clear()
         return Report(self, events)
 
     def facts(self, cycle: Cycle) -> Facts:
-        """The facts of a cycle, worked out once."""
+        """The facts of a cycle, worked out once as long as no pool tells other names of its mints."""
+        if self._renamed != self.market.book.renamed:
+            self._renamed = self.market.book.renamed
+            self._facts.clear()
         known = self._facts.get(cycle)
         if known is not None:
             return known
@@ -103,14 +103,17 @@ class Reporter:
             book.mints[number][0]: book.mints[number][1]
             for number in np.flatnonzero(self.market.mints.worth["level"] == 0).tolist()
         }
-        scale = {mint: 10.0 ** self.market.mints.decimals(mint) for mint in set(mints)}
+        decimals = [
+            self.market.mints.decimals(mint, pool, [was for at, was in events.retold.get(pool, ()) if at > event])
+            for event, mint, pool in zip(prices["event"].tolist(), mints, pools, strict=True)
+        ]
         return price_batch(
             events,
             prices["event"],
             {
                 "mint": [book.mints[mint][1] for mint in mints],
                 "numeraire": [numeraire.get(book.mints[mint][0], b"") for mint in mints],
-                "price": [usd * scale[mint] for usd, mint in zip(prices["usd"].tolist(), mints, strict=True)],
+                "price": [usd * 10.0**scale for usd, scale in zip(prices["usd"].tolist(), decimals, strict=True)],
                 "pool": [book.info[pool].key for pool in pools],
                 "source": ["pool"] * len(mints),
             },

@@ -11,8 +11,8 @@ import pytest
 from mevflow.sources.recorded import open_recorded
 from mevflow.v1 import market_pb2 as market
 from tests.operators.detect.feeding import UNISWAP_DAY, Item, Tables, items, joined, make, run, unsigned, until
-from tests.operators.detect.market_messages import batch, pair_market, swap, u128
-from tests.operators.detect.random_market import SOL, USDC, RandomMarket
+from tests.operators.detect.market_messages import SLOT_US, batch, pair_market, swap, u128
+from tests.operators.detect.random_market import SOL, START_US, USDC, RandomMarket
 
 
 def rows(tables: Tables, port: str = "opportunities") -> list[dict]:
@@ -81,6 +81,41 @@ def test_where_watermarks_cut_the_input_changes_nothing(step: int) -> None:
     assert run(make(**settings), cut) == run(make(**settings), feed)
 
 
+def test_updates_whose_times_contradict_their_slots_give_one_answer_wherever_watermarks_fall() -> None:
+    day_us = 86_400_000_000
+    feed: list[Item] = []
+    for port, rows_in in items(open_recorded(*UNISWAP_DAY)):
+        assert isinstance(rows_in, pa.RecordBatch)
+        if port == "updates":
+            at = rows_in.schema.get_field_index("timestamp_us")
+            earlier = pa.array(rows_in.column(at).to_numpy() - day_us)
+            rows_in = rows_in.set_column(at, rows_in.schema.field(at), earlier)
+        feed.append((port, rows_in))
+    times = np.unique(np.concatenate([item.column("timestamp_us").to_numpy() for _, item in feed]))
+    cut: list[Item] = [*feed, *(mark for time in times[::40] for mark in until(int(time)))]
+    found = run(make(), cut)
+    assert found == run(make(), feed)
+    assert found["prices"].num_rows > 1_000
+
+
+def test_what_an_update_tells_of_a_mint_counts_from_its_event_on() -> None:
+    other = b"o" * 32
+    told = market.PoolUpdate(
+        chain=market.CHAIN_SOLANA, slot=5, timestamp_us=START_US + 5 * SLOT_US, pool=b"p" * 32, mint_a=other,
+        mint_b=USDC, kind=market.PoolUpdate.KIND_FEE, fee_pips=2_500, symbol_a="OTHER", symbol_b="USDC",
+        decimals_a=9, decimals_b=6,
+    )  # fmt: skip
+    gap = [swap(slot, b"q", (10**12, 98_000 * 10**6), mints=(other, USDC)) for slot in (2, 7)]
+    swaps = [swap(slot, b"p", (10**12, (100_000 + slot) * 10**6), mints=(other, USDC)) for slot in (1, 4, 9)]
+    feed = items([batch(*swaps, *gap), batch(told)])
+    cut = [*feed, *until(START_US + 5 * SLOT_US), *until(START_US + 6 * SLOT_US)]
+    whole = run(make(price_every_ms=0), feed)
+    assert run(make(price_every_ms=0), cut) == whole
+    prices = [row["price"] for row in rows(whole, "prices")]
+    assert prices[0] * 10**9 == pytest.approx(prices[-1], rel=0.01), "nine decimals, told in between"
+    assert len({row["path"] for row in rows(whole)}) == 2, "and names"
+
+
 def test_late_rows_count_as_state_and_are_flagged() -> None:
     first, second, *later = pair_market()
     stage = make()
@@ -130,6 +165,22 @@ def test_more_cycles_at_once_than_there_is_room_for() -> None:
     prices = rows(tables, "prices")
     assert len(prices) == len({(row["slot"], row["tx_index"]) for row in prices})
     assert prices[-1]["slot"] == 2
+
+
+def test_a_slot_far_ahead_is_a_dead_letter_and_blinds_nothing() -> None:
+    first, second, far, *later = pair_market()
+    far.slot = (1 << 36) - 1
+    told = market.PoolUpdate(
+        chain=market.CHAIN_SOLANA, slot=far.slot, timestamp_us=START_US + 3 * SLOT_US, pool=b"q" * 32, mint_a=SOL,
+        mint_b=USDC, kind=market.PoolUpdate.KIND_FEE, fee_pips=1,
+    )  # fmt: skip
+    stage = make()
+    begun = [*items([batch(first, second)]), *until(1 << 62)]
+    run(stage, begun, end=False)
+    errors = run(stage, [*items([batch(far), batch(told)]), *until(1 << 62)], end=False)["errors"].to_pylist()
+    assert [row["reason"] for row in errors] == ["slot_ahead"] * 2
+    found = run(stage, [*items([batch(swap(3, b"p", (10**12, 102_000 * 10**6)), *later)]), *until(1 << 62)])
+    assert [(row["slot"], row["late"]) for row in rows(found)] == [(4, False), (5, False)]
 
 
 def test_prices_follow_the_deepest_pool_and_are_throttled() -> None:
