@@ -6,8 +6,8 @@ Sinks know nothing of Bytewax; ``flows`` wraps them. A batch says what it holds 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Generic
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -45,8 +45,20 @@ class Sink(Generic[SettingsT]):
         """Whether batches of this protobuf message may be wired to the sink."""
         return True
 
+    def beginning(self) -> bytes:
+        """The state of a sink that has written nothing, asked and kept before the first :meth:`open`; b"": none.
+
+        A crash before the first snapshot resumes from it.
+        """
+        return b""
+
+    @classmethod
+    def joined(cls, states: Sequence[bytes]) -> bytes:
+        """The state that every shard resumes from after those of ``states`` became another number; b"": none."""
+        return b""
+
     def open(self, state: bytes | None) -> None:
-        """Connect; ``state`` is an earlier snapshot after a restart, None on a first start."""
+        """Connect; ``state`` is an earlier snapshot or the beginning, None where there is neither."""
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take a batch. Blocks while the other side is slow (this is the backpressure)."""

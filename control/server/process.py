@@ -25,9 +25,10 @@ from mevflow.control.server.grpc_door import Door, Server
 from mevflow.control.server.handlers import Handlers
 from mevflow.control.server.identity import Authenticator, LocalAuthenticator
 from mevflow.control.server.service import Service, ServiceSettings
+from mevflow.flows.runtime.claim import LockClaim
+from mevflow.flows.runtime.control_service import CLAIM
 from mevflow.metrics.page import Page, Teller
 from mevflow.metrics.serving import Serving
-from mevflow.operators.errors import UsageError
 from mevflow.processes.background import ProcessId
 from mevflow.processes.private import UMASK, private_folder
 
@@ -65,20 +66,19 @@ class Options:
 
 
 def run(options: Options, ready: Callable[[dict[str, str]], None]) -> None:
-    """Serve until SIGTERM or SIGINT. ``ready`` is told once, with addresses by name. Raises MevflowError."""
+    """Serve until SIGTERM or SIGINT. ``ready`` is told once, with addresses by name.
+
+    Raises HeldError when another service of this folder runs or starts, MevflowError for what else is in the way.
+    """
     options.door.check(options.authenticator.authenticates)
     _log_as_json(options.log_level)
     folder = options.settings.var.absolute() / RECORD.parent
     os.umask(UMASK)
     private_folder(folder)
-    other = ProcessId.load(folder / RECORD.name)
-    if other is not None:
-        raise UsageError(
-            f"a control service of this folder runs already (pid {other.pid})",
-            hint="mevflow control stop",
-            file=str(folder / RECORD.name),
-        )
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with (
+        LockClaim.take(folder / CLAIM, "control service", "this folder is served", "mevflow control stop"),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         runner.run(_serve(options, folder / RECORD.name, ready))
 
 

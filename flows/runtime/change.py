@@ -26,6 +26,7 @@ from mevflow.flows.spec.resolve import ResolvedNode, ResolvedTopology, resolve
 from mevflow.operators.errors import MevflowError, StateError, UsageError
 from mevflow.operators.stage import Stage, StageContext
 from mevflow.processes.background import ProcessId
+from mevflow.sinks.sink import Sink
 from mevflow.sources.source import Source
 
 States = list[dict[str, bytes]]
@@ -136,7 +137,7 @@ def _moved(topology: ResolvedTopology, states: States, shards: int) -> States:
     """The states by shard as ``topology`` begins with them. Raises StateError.
 
     With the same shards, nodes keep what is of their name. With others, sources divide their positions, and sinks
-    begin without state: they ask the other side what is there.
+    join theirs, or begin without: they ask the other side what is there.
     """
     if len(states) == shards:
         nodes = topology.nodes
@@ -147,6 +148,9 @@ def _moved(topology: ResolvedTopology, states: States, shards: int) -> States:
         if issubclass(node.kind, Source) and given:
             for shard, state in enumerate(node.kind.divide(given, shards)):
                 moved[shard][node.name] = state
+        if issubclass(node.kind, Sink) and (joined := node.kind.joined(given)):
+            for own in moved:
+                own[node.name] = joined
     return moved
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from mevflow.flows.runtime.claim import holder_of
 from mevflow.operators.errors import MevflowError
 from mevflow.processes.background import ProcessId
 from mevflow.processes.environment import environment
@@ -20,6 +21,8 @@ from mevflow.processes.private import open_private, private_folder
 from mevflow.processes.startup import Startup
 
 DRAIN_S = 20.0
+#: Held by the one service of a folder, from before it opens anything until it ends; beside its record.
+CLAIM = "service.claim"
 
 
 def _record(var: Path) -> Path:
@@ -37,6 +40,7 @@ def status(var: Path) -> dict[str, Any] | None:
 def start(var: Path, file: Path) -> dict[str, Any]:
     """Start the service and wait until it answers, for as long as it gets on; does nothing when it runs.
 
+    Of several starts at once one serves, and all wait for that one.
     Raises MevflowError with what it said when it ends or is stuck.
     """
     running = status(var)
@@ -59,7 +63,11 @@ def start(var: Path, file: Path) -> dict[str, Any]:
         running = status(var)
         if running is not None:
             return running
-        fault = "ended while it started" if process.poll() is not None else startup.fault([process.pid])
+        starting = process.pid
+        if process.poll() is not None:
+            holder = holder_of(folder / CLAIM)
+            starting = holder.pid if holder is not None and holder.alive else 0
+        fault = startup.fault([starting]) if starting else "ended while it started"
         if fault:
             process.terminate()
             raise MevflowError(f"the control service {fault}:\n{startup.said()}", hint=f"the whole log: {path}")

@@ -7,8 +7,10 @@ Our snapshots are bytes, which it pickles; nothing else is unpickled.
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import msgspec
 from mevflow.operators.errors import MevflowError, StateError
 
 _SEED = "seed.json"
+_BEGINNING = "beginning.json"
 _SNAPS = """
 SELECT step_id, ser_change FROM snaps AS s WHERE snap_epoch = (
     SELECT max(snap_epoch) FROM snaps WHERE step_id = s.step_id AND state_key = s.state_key
@@ -31,11 +34,11 @@ class _BytesOnly(pickle.Unpickler):
 
 
 def saved_states(folder: Path) -> dict[str, bytes]:
-    """Node -> its state as the next run would resume from; what a seed says where nothing was saved since.
+    """Node -> its state as the next run would resume from; what it began with where nothing was saved since.
 
     Raises StateError when the store cannot be read.
     """
-    states = seeded(folder)
+    states = _read(folder / _BEGINNING) | seeded(folder)
     for path in folder.glob("part-*.sqlite3"):
         try:
             with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as store:
@@ -63,7 +66,30 @@ def seed(folder: Path, states: dict[str, bytes]) -> None:
 
 def seeded(folder: Path) -> dict[str, bytes]:
     """What :func:`seed` has left for a shard; empty when it has not."""
-    path = folder / _SEED
+    return _read(folder / _SEED)
+
+
+def begun(folder: Path, first: Callable[[], dict[str, bytes]]) -> dict[str, bytes]:
+    """What ``first`` gave when the shard of this folder was started the first time; kept before anything is written.
+
+    Raises what ``first`` raises; StateError or MevflowError for a file that cannot be read or written.
+    """
+    path = folder / _BEGINNING
+    if path.exists():
+        return _read(path)
+    states, beside = first(), path.with_suffix(".new")
+    try:
+        with beside.open("wb") as file:
+            file.write(msgspec.json.encode(states))
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise MevflowError(f"the state cannot be written: {error.strerror}", file=str(path)) from error
+    return states
+
+
+def _read(path: Path) -> dict[str, bytes]:
     if not path.exists():
         return {}
     try:

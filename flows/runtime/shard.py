@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from mevflow.flows.engine.meter import Meter
 from mevflow.flows.runtime.claim import HeldError, LockClaim
 from mevflow.flows.runtime.disk import wait_for_room
 from mevflow.flows.runtime.lease import Lease, Wakefulness
-from mevflow.flows.runtime.saved_state import seeded
+from mevflow.flows.runtime.saved_state import begun, seeded
 from mevflow.flows.runtime.spec import RunSpec
 from mevflow.flows.spec.resolve import ResolvedTopology, divided, resolve
 from mevflow.flows.spec.topology import TopologyFile
@@ -36,8 +37,9 @@ from mevflow.flows.steering.settings import control_settings
 from mevflow.flows.steering.steering import ShardFacts, Steering
 from mevflow.metrics.endpoint import Endpoint
 from mevflow.operators.errors import MevflowError, StateError, UsageError
-from mevflow.operators.stage import Stage
+from mevflow.operators.stage import Stage, StageContext
 from mevflow.processes.private import UMASK
+from mevflow.sinks.sink import Sink
 from mevflow.sources.source import Source
 
 _PR_SET_PDEATHSIG = 1
@@ -158,7 +160,8 @@ def _run(
         if not any(directory.glob("*.sqlite3")):
             directory.mkdir(parents=True, exist_ok=True)
             init_db_dir(directory, 1)
-        seeds = seeded(directory)
+        first = partial(_beginnings, topology, StageContext(topology.name, "", run_id, shard, spec.shards))
+        seeds = begun(directory, first) | seeded(directory)
         recovery, room = RecoveryConfig(directory), partial(wait_for_room, directory)
     if steering is not None:
         meter.identify(control_run=steering.run_id)
@@ -182,6 +185,16 @@ def _run(
     gc.freeze()
     gc.callbacks.append(_keep)
     cli_main(flow, epoch_interval=timedelta(seconds=spec.epoch_s), recovery_config=recovery)
+
+
+def _beginnings(topology: ResolvedTopology, context: StageContext) -> dict[str, bytes]:
+    """The states of sinks that have written nothing yet, by node."""
+    sinks = [
+        (node.name, node.kind(node.settings, replace(context, node=node.name)))
+        for node in topology.nodes
+        if issubclass(node.kind, Sink)
+    ]
+    return {name: state for name, sink in sinks if (state := sink.beginning())}
 
 
 def _keep(phase: str, info: dict[str, int]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -19,6 +20,9 @@ from mevflow.sinks.kafka.limits import beyond, cut, producer_limits, record_limi
 from mevflow.sinks.kafka.producer import Producer, open_producer
 from mevflow.sinks.kafka.sent import AlreadySent, TopicEnds
 from mevflow.sinks.sink import Sink
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
 
 _ANSWER_S = 10.0
 _VERSION = 1
@@ -61,12 +65,13 @@ def _read_state(state: bytes, topic: str) -> _State:
     return saved
 
 
-class KafkaSink(Sink[KafkaSinkSettings]):
-    """Each row once, also over crashes, from the first snapshot on.
+class KafkaSink(Sink):
+    """Each row once, also over crashes.
 
-    1. A snapshot waits until the broker has acknowledged everything written before it, and notes where the topic ends.
-    2. After a crash the rows since then come again; those that stand behind the noted ends are not sent again
-       (:mod:`mevflow.sinks.kafka.sent`). Before a first snapshot nothing is noted: such rows may stand twice.
+    1. Before the first row it is noted where the topic ends (:meth:`beginning`).
+    2. A snapshot waits until the broker has acknowledged everything written before it, and notes where the topic ends.
+    3. After a crash the rows since then come again; those that stand behind the noted ends are not sent again
+       (:mod:`mevflow.sinks.kafka.sent`).
 
     Partitions are chosen by murmur2 of the key, as Java and most other clients do.
     """
@@ -86,8 +91,21 @@ class KafkaSink(Sink[KafkaSinkSettings]):
         self.refused = 0
         self._produced = 0
 
-    def open(self, state: bytes | None) -> None:
-        """Raises UnreachableError or UsageError (no such topic)."""
+    def beginning(self) -> bytes:
+        """Where the topic ends. Raises UnreachableError or UsageError (no such topic)."""
+        return msgspec.msgpack.encode(_State(_VERSION, TopicEnds(self._admin(), self.settings.topic).now()))
+
+    @classmethod
+    def joined(cls, states: Sequence[bytes]) -> bytes:
+        """The least of the noted ends: what any of the shards may have sent stands behind them."""
+        ends: dict[int, int] = {}
+        for state in states:
+            for partition, end in _read_state(state, "").ends.items():
+                ends[partition] = min(end, ends.get(partition, end))
+        return msgspec.msgpack.encode(_State(_VERSION, ends)) if states else b""
+
+    def _admin(self) -> AdminClient:
+        """A client of the broker, which has the topic. Raises UnreachableError or UsageError."""
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
@@ -107,6 +125,11 @@ class KafkaSink(Sink[KafkaSinkSettings]):
                 hint="mevflow topics create",
                 topic=wanted.topic,
             )
+        return admin
+
+    def open(self, state: bytes | None) -> None:
+        """Raises UnreachableError or UsageError (no such topic)."""
+        wanted, admin = self.settings, self._admin()
         self._limit = record_limit(admin, wanted.topic, _ANSWER_S)
         self._ends = TopicEnds(admin, wanted.topic)
         if state:

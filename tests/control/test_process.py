@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -136,3 +137,49 @@ def test_start_and_stop_in_the_background(tmp_path, kafka_broker, monkeypatch, s
     assert control_service.start(tmp_path, settings.file)["pid"] == found["pid"]
     assert control_service.stop(tmp_path)
     assert not control_service.stop(tmp_path)
+
+
+def test_of_two_services_of_a_folder_that_start_at_once_one_serves(tmp_path, kafka_broker):
+    create(kafka_broker, CONTROL_TOPICS)
+    file = tmp_path / "t.yaml"
+    file.write_text("version: 1\ntopologies: {}\n")
+    command = [*MEVFLOW, "control", "serve", "--port", "0", "--http-port", "0", "--json", "--file", str(file)]
+    environ = {**environment(), "MEVFLOW_VAR": str(tmp_path / "var"), "MEVFLOW_KAFKA__BOOTSTRAP": kafka_broker}
+
+    def launch():
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ)
+
+    both = [launch(), launch()]
+    try:
+        lines = [process.stdout.readline() for process in both]
+        assert sorted(map(bool, lines)) == [False, True]
+        serving, refused = both if lines[0] else both[::-1]
+        assert refused.wait(60) == 2
+        said = refused.stderr.read().decode()
+        assert f"this folder is served by control service (pid {serving.pid} on " in said
+        assert "mevflow control stop" in said
+        serving.kill()
+        serving.wait()
+        both.append(launch())  # at once: the kernel has let go of the claim
+        assert json.loads(both[-1].stdout.readline())["grpc"]
+        both[-1].send_signal(signal.SIGTERM)
+        assert both[-1].wait(60) == 0
+    finally:
+        for process in both:
+            process.kill()
+            process.wait()
+
+
+def test_starts_at_once_wait_for_the_one_that_serves(tmp_path, kafka_broker, monkeypatch):
+    create(kafka_broker, CONTROL_TOPICS)
+    monkeypatch.setenv("MEVFLOW_KAFKA__BOOTSTRAP", kafka_broker)
+    monkeypatch.setenv("MEVFLOW_CONTROL__PORT", "0")
+    monkeypatch.setenv("MEVFLOW_CONTROL__HTTP_PORT", "0")
+    file = tmp_path / "t.yaml"
+    file.write_text("version: 1\ntopologies: {}\n")
+    try:
+        with ThreadPoolExecutor(3) as threads:
+            found = list(threads.map(lambda _: control_service.start(tmp_path / "var", file), range(3)))
+        assert len({(one["pid"], one["grpc"]) for one in found}) == 1
+    finally:
+        assert control_service.stop(tmp_path / "var")

@@ -66,6 +66,51 @@ def test_rows_since_the_snapshot_are_sent_once(kafka_broker, make_topic) -> None
     assert slots(kafka_broker, topic, 3) == list(range(130))
 
 
+def test_a_sink_that_dies_before_its_first_snapshot_sends_once_too(kafka_broker, make_topic) -> None:
+    topic = make_topic(partitions=2)
+    other = sink(kafka_broker, topic, None)
+    other.write(swaps(3, 4))  # equal to rows that come, and there before the first of them
+    other.close()
+    settings = KafkaSinkSettings(bootstrap=kafka_broker, topic=topic, key="pool")
+    beginning = KafkaSink(settings, StageContext("t", "out")).beginning()
+    for written in (30, 20, 50):  # the second crash comes earlier than the first
+        one = sink(kafka_broker, topic, beginning)
+        one.write(swaps(*range(written)))
+        one.close()
+    assert slots(kafka_broker, topic, 2) == sorted([3, 4, *range(50)])
+
+
+def test_shards_that_became_others_look_behind_the_least_end(kafka_broker, make_topic) -> None:
+    topic = make_topic(partitions=2)
+    settings = KafkaSinkSettings(bootstrap=kafka_broker, topic=topic, key="pool")
+    states = []
+    for number in range(2):
+        one = sink(kafka_broker, topic, None)
+        states.append(one.snapshot())
+        one.write(swaps(*range(10 * number, 10 * number + 10)))  # and no snapshot more
+        one.close()
+    last = sink(kafka_broker, topic, KafkaSink.joined(states))
+    last.write(swaps(*range(25)))
+    last.close()
+    assert slots(kafka_broker, topic, 2) == list(range(25))
+    assert KafkaSink.joined([]) == b""
+    assert KafkaSink(settings, StageContext("t", "out")).joined(states) == KafkaSink.joined(states[::-1])
+
+
+def test_no_more_is_read_back_than_the_bound(kafka_broker, make_topic, monkeypatch, caplog) -> None:
+    topic = make_topic()
+    first = sink(kafka_broker, topic, None)
+    state = first.snapshot()
+    first.write(swaps(*range(40)))
+    first.close()
+    monkeypatch.setattr("mevflow.sinks.kafka.sent.MOST", 25)
+    second = sink(kafka_broker, topic, state)
+    assert second._sent is not None
+    assert len(second._sent) == 25
+    assert f"{topic}[0]: sent rows are not looked for in its last 15 records" in caplog.text
+    second.close()
+
+
 def test_what_others_wrote_is_not_waited_for(kafka_broker, make_topic) -> None:
     topic = make_topic(partitions=2)
     first = sink(kafka_broker, topic, None)
