@@ -7,7 +7,7 @@ Sinks know nothing of Bytewax; ``flows`` wraps them. A batch says what it holds 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Generic
 
 import pyarrow as pa
 

@@ -65,7 +65,7 @@ def _read_state(state: bytes, topic: str) -> _State:
     return saved
 
 
-class KafkaSink(Sink):
+class KafkaSink(Sink[KafkaSinkSettings]):
     """Each row once, also over crashes.
 
     1. Before the first row it is noted where the topic ends (:meth:`beginning`).
