@@ -8,8 +8,9 @@ called ``evm-<number>``, which reads as a name too; 0 and negative numbers are n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from mevflow.operators.addresses import address
 from mevflow.operators.errors import UsageError
 from mevflow.v1 import market_pb2 as market
+
+Value = TypeVar("Value")
 
 SOLANA, ETHEREUM = market.CHAIN_SOLANA, market.CHAIN_ETHEREUM
 #: The enum of the messages is an int32.
@@ -72,6 +75,18 @@ def checked_name(name: str) -> str:
     except UsageError as wrong:
         raise ValueError(wrong.message) from wrong
     return name
+
+
+def checked_evm(table: Mapping[str, Value]) -> dict[str, Value]:
+    """Settings by EVM chain, beside Ethereum's own. Raises ValueError for another chain, or one named twice."""
+    numbers: dict[int, str] = {}
+    for name in table:
+        number = number_of(checked_name(name))
+        if number in (SOLANA, ETHEREUM):
+            raise ValueError(f"{name} has settings of its own beside `evm`")
+        if numbers.setdefault(number, name) != name:
+            raise ValueError(f"{name} and {numbers[number]} are one chain")
+    return dict(table)
 
 
 def name_of(number: int) -> str:

@@ -13,12 +13,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from mevflow.operators.decide.rows import CHAIN_NAMES, CHAINS
+from mevflow.operators.chains import checked_name, name_of, number_of
 from mevflow.operators.decide.settings import MAX_ARMS, SKIP, PolicySpec
 from mevflow.operators.errors import StateError, UsageError
 from mevflow.operators.learn import Policy
@@ -57,9 +57,14 @@ class ModelPayload(BaseModel):
     options: _Options = Field(default_factory=dict)
     state: str = Field(default="", max_length=64 << 20, description="base64 of Policy.snapshot()")
     fresh: bool = Field(default=False, description="begin without anything learned")
-    chain: Literal["", "solana", "ethereum"] = Field(
-        default="", description="the chain that it is for; absent: the one that taught the state, or all"
+    chain: str = Field(
+        default="", max_length=64, description="the chain that it is for; absent: the one that taught the state, or all"
     )
+
+    @field_validator("chain")
+    @classmethod
+    def _known_chain(cls, name: str) -> str:
+        return checked_name(name) if name else name
 
 
 class GateState(msgspec.Struct, frozen=True):
@@ -101,8 +106,9 @@ class Gate:
     without one they speak of their target alone. Their versions are judged by the runtime, which knows every key.
     """
 
-    def __init__(self, spec: PolicySpec, names: tuple[str, ...]) -> None:
+    def __init__(self, spec: PolicySpec, names: tuple[str, ...], chains: tuple[int, ...]) -> None:
         self._names = names
+        self._chains = chains  # that have rules
         self.commit(GateState(spec))
 
     def commit(self, state: GateState) -> None:
@@ -148,19 +154,19 @@ class Gate:
         state = msgspec.structs.replace(
             self.state, spec=spec, policy_version=command.version, policy_payload=digest, models={}, model_ids={}
         )
-        return Change(state, Ack("APPLIED", detail=f"{spec.policy} v{spec.version}"), CHAINS, warm=asked.warm)
+        return Change(state, Ack("APPLIED", detail=f"{spec.policy} v{spec.version}"), self._chains, warm=asked.warm)
 
     def _model(self, command: Command, held: int) -> Ack | Change:
         asked = ModelPayload.model_validate_json(command.payload)
         learned = _unpacked(asked.state) if asked.state else None
-        chains, updates = CHAINS, 0
+        chains, updates = self._chains, 0
         if learned is not None:
             saved = decode(learned, asked.policy)
-            chains, updates = (saved.chain,) if saved.chain else CHAINS, saved.updates
+            chains, updates = (saved.chain,) if saved.chain else self._chains, saved.updates
         if asked.chain:
-            chains = (CHAIN_NAMES[asked.chain],)
-        if not set(chains) <= set(CHAINS):
-            raise StateError(f"the state is of chain {chains[0]}, which there is none of")
+            chains = (number_of(asked.chain),)
+        if not set(chains) <= set(self._chains):
+            raise StateError(f"it is for {name_of(chains[0])}, a chain that this stage has no rules for")
         specs = {
             chain: msgspec.structs.replace(self.spec(chain), policy=asked.policy, options=asked.options)
             for chain in chains

@@ -507,11 +507,15 @@ class BidMarket:
             return LandingVerdict(INACTIVE, 0.0, "activation=none"), 0
         arm = bid.arms[bid.arm]
         share = share_as_float(arm)
-        if self._takes_outcomes and share > 0.0 and default != "rule":
+        if self._takes_outcomes and share > 0.0 and default != "rule" and not math.isnan(fate.missed_cost_usd):
             if default == EXPIRED:
                 return LandingVerdict(EXPIRED, 0.0, "state=unknown outcome=none"), 0
             return LandingVerdict(MISSED, -fate.missed_cost_usd, "outcome=none default=missed"), 0
         verdict = judge(fate, share)
+        if math.isnan(fate.missed_cost_usd):
+            # Nothing is bid at an unknown cost; a bid from before the settings changed teaches nothing.
+            kind = EXPIRED if share > 0.0 else verdict.kind
+            return LandingVerdict(kind, 0.0, f"{verdict.evidence} cost=unknown"), 0
         if verdict.kind != LANDED:
             return verdict, 0
         net = number(bid.net)

@@ -6,12 +6,13 @@ A pool that nobody trades any more keeps an old price, a token that cannot be so
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from mevflow.operators.chains import checked_name
 from mevflow.operators.learn.kernels import Bools, Floats
 from mevflow.operators.stage import Settings
 
@@ -28,7 +29,10 @@ class Plausible(Settings):
     max_rate_pct: float | None = Field(default=25.0, gt=0.0)
     max_profit_usd: float | None = Field(default=100_000.0, gt=0.0)
     max_impact_pct: float | None = Field(default=25.0, gt=0.0)
-    max_age_slots: dict[Literal["solana", "ethereum"], int] = Field(default={"solana": 9_000, "ethereum": 300})
+    max_age_slots: dict[Annotated[str, AfterValidator(checked_name)], Annotated[int, Field(ge=0)]] = Field(
+        default={"solana": 9_000, "ethereum": 300, "bsc": 4_800, "polygon": 1_800, "base": 1_800, "arbitrum": 14_400},
+        max_length=256,
+    )
 
 
 def implausible(batch: pa.RecordBatch, bounds: Plausible, age_limit: Floats) -> dict[str, Bools]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property
 from typing import Any
 
@@ -9,22 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mevflow.operators.chains import number_of
 from mevflow.operators.decide.features import contexts
 from mevflow.operators.decide.plausible import Plausible, implausible
 from mevflow.operators.ids import ID_BYTES
 from mevflow.operators.learn.kernels import Bools, Floats
 from mevflow.operators.switch import Off
-from mevflow.v1 import market_pb2 as market
 
-#: Chains that the stage has rules for.
-CHAINS: tuple[int, ...] = (market.CHAIN_SOLANA, market.CHAIN_ETHEREUM)
-
-#: Chains as settings and payloads name them.
-CHAIN_NAMES = {"solana": market.CHAIN_SOLANA, "ethereum": market.CHAIN_ETHEREUM}
+#: Why a row of a chain without rules is refused, and what to do.
+NO_RULES = "no rules for the chain: name it in the topology file (chains:), or give it rules (evm:)"
 
 
-def faults(batch: pa.RecordBatch) -> dict[str, Bools]:
-    """What is wrong with rows: reason -> mask. A row that no mask names can be decided on."""
+def faults(batch: pa.RecordBatch, chains: Collection[int]) -> dict[str, Bools]:
+    """What is wrong with rows: reason -> mask. A row that no mask names can be decided on. ``chains`` have rules."""
 
     def width(name: str) -> Bools:
         lengths: Bools = pc.binary_length(batch.column(name)).to_numpy()
@@ -39,7 +37,7 @@ def faults(batch: pa.RecordBatch) -> dict[str, Bools]:
         "fewer than two legs": batch.column("legs").value_lengths().to_numpy() < 2,
         "net_profit is not 16 bytes": (width("net_profit") != 16) & ~closed,
         "a figure is not finite": ~finite,
-        "no rules for the chain": ~np.isin(batch.column("chain").to_numpy(), CHAINS),
+        NO_RULES: ~np.isin(batch.column("chain").to_numpy(), tuple(chains)),
     }
 
 
@@ -117,7 +115,7 @@ def _age_limit(batch: pa.RecordBatch, bounds: Plausible) -> Floats:
     chains = batch.column("chain").to_numpy()
     limit = np.full(batch.num_rows, np.inf)
     for name, slots in bounds.max_age_slots.items():
-        limit[chains == CHAIN_NAMES[name]] = slots
+        limit[chains == number_of(name)] = slots
     return limit
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from mevflow.operators.chains import ETHEREUM, SOLANA, checked_evm, names, number_of
 from mevflow.operators.decide.features import FEATURES
 from mevflow.operators.decide.plausible import Plausible
 from mevflow.operators.decide.told import Attribution
@@ -48,14 +50,15 @@ class ChainRules(Settings):
     """Assumptions about one chain. None of them can be read from the swap stream.
 
     ``attempt_fee_raw`` is what one transaction costs in the chain's smallest native unit, and ``native_usd`` what a
-    whole native token is worth; ``missed_fee_share`` is how much of the fee a bid that misses still pays.
+    whole native token is worth (null: not known); ``missed_fee_share`` is how much of the fee a bid that misses still
+    pays. Where neither these nor the rows say what an attempt costs, nothing is bid.
     """
 
     latency_slots: int = Field(ge=0, le=10_000)
     window_slots: int = Field(ge=0, le=100_000)
-    attempt_fee_raw: int = Field(ge=0)
+    attempt_fee_raw: int | None = Field(ge=0)
     native_decimals: int = Field(ge=0, le=30)
-    native_usd: float = Field(ge=0.0, allow_inf_nan=False)
+    native_usd: float | None = Field(ge=0.0, allow_inf_nan=False)
     missed_fee_share: float = Field(default=1.0, ge=0.0, le=1.0)
 
     @model_validator(mode="after")
@@ -65,9 +68,40 @@ class ChainRules(Settings):
         return self
 
     @property
+    def fee_raw(self) -> int | None:
+        """The fee of one attempt in the smallest native unit; None: not known."""
+        return self.attempt_fee_raw
+
+    @property
     def attempt_usd(self) -> float:
-        """The fee of one attempt in USD."""
-        return float(Fraction(self.attempt_fee_raw, 10**self.native_decimals)) * self.native_usd
+        """The fee of one attempt in USD; NaN where it or the native token's worth is not known."""
+        if self.fee_raw is None or self.native_usd is None:
+            return math.nan
+        return float(Fraction(self.fee_raw, 10**self.native_decimals)) * self.native_usd
+
+
+class EvmRules(ChainRules):
+    """Assumptions about an EVM chain; none of its fees is known until it is told.
+
+    The fee is ``gas * (base_fee_wei + priority_fee_wei)`` as EIP-1559 has it, or ``attempt_fee_raw`` where that is
+    told.
+    """
+
+    latency_slots: int = Field(default=1, ge=0, le=10_000)
+    window_slots: int = Field(default=3, ge=0, le=100_000)
+    attempt_fee_raw: int | None = Field(default=None, ge=0)
+    native_decimals: int = Field(default=18, ge=0, le=30)
+    native_usd: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
+    gas: int = Field(default=200_000, ge=21_000, le=30_000_000)
+    base_fee_wei: int | None = Field(default=None, ge=0, le=10**18)
+    priority_fee_wei: int = Field(default=0, ge=0, le=10**18)
+
+    @property
+    def fee_raw(self) -> int | None:
+        """The fee of one attempt in wei; None: not known."""
+        if self.attempt_fee_raw is not None or self.base_fee_wei is None:
+            return self.attempt_fee_raw
+        return self.gas * (self.base_fee_wei + self.priority_fee_wei)
 
 
 class Fallback(Settings):
@@ -137,7 +171,8 @@ class BanditSettings(Settings):
     ``frozen``: nothing is learned. ``fallback``: see :class:`Fallback`.
 
     ``rival_share`` is the tip share that a rival in a contested slot is assumed to bid when the data does not show it
-    (null: such bids miss). ``drift_threshold`` is Page-Hinkley's, in spreads of the residuals of bids; ``on_drift:
+    (null: such bids miss). ``evm`` has rules of other EVM chains by name; without any nothing is bid there unless the
+    rows carry their cost. ``drift_threshold`` is Page-Hinkley's, in spreads of the residuals of bids; ``on_drift:
     relearn`` forgets what a chain has learned. ``max_open`` and ``max_cycles`` bound memory, a chain.
     """
 
@@ -165,11 +200,17 @@ class BanditSettings(Settings):
         native_decimals=18,
         native_usd=2_250.0,
     )
+    evm: dict[str, EvmRules] = Field(default_factory=dict, max_length=256)
     drift_threshold: float = Field(default=40.0, gt=0.0)
     on_drift: Literal["report", "relearn", "fallback"] = "report"
     max_open: int = Field(default=100_000, ge=1)
     max_cycles: int = Field(default=200_000, ge=1)
     max_swaps_per_slot: int = Field(default=8_192, ge=1)
+
+    @field_validator("evm")
+    @classmethod
+    def _evm_chains(cls, value: dict[str, EvmRules]) -> dict[str, EvmRules]:
+        return checked_evm(value)
 
     @model_validator(mode="after")
     def _policy_fits(self) -> BanditSettings:
@@ -182,6 +223,12 @@ class BanditSettings(Settings):
         if self.on_drift == "fallback" and self.fallback is None:
             raise ValueError("on_drift: fallback needs a fallback")
         return self
+
+    def rules(self) -> dict[int, ChainRules]:
+        """The rules of every chain that has a name, or has rules under ``evm``, by its number."""
+        evm = {number_of(name): rule for name, rule in self.evm.items()}
+        named: dict[int, ChainRules] = {number_of(name): EvmRules() for name in names()}
+        return dict(sorted({**named, **evm, SOLANA: self.solana, ETHEREUM: self.ethereum}.items()))
 
     @property
     def spec(self) -> PolicySpec:

@@ -14,8 +14,8 @@ from mevflow.operators.dead_letters import dead_letters
 from mevflow.operators.decide import emit, told
 from mevflow.operators.decide.control import Change, Gate, GateState, inherit, learner
 from mevflow.operators.decide.market import BidMarket, BidMarketState, Settled, SettledRows
-from mevflow.operators.decide.rows import CHAINS, OpportunityColumns, faults
-from mevflow.operators.decide.settings import BanditSettings, ChainRules, PolicySpec
+from mevflow.operators.decide.rows import OpportunityColumns, faults
+from mevflow.operators.decide.settings import BanditSettings, PolicySpec
 from mevflow.operators.decide.swaplog import COLUMNS
 from mevflow.operators.errors import StateError
 from mevflow.operators.ids import ID_BYTES, canonical
@@ -23,7 +23,6 @@ from mevflow.operators.learn import Policy
 from mevflow.operators.lineage import lineage
 from mevflow.operators.stage import Ack, Command, Output, Stage, StageContext, Watermark
 from mevflow.operators.switch import Off
-from mevflow.v1 import market_pb2 as market
 
 SNAPSHOT_VERSION = 3
 
@@ -65,19 +64,20 @@ class BanditDecide(Stage[BanditSettings]):
 
     def __init__(self, settings: BanditSettings, context: StageContext) -> None:
         super().__init__(settings, context)
-        self._gate = Gate(settings.spec, (context.node, self.use))
+        rules = settings.rules()
+        self._gate = Gate(settings.spec, (context.node, self.use), tuple(rules))
         # decision_id = stable_id("decision", node, opportunity_id), its constant part made once.
         head = canonical("decision", context.node) + b"b" + ID_BYTES.to_bytes(4, "little")
         self._markets = {
             chain: BidMarket(
                 chain,
-                _rules(settings, chain),
+                own,
                 settings,
                 settings.spec,
                 head,
                 takes_outcomes="outcomes" in context.inputs,
             )
-            for chain in CHAINS
+            for chain, own in rules.items()
         }
         self._bad_rows = 0
 
@@ -177,8 +177,12 @@ class BanditDecide(Stage[BanditSettings]):
             gate = msgspec.structs.replace(gate, spec=self.settings.spec)
         self._gate.commit(gate)
         for chain, one in self._markets.items():
-            held, was = saved.markets[chain], saved.gate.models.get(chain, saved.gate.spec)
             now = self._gate.spec(chain)
+            held = saved.markets.get(chain)
+            if held is None:  # a chain that got its name since
+                one.adopt(now, now.make())
+                continue
+            was = saved.gate.models.get(chain, saved.gate.spec)
             if now != was:
                 former = was.make()
                 former.restore(held.policy)
@@ -188,7 +192,7 @@ class BanditDecide(Stage[BanditSettings]):
         self._bad_rows = saved.bad_rows
 
     def _opportunities(self, batch: pa.RecordBatch) -> Output:
-        wrong = faults(batch)
+        wrong = faults(batch, self._markets)
         bad = np.logical_or.reduce(list(wrong.values()))
         if bad.any():
             self._bad_rows += int(bad.sum())
@@ -201,7 +205,7 @@ class BanditDecide(Stage[BanditSettings]):
 
     def _told(self, batch: pa.RecordBatch) -> Output:
         """Outcomes that somebody measured."""
-        wrong = told.faults(batch)
+        wrong = told.faults(batch, self._markets)
         bad = np.logical_or.reduce(list(wrong.values()))
         if bad.any():
             self._bad_rows += int(bad.sum())
@@ -276,7 +280,3 @@ class BanditDecide(Stage[BanditSettings]):
         rows = batch.take(pa.array(at))
         details = ["; ".join(said for said, mask in wrong.items() if mask[row]) for row in at.tolist()]
         return dead_letters(self.context, rows, reason, details)
-
-
-def _rules(settings: BanditSettings, chain: int) -> ChainRules:
-    return settings.solana if chain == market.CHAIN_SOLANA else settings.ethereum

@@ -59,7 +59,7 @@ class RecentSwaps:
         self._parts = [part for part in self._parts if part[0][-1] >= before_slot]
 
     def rival(
-        self, closed: tuple[int, int, int], legs: list[tuple[bytes, bytes]], native_usd: float, decimals: int
+        self, closed: tuple[int, int, int], legs: list[tuple[bytes, bytes]], native_usd: float | None, decimals: int
     ) -> Rival:
         """Who made the event ``closed`` (slot, tx_index, ix_index) that ended the cycle of ``legs`` (pool, mint in).
 
@@ -80,7 +80,7 @@ class RecentSwaps:
         return Rival(
             kind="round_trip" if taken.issuperset(legs) else "swap",
             signer=closing[0]["signer"],
-            bid_usd=fees / 10**decimals * native_usd if fees else None,
+            bid_usd=fees / 10**decimals * native_usd if fees and native_usd is not None else None,
         )
 
     def snapshot(self) -> bytes:

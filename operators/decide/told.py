@@ -8,6 +8,7 @@ settled, it is a correction, and the policy unlearns the difference. Everything 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 import msgspec
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from mevflow.operators.decide.rows import CHAINS
+from mevflow.operators.decide.rows import NO_RULES
 from mevflow.operators.ids import ID_BYTES
 from mevflow.operators.learn.kernels import Bools
 from mevflow.operators.outcomes import LANDED, MISSED, SKIPPED
@@ -55,8 +56,8 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     revision: int
 
 
-def faults(batch: pa.RecordBatch) -> dict[str, Bools]:
-    """What is wrong with outcome rows: reason -> mask."""
+def faults(batch: pa.RecordBatch, chains: Collection[int]) -> dict[str, Bools]:
+    """What is wrong with outcome rows: reason -> mask. ``chains`` have rules."""
     ids = pc.binary_length(batch.column("decision_id")).to_numpy()
     amounts = pc.binary_length(batch.column("realized_profit")).to_numpy()
     words: Bools = pc.is_in(batch.column("kind"), pa.array(_KINDS)).to_numpy(zero_copy_only=False)
@@ -65,7 +66,7 @@ def faults(batch: pa.RecordBatch) -> dict[str, Bools]:
         "realized_profit is neither empty nor 16 bytes": (amounts != 0) & (amounts != 16),
         f"kind is none of {', '.join(_KINDS)}": ~words,
         "reward_usd is not finite": ~np.isfinite(batch.column("reward_usd").to_numpy()),
-        "no rules for the chain": ~np.isin(batch.column("chain").to_numpy(), CHAINS),
+        NO_RULES: ~np.isin(batch.column("chain").to_numpy(), tuple(chains)),
     }
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from mevflow.operators.chains import checked_name, is_evm, number_of
+from mevflow.operators.chains import checked_evm, is_evm, number_of
 from mevflow.v1 import market_pb2 as market
 
 LAMPORTS_PER_SIGNATURE = 5_000
@@ -157,10 +157,7 @@ class CostModel(_Model):
     @field_validator("evm")
     @classmethod
     def _evm_chains(cls, value: dict[str, EthereumCosts]) -> dict[str, EthereumCosts]:
-        for name in value:
-            if checked_name(name) in ("solana", "ethereum"):
-                raise ValueError(f"{name} has settings of its own beside `evm`")
-        return value
+        return checked_evm(value)
 
     @cached_property
     def _evm(self) -> dict[int, EthereumCosts]:

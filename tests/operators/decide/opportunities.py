@@ -125,7 +125,7 @@ def stream(count: int, seed: int = 1, chains: tuple[int, ...] = (market.CHAIN_SO
     slots = dict.fromkeys(chains, 100)
     tx = dict.fromkeys(chains, 0)
     opened: dict[tuple[int, tuple[int, ...]], int] = {}
-    rows = []
+    rows: list[dict[str, Any]] = []
     while len(rows) < count:
         chain = rng.choice(chains)
         if rng.random() < 0.4:
@@ -156,7 +156,7 @@ def stream(count: int, seed: int = 1, chains: tuple[int, ...] = (market.CHAIN_SO
 
 def swap_stream(found: pa.RecordBatch) -> pa.RecordBatch:
     """The swaps that could have made the events of ``found``: one a row, some as part of a round trip with a tip."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for row in found.to_pylist():
         first = row["legs"][0]["pool"][0]
         fee = 20_000_000 * (row["tx_index"] % 3)
