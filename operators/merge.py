@@ -7,6 +7,7 @@ of time, so time decides where the two disagree: another cut of the same rows in
 A row without a time takes its place among the slots.
 
 What a row may be besides in order (:mod:`mevflow.operators.chain_mark`): *late*, given first and marked, or *astray*.
+Rows whose fork has not been told of wait for that, rows of a fork that is gone are dropped: see :mod:`.forks`.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from numpy.typing import NDArray
 
 from mevflow.operators.chain_mark import ChainMark
 from mevflow.operators.errors import StateError
+from mevflow.operators.forks import Forks, ForksState, forks_of
 from mevflow.operators.stage import CAUGHT_UP_US, Watermark
 
 ORDER = ("chain", "slot", "tx_index", "ix_index")
-#: Version 1 kept the coordinates of the mark alone.
+#: Version 1 kept the coordinates of the mark alone, and no forks.
 _VERSION, _READ = 2, (1, 2)
 #: More stretches than this in one batch are not worth slicing.
 _MAX_SLICES = 256
@@ -51,38 +53,77 @@ class _State(msgspec.Struct):
     last: dict[int, tuple[int, ...]]
     late_rows: int
     pending: list[bytes]
+    waiting: list[bytes] = []
+    forks: ForksState = msgspec.field(default_factory=ForksState)
 
 
 class ChainMerge:
-    """Holds what waits, by input; ``schemas`` names the inputs in the order that breaks ties."""
+    """Holds what waits, by input; ``schemas`` names the inputs in the order that breaks ties.
 
-    def __init__(self, schemas: dict[str, pa.Schema], lateness_us: int = 0) -> None:
+    ``told``: somebody says with :meth:`undo` that the chain has gone back, so that it is worth waiting for.
+    """
+
+    def __init__(self, schemas: dict[str, pa.Schema], lateness_us: int = 0, told: bool = True) -> None:
         self._ports = list(schemas)
         self._schemas = schemas
         self._none = {port: _empty(schema) for port, schema in schemas.items()}
         self._pending: dict[str, list[pa.RecordBatch]] = {port: [] for port in schemas}
+        self._untold: dict[str, list[pa.RecordBatch]] = {port: [] for port in schemas}
+        self._told = told
+        self._forks = Forks()
         self._holds: dict[str, int] = {}
+        self._ended: set[str] = set()
         self._lateness_us = lateness_us
         self._marks: dict[int, ChainMark] = {}
         self.late_rows = 0
 
     def add(self, port: str, batch: pa.RecordBatch) -> None:
         """Keep a batch of an input until its time has come."""
-        if batch.num_rows:
-            self._pending[port].append(batch)
+        if not batch.num_rows:
+            return
+        goes, waits = self._forks.sort(batch)
+        if goes.num_rows:
+            self._pending[port].append(goes)
+        if waits is not None:
+            self._untold[port].append(waits)
+            if not self._told or self._forks.lose_patience(itertools.chain.from_iterable(self._untold.values())):
+                self._end_wait()
+
+    def _end_wait(self) -> None:
+        """What waits for a fork may go on, as far as that has been told of."""
+        if not self._told:
+            self._forks.lose_patience(itertools.chain.from_iterable(self._untold.values()), ended=True)
+        waited, self._untold = self._untold, {port: [] for port in self._ports}
+        for port, batches in waited.items():
+            for batch in batches:
+                goes, waits = self._forks.sort(batch)
+                if goes.num_rows:
+                    self._pending[port].append(goes)
+                if waits is not None:
+                    self._untold[port].append(waits)
 
     @property
     def waiting(self) -> int:
         """Rows that wait."""
-        return sum(batch.num_rows for batches in self._pending.values() for batch in batches)
+        held = itertools.chain(*self._pending.values(), *self._untold.values())
+        return sum(batch.num_rows for batch in held)
 
     def advance(self, port: str, watermark: Watermark, inputs: frozenset[str]) -> Stretch | None:
         """Take an input's watermark; give what may be processed, or None. ``inputs`` are the ports in use."""
         self._holds[port] = watermark.hold_us
+        if watermark.final:
+            self._ended.add(port)
+            if self.over(inputs) and any(self._untold.values()):
+                self._told = False
+                self._end_wait()
         hold = min(self._holds.get(each, 0) for each in inputs | {port})
         if hold < CAUGHT_UP_US:
             hold -= self._lateness_us
         return self._release(hold)
+
+    def over(self, inputs: frozenset[str]) -> bool:
+        """Whether all of ``inputs`` have ended."""
+        return inputs <= self._ended
 
     def _release(self, hold_us: int) -> Stretch | None:
         ready: list[pa.RecordBatch] = []
@@ -120,33 +161,36 @@ class ChainMerge:
         self.late_rows += int(late.sum())
         return Stretch(ready, source[order], row[order], late, astray)
 
-    def undo(self, chain: int, first: int, last: int) -> int:
-        """Drop what waits of slots ``first`` to ``last``; what comes of them now is not late. Gives how many rows."""
-        dropped = 0
+    def undo(self, chain: int, first: int, last: int, fork: int = 0) -> bool:
+        """Drop what waits of slots ``first`` to ``last``; what comes of them now is not late.
+
+        ``fork``: the one that begins so, whose own rows stay; 0 where nobody tells. Gives whether what was given of
+        those slots is to be taken back too: not where that fork was told of before, or no earlier one was ever read.
+        """
+        if not self._forks.tell(chain, first, fork):
+            self._end_wait()
+            return False
         for port in self._ports:
             kept = []
             for batch in self._pending[port]:
                 slot = batch.column("slot").to_numpy()
                 gone = (batch.column("chain").to_numpy() == chain) & (slot >= first) & (slot <= last)
-                dropped += int(gone.sum())
+                if fork:
+                    gone &= forks_of(batch) < fork
                 kept.append(batch.filter(pa.array(~gone)) if gone.any() else batch)
             self._pending[port] = [batch for batch in kept if batch.num_rows]
         mark = self._marks.get(chain)
         if mark is not None and mark.place is not None and first <= mark.place[0] <= last:
             mark.place = (first, 0, 0)
-        return dropped
+        self._end_wait()
+        return True
 
     def snapshot(self) -> bytes:
         """What waits and where the order stands. Watermarks are not kept: the sources say them anew."""
-        pending = []
-        for port in self._ports:
-            sink = pa.BufferOutputStream()
-            with pa.ipc.new_stream(sink, self._schemas[port]) as writer:
-                for batch in self._pending[port]:
-                    writer.write_batch(batch.cast(self._schemas[port]))
-            pending.append(sink.getvalue().to_pybytes())
+        pending = [_packed(self._schemas[port], self._pending[port]) for port in self._ports]
+        untold = [_packed(self._schemas[port], self._untold[port]) for port in self._ports]
         marks = {chain: mark.as_tuple() for chain, mark in self._marks.items()}
-        return msgspec.msgpack.encode(_State(_VERSION, marks, self.late_rows, pending))
+        return msgspec.msgpack.encode(_State(_VERSION, marks, self.late_rows, pending, untold, self._forks.state))
 
     def restore(self, state: bytes) -> None:
         """Raises StateError for a state of another version or other inputs."""
@@ -155,9 +199,12 @@ class ChainMerge:
             raise StateError("the merge's state is of another version", hint="deploy with --fresh")
         self._marks = {chain: ChainMark.of(kept) for chain, kept in saved.last.items()}
         self.late_rows = saved.late_rows
+        self._forks.state = saved.forks
         for port, data in zip(self._ports, saved.pending, strict=True):
-            with pa.ipc.open_stream(data) as reader:
-                self._pending[port] = list(reader)
+            self._pending[port] = _unpacked(self._schemas[port], data)
+        if saved.waiting:
+            for port, data in zip(self._ports, saved.waiting, strict=True):
+                self._untold[port] = _unpacked(self._schemas[port], data)
 
 
 def distinct(values: NDArray[Any]) -> list[int]:
@@ -185,6 +232,24 @@ def _part(batch: pa.RecordBatch, hold_us: int, now: list[pa.RecordBatch], later:
     edges = [0, *cuts.tolist(), batch.num_rows]
     for begin, end in itertools.pairwise(edges):
         (now if before[begin] else later).append(batch.slice(begin, end - begin))
+
+
+def _packed(schema: pa.Schema, batches: list[pa.RecordBatch]) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch.cast(schema))
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _unpacked(schema: pa.Schema, data: bytes) -> list[pa.RecordBatch]:
+    """Batches of ``schema``. Rows of version 1 have no fork: nobody told one."""
+    with pa.ipc.open_stream(data) as reader:
+        batches = list(reader)
+    if "fork" not in schema.names or (batches and "fork" in batches[0].schema.names):
+        return batches
+    at = schema.get_field_index("fork")
+    return [batch.add_column(at, schema.field(at), pa.array([0] * batch.num_rows, pa.uint64())) for batch in batches]
 
 
 def _empty(schema: pa.Schema) -> pa.RecordBatch:

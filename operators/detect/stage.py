@@ -95,9 +95,10 @@ class ArbitrageDetect(Stage[DetectSettings]):
         self._merge.add("updates", batch.slice(begin))
 
     def _undo(self, row: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
-        chain, slot = (int(row.column(name)[0].as_py()) for name in ("chain", "slot"))
+        chain, slot, fork = (int(row.column(name)[0].as_py()) for name in ("chain", "slot", "fork"))
         last = slot if row.column("kind")[0].as_py() == _SKIPPED else _LAST_SLOT
-        self._merge.undo(chain, slot, last)
+        if not self._merge.undo(chain, slot, last, fork):
+            return
         no_swaps = pa.RecordBatch.from_arrays([pa.array([], field.type) for field in SWAP], schema=SWAP)
         no = np.zeros(1, np.bool_)
         alone = Stretch([row, no_swaps], np.zeros(1, np.int8), np.zeros(1, np.int64), late=no, astray=no)

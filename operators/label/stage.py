@@ -44,7 +44,8 @@ class Label(Stage[LabelSettings]):
     -----
     in : located Swap rows, in any interleaving of partitions; watermarks release them.
     updates : located PoolUpdate rows, of which KIND_REORG and KIND_SKIPPED count, when they are read: what waits of
-        those slots is dropped, and what was said of them is taken back. Need not be fed.
+        those slots is dropped, and what was said of them is taken back. Swaps of a fork that it has not told of wait
+        for it. Need not be fed.
     labels : Label rows in chain order, with the source coordinates of the first swap that they name. A row of kind
         ``undone`` takes back the labels of its ``group``.
     errors : swaps without chain, pool, mints or amounts, and swaps of slots that are labelled already (``late_swap``).
@@ -59,7 +60,8 @@ class Label(Stage[LabelSettings]):
 
     def __init__(self, settings: LabelSettings, context: StageContext) -> None:
         super().__init__(settings, context)
-        self._merge = ChainMerge({"in": SWAP})
+        self._inputs = frozenset({"in"}) | (context.inputs & {"updates"})
+        self._merge = ChainMerge({"in": SWAP}, told="updates" in self._inputs or not context.inputs)
         self._slots = OpenSlots(LOCATED, settings.hold_slots)
         #: The first row of each finding of the last slots, as it would be taken back.
         self._said: list[dict[str, Any]] = []
@@ -81,9 +83,10 @@ class Label(Stage[LabelSettings]):
     def _gone_back(self, updates: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
         kinds = updates.column("kind").to_numpy()
         for row in np.flatnonzero(np.isin(kinds, (_REORG, _SKIPPED))).tolist():
-            chain, first = (int(updates.column(name)[row].as_py()) for name in ("chain", "slot"))
+            chain, first, fork = (int(updates.column(name)[row].as_py()) for name in ("chain", "slot", "fork"))
             last = first if kinds[row] == _SKIPPED else _LAST_SLOT
-            self._merge.undo(chain, first, last)
+            if not self._merge.undo(chain, first, last, fork):
+                continue
             self._slots.undo(chain, first, last)
             gone = [one for one in self._said if one["chain"] == chain and first <= one["slot"] <= last]
             self._said = [one for one in self._said if one not in gone]
@@ -91,9 +94,7 @@ class Label(Stage[LabelSettings]):
                 yield "labels", label_batch(gone)
 
     def on_watermark(self, port: str, watermark: Watermark) -> Iterator[tuple[str, pa.RecordBatch]]:
-        if port != "in":
-            return
-        stretch = self._merge.advance(port, watermark, frozenset({port}))
+        stretch = self._merge.advance(port, watermark, self._inputs)
         if stretch is not None:
             batch = stretch.batches[0].take(pa.array(stretch.row))
             late = (self._slots.late(batch), "late_swap", "its slot has been labelled already")
@@ -102,7 +103,7 @@ class Label(Stage[LabelSettings]):
             yield from self._label(self._slots.add(good))
             if letters is not None:
                 yield "errors", letters
-        if watermark.final:
+        if watermark.final and self._merge.over(self._inputs):
             yield from self._label(self._slots.finish())
 
     def _label(self, swaps: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:

@@ -83,7 +83,9 @@ class PoolCollector:
         self._no_pools.clear()
         rows = RowBuilder("mevflow.v1.PoolUpdate")
         time_us = fork.timestamp_s * 1_000_000
-        rows.add(chain=self.chain, slot=fork.first, timestamp_us=time_us, kind=market.PoolUpdate.KIND_REORG)
+        rows.add(
+            chain=self.chain, slot=fork.first, timestamp_us=time_us, kind=market.PoolUpdate.KIND_REORG, fork=fork.number
+        )
         return CollectedRows(rows.take(), None, None, time_us)
 
     def _discover(self, blocks: Sequence[Block], addresses: np.ndarray, at: np.ndarray) -> pa.RecordBatch | None:

@@ -8,6 +8,7 @@ finalized one; a range that a node refuses is halved, and doubled again when one
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ _FAR = 32
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """What was said of block ``first`` and all after it does not hold. ``number`` counts forks, from 1."""
+    """What was said of block ``first`` and all after it does not hold. ``number`` is that of the fork that begins."""
 
     first: int
     number: int
@@ -45,7 +46,11 @@ class Fork:
 
 
 class Follower:
-    """Gives a chain's blocks once each, in order, and forks between them. Used by one thread."""
+    """Gives a chain's blocks once each, in order, and forks between them. Used by one thread.
+
+    ``forks`` is the present fork's number. It begins with the time in seconds, so that a follower that begins anew has
+    a larger one than any before it, and is one more after each fork.
+    """
 
     def __init__(self, nodes: Nodes, wanted: LogFilter, confirmations: int = 0, max_range: int = 2_000) -> None:
         self._nodes, self._confirmations, self._max_range = nodes, confirmations, max_range
@@ -65,14 +70,20 @@ class Follower:
     def wanted(self, value: LogFilter) -> None:
         self._wanted, self._blooms = value, value.blooms()
 
-    def start(self, block: int | str | None) -> None:
-        """Go to a block by number or by hash (``0x`` and 64 digits), or (None) to the one after the head."""
+    def start(self, block: int | str | None) -> Fork:
+        """Go to a block by number or by hash (``0x`` and 64 digits), or (None) to the one after the head.
+
+        Gives the fork that begins there: what an earlier follower said of that block and later ones is said anew.
+        """
         if isinstance(block, int):
             self.next = block
         elif block is None:
             self.next = max(0, self._header("latest").number + 1 - self._confirmations)
         else:
             self.next = self._nodes.ask(lambda node: by_hash(node, block)).number
+        before = self._nodes.ask(lambda node: _had(node, self.next - 1)).timestamp_s if self.next else 0
+        self.forks = int(time.time())
+        return Fork(self.next, self.forks, before)
 
     def step(self) -> list[Block | Fork]:
         """What the chain has further: blocks, a fork, or nothing yet. Raises UnreachableError, StateError."""

@@ -93,9 +93,10 @@ class _State(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """Rows, and the snapshot after them."""
+    """Rows, the fork that they are of, and the snapshot after them."""
 
     rows: CollectedRows
+    fork: int
     state: bytes
     block: int
 
@@ -162,7 +163,7 @@ class EvmSource(Source[EvmSettings]):
         self._state, rows, self.block = ready.state, ready.rows, ready.block
         topic = f"evm:{self._collector.name}"
         batches = [
-            (port, located(batch, kind, topic))
+            (port, located(batch, kind, topic, ready.fork))
             for port, batch, kind in (("updates", rows.updates, _UPDATE.located), ("swaps", rows.swaps, _SWAP.located))
             if batch is not None
         ]
@@ -192,11 +193,12 @@ class EvmSource(Source[EvmSettings]):
         while not self._stop.is_set():
             try:
                 if not started:
-                    self._follower.start(None if self.settings.start == "latest" else self.settings.start)
+                    begun = self._follower.start(None if self.settings.start == "latest" else self.settings.start)
+                    self._take(self._collector.fork(begun))
                     started = True
                 steps = self._follower.step()
                 for rows in self._collect(steps):
-                    self._hand_over(_Ready(rows, self._snapshot(), self._follower.next))
+                    self._take(rows)
                 if not steps:
                     self._stop.wait(self.settings.poll_ms / 1000)
             except UnreachableError as wrong:
@@ -218,6 +220,9 @@ class EvmSource(Source[EvmSettings]):
                 self.trouble = str(wrong)
                 if self._stop.wait(self.settings.poll_ms / 1000):
                     return []
+
+    def _take(self, rows: CollectedRows) -> None:
+        self._hand_over(_Ready(rows, self._follower.forks, self._snapshot(), self._follower.next))
 
     def _hand_over(self, ready: _Ready | MevflowError) -> None:
         while not self._stop.is_set():
@@ -248,11 +253,13 @@ class EvmSource(Source[EvmSettings]):
         return errors
 
 
-def located(batch: pa.RecordBatch, schema: pa.Schema, topic: str) -> pa.RecordBatch:
-    """Coordinates: the chain as a topic of one partition, the place in it as an offset."""
+def located(batch: pa.RecordBatch, schema: pa.Schema, topic: str, fork: int) -> pa.RecordBatch:
+    """Rows of a fork with coordinates: the chain as a topic of one partition, the place in it as an offset."""
     rows = batch.num_rows
     slots, indices = batch.column("slot").to_pylist(), batch.column("ix_index").to_pylist()
     offsets = [offset_of(slot, index) for slot, index in zip(slots, indices, strict=True)]
     topics = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int8()), pa.array([topic]))
+    at = batch.schema.get_field_index("fork")
+    batch = batch.set_column(at, batch.schema.field(at), pa.array([fork] * rows, pa.uint64()))
     columns = [*batch.columns, topics, pa.array([0] * rows, pa.int32()), pa.array(offsets, pa.int64())]
     return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -48,7 +48,7 @@ VENUE_CURVE_STABLE: Venue
 VENUE_SABER: Venue
 
 class Swap(_message.Message):
-    __slots__ = ("chain", "slot", "tx_index", "ix_index", "timestamp_us", "signature", "signer", "venue", "pool", "mint_in", "mint_out", "amount_in", "amount_out", "reserve_a", "reserve_b", "sqrt_price_x64", "sqrt_price_x96", "liquidity", "tick", "fee_pips", "priority_fee_lamports", "tip_lamports", "a_to_b", "reanchored")
+    __slots__ = ("chain", "slot", "tx_index", "ix_index", "timestamp_us", "signature", "signer", "venue", "pool", "mint_in", "mint_out", "amount_in", "amount_out", "reserve_a", "reserve_b", "sqrt_price_x64", "sqrt_price_x96", "liquidity", "tick", "fee_pips", "priority_fee_lamports", "tip_lamports", "a_to_b", "reanchored", "fork")
     CHAIN_FIELD_NUMBER: _ClassVar[int]
     SLOT_FIELD_NUMBER: _ClassVar[int]
     TX_INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -73,6 +73,7 @@ class Swap(_message.Message):
     TIP_LAMPORTS_FIELD_NUMBER: _ClassVar[int]
     A_TO_B_FIELD_NUMBER: _ClassVar[int]
     REANCHORED_FIELD_NUMBER: _ClassVar[int]
+    FORK_FIELD_NUMBER: _ClassVar[int]
     chain: Chain
     slot: int
     tx_index: int
@@ -97,7 +98,8 @@ class Swap(_message.Message):
     tip_lamports: int
     a_to_b: bool
     reanchored: bool
-    def __init__(self, chain: _Optional[_Union[Chain, str]] = ..., slot: _Optional[int] = ..., tx_index: _Optional[int] = ..., ix_index: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., signature: _Optional[bytes] = ..., signer: _Optional[bytes] = ..., venue: _Optional[_Union[Venue, str]] = ..., pool: _Optional[bytes] = ..., mint_in: _Optional[bytes] = ..., mint_out: _Optional[bytes] = ..., amount_in: _Optional[bytes] = ..., amount_out: _Optional[bytes] = ..., reserve_a: _Optional[bytes] = ..., reserve_b: _Optional[bytes] = ..., sqrt_price_x64: _Optional[bytes] = ..., sqrt_price_x96: _Optional[bytes] = ..., liquidity: _Optional[bytes] = ..., tick: _Optional[int] = ..., fee_pips: _Optional[int] = ..., priority_fee_lamports: _Optional[int] = ..., tip_lamports: _Optional[int] = ..., a_to_b: _Optional[bool] = ..., reanchored: _Optional[bool] = ...) -> None: ...
+    fork: int
+    def __init__(self, chain: _Optional[_Union[Chain, str]] = ..., slot: _Optional[int] = ..., tx_index: _Optional[int] = ..., ix_index: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., signature: _Optional[bytes] = ..., signer: _Optional[bytes] = ..., venue: _Optional[_Union[Venue, str]] = ..., pool: _Optional[bytes] = ..., mint_in: _Optional[bytes] = ..., mint_out: _Optional[bytes] = ..., amount_in: _Optional[bytes] = ..., amount_out: _Optional[bytes] = ..., reserve_a: _Optional[bytes] = ..., reserve_b: _Optional[bytes] = ..., sqrt_price_x64: _Optional[bytes] = ..., sqrt_price_x96: _Optional[bytes] = ..., liquidity: _Optional[bytes] = ..., tick: _Optional[int] = ..., fee_pips: _Optional[int] = ..., priority_fee_lamports: _Optional[int] = ..., tip_lamports: _Optional[int] = ..., a_to_b: _Optional[bool] = ..., reanchored: _Optional[bool] = ..., fork: _Optional[int] = ...) -> None: ...
 
 class TickLiquidity(_message.Message):
     __slots__ = ("tick", "liquidity_net", "liquidity_gross")
@@ -186,7 +188,7 @@ class BinFees(_message.Message):
     def __init__(self, base_factor: _Optional[int] = ..., base_fee_power: _Optional[int] = ..., filter_period_s: _Optional[int] = ..., decay_period_s: _Optional[int] = ..., reduction_factor_bps: _Optional[int] = ..., variable_fee_control: _Optional[int] = ..., max_volatility_accumulator: _Optional[int] = ..., protocol_share_bps: _Optional[int] = ..., volatility_accumulator: _Optional[int] = ..., volatility_reference: _Optional[int] = ..., index_reference: _Optional[int] = ..., last_update_s: _Optional[int] = ..., fee_in_b_only: _Optional[bool] = ..., limit_orders: _Optional[bool] = ...) -> None: ...
 
 class PoolUpdate(_message.Message):
-    __slots__ = ("chain", "slot", "tx_index", "ix_index", "timestamp_us", "signature", "venue", "pool", "kind", "mint_a", "mint_b", "decimals_a", "decimals_b", "fee_pips", "tick_spacing", "reserve_a", "reserve_b", "sqrt_price_x64", "sqrt_price_x96", "liquidity", "tick", "tick_lower", "tick_upper", "liquidity_delta", "ticks", "known_tick_lower", "known_tick_upper", "known_range_set", "symbol_a", "symbol_b", "reanchored", "signer", "stable", "bins", "bin_fees")
+    __slots__ = ("chain", "slot", "tx_index", "ix_index", "timestamp_us", "signature", "venue", "pool", "kind", "mint_a", "mint_b", "decimals_a", "decimals_b", "fee_pips", "tick_spacing", "reserve_a", "reserve_b", "sqrt_price_x64", "sqrt_price_x96", "liquidity", "tick", "tick_lower", "tick_upper", "liquidity_delta", "ticks", "known_tick_lower", "known_tick_upper", "known_range_set", "symbol_a", "symbol_b", "reanchored", "signer", "stable", "bins", "bin_fees", "fork")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[PoolUpdate.Kind]
@@ -240,6 +242,7 @@ class PoolUpdate(_message.Message):
     STABLE_FIELD_NUMBER: _ClassVar[int]
     BINS_FIELD_NUMBER: _ClassVar[int]
     BIN_FEES_FIELD_NUMBER: _ClassVar[int]
+    FORK_FIELD_NUMBER: _ClassVar[int]
     chain: Chain
     slot: int
     tx_index: int
@@ -275,7 +278,8 @@ class PoolUpdate(_message.Message):
     stable: StableCurve
     bins: _containers.RepeatedCompositeFieldContainer[Bin]
     bin_fees: BinFees
-    def __init__(self, chain: _Optional[_Union[Chain, str]] = ..., slot: _Optional[int] = ..., tx_index: _Optional[int] = ..., ix_index: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., signature: _Optional[bytes] = ..., venue: _Optional[_Union[Venue, str]] = ..., pool: _Optional[bytes] = ..., kind: _Optional[_Union[PoolUpdate.Kind, str]] = ..., mint_a: _Optional[bytes] = ..., mint_b: _Optional[bytes] = ..., decimals_a: _Optional[int] = ..., decimals_b: _Optional[int] = ..., fee_pips: _Optional[int] = ..., tick_spacing: _Optional[int] = ..., reserve_a: _Optional[bytes] = ..., reserve_b: _Optional[bytes] = ..., sqrt_price_x64: _Optional[bytes] = ..., sqrt_price_x96: _Optional[bytes] = ..., liquidity: _Optional[bytes] = ..., tick: _Optional[int] = ..., tick_lower: _Optional[int] = ..., tick_upper: _Optional[int] = ..., liquidity_delta: _Optional[bytes] = ..., ticks: _Optional[_Iterable[_Union[TickLiquidity, _Mapping]]] = ..., known_tick_lower: _Optional[int] = ..., known_tick_upper: _Optional[int] = ..., known_range_set: _Optional[bool] = ..., symbol_a: _Optional[str] = ..., symbol_b: _Optional[str] = ..., reanchored: _Optional[bool] = ..., signer: _Optional[bytes] = ..., stable: _Optional[_Union[StableCurve, _Mapping]] = ..., bins: _Optional[_Iterable[_Union[Bin, _Mapping]]] = ..., bin_fees: _Optional[_Union[BinFees, _Mapping]] = ...) -> None: ...
+    fork: int
+    def __init__(self, chain: _Optional[_Union[Chain, str]] = ..., slot: _Optional[int] = ..., tx_index: _Optional[int] = ..., ix_index: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., signature: _Optional[bytes] = ..., venue: _Optional[_Union[Venue, str]] = ..., pool: _Optional[bytes] = ..., kind: _Optional[_Union[PoolUpdate.Kind, str]] = ..., mint_a: _Optional[bytes] = ..., mint_b: _Optional[bytes] = ..., decimals_a: _Optional[int] = ..., decimals_b: _Optional[int] = ..., fee_pips: _Optional[int] = ..., tick_spacing: _Optional[int] = ..., reserve_a: _Optional[bytes] = ..., reserve_b: _Optional[bytes] = ..., sqrt_price_x64: _Optional[bytes] = ..., sqrt_price_x96: _Optional[bytes] = ..., liquidity: _Optional[bytes] = ..., tick: _Optional[int] = ..., tick_lower: _Optional[int] = ..., tick_upper: _Optional[int] = ..., liquidity_delta: _Optional[bytes] = ..., ticks: _Optional[_Iterable[_Union[TickLiquidity, _Mapping]]] = ..., known_tick_lower: _Optional[int] = ..., known_tick_upper: _Optional[int] = ..., known_range_set: _Optional[bool] = ..., symbol_a: _Optional[str] = ..., symbol_b: _Optional[str] = ..., reanchored: _Optional[bool] = ..., signer: _Optional[bytes] = ..., stable: _Optional[_Union[StableCurve, _Mapping]] = ..., bins: _Optional[_Iterable[_Union[Bin, _Mapping]]] = ..., bin_fees: _Optional[_Union[BinFees, _Mapping]] = ..., fork: _Optional[int] = ...) -> None: ...
 
 class PriceTick(_message.Message):
     __slots__ = ("chain", "slot", "timestamp_us", "mint", "numeraire", "price", "pool", "source", "tx_index", "ix_index")

@@ -20,8 +20,20 @@ from tests.operators.detect.random_market import PLAIN, START_US, RandomMarket
 EVERYTHING = list(until(1 << 62))
 
 
-def back(slot: int, kind: int = market.PoolUpdate.KIND_REORG, chain: int = market.CHAIN_SOLANA) -> market.PoolUpdate:
-    return market.PoolUpdate(chain=chain, slot=slot, timestamp_us=START_US + slot * SLOT_US, kind=kind)
+def back(
+    slot: int, kind: int = market.PoolUpdate.KIND_REORG, chain: int = market.CHAIN_SOLANA, fork: int = 0
+) -> market.PoolUpdate:
+    return market.PoolUpdate(chain=chain, slot=slot, timestamp_us=START_US + slot * SLOT_US, kind=kind, fork=fork)
+
+
+def of_fork(batches: list[pa.RecordBatch], fork: int) -> list[pa.RecordBatch]:
+    """Rows as those of a fork."""
+    column = batches[0].schema.field("fork")
+    at = [each.schema.get_field_index("fork") for each in batches]
+    return [
+        each.set_column(place, column, pa.array([fork] * each.num_rows, column.type))
+        for place, each in zip(at, batches, strict=True)
+    ]
 
 
 def open_now(stage: ArbitrageDetect) -> dict[object, list[int]]:
@@ -79,6 +91,34 @@ def test_a_fork_leaves_no_trace(seed: int, share: float, restart: bool, kinds: t
     assert anew.get("swaps") == new.get("swaps")
     for table in (new, anew):
         assert "opportunities" not in table or not pc.any(table["opportunities"].column("late")).as_py()
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 1 << 32), share=st.floats(0.2, 0.9), swaps_first=st.booleans(), kinds=st.just(PLAIN))
+@example(seed=205, share=0.625, swaps_first=True, kinds=PLAIN + CURVES)
+@example(seed=205, share=0.625, swaps_first=False, kinds=PLAIN + CURVES)
+def test_either_topic_may_be_the_first_to_know_of_a_fork(
+    seed: int, share: float, swaps_first: bool, kinds: tuple[str, ...]
+) -> None:
+    batches = RandomMarket(seed, pools=7, events=40, kinds=kinds).batches()
+    slots = np.unique(np.concatenate([each.column("slot").to_numpy() for each in batches]))
+    first = int(slots[int(share * len(slots))])
+    before = [each.filter(pc.less(each.column("slot"), first)) for each in batches]
+    after = [each.filter(pc.greater_equal(each.column("slot"), first)) for each in batches]
+    straight, forked = make(), make()
+    run(straight, [*items(before), *EVERYTHING, *items(after), *EVERYTHING], end=False)
+    *updates, swaps = of_fork(after, 8)
+    told = items([batch(back(first, fork=8))])
+    run(forked, [*items(of_fork(before, 7)), *EVERYTHING], end=False)
+    if swaps_first:
+        overtaken = run(forked, [*items([swaps]), *EVERYTHING], end=False)
+        assert not overtaken.get("swaps")
+        run(forked, [*told, *items(updates), *EVERYTHING], end=False)
+    else:
+        run(forked, [*told, *items([*updates, swaps]), *EVERYTHING], end=False)
+    run(forked, [*items(of_fork(after, 7)), *EVERYTHING], end=False)  # what was under way of the fork that is left
+    assert state(forked) == state(straight)
+    assert open_now(forked) == open_now(straight)
 
 
 def test_a_skipped_slot_leaves_what_came_after() -> None:

@@ -175,10 +175,10 @@ def test_the_uniswap_day() -> None:
     )
 
 
-def gone_back(slot: int, kind: int) -> pa.RecordBatch:
+def gone_back(slot: int, kind: int, fork: int = 0) -> pa.RecordBatch:
     """The chain says of a slot, or from one on, that it does not hold."""
     empty = {field.name: None for field in UPDATE}
-    said = {"chain": market.CHAIN_SOLANA, "slot": slot, "timestamp_us": slot * SLOT_US, "kind": kind}
+    said = {"chain": market.CHAIN_SOLANA, "slot": slot, "timestamp_us": slot * SLOT_US, "kind": kind, "fork": fork}
     numbers = {field.name: 0 for field in UPDATE if pa.types.is_integer(field.type)}
     return pa.RecordBatch.from_pylist([{**empty, **numbers, **said}], schema=UPDATE)
 
@@ -215,6 +215,29 @@ def test_labels_of_a_fork_that_is_left_are_taken_back_and_said_anew() -> None:
         assert [(row["kind"], row["tx_index"]) for row in rows] == [("undone", 4), ("arbitrage", 5)]
         assert (rows[0]["group"], rows[0]["profit"]) == (before[0]["group"], b"")
     assert [row["kind"] for row in forked(make(reorg_slots=0), batch([*arbitrage(7, 4), *newer]), reorg)] == []
+
+
+def of_fork(found: list[dict[str, Any]], fork: int) -> pa.RecordBatch:
+    return batch([row | {"fork": fork} for row in found])
+
+
+@pytest.mark.parametrize("first", ["swaps", "updates"])
+def test_no_sandwich_across_two_forks_whichever_topic_is_first(first: str) -> None:
+    front, victim, back = sandwich(7, 4)
+    known = of_fork([swap(6, 0, 0, "A>B", (1, 1), "z"), front], 3)
+    new, reorg = of_fork([victim, back], 4), ("updates", gone_back(7, market.PoolUpdate.KIND_REORG, fork=4))
+    parts = [new, CAUGHT_UP, reorg] if first == "swaps" else [reorg, new, CAUGHT_UP, of_fork([front], 3)]
+    assert forked(make(), known, CAUGHT_UP, *parts, ("updates", END), END) == []
+
+
+@pytest.mark.parametrize("first", ["swaps", "updates"])
+def test_a_transaction_that_both_forks_have_is_labelled_once(first: str) -> None:
+    newer = [swap(slot, 0, 0, "A>B", (1, 1), "z") for slot in (8, 9)]
+    new, reorg = of_fork(arbitrage(7, 5), 4), ("updates", gone_back(7, market.PoolUpdate.KIND_REORG, fork=4))
+    parts = [new, CAUGHT_UP, reorg] if first == "swaps" else [reorg, new, CAUGHT_UP]
+    stage = make()
+    rows = forked(stage, of_fork([*arbitrage(7, 5), *newer], 3), CAUGHT_UP, *parts, ("updates", END), END)
+    assert [row["kind"] for row in rows] == ["arbitrage", "undone", "arbitrage"]
 
 
 def test_swaps_of_two_pools_at_one_place_are_two_swaps() -> None:
