@@ -147,7 +147,7 @@ def test_a_supervisor_killed_while_its_shard_imports_leaves_no_second_shard(worl
 def test_a_shard_that_lost_its_supervisor_is_ended_by_stop(world, tmp_path):
     _, var, _ = world
     shard = kill_while_importing(world, tmp_path)
-    assert deploy.stop("sums", var, 10)["state"] == "stopped"  # SIGTERM ends what has no handler yet
+    assert deploy.stop("sums", var, 60)["state"] == "stopped"  # SIGTERM ends what has no handler yet
     assert not shard.alive
     with pytest.raises(UsageError, match="not running"):
         deploy.stop("sums", var)
