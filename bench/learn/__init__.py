@@ -6,6 +6,7 @@
 - :mod:`.exactness`: the quadrature's error, and draws against their propensities
 - :mod:`.evaluation`: Open Bandit Data, and intervals under many looks
 - :mod:`.auctions`: sealed-bid auctions with known rivals, beside an oracle, LinUCB and VW CATS
+- :mod:`.models`: river models: cost of a score, promotions of equals and of betters
 
 Peers beyond river come with ``pip install mevflow[bench]``; what is not installed is left out.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_PARTS = ("exactness", "regret", "segments", "speed", "auctions", "evaluation")
+_PARTS = ("exactness", "regret", "segments", "speed", "auctions", "evaluation", "models")
 
 
 def run() -> dict[str, Any]:

@@ -26,6 +26,7 @@ BUILT_IN = {
     "arbitrage.detect": "mevflow.operators.detect.stage:ArbitrageDetect",
     "label": "mevflow.operators.label.stage:Label",
     "bandit.decide": "mevflow.operators.decide.stage:BanditDecide",
+    "river.model": "mevflow.operators.model.stage:RiverModel",
     "clickhouse.sink": "mevflow.sinks.clickhouse.sink:ClickHouseSink",
     "websocket.sink": "mevflow.sinks.websocket.sink:WebSocketSink",
     "kafka.sink": "mevflow.sinks.kafka.sink:KafkaSink",

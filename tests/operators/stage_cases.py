@@ -14,6 +14,8 @@ from mevflow.operators.decide.stage import BanditDecide
 from mevflow.operators.decode import Decode, DecodeSettings
 from mevflow.operators.ids import stable_id
 from mevflow.operators.learn import POLICIES
+from mevflow.operators.model.settings import ModelSettings
+from mevflow.operators.model.stage import RiverModel
 from mevflow.operators.realtime import RealtimeWrap, WrapSettings
 from mevflow.operators.stage import StageContext, Watermark
 from mevflow.testing import END, Item, StageCase
@@ -191,6 +193,54 @@ def label_case() -> StageCase:
     )
 
 
+def model_case(target: str, pipeline: str, tree: str = "", **settings: object) -> StageCase:
+    """``river.model`` over one of two chains. A ``tree`` ends the pipeline; it is small, so that it is grown soon."""
+    chains = (market.CHAIN_SOLANA, market.CHAIN_ETHEREUM)
+    bad = [
+        opportunity(slot=101, opportunity_id=b"short"),
+        opportunity(slot=101, log_rate=float("nan"), opportunity_id=b"l" * 16),
+    ]
+    good = [opportunity(slot=100, new_episode=True), opportunity(slot=104, usd=3.0, opportunity_id=b"g" * 16)]
+    champion = [*pipeline.split(" | "), {tree: {"max_depth": 1}}] if tree else pipeline
+    given = {
+        "chain": "solana",
+        "target": target,
+        "champion": champion,
+        "report_every": 20,
+        "delay_slots": 3,
+        **settings,
+    }
+    found = stream(160, seed=4, chains=chains)
+    ids, of_chain = found.column("opportunity_id").to_pylist(), found.column("chain").to_pylist()
+    told = [
+        {
+            **outcome(stable_id("d", row), ("landed", "missed", "skipped")[i % 3], 0.1),
+            "opportunity_id": row,
+            "chain": chain,
+        }
+        for i, (row, chain) in enumerate(zip(ids, of_chain, strict=True))
+    ]
+
+    def feed() -> list[Item]:
+        if target != "landed":
+            return [("in", found), ("in", END)]
+        items: list[Item] = []
+        for start in range(0, 160, 40):
+            items += [
+                ("in", found.slice(start, 40)),
+                ("outcomes", pa.RecordBatch.from_pylist(told[start : start + 30], schema=emit.OUTCOME)),
+            ]
+        return [*items, ("outcomes", END), ("in", END)]
+
+    return StageCase(
+        name=f"river.model {target} {pipeline} {tree}",
+        make=lambda: RiverModel(ModelSettings.model_validate(given), context("scored")),
+        feed=feed,
+        bad_feed=None if target == "landed" else lambda: [("in", batch(good[0], *bad, good[1])), ("in", END)],
+        bad_rows=len(bad),
+    )
+
+
 def wrap_case() -> StageCase:
     """``realtime.wrap`` with rows that have legs, and closing ones among them."""
     return StageCase(
@@ -209,4 +259,14 @@ CASES = [
     decide_with_swaps_case(),
     decide_with_outcomes_case(),
     decide_case("tip-auction"),
+    model_case(
+        "survives",
+        "StandardScaler | LogisticRegression",
+        challengers={"fast": ["StandardScaler", {"LogisticRegression": {"lr": 0.5}}]},
+        on_drift="shadow-reset",
+    ),
+    model_case("survives", "LogisticRegression", learn_batch=7, on_drift="fallback"),
+    model_case("survives", "StandardScaler", "HoeffdingAdaptiveTreeClassifier"),
+    model_case("decay", "StandardScaler", "HoeffdingAdaptiveTreeRegressor"),
+    model_case("landed", "MinMaxScaler | LogisticRegression", delay_slots=20),
 ]

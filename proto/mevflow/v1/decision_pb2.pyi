@@ -288,3 +288,77 @@ class BanditEvent(_message.Message):
     episode_id: bytes
     detail: str
     def __init__(self, decision_id: _Optional[bytes] = ..., kind: _Optional[str] = ..., topology: _Optional[str] = ..., run_id: _Optional[str] = ..., chain: _Optional[_Union[_market_pb2.Chain, str]] = ..., slot: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., policy: _Optional[str] = ..., policy_version: _Optional[int] = ..., arm: _Optional[str] = ..., propensity: _Optional[float] = ..., reward_usd: _Optional[float] = ..., features: _Optional[_Iterable[float]] = ..., utility: _Optional[float] = ..., episode_id: _Optional[bytes] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class ModelScore(_message.Message):
+    __slots__ = ("opportunity_id", "topology", "run_id", "chain", "slot", "timestamp_us", "model", "target", "score", "candidate", "model_version", "model_id", "logic_version")
+    OPPORTUNITY_ID_FIELD_NUMBER: _ClassVar[int]
+    TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_US_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    LOGIC_VERSION_FIELD_NUMBER: _ClassVar[int]
+    opportunity_id: bytes
+    topology: str
+    run_id: str
+    chain: _market_pb2.Chain
+    slot: int
+    timestamp_us: int
+    model: str
+    target: str
+    score: float
+    candidate: str
+    model_version: int
+    model_id: bytes
+    logic_version: int
+    def __init__(self, opportunity_id: _Optional[bytes] = ..., topology: _Optional[str] = ..., run_id: _Optional[str] = ..., chain: _Optional[_Union[_market_pb2.Chain, str]] = ..., slot: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., model: _Optional[str] = ..., target: _Optional[str] = ..., score: _Optional[float] = ..., candidate: _Optional[str] = ..., model_version: _Optional[int] = ..., model_id: _Optional[bytes] = ..., logic_version: _Optional[int] = ...) -> None: ...
+
+class ModelEvent(_message.Message):
+    __slots__ = ("kind", "topology", "run_id", "chain", "slot", "timestamp_us", "model", "target", "candidate", "champion", "labels", "log_loss", "mae", "roc_auc", "ece", "loss_difference", "evidence", "detail", "opportunity_id", "ordinal")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TOPOLOGY_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_US_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    CHAMPION_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    LOG_LOSS_FIELD_NUMBER: _ClassVar[int]
+    MAE_FIELD_NUMBER: _ClassVar[int]
+    ROC_AUC_FIELD_NUMBER: _ClassVar[int]
+    ECE_FIELD_NUMBER: _ClassVar[int]
+    LOSS_DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    OPPORTUNITY_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDINAL_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    topology: str
+    run_id: str
+    chain: _market_pb2.Chain
+    slot: int
+    timestamp_us: int
+    model: str
+    target: str
+    candidate: str
+    champion: bool
+    labels: int
+    log_loss: float
+    mae: float
+    roc_auc: float
+    ece: float
+    loss_difference: float
+    evidence: float
+    detail: str
+    opportunity_id: bytes
+    ordinal: int
+    def __init__(self, kind: _Optional[str] = ..., topology: _Optional[str] = ..., run_id: _Optional[str] = ..., chain: _Optional[_Union[_market_pb2.Chain, str]] = ..., slot: _Optional[int] = ..., timestamp_us: _Optional[int] = ..., model: _Optional[str] = ..., target: _Optional[str] = ..., candidate: _Optional[str] = ..., champion: _Optional[bool] = ..., labels: _Optional[int] = ..., log_loss: _Optional[float] = ..., mae: _Optional[float] = ..., roc_auc: _Optional[float] = ..., ece: _Optional[float] = ..., loss_difference: _Optional[float] = ..., evidence: _Optional[float] = ..., detail: _Optional[str] = ..., opportunity_id: _Optional[bytes] = ..., ordinal: _Optional[int] = ...) -> None: ...

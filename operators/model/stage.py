@@ -1,0 +1,203 @@
+"""``river.model``: opportunities -> scores of a champion that is judged and challenged as labels come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mevflow.operators.chains import number_of
+from mevflow.operators.codec import ERRORS, codec
+from mevflow.operators.dead_letters import dead_letters
+from mevflow.operators.decide.emit import OUTCOME
+from mevflow.operators.decide.features import FEATURES
+from mevflow.operators.decide.rows import OpportunityColumns, faults
+from mevflow.operators.errors import StateError
+from mevflow.operators.ids import ID_BYTES
+from mevflow.operators.model import emit
+from mevflow.operators.model.contest import Contest, ContestState, Happening, Row
+from mevflow.operators.model.labels import LANDED, Waiting, WaitingRows, WaitingState
+from mevflow.operators.model.settings import ModelSettings
+from mevflow.operators.stage import Output, Settings, Stage, StageContext, Watermark
+
+SNAPSHOT_VERSION = 1
+
+#: What a model sees of a row: the bandit's features without the constant.
+NAMES = FEATURES[1:]
+
+
+class ModelStageState(msgspec.Struct):
+    """The stage's snapshot. ``asks`` is what the scores are of: chain and target."""
+
+    version: int
+    asks: tuple[str, str]
+    contest: ContestState
+    waiting: WaitingState
+    events: int
+    bad_rows: int
+
+
+class RiverModel(Stage):
+    """Score every opportunity of a chain, and learn from what becomes of it.
+
+    Ports
+    -----
+    in : located Opportunity rows in chain order; those of other chains are let pass without a word.
+    outcomes : located Outcome rows, for the target ``landed`` alone.
+    scores : one row an opportunity that pays, from before its label was known. events : reports every
+        ``report_every`` labels, promotions, drift. errors : opportunities that cannot be scored.
+
+    Rows are scored and learned one by one, as river does (``mevflow bench learn`` has the figures).
+    """
+
+    use = "river.model"
+    summary = "Score opportunities by models that learn from the stream, champion against challengers"
+    settings_type = ModelSettings
+    settings: ModelSettings
+
+    def __init__(self, settings: ModelSettings, context: StageContext) -> None:
+        super().__init__(settings, context)
+        self._chain = number_of(settings.chain)
+        self._contest = self._fresh()
+        self._waiting = WaitingRows(settings.target, settings.delay_slots, settings.max_waiting)
+        self._events = 0
+        self._bad_rows = 0
+
+    @classmethod
+    def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
+        assert isinstance(settings, ModelSettings)
+        ports: dict[str, pa.Schema | None] = {"in": codec("mevflow.v1.Opportunity").located}
+        return ports | {"outcomes": OUTCOME} if settings.target == LANDED else ports
+
+    @classmethod
+    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
+        return {"scores": emit.SCORE, "events": emit.EVENT, "errors": ERRORS}
+
+    def process(self, port: str, batch: pa.RecordBatch) -> Output:
+        batch = batch.filter(pc.equal(batch.column("chain"), self._chain))
+        if not batch.num_rows:
+            return
+        if port == "outcomes":
+            yield from self._told(batch)
+            return
+        wrong = faults(batch)
+        wrong.pop("no rules for the chain")  # of the bandit; a model needs none
+        bad = np.logical_or.reduce(list(wrong.values()))
+        if bad.any():
+            self._bad_rows += int(bad.sum())
+            at = np.flatnonzero(bad)
+            details = ["; ".join(said for said, mask in wrong.items() if mask[row]) for row in at.tolist()]
+            yield "errors", dead_letters(self.context, batch.take(pa.array(at)), "bad_opportunity", details)
+            batch = batch.filter(pa.array(~bad))
+        if batch.num_rows:
+            yield from self._rows(batch)
+
+    def on_watermark(self, port: str, watermark: Watermark) -> Output:
+        if not watermark.final or port != "in":
+            return
+        told: list[dict[str, Any]] = []
+        for row, label in self._waiting.finish():
+            self._learn(row, label, told)
+        if told:
+            yield "events", emit.events(told, self._chain, self.context)
+
+    def snapshot(self) -> bytes:
+        return msgspec.msgpack.encode(
+            ModelStageState(
+                SNAPSHOT_VERSION,
+                self._asks,
+                self._contest.snapshot(),
+                self._waiting.snapshot(),
+                self._events,
+                self._bad_rows,
+            )
+        )
+
+    def restore(self, state: bytes) -> None:
+        try:
+            saved = msgspec.msgpack.decode(state, type=ModelStageState)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise StateError(f"the snapshot is unreadable: {error}", key=self.context.node) from None
+        if saved.version != SNAPSHOT_VERSION or saved.asks != self._asks:
+            raise StateError(
+                f"the snapshot is of version {saved.version} for {' '.join(saved.asks)}, not {SNAPSHOT_VERSION} for "
+                f"{' '.join(self._asks)}",
+                hint="go back to those settings, or start this node with fresh state",
+                key=self.context.node,
+            )
+        self._contest = self._fresh()
+        self._contest.restore(saved.contest)
+        self._waiting.restore(saved.waiting)
+        self._events, self._bad_rows = saved.events, saved.bad_rows
+
+    def _fresh(self) -> Contest:
+        one = self.settings
+        return Contest(one.recipes, one.alpha, one.on_drift, one.fallback_labels, one.learn_batch)
+
+    @property
+    def _asks(self) -> tuple[str, str]:
+        return self.settings.chain, self.settings.target
+
+    def _rows(self, batch: pa.RecordBatch) -> Output:
+        rows = OpportunityColumns(batch)
+        scored: list[emit.Scored] = []
+        told: list[dict[str, Any]] = []
+        values = np.ascontiguousarray(rows.x[1:].T)
+        for i in range(batch.num_rows):
+            slot, cycle = rows.slot[i], rows.cycle(i)
+            for waiting, label in self._waiting.labelled(slot):
+                self._learn(waiting, label, told)
+            self._waiting.follow(cycle, slot, rows.usd[i], rows.closed[i])
+            if rows.closed[i]:
+                continue
+            row = _named(values[i])
+            speaker, champion = self._contest.speaker, self._contest.champion
+            score, said = self._contest.scores(row)
+            scored.append(emit.Scored(i, score, speaker, champion.learned, champion.model_id))
+            self._waiting.add(
+                Waiting(
+                    rows.opportunity_id[i],
+                    cycle,
+                    slot,
+                    rows.timestamp_us[i],
+                    rows.source(i),
+                    values[i].tobytes(),
+                    said,
+                    rows.usd[i],
+                    rows.usd[i],
+                )
+            )
+        if scored:
+            yield "scores", emit.scores(batch, scored, self.settings, self.context)
+        if told:
+            yield "events", emit.events(told, self._chain, self.context)
+
+    def _told(self, batch: pa.RecordBatch) -> Output:
+        """Outcomes of bids, by the opportunity that they were for."""
+        told: list[dict[str, Any]] = []
+        kinds, ids = batch.column("kind").to_pylist(), batch.column("opportunity_id").to_pylist()
+        for kind, identifier in zip(kinds, ids, strict=True):
+            if kind in ("landed", "missed") and len(identifier) == ID_BYTES:
+                row = self._waiting.told(identifier)
+                if row is not None:
+                    self._learn(row, float(kind == "landed"), told)
+        if told:
+            yield "events", emit.events(told, self._chain, self.context)
+
+    def _learn(self, row: Waiting, label: float, told: list[dict[str, Any]]) -> None:
+        happened = self._contest.learn(_named(np.frombuffer(row.values)), row.said, label)
+        if self._contest.seen % self.settings.report_every == 0:
+            happened = [*happened, *(Happening("report", one.name, "") for one in self._contest.candidates)]
+        for one in happened:
+            of = next((c for c in self._contest.candidates if c.name == one.candidate), self._contest.champion)
+            champion = of is self._contest.champion
+            told.append(emit.event(one, of, champion, row, self._events, self.settings))
+            self._events += 1
+
+
+def _named(values: np.ndarray) -> Row:
+    return dict(zip(NAMES, values.tolist(), strict=True))

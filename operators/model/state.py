@@ -1,0 +1,278 @@
+"""What a river pipeline has learned, as plain data: numbers, texts, containers, and objects of listed classes.
+
+The state is a list of objects, each after those that it holds, so nothing is nested deeply and nothing can hold itself.
+Reading runs no code of the state's choosing: an object is made empty and gets the attributes that ``classes.py`` lists,
+each checked for its kind. A state comes from a file or a command, so it is bounded, and tried before it is used.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+import struct
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+import river
+from river import proba, stats
+from river._river_rust.drift import AdaptiveWindowing
+from river._river_rust.vectordict import VectorDict
+from river.tree.splitter import ebst_splitter
+
+from mevflow.operators.errors import StateError
+from mevflow.operators.model.classes import BY_NAME, CLASSES, CONTAINERS
+from mevflow.operators.model.pipelines import Recipe, steps_of
+
+STATE_VERSION = 1
+
+#: A state is at most so large. A regression tree of depth 6 over eight features takes about 5 MB.
+MAX_BYTES = 64 << 20
+MAX_OBJECTS = 500_000
+
+_REF = "object"
+_WORDS = struct.Struct("<625I")
+#: An ADWIN window before its rows, one of its rows' heads, and what follows them (see :func:`_check_window`).
+_WINDOW_HEAD, _WINDOW_ROW, _WINDOW_TAIL = 84, 16, 28
+
+
+class PipelineState(msgspec.Struct, frozen=True):
+    """``objects`` are pairs of a class's short name and its attributes; ``steps`` are numbers of the pipeline's own."""
+
+    version: int
+    river: str
+    recipe: list[Any]
+    steps: list[int]
+    objects: list[tuple[str, dict[str, Any]]]
+
+
+def encode_steps(recipe: Recipe, steps: list[Any]) -> bytes:
+    """Everything that a pipeline's steps have learned. Raises StateError for what classes.py does not list."""
+    places: dict[int, int] = {}
+    objects: list[tuple[str, dict[str, Any]]] = []
+    waiting: list[tuple[Any, dict[str, Any] | None]] = [(step, None) for step in reversed(steps)]
+    while waiting:
+        item, fields = waiting.pop()
+        if id(item) in places:
+            continue
+        if fields is None:
+            fields = _fields(item)
+            waiting.append((item, fields))
+            waiting += [(inner, None) for value in fields.values() for inner in _objects(value)]
+            continue
+        encoded = {name: _encode(value, places) for name, value in fields.items()}
+        places[id(item)] = len(objects)
+        objects.append((type(item).__name__, encoded))
+    numbers = [places[id(step)] for step in steps]
+    return msgspec.msgpack.encode(PipelineState(STATE_VERSION, river.__version__, _plain(recipe), numbers, objects))
+
+
+def decode_steps(recipe: Recipe, state: bytes, kinds: tuple[type, ...] | None = None) -> list[Any]:
+    """The steps of a pipeline with a state. Raises StateError unless it is one of this recipe, whole and possible.
+
+    ``kinds`` are the classes of the steps where no recipe names them.
+    """
+    kinds = tuple(type(step) for step in steps_of(recipe)) if kinds is None else kinds
+    if len(state) > MAX_BYTES:
+        raise StateError(f"the state has {len(state):,} bytes, more than {MAX_BYTES:,}")
+    try:
+        saved = msgspec.msgpack.decode(state, type=PipelineState)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise StateError(f"the model's state is unreadable: {error}") from None
+    if (saved.version, saved.river) != (STATE_VERSION, river.__version__):
+        raise StateError(
+            f"the state is of version {saved.version} and river {saved.river[:16]}, not {STATE_VERSION} and "
+            f"{river.__version__}",
+            hint="train the model anew with this release",
+        )
+    if saved.recipe != _plain(recipe):
+        raise StateError("the state is of another pipeline, or of other parameters", hint="see `mevflow model show`")
+    if len(saved.objects) > MAX_OBJECTS or len(saved.steps) != len(kinds):
+        raise StateError(f"the state has {len(saved.objects):,} objects and {len(saved.steps)} steps")
+    made: list[Any] = []
+    try:
+        for name, fields in saved.objects:
+            made.append(_made(name, fields, made))
+        steps = [made[number] for number in saved.steps if number >= 0]
+    except (ValueError, TypeError, IndexError, OverflowError, RecursionError, struct.error) as error:
+        raise StateError(f"the state cannot be: {error}") from None
+    if tuple(type(step) for step in steps) != kinds:
+        raise StateError("the state's steps are not the pipeline's")
+    return steps
+
+
+def _plain(recipe: Recipe) -> list[Any]:
+    return [[name, parameters] for name, parameters in recipe]
+
+
+def _fields(item: Any) -> dict[str, Any]:
+    """The attributes of an object that are kept."""
+    kind = type(item)
+    if kind not in CLASSES:
+        raise StateError(f"a {kind.__module__}.{kind.__qualname__} cannot be kept", hint="see operators/model/classes")
+    if kind is VectorDict:
+        weights, initializer, mask, _ = item.__reduce_ex__(4)[1]
+        if initializer is not None or mask is not None:
+            raise StateError("weights are kept between two lessons only")
+        return {"weights": weights}
+    if kind is AdaptiveWindowing:
+        _, arguments, window = item.__reduce_ex__(4)[:3]
+        return {"arguments": list(arguments[1:]), "window": window}
+    if kind is random.Random:
+        _, words, gauss_next = item.getstate()
+        return {"words": _WORDS.pack(*words), "gauss_next": gauss_next}
+    return {name: getattr(item, name) for name in CLASSES[kind]}
+
+
+def _objects(value: Any) -> Iterator[Any]:
+    """Objects of listed classes within a value."""
+    if type(value) in CLASSES:
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _objects(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _objects(inner)
+
+
+def _encode(value: Any, places: dict[int, int]) -> Any:
+    kind = type(value)
+    if value is None or kind in (bool, int, float, str, bytes):
+        return value
+    if isinstance(value, np.floating):
+        return float(value)
+    if kind in CLASSES:
+        if id(value) not in places:
+            raise StateError(f"a {kind.__name__} holds itself")
+        return [_REF, places[id(value)]]
+    if kind is set:
+        return ["set", sorted(value)]
+    if kind is list:
+        return ["list", [_encode(inner, places) for inner in value]]
+    tag = "counter" if kind is Counter else "dict"
+    if kind is defaultdict:
+        tag = {float: "floats", stats.Min: "mins", stats.Max: "maxs"}.get(value.default_factory, "")
+    elif kind not in (dict, Counter):
+        tag = ""
+    if not tag:
+        raise StateError(f"a {kind.__module__}.{kind.__qualname__} cannot be kept")
+    return [tag, [[key, _encode(inner, places)] for key, inner in value.items()]]
+
+
+def _made(name: str, fields: dict[str, Any], made: list[Any]) -> Any:
+    """An object of a listed class with checked attributes; what it holds is in ``made``."""
+    kind = BY_NAME.get(name)
+    if kind is None:
+        raise ValueError(f"there is no class {name[:64]!r} in a model's state")
+    wanted = CLASSES[kind]
+    if fields.keys() != wanted.keys():
+        odd = sorted(fields.keys() ^ wanted.keys())[:4]
+        raise ValueError(f"{name} has not the attributes that it should: {', '.join(odd)}")
+    values: dict[str, Any] = {}
+    for label, value in fields.items():
+        own, _, inside = wanted[label].partition(":")
+        values[label] = _decode(value, made)
+        _check(values[label], own.split("|"), inside.split("|"), f"{name}.{label}")
+    if kind is VectorDict:
+        return VectorDict(values["weights"], None, None)
+    if kind is AdaptiveWindowing:
+        return _window(values["arguments"], values["window"])
+    if kind is random.Random:
+        generator = random.Random(0)
+        words = _WORDS.unpack(values["words"])
+        if words[-1] > 624:
+            raise ValueError(f"a generator of random numbers stands at {words[-1]}")
+        generator.setstate((3, words, values["gauss_next"]))
+        return generator
+    if kind is statistics.NormalDist:
+        return statistics.NormalDist(values["_mu"], values["_sigma"])
+    item: Any = object.__new__(kind)
+    for label, value in values.items():
+        object.__setattr__(item, label, value)
+    if kind is ebst_splitter.EBSTNode:
+        item._update_estimator = item._update_estimator_univariate
+    elif kind is proba.Gaussian:
+        item._rng = random.Random(0)  # for samples, which nobody takes
+    return item
+
+
+def _decode(value: Any, made: list[Any]) -> Any:
+    if not isinstance(value, list):
+        return value
+    tag, content = value
+    if tag == _REF:
+        if not 0 <= content < len(made):
+            raise ValueError(f"an object refers to number {content} of {len(made)} before it")
+        return made[content]
+    if tag not in CONTAINERS:
+        raise ValueError(f"there is no container {str(tag)[:64]!r} in a model's state")
+    container = CONTAINERS[tag]()
+    if tag in ("list", "set"):
+        inner = [_decode(each, made) for each in content]
+        return type(container)(inner)
+    for key, each in content:
+        if type(key) not in (str, bool, int, float):
+            raise ValueError(f"a key is a {type(key).__name__}")
+        container[key] = _decode(each, made)
+    return container
+
+
+def _check(value: Any, own: list[str], inside: list[str], where: str) -> None:
+    kind = _kind(value)
+    if kind not in own:
+        raise ValueError(f"{where} is a {kind}, not {' or '.join(own)}")
+    if kind in CONTAINERS:
+        for inner in value.values() if isinstance(value, dict) else value:
+            if _kind(inner) not in inside:
+                raise ValueError(f"{where} holds a {_kind(inner)}, not {' or '.join(inside)}")
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int | float):
+        if isinstance(value, float) and math.isnan(value):
+            raise ValueError("a number is none")
+        return "num"
+    if isinstance(value, defaultdict):
+        return {float: "floats", stats.Min: "mins", stats.Max: "maxs"}[value.default_factory]  # type: ignore[index]
+    return {Counter: "counter"}.get(type(value), type(value).__name__)
+
+
+def _window(arguments: list[Any], window: bytes) -> AdaptiveWindowing:
+    """ADWIN's window. River's own reader ends the process over bytes that are none, so they are measured first."""
+    delta, *sizes = arguments
+    if len(sizes) != 4 or not 0.0 < delta < 1.0 or not all(type(n) is int and 0 < n <= 1_000 for n in sizes):
+        raise ValueError(f"ADWIN cannot have been made with {arguments}")
+    _check_window(window, sizes[1])
+    made = AdaptiveWindowing(delta, *sizes)
+    made.__setstate__(window)
+    return made
+
+
+def _check_window(window: bytes, buckets: int) -> None:
+    """Head (84 bytes), count of rows, rows of two arrays of ``buckets + 1`` numbers, tail (28 bytes): nothing else.
+
+    A row's head says how many of its numbers are in use.
+    """
+    (rows,) = struct.unpack_from("<Q", window, _WINDOW_HEAD)
+    arrays = 2 * (8 + 8 * (buckets + 1))
+    if not 1 <= rows <= 64 or len(window) != _WINDOW_HEAD + 8 + rows * (_WINDOW_ROW + arrays) + _WINDOW_TAIL:
+        raise ValueError(f"ADWIN's window of {rows} rows has {len(window)} bytes")
+    at = _WINDOW_HEAD + 8
+    for _ in range(rows):
+        _, used = struct.unpack_from("<QQ", window, at)
+        at += _WINDOW_ROW
+        if used > buckets:
+            raise ValueError(f"a row of ADWIN's window uses {used} of {buckets} numbers")
+        for _ in range(2):
+            count, *numbers = struct.unpack_from(f"<Q{buckets + 1}d", window, at)
+            if count != buckets + 1 or not all(math.isfinite(number) for number in numbers):
+                raise ValueError("a row of ADWIN's window holds what is no number")
+            at += 8 + 8 * (buckets + 1)
