@@ -60,6 +60,19 @@ class StageContext:
         return self.outputs is None or port in self.outputs
 
 
+#: Between a stage and one of its chains in a command's target: ``decided@solana``.
+OF_CHAIN = "@"
+
+
+def stage_in(target: str) -> str:
+    """The node, or the use, that a command's target names, without the chain.
+
+    >>> stage_in("decided@solana"), stage_in("decided")
+    ('decided', 'decided')
+    """
+    return target.partition(OF_CHAIN)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A control command as a stage sees it."""

@@ -15,7 +15,7 @@ import msgspec
 from mevflow.flows.spec.resolve import resolve
 from mevflow.flows.spec.topology import load
 from mevflow.operators.errors import MevflowError
-from mevflow.operators.stage import Command, Stage, StageContext
+from mevflow.operators.stage import Command, Stage, StageContext, stage_in
 
 #: Higher than any version that a command has, so that the stage judges the payload and not the version.
 _BEYOND = 1 << 62
@@ -42,12 +42,12 @@ def rehearse(file: Path, topology: str, command: Given, in_force: Sequence[Given
     verdicts = []
     for node in resolve(load(file), topology).nodes:
         names = (node.name, node.kind.use)
-        if not issubclass(node.kind, Stage) or command.target not in names:
+        if not issubclass(node.kind, Stage) or stage_in(command.target) not in names:
             continue
         stage = node.kind(node.settings, StageContext(topology, node.name))
         version = _BEYOND
         for each in in_force:
-            if each.target in names:
+            if stage_in(each.target) in names:
                 version += 1
                 _ask(stage, node.name, _command(each, version))
         verdicts.append(_ask(stage, node.name, _command(command, version + 1)))

@@ -17,7 +17,7 @@ from mevflow.flows.spec.resolve import resolve
 from mevflow.flows.spec.topology import TopologyFile, load
 from mevflow.flows.steering.settings import control_settings
 from mevflow.operators.errors import MevflowError
-from mevflow.operators.stage import Stage
+from mevflow.operators.stage import Stage, stage_in
 from mevflow.processes.background import ProcessId
 from mevflow.v1.control_pb2 import ControlCommand, Heartbeat
 from mevflow.v1.control_service_pb2 import ShardStatus
@@ -138,7 +138,7 @@ class Roll:
             if stages is None:
                 places.add((topology, shard, ""))
                 continue
-            named = [node for node, use in stages.items() if command.target in (node, use)]
+            named = [node for node, use in stages.items() if stage_in(command.target) in (node, use)]
             if not named and command.topology:
                 places.add((topology, shard, ""))  # it will say that it has no such stage
             places |= {(topology, shard, node) for node in named}

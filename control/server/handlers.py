@@ -13,13 +13,16 @@ from pathlib import Path
 from mevflow.control.commands.diff import changes
 from mevflow.control.commands.draft import MAX_PAYLOAD, STATE_KINDS, Draft
 from mevflow.control.commands.rehearsal import Given
+from mevflow.control.commands.scope import scoped
 from mevflow.control.server.identity import Identity
 from mevflow.control.server.refusal import Refused, invalid
 from mevflow.control.server.service import Service
 from mevflow.control.server.topologies import TopologyCalls, refusal_of
+from mevflow.flows.registry import with_state
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.spec.topology import did_you_mean
 from mevflow.operators.errors import MevflowError
+from mevflow.operators.stage import stage_in
 from mevflow.operators.switch import Off
 from mevflow.processes.private import private_folder, write_private
 from mevflow.v1 import control_service_pb2 as pb
@@ -46,10 +49,18 @@ class Handlers(TopologyCalls):
         return await self._validate(request, kind, identity)
 
     async def _validate(self, request: pb.PolicyRequest, kind: str, identity: Identity) -> pb.ValidateReply:
-        command = Given(kind, request.target, request.payload)
+        models = self._service.settings.var / "models"
+        try:
+            payload = await asyncio.to_thread(with_state, request.payload, models)
+        except MevflowError as error:
+            return pb.ValidateReply(
+                violations=[pb.Violation(field="payload", reason="no_model", description=error.message)]
+            )
+        command = Given(kind, scoped(kind, request.target, request.payload), payload)
         reply = pb.ValidateReply(valid=True)
         for name in await self._topologies(request.topology, request.target):
-            in_force = [Given(c.kind, c.target, c.payload) for c in self._service.ledger.states(name)]
+            states = self._service.ledger.states(name)
+            in_force = [Given(c.kind, c.target, await _filled(c.payload, models)) for c in states]
             try:
                 verdicts = await self._service.checks.rehearse(
                     identity.name, self._file_of(name), name, command, in_force
@@ -69,9 +80,10 @@ class Handlers(TopologyCalls):
         kind = _policy_kind(request.kind)
         after = _json("payload", request.payload)
         validation = await self._validate(request, kind, identity)
-        held = self._service.ledger.in_force(request.topology, kind, request.target)
+        target = scoped(kind, request.target, request.payload)
+        held = self._service.ledger.in_force(request.topology, kind, target)
         before = _known(held.current.command.payload) if held.current and held.current.command.payload else None
-        draft = Draft("Plan", kind, request.topology, request.target, request.payload, identity, pb.Delivery())
+        draft = Draft("Plan", kind, request.topology, target, request.payload, identity, pb.Delivery())
         draft.check()
         return pb.PlanReply(
             version=held.version,
@@ -91,9 +103,10 @@ class Handlers(TopologyCalls):
     ) -> pb.CommandReply:
         _json("payload", request.payload)
         await self._topologies(request.topology, request.target)
-        draft = Draft(method, kind, request.topology, request.target, request.payload, identity, request.delivery)
+        target = scoped(kind, request.target, request.payload)
+        draft = Draft(method, kind, request.topology, target, request.payload, identity, request.delivery)
         if request.delivery.rollback:
-            held = self._service.ledger.in_force(request.topology, kind, request.target)
+            held = self._service.ledger.in_force(request.topology, kind, target)
             if self._service.issuer.former_good(held, held.version + 1) is None:
                 raise Refused(
                     "FAILED_PRECONDITION",
@@ -267,7 +280,7 @@ class Handlers(TopologyCalls):
                 f"no topology {topology!r}; {did_you_mean(topology, known) or 'known: ' + ', '.join(known)}",
                 fields=[("topology", "is in the topology file, deployed, or heard")],
             )
-        if target and not any(target in (node, use) for node, use in stages.items()):
+        if target and not any(stage_in(target) in (node, use) for node, use in stages.items()):
             names = sorted({*stages, *stages.values()})
             raise Refused(
                 "NOT_FOUND",
@@ -315,6 +328,14 @@ def _known(payload: bytes) -> object:
         return _json("", payload)
     except Refused:
         return None
+
+
+async def _filled(payload: bytes, models: Path) -> bytes:
+    """A payload in force with its model's state; as it is when that is gone from here, which the stage will say."""
+    try:
+        return await asyncio.to_thread(with_state, payload, models)
+    except MevflowError:
+        return payload
 
 
 def _scope(scope: str) -> None:

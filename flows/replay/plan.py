@@ -258,7 +258,7 @@ def plan(
         raise UsageError("the window holds no messages", hint="mevflow topics list shows what there is", key=run_id)
     layout = Layout.replay(var, name, run_id)
     control = control_settings(parsed, name)
-    commands, lost = recorded_commands(control.bootstrap, topology) if control.steers else ([], [])
+    commands, lost = recorded_commands(control.bootstrap, topology, var / "models") if control.steers else ([], [])
     kept = None if slots is None else (slots.chain, slots.first, slots.end)
     replay = ReplaySpec(run_id, bounds, from_us, to_us, to_clickhouse, kept, commands)
     spec = RunSpec(

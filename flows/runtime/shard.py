@@ -135,6 +135,7 @@ def steer(
         stages={node.name: node.kind.use for node in topology.nodes if issubclass(node.kind, Stage)},
         latch_file=layout.latch(shard),
         kill_files=(Path(spec.var) / "KILL", layout.root / "KILL"),
+        models=Path(spec.var) / "models",
     )
     return Steering(facts, settings, drain, meter.progress)
 

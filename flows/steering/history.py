@@ -10,16 +10,18 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from google.protobuf.message import DecodeError
 
+from mevflow.flows.registry import with_state
 from mevflow.flows.spec.preflight import broker_topics
 from mevflow.flows.spec.resolve import ResolvedTopology
 from mevflow.flows.steering.protocol import ACKS, AUDIT, COMMANDS, EVERY, ISSUED
 from mevflow.flows.steering.recorded import LoggedRow, RecordedCommand
-from mevflow.operators.errors import UnreachableError
+from mevflow.operators.errors import MevflowError, UnreachableError
 from mevflow.operators.stage import Stage
 from mevflow.v1 import market_pb2
 from mevflow.v1.control_pb2 import ControlAck, ControlAudit, ControlCommand
@@ -27,8 +29,13 @@ from mevflow.v1.control_pb2 import ControlAck, ControlAudit, ControlCommand
 _ANSWER_S = 10.0
 
 
-def recorded_commands(bootstrap: str, topology: ResolvedTopology) -> tuple[list[RecordedCommand], list[str]]:
-    """The commands of the live runs in order, and why some are left out. Raises UnreachableError."""
+def recorded_commands(
+    bootstrap: str, topology: ResolvedTopology, models: Path
+) -> tuple[list[RecordedCommand], list[str]]:
+    """The commands of the live runs in order, and why some are left out; ``models`` is the folder of the registry.
+
+    Raises UnreachableError.
+    """
     there = broker_topics(bootstrap)
     if ACKS not in there or COMMANDS not in there:
         return [], []
@@ -54,6 +61,12 @@ def recorded_commands(bootstrap: str, topology: ResolvedTopology) -> tuple[list[
             payload, told = msgspec.json.encode(sorted({scope for _, scope in off})), stages
         elif not ack.stage:
             continue  # a pause or a log level changes no result
+        else:
+            try:
+                payload = with_state(payload, models)
+            except MevflowError as error:
+                lost.append(f"{ack.command_id} (version {ack.version}): {error.message}")
+                continue
         place = rows.find(ack)
         if place is None and ack.offset >= 0:
             lost.append(f"{ack.command_id} (version {ack.version}): {ack.topic}[{ack.partition}]@{ack.offset} is gone")

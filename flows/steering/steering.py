@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mevflow.flows.registry import with_state
 from mevflow.flows.steering.commands import CommandLog
 from mevflow.flows.steering.kill import KillSwitch, Pulse
 from mevflow.flows.steering.mailbox import NOWHERE, AnswerBook, Mailbox, Order, Position
@@ -30,7 +31,7 @@ from mevflow.flows.steering.settings import ControlSettings
 from mevflow.flows.steering.urgent import urgent
 from mevflow.metrics.page import Page
 from mevflow.operators.errors import MevflowError
-from mevflow.operators.stage import Ack
+from mevflow.operators.stage import Ack, stage_in
 from mevflow.operators.switch import Switch
 from mevflow.v1.control_pb2 import ControlCommand
 
@@ -62,6 +63,7 @@ class ShardFacts:
     stages: dict[str, str]
     latch_file: Path
     kill_files: tuple[Path, ...]
+    models: Path
 
 
 class Steering:
@@ -257,11 +259,18 @@ class Steering:
         """The stages that a policy or model is for, by node or by use; the shard as a whole for every other kind."""
         if command.kind not in ("policy", "model"):
             return [""]
-        return [node for node, use in self._facts.stages.items() if command.target in (node, use)]
+        return [node for node, use in self._facts.stages.items() if stage_in(command.target) in (node, use)]
 
     def _deliver(self, command: ControlCommand, nodes: list[str]) -> None:
         if command.kind == "policy":
             self._policy_version = max(self._policy_version, command.version)
+        else:
+            try:
+                command.payload = with_state(command.payload, self._facts.models)
+            except MevflowError as error:
+                for node in nodes:
+                    self._outbox.ack(command, node, Ack("REJECTED", "no_model", error.message), NOWHERE)
+                return
         for node in nodes:
             self._mail[node].put(command)
         self.nudge += 1

@@ -24,7 +24,7 @@ from mevflow.operators.errors import StateError, UsageError
 from mevflow.operators.learn import Policy
 from mevflow.operators.learn.probe import probe
 from mevflow.operators.learn.state import MAX_UPDATES, decode
-from mevflow.operators.stage import Ack, Command
+from mevflow.operators.stage import OF_CHAIN, Ack, Command
 from mevflow.operators.switch import Off
 
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -55,7 +55,8 @@ class ModelPayload(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     policy: _Name
     options: _Options = Field(default_factory=dict)
-    state: str = Field(default="", max_length=64 << 20, description="base64 of Policy.snapshot()")
+    id: str = Field(default="", pattern="^([0-9a-f]{64})?$", description="content id of the state, from the registry")
+    state: str = Field(default="", max_length=96 << 20, description="base64 of Policy.snapshot()")
     fresh: bool = Field(default=False, description="begin without anything learned")
     chain: str = Field(
         default="", max_length=64, description="the chain that it is for; absent: the one that taught the state, or all"
@@ -71,6 +72,8 @@ class GateState(msgspec.Struct, frozen=True):
     """The policy in force, the last commanded versions (0: none), and what is off.
 
     ``models`` are chains whose learner a model command has set: there its policy and options go before ``spec``'s.
+    ``chain_models`` are version and digest of the last model command whose target named a chain (``decided@solana``);
+    those of commands that named none are ``model_version`` and ``model_payload``.
     """
 
     spec: PolicySpec
@@ -81,6 +84,7 @@ class GateState(msgspec.Struct, frozen=True):
     off: list[str] = []
     models: dict[int, PolicySpec] = {}
     model_ids: dict[int, bytes] = {}
+    chain_models: dict[str, tuple[int, bytes]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +128,16 @@ class Gate:
         """What a command changes, or the answer to one that changes nothing; None when it is for somebody else."""
         if command.kind in ("kill", "release"):
             return self._switch(command)
-        if command.kind not in ("policy", "model") or (command.target and command.target not in self._names):
+        target, _, chain = command.target.partition(OF_CHAIN)
+        if command.kind not in ("policy", "model") or (target and target not in self._names):
             return None
-        held = self.state.policy_version if command.kind == "policy" else self.state.model_version
+        held, held_payload = self._held(command.kind, chain)
         if command.version < held:
             return Ack("STALE", "version", f"version {held} is in force")
         try:
-            return self._policy(command, held) if command.kind == "policy" else self._model(command, held)
+            if command.kind == "policy":
+                return self._policy(command, held)
+            return self._model(command, held, held_payload, chain)
         except ValidationError as error:
             faults = [f"{'.'.join(map(str, fault['loc'])) or 'payload'}: {fault['msg']}" for fault in error.errors()]
             return Ack("REJECTED", "malformed", "; ".join(faults[:8]))
@@ -138,6 +145,14 @@ class Gate:
             return Ack("REJECTED", "out_of_bounds", f"{error.key}: {error.message}")
         except StateError as error:
             return Ack("REJECTED", "bad_model", error.message)
+
+    def _held(self, kind: str, chain: str) -> tuple[int, bytes]:
+        """Version and digest of the last command that set what such a one would set."""
+        if kind == "policy":
+            return self.state.policy_version, self.state.policy_payload
+        if chain:
+            return self.state.chain_models.get(chain, (0, b""))
+        return self.state.model_version, self.state.model_payload
 
     def _policy(self, command: Command, held: int) -> Ack | Change:
         asked = BanditPolicyPayload.model_validate_json(command.payload)
@@ -156,15 +171,20 @@ class Gate:
         )
         return Change(state, Ack("APPLIED", detail=f"{spec.policy} v{spec.version}"), self._chains, warm=asked.warm)
 
-    def _model(self, command: Command, held: int) -> Ack | Change:
+    def _model(self, command: Command, held: int, held_payload: bytes, of_chain: str) -> Ack | Change:
         asked = ModelPayload.model_validate_json(command.payload)
+        if of_chain:
+            number_of(of_chain)  # a name that is none's is refused here
+        if of_chain and asked.chain not in ("", of_chain):
+            raise UsageError(f"the target is {of_chain}'s, the payload is for {asked.chain}", key="chain")
         learned = _unpacked(asked.state) if asked.state else None
+        check_id(asked.id, learned)
         chains, updates = self._chains, 0
         if learned is not None:
             saved = decode(learned, asked.policy)
             chains, updates = (saved.chain,) if saved.chain else self._chains, saved.updates
-        if asked.chain:
-            chains = (number_of(asked.chain),)
+        if of_chain or asked.chain:
+            chains = (number_of(of_chain or asked.chain),)
         if not set(chains) <= set(self._chains):
             raise StateError(f"it is for {name_of(chains[0])}, a chain that this stage has no rules for")
         specs = {
@@ -175,12 +195,14 @@ class Gate:
             spec.make()
         digest = _digest(command)
         if command.version == held:
-            return _again(digest == self.state.model_payload)
+            return _again(digest == held_payload)
         identifier = hashlib.sha256(learned).digest() if learned is not None else b""
+        last: dict[str, Any] = {"model_version": command.version, "model_payload": digest}
+        if of_chain:
+            last = {"chain_models": {**self.state.chain_models, of_chain: (command.version, digest)}}
         state = msgspec.structs.replace(
             self.state,
-            model_version=command.version,
-            model_payload=digest,
+            **last,
             models={**self.state.models, **specs},
             model_ids={**self.state.model_ids, **dict.fromkeys(chains, identifier)},
         )
@@ -219,6 +241,14 @@ def _digest(command: Command) -> bytes:
 
 def _again(same: bool) -> Ack:
     return Ack("DUPLICATE") if same else Ack("REJECTED", "version_taken", "another command has this version")
+
+
+def check_id(identifier: str, state: bytes | None) -> None:
+    """Raises StateError unless ``state`` is the one whose content id ``identifier`` is; an empty one is any's."""
+    if identifier and state is None:
+        raise StateError(f"no state came with the id {identifier[:12]}", hint="mevflow model list")
+    if identifier and state is not None and hashlib.sha256(state).hexdigest() != identifier:
+        raise StateError(f"the state is not that of the id {identifier[:12]}")
 
 
 def _unpacked(text: str) -> bytes:

@@ -88,7 +88,7 @@ class Candidate:
 
     def steps_state(self) -> bytes:
         """What the pipeline has learned."""
-        return encode_steps(self.recipe, self._steps)
+        return encode_steps(self.recipe, self._steps, self.learned)
 
     def snapshot(self) -> CandidateState:
         """All of it."""
@@ -207,17 +207,16 @@ class Contest:
             happened += self._watch(abs(label - champion))
         return happened + self._promote()
 
-    def replace(self, state: CandidateState, champion: bool) -> None:
-        """Let a candidate with a learned state in, as the champion or as a challenger of its name."""
-        newcomer = Candidate.of(msgspec.structs.replace(state, serial=self._serial))
-        newcomer.challenge = Challenge()
-        newcomer.progress = Progress()
+    def admit(self, newcomer: Candidate, champion: bool) -> None:
+        """Let a candidate in, as the champion or as a challenger; whoever has its name gives way to it."""
+        newcomer.serial = self._serial
         self._serial += 1
+        others = [one for one in self.candidates if one.name != newcomer.name]
         if champion:
-            self.candidates[0] = newcomer
+            self.candidates = [newcomer, *(one for one in others if one is not self.champion)]
             self._begin_reign()
-            return
-        self.candidates[1:] = [one for one in self.candidates[1:] if one.name != newcomer.name] + [newcomer]
+        else:
+            self.candidates = [*others, newcomer]
 
     def promote(self, name: str) -> bool:
         """Let a challenger take the champion's place by command; False: there is none of that name."""

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from mevflow.operators.chains import number_of
 from mevflow.operators.errors import MevflowError
-from mevflow.operators.model.pipelines import Recipe, kind_of, learns_many, recipe_of
+from mevflow.operators.model.pipelines import Kind, Recipe, kind_of, learns_many, recipe_of
 from mevflow.operators.stage import Settings
 
 MAX_CHALLENGERS = 3
@@ -30,7 +30,8 @@ class ModelSettings(Settings):
     ``target``: ``survives`` (the cycle still pays ``delay_slots`` later), ``decay`` (what part of its profit is left
     then) or ``landed`` (a bid on it landed: port ``outcomes``, waited for so many slots). ``champion`` and up to three
     ``challengers`` are pipelines, see pipelines.py. ``alpha`` bounds the chance of any wrong promotion.
-    ``learn_batch``: labels to a lesson; above 1 in one step of ``learn_many``. ``report_every``: labels between two reports.
+    ``learn_batch``: labels to a lesson; above 1 in one step of ``learn_many``.
+    ``report_every``: labels between two reports.
     """
 
     chain: str
@@ -47,7 +48,7 @@ class ModelSettings(Settings):
 
     @model_validator(mode="after")
     def _pipelines_fit(self) -> ModelSettings:
-        wanted = "regressor" if self.target == "decay" else "classifier"
+        wanted = self.learner
         for name, recipe in self.recipes.items():
             if kind_of(recipe) != wanted:
                 raise ValueError(f"{name}: target {self.target} needs a {wanted}, {recipe[-1][0]} is none")
@@ -60,6 +61,11 @@ class ModelSettings(Settings):
         except MevflowError as error:
             raise ValueError(f"chain: {error.message} {error.hint}".strip()) from None
         return self
+
+    @property
+    def learner(self) -> Kind:
+        """The kind of learner that the target needs."""
+        return "regressor" if self.target == "decay" else "classifier"
 
     @property
     def recipes(self) -> dict[str, Recipe]:

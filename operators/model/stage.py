@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import ValidationError
 
 from mevflow.operators.chains import number_of
 from mevflow.operators.codec import ERRORS, codec
@@ -16,13 +18,14 @@ from mevflow.operators.dead_letters import dead_letters
 from mevflow.operators.decide.emit import OUTCOME
 from mevflow.operators.decide.features import FEATURES
 from mevflow.operators.decide.rows import OpportunityColumns, faults
-from mevflow.operators.errors import StateError
+from mevflow.operators.errors import StateError, UsageError
 from mevflow.operators.ids import ID_BYTES
 from mevflow.operators.model import emit
-from mevflow.operators.model.contest import Contest, ContestState, Happening, Row
+from mevflow.operators.model.contest import FRESH, Contest, ContestState, Happening, Row
+from mevflow.operators.model.control import PipelinePayload, candidate_of
 from mevflow.operators.model.labels import LANDED, Waiting, WaitingRows, WaitingState
-from mevflow.operators.model.settings import ModelSettings
-from mevflow.operators.stage import Output, Settings, Stage, StageContext, Watermark
+from mevflow.operators.model.settings import MAX_CHALLENGERS, ModelSettings
+from mevflow.operators.stage import OF_CHAIN, Ack, Command, Output, Settings, Stage, StageContext, Watermark
 
 SNAPSHOT_VERSION = 1
 
@@ -39,6 +42,8 @@ class ModelStageState(msgspec.Struct):
     waiting: WaitingState
     events: int
     bad_rows: int
+    commanded: int = 0  # version of the last model command, and its payload's digest
+    payload: bytes = b""
 
 
 class RiverModel(Stage):
@@ -66,6 +71,7 @@ class RiverModel(Stage):
         self._waiting = WaitingRows(settings.target, settings.delay_slots, settings.max_waiting)
         self._events = 0
         self._bad_rows = 0
+        self._commanded, self._payload = 0, b""
 
     @classmethod
     def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
@@ -114,6 +120,8 @@ class RiverModel(Stage):
                 self._waiting.snapshot(),
                 self._events,
                 self._bad_rows,
+                self._commanded,
+                self._payload,
             )
         )
 
@@ -133,6 +141,47 @@ class RiverModel(Stage):
         self._contest.restore(saved.contest)
         self._waiting.restore(saved.waiting)
         self._events, self._bad_rows = saved.events, saved.bad_rows
+        self._commanded, self._payload = saved.commanded, saved.payload
+
+    def on_control(self, command: Command) -> Ack | None:
+        target, _, chain = command.target.partition(OF_CHAIN)
+        if command.kind != "model" or (target and target not in (self.context.node, self.use)):
+            return None
+        digest = hashlib.blake2b(command.payload, digest_size=16).digest()
+        if command.version < self._commanded:
+            return Ack("STALE", "version", f"version {self._commanded} is in force")
+        if command.version == self._commanded:
+            same = digest == self._payload
+            return Ack("DUPLICATE") if same else Ack("REJECTED", "version_taken", "another command has this version")
+        try:
+            detail = self._take(PipelinePayload.model_validate_json(command.payload), chain)
+        except ValidationError as error:
+            faults = [f"{'.'.join(map(str, fault['loc'])) or 'payload'}: {fault['msg']}" for fault in error.errors()]
+            return Ack("REJECTED", "malformed", "; ".join(faults[:8]))
+        except UsageError as error:
+            return Ack("REJECTED", "out_of_bounds", error.message)
+        except StateError as error:
+            return Ack("REJECTED", "bad_model", error.message)
+        self._commanded, self._payload = command.version, digest
+        return Ack("APPLIED", detail=detail)
+
+    def _take(self, asked: PipelinePayload, chain: str) -> str:
+        """Do what a command asks for; says what was done. Raises UsageError or StateError, and has done nothing."""
+        if {chain, asked.chain} - {"", self.settings.chain}:
+            raise UsageError(f"this model is of {self.settings.chain}, not of {chain or asked.chain}")
+        contest = self._contest
+        if not (asked.state or asked.id):
+            if asked.candidate != contest.champion.name and not contest.promote(asked.candidate):
+                raise UsageError(f"there is no candidate {asked.candidate}")
+            return f"{asked.candidate} leads"
+        others = [one for one in contest.candidates[1:] if one.name not in (asked.candidate, FRESH)]
+        if not asked.champion and asked.candidate == contest.champion.name:
+            raise UsageError(f"{asked.candidate} is the champion: say champion: true, or another name")
+        if not asked.champion and len(others) >= MAX_CHALLENGERS:
+            raise UsageError(f"there are {MAX_CHALLENGERS} challengers already")
+        newcomer = candidate_of(asked, self.settings.learner, NAMES)
+        contest.admit(newcomer, asked.champion)
+        return f"{newcomer.name} with {newcomer.learned} labels {'leads' if asked.champion else 'is a challenger'}"
 
     def _fresh(self) -> Contest:
         one = self.settings

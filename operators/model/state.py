@@ -25,7 +25,7 @@ from river.tree.splitter import ebst_splitter
 
 from mevflow.operators.errors import StateError
 from mevflow.operators.model.classes import BY_NAME, CLASSES, CONTAINERS
-from mevflow.operators.model.pipelines import Recipe, steps_of
+from mevflow.operators.model.pipelines import Recipe, recipe_of, steps_of
 
 STATE_VERSION = 1
 
@@ -44,13 +44,17 @@ class PipelineState(msgspec.Struct, frozen=True):
 
     version: int
     river: str
+    learned: int
     recipe: list[Any]
     steps: list[int]
     objects: list[tuple[str, dict[str, Any]]]
 
 
-def encode_steps(recipe: Recipe, steps: list[Any]) -> bytes:
-    """Everything that a pipeline's steps have learned. Raises StateError for what classes.py does not list."""
+def encode_steps(recipe: Recipe, steps: list[Any], learned: int = 0) -> bytes:
+    """Everything that a pipeline's steps have learned from ``learned`` labels.
+
+    Raises StateError for what classes.py does not list.
+    """
     places: dict[int, int] = {}
     objects: list[tuple[str, dict[str, Any]]] = []
     waiting: list[tuple[Any, dict[str, Any] | None]] = [(step, None) for step in reversed(steps)]
@@ -67,7 +71,17 @@ def encode_steps(recipe: Recipe, steps: list[Any]) -> bytes:
         places[id(item)] = len(objects)
         objects.append((type(item).__name__, encoded))
     numbers = [places[id(step)] for step in steps]
-    return msgspec.msgpack.encode(PipelineState(STATE_VERSION, river.__version__, _plain(recipe), numbers, objects))
+    return msgspec.msgpack.encode(
+        PipelineState(STATE_VERSION, river.__version__, learned, _plain(recipe), numbers, objects)
+    )
+
+
+def recipe_in(state: bytes) -> tuple[Recipe, int]:
+    """The pipeline that a state is of, and how many labels it has learned. Raises StateError, UsageError."""
+    saved = _saved(state)
+    if saved.learned < 0:
+        raise StateError(f"a pipeline that learned {saved.learned} labels")
+    return recipe_of(saved.recipe), saved.learned
 
 
 def decode_steps(recipe: Recipe, state: bytes, kinds: tuple[type, ...] | None = None) -> list[Any]:
@@ -76,18 +90,7 @@ def decode_steps(recipe: Recipe, state: bytes, kinds: tuple[type, ...] | None = 
     ``kinds`` are the classes of the steps where no recipe names them.
     """
     kinds = tuple(type(step) for step in steps_of(recipe)) if kinds is None else kinds
-    if len(state) > MAX_BYTES:
-        raise StateError(f"the state has {len(state):,} bytes, more than {MAX_BYTES:,}")
-    try:
-        saved = msgspec.msgpack.decode(state, type=PipelineState)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise StateError(f"the model's state is unreadable: {error}") from None
-    if (saved.version, saved.river) != (STATE_VERSION, river.__version__):
-        raise StateError(
-            f"the state is of version {saved.version} and river {saved.river[:16]}, not {STATE_VERSION} and "
-            f"{river.__version__}",
-            hint="train the model anew with this release",
-        )
+    saved = _saved(state)
     if saved.recipe != _plain(recipe):
         raise StateError("the state is of another pipeline, or of other parameters", hint="see `mevflow model show`")
     if len(saved.objects) > MAX_OBJECTS or len(saved.steps) != len(kinds):
@@ -102,6 +105,22 @@ def decode_steps(recipe: Recipe, state: bytes, kinds: tuple[type, ...] | None = 
     if tuple(type(step) for step in steps) != kinds:
         raise StateError("the state's steps are not the pipeline's")
     return steps
+
+
+def _saved(state: bytes) -> PipelineState:
+    if len(state) > MAX_BYTES:
+        raise StateError(f"the state has {len(state):,} bytes, more than {MAX_BYTES:,}")
+    try:
+        saved = msgspec.msgpack.decode(state, type=PipelineState)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise StateError(f"the model's state is unreadable: {error}") from None
+    if (saved.version, saved.river) != (STATE_VERSION, river.__version__):
+        raise StateError(
+            f"the state is of version {saved.version} and river {saved.river[:16]}, not {STATE_VERSION} and "
+            f"{river.__version__}",
+            hint="train the model anew with this release",
+        )
+    return saved
 
 
 def _plain(recipe: Recipe) -> list[Any]:

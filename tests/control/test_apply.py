@@ -87,3 +87,21 @@ async def test_validate_and_plan_ask_the_stage_itself(handlers, make_shard, appl
     ]
     assert [(a.shard, a.stage) for a in plan.affected] == [(0, "found")]
     assert plan.validation.valid
+
+
+async def test_a_model_for_one_chain_leaves_the_other_chains_in_the_log(make_shard, handlers, service, heard, topology):
+    """Each chain's model has a key of its own, so a shard that starts later finds both."""
+    shard = make_shard()
+    await heard(topology)
+    for chain in ("solana", "ethereum", "solana"):
+        payload = b'{"policy": "tip-linucb", "fresh": true, "chain": "%s"}' % chain.encode()
+        request = pb.SwapModelRequest(topology=topology, target="found", payload=payload)
+        reply = await handlers.swap_model(request, ANN)
+        assert (OUTCOME(reply.outcome), reply.target) == ("CONVERGED", f"found@{chain}")
+    held = {command.target: command.version for command in service.ledger.states(topology)}
+    assert held == {"found@ethereum": 1, "found@solana": 2}
+    assert [(one.target, one.version) for one in shard.seen] == [
+        ("found@solana", 1),
+        ("found@ethereum", 1),
+        ("found@solana", 2),
+    ]

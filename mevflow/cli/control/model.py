@@ -1,28 +1,182 @@
-"""``mevflow model``: which models were set, and another one."""
+"""``mevflow model``: learned states on disk, and which of them run."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
 
-from mevflow.cli.control.connection import connect, plain, reaching
-from mevflow.cli.control.policies import model
-from mevflow.cli.output import emit_json, table
+from mevflow.cli.control.connection import connect, delivering, how, payload_of, plain, reaching, show_reply
+from mevflow.cli.output import emit, emit_json, json_option, table
 
 
 @click.group()
 def command() -> None:
-    """Models of running topologies."""
-
-
-command.add_command(model, "swap")
+    """Models: what was learned, kept by its content id, and given to running topologies."""
 
 
 @command.command("list")
+@click.argument("name", default="")
+@json_option
+def list_(name: str, as_json: bool) -> None:
+    """Registered models, of NAME or of all names."""
+    import msgspec
+
+    registry = _registry()
+    rows = registry.versions(name) if name else registry.all()
+    if as_json:
+        emit_json([msgspec.to_builtins(row) for row in rows])
+        return
+    table(
+        ["model", "id", "learner", "chain", "target", "lessons", "bytes"],
+        [[f"{r.name}@{r.version}", r.id[:12], r.learner, r.chain, r.target, r.lessons, r.bytes] for r in rows],
+    )
+
+
+@command.command()
+@click.argument("model")
+@json_option
+def show(model: str, as_json: bool) -> None:
+    """What is known of MODEL: NAME, NAME@VERSION, or an id or its first six or more digits."""
+    import msgspec
+
+    registry = _registry()
+    meta = registry.find(model)
+    registry.state(meta)  # whole, or it is said
+    emit(msgspec.to_builtins(meta), as_json)
+
+
+@command.command()
+@click.argument("topology")
+@click.argument("node")
+@click.option("--name", required=True, help="The name to register it under.")
+@click.option("--of", "label", default="", help="Which of the node's models: a chain, or a candidate.")
+@click.option("--shard", type=click.IntRange(0), default=0, show_default=True)
+@json_option
+def export(topology: str, node: str, name: str, label: str, shard: int, as_json: bool) -> None:
+    """Register what NODE of a deployed TOPOLOGY had learned at its last epoch."""
+    import msgspec
+
+    from mevflow.flows.config import config
+    from mevflow.flows.runtime.layout import Layout
+    from mevflow.flows.runtime.saved_state import saved_states
+    from mevflow.flows.runtime.spec import RunSpec
+    from mevflow.flows.spec.resolve import resolve
+    from mevflow.learning.extract import learned_models
+    from mevflow.operators.errors import UsageError
+
+    layout = Layout.live(config().var, topology)
+    if not layout.spec.exists():
+        raise UsageError(f"{topology} was never deployed here", hint=f"mevflow deploy {topology}", key="TOPOLOGY")
+    spec = RunSpec.load(layout.spec)
+    nodes = {each.name: each for each in resolve(spec.topology_file(), topology).nodes}
+    states = saved_states(spec.recovery(shard))
+    if node not in nodes or node not in states:
+        there = ", ".join(sorted(states)) or "nothing"
+        raise UsageError(
+            f"shard {shard} of {topology} has saved nothing of {node!r}; it has {there}",
+            hint="wait for the end of an epoch",
+            key="NODE",
+        )
+    found = learned_models(nodes[node], states[node])
+    chosen = [one for one in found if not label or one.label == label]
+    if not label and nodes[node].kind.use == "river.model":
+        chosen = chosen[:1]  # the champion
+    if len(chosen) != 1:
+        raise UsageError(f"{node} has {', '.join(one.label for one in found)}", hint="say which by --of", key="--of")
+    done = _registry().save(chosen[0].state, msgspec.structs.replace(chosen[0].meta, name=name, code=_code()))
+    emit(msgspec.to_builtins(done), as_json)
+
+
+@command.command()
+@click.argument("first")
+@click.argument("second")
+@json_option
+def diff(first: str, second: str, as_json: bool) -> None:
+    """What differs between two models. Exit code 4 when anything but their names does."""
+    import msgspec
+
+    from mevflow.operators.errors import CheckFailedError
+
+    registry = _registry()
+    metas = [msgspec.to_builtins(registry.find(each)) for each in (first, second)]
+    rows = [
+        {"field": field, "first": metas[0][field], "second": metas[1][field]}
+        for field in metas[0]
+        if metas[0][field] != metas[1][field]
+    ]
+    if as_json:
+        emit_json(rows)
+    else:
+        table(["field", first, second], [[str(row[key]) for key in ("field", "first", "second")] for row in rows])
+    if metas[0]["id"] != metas[1]["id"]:
+        raise CheckFailedError("they have learned different things", key=f"{first} {second}")
+
+
+@command.command()
+@click.argument("topology")
+@click.argument("target")
+@click.argument("model")
+@click.option("--chain", default="", help="The chain that it is for; absent: the one that taught it.")
+@click.option("--candidate", default="", help="river.model: under which name it joins.")
+@click.option("--rollback", is_flag=True, help="If one shard refuses, give the others the former model again.")
+@delivering
+@reaching
+def swap(
+    topology: str,
+    target: str,
+    model: str,
+    chain: str,
+    candidate: str,
+    rollback: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Give TARGET the learned state MODEL: registered (NAME, NAME@VERSION, id), or a payload (JSON, @FILE or -).
+
+    A pipeline joins as a challenger; `mevflow model promote` makes it lead.
+    """
+    if model.startswith(("{", "@", "-")):
+        payload = payload_of(model)
+    else:
+        payload = json.dumps(_payload(model, chain, candidate)).encode()
+    given = how(options, rollback=rollback)
+    with connect(**options) as control:
+        show_reply(control.swap_model(topology, target, payload, how=given), as_json)
+
+
+@command.command()
+@click.argument("topology")
+@click.argument("target")
+@click.argument("candidate")
+@delivering
+@reaching
+def promote(topology: str, target: str, candidate: str, as_json: bool, **options: Any) -> None:
+    """Let CANDIDATE of a river.model TARGET lead at once, whatever the evidence."""
+    given = how(options)
+    payload = json.dumps({"candidate": candidate, "champion": True}).encode()
+    with connect(**options) as control:
+        show_reply(control.swap_model(topology, target, payload, how=given), as_json)
+
+
+@command.command()
+@click.argument("topology")
+@click.argument("target")
+@click.option("--to-version", type=click.IntRange(0), default=0, help="0: the one before the version in force.")
+@delivering
+@reaching
+def rollback(topology: str, target: str, to_version: int, as_json: bool, **options: Any) -> None:
+    """Set again, as a new version, the model that TARGET (`decided@solana` for one chain) had before."""
+    given = how(options)
+    with connect(**options) as control:
+        show_reply(control.rollback(topology, target, kind="model", to_version=to_version, how=given), as_json)
+
+
+@command.command("commands")
 @click.argument("topology", default="")
 @reaching
-def list_(topology: str, as_json: bool, **where: Any) -> None:
+def commands(topology: str, as_json: bool, **where: Any) -> None:
     """Models that were set by command, newest first."""
     from mevflow.control.client.client import outcome
     from mevflow.flows.replay.times import iso
@@ -39,3 +193,24 @@ def list_(topology: str, as_json: bool, **where: Any) -> None:
             for r in rows
         ],
     )
+
+
+def _registry() -> Any:
+    from mevflow.flows.config import config
+    from mevflow.flows.registry import Registry
+
+    return Registry(config().var / "models")
+
+
+def _code() -> str:
+    from importlib.metadata import version
+
+    return version("mevflow")
+
+
+def _payload(model: str, chain: str, candidate: str) -> dict[str, Any]:
+    """What a command says of a registered model; shards fetch the state by its id."""
+    meta = _registry().find(model)
+    if meta.kind == "pipeline":
+        return {"candidate": candidate or meta.name, "id": meta.id, "chain": chain or meta.chain}
+    return {"policy": meta.learner, "options": meta.options, "id": meta.id, "chain": chain or meta.chain}

@@ -60,12 +60,12 @@ def steered(kafka_broker, make_topic, send, tmp_path):
     return file, name, write, applied
 
 
-def test_a_superseded_command_comes_from_the_audit(kafka_broker, steered):
+def test_a_superseded_command_comes_from_the_audit(kafka_broker, steered, tmp_path):
     file, name, write, applied = steered
     first, second = applied(1), applied(2, offset=1)
     write(AUDIT, b"\xff no audit record", ControlAudit(status=ISSUED, command=first.SerializeToString()))
     write(COMMANDS, b"\xff no command", second)
-    found, lost = recorded_commands(kafka_broker, resolve(load(file), name))
+    found, lost = recorded_commands(kafka_broker, resolve(load(file), name), tmp_path)
     assert lost == []
     assert [(command.version, command.payload, command.after.slot) for command in found] == [
         (1, b'{"version": 1}', 5),

@@ -273,3 +273,26 @@ def test_a_command_without_a_payload_is_malformed() -> None:
     ack = stage().on_control(Command("c", "policy", "", 1, json.dumps([]).encode()))
     assert ack is not None
     assert ack.reason == "malformed"
+
+
+def test_models_of_two_chains_do_not_stand_in_each_others_way() -> None:
+    """Versions count by chain: a shard that starts later reads one record of each chain, in either order."""
+    states = {chain: learned(taught(), chain) for chain in BOTH}
+    names = {market.CHAIN_SOLANA: "solana", market.CHAIN_ETHEREUM: "ethereum"}
+    for order in (BOTH, BOTH[::-1]):
+        one = stage()
+        for chain in order:
+            given = command("model", 1, model(states[chain]), target=f"decided@{names[chain]}")
+            ack = one.on_control(given)
+            assert ack is not None
+            assert ack.status == "APPLIED", ack
+            again = one.on_control(given)
+            assert again is not None
+            assert again.status == "DUPLICATE"
+        assert {chain: learned(one, chain) for chain in BOTH} == states
+    wrong = one.on_control(command("model", 2, model(states[BOTH[0]], chain="ethereum"), target="decided@solana"))
+    assert wrong is not None
+    assert (wrong.status, wrong.reason) == ("REJECTED", "out_of_bounds")
+    stale = one.on_control(command("model", 0, model(states[BOTH[0]]), target="decided@solana"))
+    assert stale is not None
+    assert stale.status == "STALE"
