@@ -15,6 +15,7 @@ from mevflow.operators.errors import MevflowError
 
 #: Subcommand -> (module, attribute). Kept as text so that ``mevflow --help`` imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("mevflow.cli.init", "Write a project: topologies, settings, registry, a plug-in with tests."),
     "demo": ("mevflow.cli.demo", "Run the main job on the recorded days, with everything it needs."),
     "doctor": ("mevflow.cli.doctor", "Check what this machine has and what is running."),
     "topologies": ("mevflow.cli.topologies", "List, validate and draw the topologies of the topology file."),

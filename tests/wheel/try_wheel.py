@@ -26,6 +26,8 @@ INSIDE = (
     "mevflow/py.typed",
     "mevflow/topologies.yaml",
     "mevflow/examples/pools.yaml",
+    "mevflow/examples/plugin/mevflow_prices/stage.py",
+    "mevflow/examples/project/mevflow.toml",
     "mevflow/examples/data/whirlpool-transaction-20220406.jsonl.gz",
     "mevflow/examples/data/whirlpool-start-20220406.json",
     "mevflow/examples/data/uniswap-v3-usdc_weth_0.05pct_0x88e6a0c2_2024-01-05.csv.gz",
@@ -110,11 +112,14 @@ def main() -> None:
 
         empty = folder / "empty"
         empty.mkdir()
+        project = empty / "project"
         ports = {
             "KAFKA__BOOTSTRAP": f"127.0.0.1:{free_port()}",
             "KAFKA__CONTROLLER_PORT": str(free_port()),
             "CLICKHOUSE__PORT": str(free_port()),
             "WEBSOCKET__PORT": str(free_port()),
+            "CONTROL__PORT": str(free_port()),
+            "CONTROL__HTTP_PORT": str(free_port()),
         }
         env = {k: v for k, v in os.environ.items() if not k.startswith(("MEVFLOW_", "PYTHONPATH", "VIRTUAL_ENV"))}
         env |= {f"MEVFLOW_{name}": value for name, value in ports.items()}
@@ -125,12 +130,15 @@ def main() -> None:
             sys.exit(f"mevflow --version says {said!r}, without {wanted}")
         run(mevflow, "doctor", cwd=empty, env=env)
         print(run(mevflow, "topologies", "validate", cwd=empty, env=env).strip(), flush=True)
+        run(mevflow, "init", str(project), cwd=empty, env=env)
+        run(mevflow, "preflight", cwd=project, env=env)
+        print(run(mevflow, "topologies", "validate", cwd=project, env=env).strip(), "(of mevflow init)", flush=True)
         if "--no-demo" in sys.argv:
             return
-        report = json.loads(run(mevflow, "demo", "--json", cwd=empty, env=env))
+        report = json.loads(run(mevflow, "demo", "--json", cwd=project, env=env))
         if not (report["published"] and report["processed"] and report["top"]):
             sys.exit(f"the demo found nothing: {report}")
-        print(f"{said}: the demo processed {report['processed']:,} messages from an empty folder", flush=True)
+        print(f"{said}: the demo processed {report['processed']:,} messages in a new project", flush=True)
 
 
 if __name__ == "__main__":
