@@ -4,5 +4,5 @@
 - :mod:`.daemon`: that server as a background process
 - :mod:`.migrate`: numbered SQL migrations
 - :mod:`.queries`: query templates
-- :mod:`.client`: clickhouse-connect clients, made one way everywhere
+- :mod:`.client`, :mod:`.tls`: clickhouse-connect clients, made one way everywhere
 """

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mevflow.clickhouse.server.listener import check_address
+from mevflow.clickhouse.tls import tls_of
 from mevflow.metrics.serving import Serving
 from mevflow.operators.errors import MevflowError, UnreachableError
 from mevflow.processes.background import ProcessId
@@ -164,9 +165,13 @@ def _port_taken(host: str, port: int) -> bool:
 
 def _answers(host: str, port: int) -> bool:
     name = f"[{host}]" if ":" in host else host
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
     try:
-        with opener.open(f"http://{name}:{port}/ping", timeout=2) as reply:
+        tls = tls_of(host, port)
+        if tls is not None:
+            handlers.append(urllib.request.HTTPSHandler(context=tls.context()))
+        opener = urllib.request.build_opener(*handlers)
+        with opener.open(f"http{'s' if tls else ''}://{name}:{port}/ping", timeout=2) as reply:
             return bool(reply.read(8).startswith(b"Ok."))
     except (OSError, urllib.error.URLError, ValueError):
         return False

@@ -74,8 +74,10 @@ def load(folder: Path = MIGRATIONS) -> list[Migration]:
     return found
 
 
-def migrate(client: Client, database: str = "mevflow", folder: Path = MIGRATIONS) -> list[Migration]:
-    """Create ``database`` if need be and apply what is pending; gives what was applied now.
+def migrate(
+    client: Client, database: str = "mevflow", folder: Path = MIGRATIONS, until: int | None = None
+) -> list[Migration]:
+    """Create ``database`` if need be and apply what is pending (up to number ``until``); gives what was applied now.
 
     Raises StateError when an applied migration's text has changed, or the database is ahead of this program.
     """
@@ -87,7 +89,7 @@ def migrate(client: Client, database: str = "mevflow", folder: Path = MIGRATIONS
     _check(migrations, recorded, database)
     done = []
     for migration in migrations:
-        if migration.version in recorded:
+        if migration.version in recorded or (until is not None and migration.version > until):
             continue
         for statement in migration.sql(database):
             try:

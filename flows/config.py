@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -19,23 +20,52 @@ from pydantic_settings import (
 )
 
 import mevflow
+from mevflow.clickhouse import tls
+from mevflow.clickhouse.tls import ClickHouseTls
+from mevflow.kafka import security
+from mevflow.kafka.security import KafkaSecurity, Mechanism, Protocol
 from mevflow.metrics.serving import Serving
 from mevflow.operators.errors import UsageError
+from mevflow.processes.private import read_secret
 
 TOML, TOPOLOGIES = "mevflow.toml", "topologies.yaml"
 
 
 class KafkaConfig(BaseModel):
-    """Where the broker is, or where the embedded one listens."""
+    """Where the broker is, or where the embedded one listens; how an external cluster is reached.
+
+    Paths are of PEM files, and of files that hold one password each: see :class:`mevflow.kafka.security.KafkaSecurity`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     bootstrap: str = "127.0.0.1:9092"
     controller_port: int = 9093
     heap_mb: int = 768
+    protocol: Protocol = "plaintext"
+    mechanism: Mechanism = "SCRAM-SHA-512"
+    username: str = ""
+    password_file: Path | None = None
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    key_password_file: Path | None = None
+
+    @property
+    def security(self) -> KafkaSecurity:
+        """How this cluster is reached."""
+        paths = {name: str(getattr(self, name) or "") for name in ("password_file", "ca", "certificate", "key")}
+        key_password_file = str(self.key_password_file or "")
+        return KafkaSecurity(
+            self.bootstrap, self.protocol, self.mechanism, self.username, key_password_file=key_password_file, **paths
+        )
 
 
 class ClickHouseConfig(BaseModel):
-    """Where ClickHouse answers HTTP, or where the embedded one listens."""
+    """Where ClickHouse answers HTTP, or where the embedded one listens; how one elsewhere is reached.
+
+    ``password_file`` comes before ``password``. ``tls``: ``port`` speaks HTTPS; ``ca``, ``certificate`` and ``key`` are
+    PEM files (see :class:`mevflow.clickhouse.tls.ClickHouseTls`).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     host: str = "127.0.0.1"
@@ -43,6 +73,17 @@ class ClickHouseConfig(BaseModel):
     database: str = "mevflow"
     user: str = "default"
     password: SecretStr = SecretStr("")
+    password_file: Path | None = None
+    tls: bool = False
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @property
+    def by_tls(self) -> ClickHouseTls | None:
+        """How it is reached; None: in plain."""
+        paths = {name: str(getattr(self, name) or "") for name in ("ca", "certificate", "key")}
+        return ClickHouseTls(self.host, self.port, **paths) if self.tls else None
 
 
 class WebSocketConfig(BaseModel):
@@ -64,6 +105,17 @@ class MetricsConfig(BaseModel):
     enabled: bool = True
     host: str = "127.0.0.1"
     port: int = Field(0, ge=0, le=65535)
+
+
+class RetentionConfig(BaseModel):
+    """How long is kept; what is not named stays as it is. ``mevflow clean`` puts it into force.
+
+    ``tables``: days of chain time by ClickHouse table (0: for ever). ``topics``: MiB of each partition by topic.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    tables: dict[str, Annotated[int, Field(ge=0, le=36_500)]] = {}
+    topics: dict[str, Annotated[int, Field(ge=1, le=1 << 30)]] = {}
 
 
 class ControlConfig(BaseModel):
@@ -114,6 +166,7 @@ class Config(BaseSettings):
     websocket: WebSocketConfig = WebSocketConfig()
     control: ControlConfig = ControlConfig()
     metrics: MetricsConfig = MetricsConfig()
+    retention: RetentionConfig = RetentionConfig()
 
     def serving(self, var: Path | None = None) -> Serving | None:
         """How a process that is started now serves its metrics, found by those of ``var``; None: not at all."""
@@ -164,7 +217,10 @@ def home() -> Path:
 
 @cache
 def config() -> Config:
-    """The configuration of this process, its paths absolute. Raises UsageError that names every wrong setting."""
+    """The configuration of this process, its paths absolute; its clients reach Kafka and ClickHouse as it says.
+
+    Raises UsageError that names every wrong setting.
+    """
     folder = home()
 
     class Here(Config):
@@ -181,9 +237,16 @@ def config() -> Config:
     if "topologies" not in found.model_fields_set and not paths["topologies"].exists():
         # A folder without a topology file of its own has the one that comes with mevflow; its state stays here.
         paths["topologies"] = Path(mevflow.__file__).parent / TOPOLOGIES
-    return found.model_copy(
-        update=paths | {"control": found.control.model_copy(update=_absolute(found.control, folder))}
+    parts: dict[str, BaseModel] = {"kafka": found.kafka, "clickhouse": found.clickhouse, "control": found.control}
+    if found.clickhouse.password_file is not None:
+        password = SecretStr(read_secret(str(folder / found.clickhouse.password_file)))
+        parts["clickhouse"] = found.clickhouse.model_copy(update={"password": password})
+    made = found.model_copy(
+        update=paths | {name: part.model_copy(update=_absolute(part, folder)) for name, part in parts.items()}
     )
+    security.use(made.kafka.security)
+    tls.use(made.clickhouse.by_tls)
+    return made
 
 
 def _absolute(settings: BaseModel, folder: Path) -> dict[str, Path]:

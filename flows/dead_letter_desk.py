@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from mevflow.flows.dead_letters import PURGED, SENT, TOPIC, DeadLetter, Place, ends_of, letters, marked
+from mevflow.kafka.security import reach
 from mevflow.kafka.topics import admin_client, listing
 from mevflow.operators.codec import ERRORS, codec
 from mevflow.operators.dead_letters import UNREADABLE
@@ -165,7 +166,7 @@ def _desk(bootstrap: str) -> Iterator[_Desk]:
 
     producer = Producer(
         {
-            "bootstrap.servers": bootstrap,
+            **reach(bootstrap),
             "transactional.id": "mevflow-dlq",
             "compression.type": "lz4",
             "message.max.bytes": 1_000_000_000,
@@ -192,7 +193,7 @@ class _Records:
 
     def __init__(self, bootstrap: str) -> None:
         self._settings = {
-            "bootstrap.servers": bootstrap,
+            **reach(bootstrap),
             "group.id": "mevflow-dlq",
             "enable.auto.commit": False,
             "enable.partition.eof": True,

@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 import structlog
 import urllib3
 
+from mevflow.clickhouse.tls import connections
 from mevflow.control.server.refusal import Refused
 from mevflow.control.server.turns import Turns
 from mevflow.flows.config import ClickHouseConfig
@@ -100,7 +101,7 @@ class ClickHouseReader:
     bounds: ReadBounds = field(default_factory=ReadBounds)
 
     def __post_init__(self) -> None:
-        self._pool = urllib3.HTTPConnectionPool(self.where.host, self.where.port, maxsize=8, block=False, retries=False)
+        self._pool = connections(self.where.host, self.where.port, maxsize=8, block=False, retries=False)
         self._turns: dict[ReadBounds, Turns] = {}
         # Threads of its own: a query that hangs must not take those of everyone else.
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="clickhouse")

@@ -22,12 +22,15 @@ from typing import Any, cast
 
 import faust
 import structlog
+from faust.auth import Credentials
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 
 from mevflow.control.topics.offsets import bounds
 from mevflow.control.topics.reader import moving
 from mevflow.flows.steering.protocol import ACKS
+from mevflow.kafka.security import reach, security_of
 from mevflow.operators.errors import UnreachableError
+from mevflow.processes.private import read_secret
 
 _NEWEST = 50_000
 _STUCK_S = 5.0
@@ -47,6 +50,20 @@ def _thread_class(fetch_wait_ms: int) -> type[AIOKafkaConsumerThread]:
             return consumer
 
     return PromptThread
+
+
+def _credentials(bootstrap: str) -> Credentials | None:
+    """How Faust is let in; None: in plain. Raises UsageError."""
+    found = security_of(bootstrap)
+    if found is None:
+        return None
+    context = found.context() if found.encrypted else None
+    if not found.signs_in:
+        return faust.SSLCredentials(context)
+    password = read_secret(found.password_file)
+    return faust.SASLCredentials(
+        username=found.username, password=password, ssl_context=context, mechanism=found.mechanism
+    )
 
 
 def _transport_class(fetch_wait_ms: int) -> type[Transport]:
@@ -106,7 +123,7 @@ class AckCollector:
 
         client = Client(
             {
-                "bootstrap.servers": self._bootstrap,
+                **reach(self._bootstrap),
                 "group.id": group,
                 "enable.auto.commit": False,
                 "log_level": 0,
@@ -144,6 +161,7 @@ class AckCollector:
         app = faust.App(
             group,
             broker=f"kafka://{self._bootstrap}",
+            broker_credentials=_credentials(self._bootstrap),
             store="memory://",
             datadir=f"{self._folder.name}/{group}",
             value_serializer="raw",
@@ -242,7 +260,7 @@ class AckCollector:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
-        admin = AdminClient({"bootstrap.servers": self._bootstrap, "log_level": 0})
+        admin = AdminClient({**reach(self._bootstrap), "log_level": 0})
         groups = [f"{self._group}-{number}" for number in range(self.restarts + 1)]
         for done in admin.delete_consumer_groups(groups, request_timeout=2.0).values():
             with contextlib.suppress(KafkaException):  # it goes by itself after a week

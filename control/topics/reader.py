@@ -11,6 +11,7 @@ from typing import Any
 from mevflow.control.topics.offsets import bounds
 from mevflow.flows.steering.protocol import AUDIT, COMMANDS, HEARTBEATS
 from mevflow.flows.steering.signatures import Headers
+from mevflow.kafka.security import reach
 from mevflow.operators.errors import UnreachableError
 
 #: Of topics that only grow in number the newest records are read: topic -> how many.
@@ -53,7 +54,7 @@ class TopicReader:
         self._loop = asyncio.get_running_loop()
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap,
+                **reach(bootstrap),
                 "client.id": name,
                 "group.id": name,  # librdkafka wants a name; nothing is committed under it
                 "enable.auto.commit": False,

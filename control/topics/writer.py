@@ -9,6 +9,7 @@ from typing import Any
 from mevflow.control.server.refusal import Refused
 from mevflow.flows.steering.protocol import AUDIT, COMMANDS, PULSE, command_key
 from mevflow.flows.steering.signatures import Signer
+from mevflow.kafka.security import reach
 from mevflow.v1.control_pb2 import ControlAudit, ControlCommand
 
 #: A command that the broker has not taken by then is given up; its caller is told.
@@ -27,7 +28,7 @@ class Writer:
         from confluent_kafka import Producer
 
         shared: dict[str, Any] = {
-            "bootstrap.servers": bootstrap,
+            **reach(bootstrap),
             "client.id": name,
             "partitioner": "murmur2_random",
             "reconnect.backoff.ms": 50,

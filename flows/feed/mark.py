@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mevflow.flows.runtime.status_file import write_status
+from mevflow.kafka.security import reach
 from mevflow.operators.errors import UnreachableError
 
 HEADER = "feed"
@@ -133,7 +134,7 @@ class Topics:
         self._bootstrap = bootstrap
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap,
+                **reach(bootstrap),
                 "group.id": "mevflow-feed",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,

@@ -21,6 +21,7 @@ from mevflow.flows.feed.mark import HEADER, FeedProgress, Numbers, Topics, feed_
 from mevflow.flows.runtime.claim import HeldError, LockClaim
 from mevflow.flows.runtime.lease import Lease
 from mevflow.kafka.partitioner import partition_of
+from mevflow.kafka.security import reach
 from mevflow.kafka.topics import cluster_id, listing, offsets_for_times
 from mevflow.operators.codec import codec
 from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
@@ -283,7 +284,7 @@ class _Run:
         self._lease = lease
         self._producer = Producer(
             {
-                "bootstrap.servers": bootstrap,
+                **reach(bootstrap),
                 "client.id": "mevflow-feed",
                 "enable.idempotence": True,
                 "enable.gapless.guarantee": True,

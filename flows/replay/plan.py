@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mevflow.flows.config import config
 from mevflow.flows.replay.slots import SlotWindow, times_of
 from mevflow.flows.runtime.claim import HeldError, LockClaim
 from mevflow.flows.runtime.layout import Layout
@@ -271,6 +272,8 @@ def plan(
         replay=replay,
         restarts=0,
         claims=control.bootstrap or str(getattr(sources[0].settings, "bootstrap", "")),
+        kafka=config().kafka.security,
+        clickhouse=config().clickhouse.by_tls,
     )
     left_out = [node.name for node in topology.nodes if node.is_sink and not _stays(node)]
     return Plan(name, run_id, from_us, to_us, shown, left_out, lost, spec)

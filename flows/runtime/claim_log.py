@@ -25,6 +25,7 @@ from typing import Any, Literal
 import msgspec
 
 from mevflow.flows.replay.times import iso
+from mevflow.kafka.security import reach
 from mevflow.kafka.topics import CLAIMS, create
 from mevflow.operators.errors import UnreachableError
 
@@ -93,16 +94,16 @@ def claim_of(name: str, folder: Path, role: str, *, epoch: int, takeover: bool =
 
 
 class ClaimLog:
-    """Reads and writes the log for one name. Not for several threads."""
+    """Reads and writes the log for one name (empty: reads it for all). Not for several threads."""
 
     def __init__(self, bootstrap: str, name: str) -> None:
         """Raises UnreachableError, or what creating the topic raises where it is missing."""
         from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
 
         self._bootstrap, self._name = bootstrap, name
-        self.standing = ClaimStanding()
+        self.standings: dict[str, ClaimStanding] = {}
         self._next = 0
-        client = {"bootstrap.servers": bootstrap, "client.id": "mevflow-claims", "log_level": 0}
+        client = {**reach(bootstrap), "client.id": "mevflow-claims", "log_level": 0}
         self._consumer = Consumer(
             {
                 **client,
@@ -125,6 +126,11 @@ class ClaimLog:
             raise self._unreachable() from error
         self._consumer.assign([self._place])
 
+    @property
+    def standing(self) -> ClaimStanding:
+        """How the name stands after what was read."""
+        return self.standings.get(self._name, ClaimStanding())
+
     def read(self) -> ClaimStanding:
         """How the name stands at the end of the log as of now. Raises UnreachableError."""
         from confluent_kafka import KafkaException
@@ -145,12 +151,13 @@ class ClaimLog:
         return self.standing
 
     def _take(self, message: Any) -> None:
-        if message.key() != self._name.encode() or message.value() is None:
+        key, value = message.key(), message.value()
+        if value is None or (self._name and key != self._name.encode()):
             return
-        with contextlib.suppress(msgspec.DecodeError, msgspec.ValidationError):  # a stranger's record
-            self.standing = self.standing.after(
-                msgspec.json.decode(message.value(), type=ClaimRecord), int(message.timestamp()[1])
-            )
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):  # a stranger's record
+            record, name = msgspec.json.decode(value, type=ClaimRecord), (key or b"").decode()
+            before = self.standings.get(name, ClaimStanding())
+            self.standings[name] = before.after(record, int(message.timestamp()[1]))
 
     def append(self, record: ClaimRecord) -> None:
         """Write a record and wait until the broker has it. Raises UnreachableError."""
@@ -176,3 +183,18 @@ class ClaimLog:
     def close(self) -> None:
         """Let go of the connections."""
         self._consumer.close()
+
+
+def held_now(bootstrap: str) -> dict[str, ClaimRecord]:
+    """Name -> who holds it, of all folders and hosts, by our clock. Raises UnreachableError."""
+    log = ClaimLog(bootstrap, "")
+    try:
+        log.read()
+    finally:
+        log.close()
+    now_ms = time.time() * 1000
+    return {
+        name: standing.record
+        for name, standing in log.standings.items()
+        if standing.held and standing.record is not None and abs(now_ms - standing.heard_ms) < LEASE_S * 1000
+    }

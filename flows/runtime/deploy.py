@@ -85,6 +85,8 @@ def prepare(
         state=RunSpec.load(layout.spec).state if layout.spec.exists() else "recovery",
         after=ANY if keep else "",
         metrics=config().serving(var),
+        kafka=config().kafka.security,
+        clickhouse=config().clickhouse.by_tls,
     )
     _check_state(spec)
     say(f"{name}: the file is valid; asking Kafka and ClickHouse")

@@ -235,6 +235,7 @@ def main(argv: list[str]) -> int:
         print("mevflow: the supervisor ended while the shard was being loaded", file=sys.stderr, flush=True)
         return 0
     spec, shard = RunSpec.load(Path(argv[0])), int(argv[1])
+    spec.reach()
     what = f"shard {shard} of {spec.topology} is run"
     try:
         with LockClaim.take(spec.layout.shard_claim(shard), "shard", what, f"mevflow stop {spec.topology}"):

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import msgspec
 
+from mevflow.clickhouse import tls
+from mevflow.clickhouse.tls import ClickHouseTls
 from mevflow.flows.runtime.claim_log import ClaimRecord
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.spec.resolve import ResolvedTopology
 from mevflow.flows.spec.topology import TopologyFile, load
 from mevflow.flows.steering.recorded import RecordedCommand
+from mevflow.kafka import security
+from mevflow.kafka.security import KafkaSecurity
 from mevflow.metrics.serving import Serving
 from mevflow.operators.errors import MevflowError
 from mevflow.processes.private import write_private
@@ -45,7 +49,8 @@ class RunSpec(msgspec.Struct, frozen=True):
     cluster on which it is claimed for all folders and hosts (empty: for this folder only), ``lease`` the claim that it
     runs under; ``takeover`` takes it from another holder. ``text``: the topology file as it was when it was deployed
     (empty: read it anew), ``state``: the folder of its recovery stores, ``after``: the deployment that it continues.
-    ``metrics``: where its processes serve theirs.
+    ``metrics``: where its processes serve theirs. ``kafka``, ``clickhouse``: how its processes reach
+    these.
     """
 
     file: str
@@ -67,6 +72,8 @@ class RunSpec(msgspec.Struct, frozen=True):
     after: str = ""
     lease: ClaimRecord | None = None
     metrics: Serving | None = None
+    kafka: KafkaSecurity | None = None
+    clickhouse: ClickHouseTls | None = None
 
     @property
     def layout(self) -> Layout:
@@ -79,6 +86,11 @@ class RunSpec(msgspec.Struct, frozen=True):
     def topology_file(self) -> TopologyFile:
         """The topology file as it was deployed: what is written to it later is not for shards that start again."""
         return load(Path(self.file), self.text or None)
+
+    def reach(self) -> None:
+        """Let this process reach Kafka and ClickHouse as the deployment does."""
+        security.use(self.kafka)
+        tls.use(self.clickhouse)
 
     def save(self, path: Path | None = None) -> Path:
         """Write it to the run's folder (or to ``path``). Raises MevflowError when the disk does not take it."""

@@ -213,6 +213,7 @@ class Supervisor:
 def main(argv: list[str]) -> int:
     """Entry point of the supervisor's process."""
     spec = RunSpec.load(Path(argv[0]))
+    spec.reach()
     claim = LockClaim.inherited(spec.layout.claim, int(argv[1]), "supervisor")
     if spec.lease is None:
         return Supervisor(spec, claim).run()

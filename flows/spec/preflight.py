@@ -8,6 +8,7 @@ from typing import Any
 from mevflow.flows.spec.resolve import ResolvedTopology
 from mevflow.flows.steering.protocol import ACKS, COMMANDS, HEARTBEATS
 from mevflow.flows.steering.settings import ControlSettings
+from mevflow.kafka.security import reach, refusal
 from mevflow.operators.errors import UnreachableError, UsageError
 
 _ANSWER_S = 5.0
@@ -44,13 +45,18 @@ def broker_topics(bootstrap: str, seconds: float = _ANSWER_S) -> dict[str, int]:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    told: list[Any] = []
+    admin = AdminClient({**reach(bootstrap), "log_level": 0, "error_cb": told.append})
     try:
         found = admin.list_topics(timeout=seconds)
     except KafkaException as error:
+        admin.poll(0)  # what it was told is called back
+        refused = refusal(told)
         raise UnreachableError(
-            f"no Kafka broker answers at {bootstrap}",
-            hint="mevflow broker start, or set MEVFLOW_KAFKA__BOOTSTRAP to one that runs",
+            f"no Kafka broker answers at {bootstrap}{refused}",
+            hint="MEVFLOW_KAFKA__PROTOCOL, USERNAME, PASSWORD_FILE, CA, CERTIFICATE: docs/operate-kafka.md"
+            if refused
+            else "mevflow broker start, or set MEVFLOW_KAFKA__BOOTSTRAP to one that runs",
         ) from error
     return {name: len(topic.partitions) for name, topic in found.topics.items()}
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from mevflow.flows.steering.protocol import COMMANDS, PULSE
 from mevflow.flows.steering.signatures import Verifier
 from mevflow.flows.steering.wellformed import fault_of
+from mevflow.kafka.security import reach
 from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
 from mevflow.v1.control_pb2 import ControlCommand
 
@@ -39,7 +40,7 @@ class CommandLog:
         self.left_out: Counter[str] = Counter()
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap,
+                **reach(bootstrap),
                 "client.id": client_id,
                 "group.id": client_id,  # librdkafka wants a name; nothing is committed under it
                 "enable.auto.commit": False,

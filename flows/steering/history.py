@@ -21,6 +21,7 @@ from mevflow.flows.spec.preflight import broker_topics
 from mevflow.flows.spec.resolve import ResolvedTopology
 from mevflow.flows.steering.protocol import ACKS, AUDIT, COMMANDS, EVERY, ISSUED
 from mevflow.flows.steering.recorded import LoggedRow, RecordedCommand
+from mevflow.kafka.security import reach
 from mevflow.operators.errors import MevflowError, UnreachableError
 from mevflow.operators.stage import Stage
 from mevflow.v1 import market_pb2
@@ -116,7 +117,7 @@ def _consumer(bootstrap: str) -> Any:
 
     return Consumer(
         {
-            "bootstrap.servers": bootstrap,
+            **reach(bootstrap),
             "group.id": f"mevflow-history-{uuid.uuid4().hex}",
             "enable.auto.commit": False,
             "enable.partition.eof": True,

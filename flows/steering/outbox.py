@@ -8,6 +8,7 @@ from typing import Any
 
 from mevflow.flows.steering.mailbox import Position
 from mevflow.flows.steering.protocol import ACKS, HEARTBEATS, heartbeat_key
+from mevflow.kafka.security import reach
 from mevflow.operators.stage import Ack
 from mevflow.v1.control_pb2 import ControlAck, ControlCommand, Heartbeat
 
@@ -26,7 +27,7 @@ class Outbox:
         #: Answers by status, sent or still to be sent.
         self.answers: Counter[str] = Counter()
         shared: dict[str, Any] = {
-            "bootstrap.servers": bootstrap,
+            **reach(bootstrap),
             "client.id": f"mevflow-control-{identity[0]}-{identity[1]}",
             "linger.ms": 0,
             "reconnect.backoff.max.ms": 500,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mevflow.kafka import broker_files
+from mevflow.kafka.security import reach
 from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
 from mevflow.processes.background import ProcessId
 from mevflow.processes.private import UMASK, open_private, private_folder
@@ -101,7 +102,7 @@ def answers(bootstrap: str, seconds: float) -> bool:
 
     if not _accepts(bootstrap):
         return False
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin = AdminClient({**reach(bootstrap), "log_level": 0})
     try:
         return bool(admin.list_topics(timeout=seconds).brokers)
     except KafkaException:

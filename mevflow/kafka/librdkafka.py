@@ -50,7 +50,8 @@ def configuration(lib: ctypes.CDLL, settings: Mapping[str, Any]) -> int:
     for name, value in settings.items():
         text = str(value).lower() if isinstance(value, bool) else str(value)
         if lib.rd_kafka_conf_set(conf, name.encode(), text.encode(), said, len(said)) != 0:
-            raise MevflowError(f"librdkafka does not take {name}={value}: {said.value.decode()}", key=name)
+            shown = "…" if "password" in name else value
+            raise MevflowError(f"librdkafka does not take {name}={shown}: {said.value.decode()}", key=name)
     return int(conf)
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from mevflow.kafka.security import reach, reach_by_python
 from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
 
 _ANSWER_S = 10.0
@@ -99,7 +100,7 @@ def admin_client(bootstrap: str) -> Iterator[Any]:
 
     with _errors(bootstrap):
         client = KafkaAdminClient(
-            bootstrap_servers=bootstrap,
+            **reach_by_python(bootstrap),
             client_id="mevflow",
             request_timeout_ms=int(_ANSWER_S * 1000),
             bootstrap_timeout_ms=int(_ANSWER_S * 300),
@@ -116,7 +117,7 @@ def _consumer(bootstrap: str) -> Iterator[Any]:
 
     with _errors(bootstrap):
         client = KafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **reach_by_python(bootstrap),
             client_id="mevflow",
             enable_auto_commit=False,
             bootstrap_timeout_ms=int(_ANSWER_S * 300),
@@ -146,6 +147,44 @@ def create(bootstrap: str, specs: tuple[TopicSpec, ...] = TOPICS) -> list[str]:
                 topic=spec.name,
             )
     return [spec.name for spec in missing]
+
+
+def settings_of(bootstrap: str, names: list[str]) -> dict[str, tuple[int, dict[str, str]]]:
+    """Topic -> (partitions, its settings), of those of ``names`` that are there. Raises UnreachableError."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient, ConfigResource
+
+    admin = AdminClient({**reach(bootstrap), "log_level": 0})
+    try:
+        there = admin.list_topics(timeout=_ANSWER_S).topics
+        wanted = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names if name in there]
+        asked = admin.describe_configs(wanted, request_timeout=_ANSWER_S) if wanted else {}
+        return {
+            resource.name: (
+                len(there[resource.name].partitions),
+                {name: entry.value for name, entry in answer.result().items() if entry.value is not None},
+            )
+            for resource, answer in asked.items()
+        }
+    except KafkaException as error:
+        raise UnreachableError(f"the broker at {bootstrap} does not tell its topics: {error}", hint=_HINT) from error
+
+
+def keep(bootstrap: str, name: str, size: int) -> None:
+    """Let each partition of a topic keep ``size`` bytes. Raises UnreachableError."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+
+    change = ConfigEntry("retention.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=[change])
+    admin = AdminClient({**reach(bootstrap), "log_level": 0})
+    try:
+        for done in admin.incremental_alter_configs([resource], request_timeout=_ANSWER_S).values():
+            done.result()
+    except KafkaException as error:
+        raise UnreachableError(
+            f"the broker at {bootstrap} does not take it: {error}", hint=_HINT, topic=name
+        ) from error
 
 
 def listing(bootstrap: str, names: list[str] | None = None) -> list[TopicInfo]:

@@ -12,8 +12,10 @@ import stat
 from pathlib import Path
 from typing import IO, Any
 
-from mevflow.operators.errors import MevflowError
+from mevflow.operators.errors import MevflowError, UsageError
 
+#: What a secret's file may hold, in bytes.
+_MOST_BYTES = 64 << 10
 #: For processes that make files by other means (the engine, the broker, SQLite).
 UMASK = 0o077
 
@@ -66,3 +68,17 @@ def write_private(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
         raise
+
+
+def read_secret(path: str) -> str:
+    """What a secret's file holds; empty without a path. Raises UsageError when it cannot be read or holds nothing."""
+    if not path:
+        return ""
+    try:
+        with open(path, "rb") as file:
+            text = file.read(_MOST_BYTES).decode().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the secret cannot be read: {getattr(error, 'strerror', error)}", file=path) from None
+    if not text:
+        raise UsageError("the secret is empty", file=path)
+    return text

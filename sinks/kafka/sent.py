@@ -17,6 +17,7 @@ import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
 
+from mevflow.kafka.security import reach
 from mevflow.operators.errors import UnreachableError
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _hashes(bootstrap: str, topic: str, since: Mapping[int, int]) -> array[int]:
 
     consumer = Consumer(
         {
-            "bootstrap.servers": bootstrap,
+            **reach(bootstrap),
             "group.id": "mevflow-sent",
             "enable.auto.commit": False,
             "enable.partition.eof": False,

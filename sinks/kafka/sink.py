@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
+from mevflow.kafka.security import reach
 from mevflow.metrics.page import Page
 from mevflow.operators.codec import codec
 from mevflow.operators.dead_letters import dead_letters
@@ -110,7 +111,7 @@ class KafkaSink(Sink[KafkaSinkSettings]):
         from confluent_kafka.admin import AdminClient
 
         wanted = self.settings
-        admin = AdminClient({"bootstrap.servers": wanted.bootstrap, "log_level": 0})
+        admin = AdminClient({**reach(wanted.bootstrap), "log_level": 0})
         try:
             found = admin.list_topics(timeout=_ANSWER_S)
         except KafkaException as error:
@@ -138,7 +139,7 @@ class KafkaSink(Sink[KafkaSinkSettings]):
         self._producer = open_producer(
             wanted.topic,
             {
-                "bootstrap.servers": wanted.bootstrap,
+                **reach(wanted.bootstrap),
                 "client.id": f"mevflow-{self.context.node}",
                 "enable.idempotence": True,
                 "compression.type": "lz4",

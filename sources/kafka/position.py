@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from mevflow.kafka.security import reach
 from mevflow.operators.errors import StateError, UnreachableError, UsageError
 from mevflow.sources.kafka.settings import KafkaSourceSettings
 from mevflow.sources.kafka.watch import TopicView, look
@@ -26,9 +27,7 @@ class TopicClient:
         from confluent_kafka import Consumer
 
         self.bootstrap, self.topic = bootstrap, topic
-        self._consumer = Consumer(
-            {"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False, "log_level": 0}
-        )
+        self._consumer = Consumer({**reach(bootstrap), "group.id": group, "enable.auto.commit": False, "log_level": 0})
 
     def partitions(self) -> tuple[int, str]:
         """How many partitions the topic has, and the cluster's id. Raises UnreachableError or UsageError."""
@@ -53,7 +52,7 @@ class TopicClient:
         """The topic's id and leaders. Raises UnreachableError, or UsageError when it is gone."""
         from confluent_kafka.admin import AdminClient
 
-        found = look(AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0}), self.topic)
+        found = look(AdminClient({**reach(self.bootstrap), "log_level": 0}), self.topic)
         if found is None:
             raise UnreachableError(f"the broker at {self.bootstrap} does not describe the topic", topic=self.topic)
         if found.gone:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mevflow.kafka.security import reach
 from mevflow.operators.codec import RAW
 from mevflow.operators.errors import UsageError
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
@@ -105,7 +106,7 @@ class KafkaSource(Source[KafkaSourceSettings]):
     def _conf(self) -> dict[str, str | int | bool]:
         wanted = self.settings
         return {
-            "bootstrap.servers": wanted.bootstrap,
+            **reach(wanted.bootstrap),
             "group.id": self.group,
             "client.id": f"mevflow-{self.context.node}",
             "enable.auto.commit": False,

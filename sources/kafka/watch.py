@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from mevflow.kafka.security import reach
+
 _PERIOD_S = 0.5
 _ANSWER_S = 5.0
 #: An answer older than this says nothing about now.
@@ -45,7 +47,7 @@ class TopicWatch:
         from confluent_kafka.admin import AdminClient
 
         self._topic = topic
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self._admin = AdminClient({**reach(bootstrap), "log_level": 0})
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"watch-{topic}", daemon=True)
         self.view: TopicView | None = None

@@ -21,9 +21,9 @@ def free_port():
 
 
 @contextmanager
-def running_broker(var):
+def running_broker(var, bootstrap=""):
     """A broker that keeps its files in ``var``; gives the bootstrap address."""
-    bootstrap = f"127.0.0.1:{free_port()}"
+    bootstrap = bootstrap or f"127.0.0.1:{free_port()}"
     broker.start(var, bootstrap, free_port(), heap_mb=384)
     try:
         yield bootstrap
