@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("mevflow.cli.init", "Write a project: topologies, settings, registry, a plug-in with tests."),
     "demo": ("mevflow.cli.demo", "Run the main job on the recorded days, with everything it needs."),
     "doctor": ("mevflow.cli.doctor", "Check what this machine has and what is running."),
+    "preflight": ("mevflow.cli.preflight", "What stands in the way of a deployment here, and what would be created."),
     "topologies": ("mevflow.cli.topologies", "List, validate and draw the topologies of the topology file."),
     "deploy": ("mevflow.cli.deploy", "Start a named topology."),
     "status": ("mevflow.cli.status", "What runs, how fast, how far behind."),
