@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "hub": ("mevflow.cli.hub", "Run the WebSocket fan-out hub: start, stop, status."),
     "listen": ("mevflow.cli.listen", "Print live messages as they come."),
     "clean": ("mevflow.cli.clean", "Remove what dead processes and old replays left behind."),
+    "grafana": ("mevflow.cli.grafana", "Put dashboards and data source into a Grafana: plan, apply."),
     "completion": ("mevflow.cli.completion", "A script that completes commands in bash, zsh or fish."),
     "compile": ("mevflow.cli.compile", "Compile the kernels ahead of the first run."),
     "config": ("mevflow.cli.config", "Show the configuration and where each value comes from."),

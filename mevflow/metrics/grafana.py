@@ -1,0 +1,180 @@
+"""Dashboards and data source in a Grafana: what would be changed, and doing it. Running it again changes nothing.
+
+Grafana's HTTP API: folders, data sources by uid, dashboards by uid. A service account with the role Editor may write
+dashboards; the data source needs Admin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import urllib3
+
+import mevflow
+from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
+
+FOLDER_UID, SOURCE_UID = "mevflow", "mevflow-prometheus"
+DASHBOARDS = Path(mevflow.__file__).parent / "ops" / "grafana"
+_ANSWER_BYTES = 16 << 20
+_MOST_DIFFERENCES = 20
+#: What Grafana adds to a dashboard that it keeps.
+_GRAFANAS = ("id", "version")
+_HINT = "is --url that of a Grafana, and does the file hold a token of its service account?"
+
+Action = Literal["create", "update", "same"]
+Kind = Literal["folder", "datasource", "dashboard"]
+
+
+@dataclass(frozen=True, slots=True)
+class GrafanaChange:
+    """One item: ``wanted`` is what is sent; ``differences`` name what changes, by path."""
+
+    kind: Kind
+    uid: str
+    title: str
+    action: Action
+    wanted: dict[str, Any] = field(repr=False)
+    differences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GrafanaResult:
+    """What became of an item; ``error`` is empty where it was done."""
+
+    change: GrafanaChange
+    error: str = ""
+
+
+class Grafana:
+    """One Grafana at ``url`` (``https://grafana.example.org/sub/path``), with a service account's ``token``."""
+
+    def __init__(self, url: str, token: str, *, ca: str = "", timeout_s: float = 20.0) -> None:
+        """Raises UsageError for what is no address."""
+        parsed = urllib3.util.parse_url(url)
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            raise UsageError(f"{url!r} is not the address of a Grafana", hint="https://grafana.example.org", key="url")
+        self._base = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(timeout_s), retries=False, ca_certs=ca or None)
+
+    def plan(self, prometheus_url: str) -> list[GrafanaChange]:
+        """What it takes that the folder, the data source and all dashboards are as they come with mevflow.
+
+        Raises UnreachableError, MevflowError (the token is refused, or it answers nonsense).
+        """
+        wanted: list[tuple[Kind, str, str, dict[str, Any]]] = [
+            ("folder", FOLDER_UID, "mevflow", {"uid": FOLDER_UID, "title": "mevflow"}),
+            ("datasource", SOURCE_UID, "mevflow Prometheus", _source(prometheus_url)),
+        ]
+        for path in sorted(DASHBOARDS.glob("*.json")):
+            document = msgspec.json.decode(path.read_bytes())
+            wanted.append(("dashboard", document["uid"], document["title"], document))
+        return [self._planned(*each) for each in wanted]
+
+    def apply(self, changes: list[GrafanaChange]) -> Iterator[GrafanaResult]:
+        """Do what a plan says, item by item; one that fails does not stop the others."""
+        for change in changes:
+            error = ""
+            if change.action != "same":
+                try:
+                    self._do(change)
+                except MevflowError as failed:
+                    error = failed.message
+            yield GrafanaResult(change, error)
+
+    def _planned(self, kind: Kind, uid: str, title: str, wanted: dict[str, Any]) -> GrafanaChange:
+        path = {"folder": "folders", "datasource": "datasources/uid", "dashboard": "dashboards/uid"}[kind]
+        found = self._ask("GET", f"/api/{path}/{uid}", missing=True)
+        if found is None:
+            return GrafanaChange(kind, uid, title, "create", wanted)
+        now = found.get("dashboard", {}) if kind == "dashboard" else found
+        if kind == "dashboard":
+            now = {name: value for name, value in now.items() if name not in _GRAFANAS}
+            other = tuple(differences(now, wanted))
+        else:  # Grafana adds a lot to these: what is sent is what counts
+            other = tuple(differences({name: now.get(name) for name in wanted}, wanted))
+        return GrafanaChange(kind, uid, title, "update" if other else "same", wanted, other[:_MOST_DIFFERENCES])
+
+    def _do(self, change: GrafanaChange) -> None:
+        wanted, uid = change.wanted, change.uid
+        if change.kind == "dashboard":
+            message = "mevflow grafana apply"
+            body = {"dashboard": wanted, "folderUid": FOLDER_UID, "overwrite": True, "message": message}
+            self._ask("POST", "/api/dashboards/db", body)
+        elif change.kind == "datasource" and change.action == "create":
+            self._ask("POST", "/api/datasources", wanted)
+        elif change.kind == "datasource":
+            self._ask("PUT", f"/api/datasources/uid/{uid}", wanted)
+        elif change.action == "create":
+            self._ask("POST", "/api/folders", wanted)
+        else:
+            self._ask("PUT", f"/api/folders/{uid}", {**wanted, "overwrite": True})
+
+    def _ask(
+        self, method: str, path: str, body: dict[str, Any] | None = None, missing: bool = False
+    ) -> dict[str, Any] | None:
+        """One call; None where there is no such thing and ``missing`` says that this may be."""
+        sent = msgspec.json.encode(body) if body is not None else None
+        try:
+            reply = self._pool.request(
+                method, self._base + path, body=sent, headers=self._headers, redirect=False, preload_content=False
+            )
+            try:
+                text = reply.read(_ANSWER_BYTES)
+            finally:
+                reply.close()
+        except urllib3.exceptions.HTTPError as error:
+            raise UnreachableError(f"no Grafana answers at {self._base}: {error}", hint=_HINT) from None
+        if reply.status == 404 and missing:
+            return None
+        if reply.status in (401, 403):
+            said = f"Grafana refuses the token for {method} {path} (HTTP {reply.status})"
+            raise MevflowError(said, hint="its service account needs the role Admin, or Editor for dashboards alone")
+        try:
+            answer = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            answer = None
+        if reply.status != 200 or not isinstance(answer, dict):
+            told = answer.get("message", "") if isinstance(answer, dict) else "no JSON"
+            raise MevflowError(f"Grafana answers {method} {path} with HTTP {reply.status}: {told}", hint=_HINT)
+        return answer
+
+
+def differences(now: Any, wanted: Any, path: str = "") -> Iterator[str]:
+    """Where two documents differ, by path; panels are called by their titles."""
+    if isinstance(now, dict) and isinstance(wanted, dict):
+        for name in sorted(now.keys() | wanted.keys()):
+            inner = f"{path}.{name}" if path else str(name)
+            if name not in now:
+                yield f"+ {inner}"
+            elif name not in wanted:
+                yield f"- {inner}"
+            else:
+                yield from differences(now[name], wanted[name], inner)
+    elif isinstance(now, list) and isinstance(wanted, list) and len(now) == len(wanted):
+        for at, (one, other) in enumerate(zip(now, wanted, strict=True)):
+            title = other.get("title", "") if isinstance(other, dict) else ""
+            yield from differences(one, other, f"{path}[{title or at}]")
+    elif now != wanted:
+        yield f"~ {path}: {_short(now)} -> {_short(wanted)}"
+
+
+def _short(value: Any) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _source(prometheus_url: str) -> dict[str, Any]:
+    return {
+        "uid": SOURCE_UID,
+        "name": "mevflow Prometheus",
+        "type": "prometheus",
+        "access": "proxy",
+        "url": prometheus_url,
+        "isDefault": False,
+        "jsonData": {"httpMethod": "POST", "timeInterval": "5s"},
+    }
