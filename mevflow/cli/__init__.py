@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "preflight": ("mevflow.cli.preflight", "What stands in the way of a deployment here, and what would be created."),
     "topologies": ("mevflow.cli.topologies", "List, validate and draw the topologies of the topology file."),
     "deploy": ("mevflow.cli.deploy", "Start a named topology."),
+    "top": ("mevflow.cli.top", "Rates, lag and share of a core of every node, live."),
     "status": ("mevflow.cli.status", "What runs, how fast, how far behind."),
     "logs": ("mevflow.cli.logs", "What the shards of a topology wrote."),
     "rescale": ("mevflow.cli.rescale", "Run a topology with another number of shards; its state moves along."),
