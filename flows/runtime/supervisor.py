@@ -23,9 +23,10 @@ from mevflow.flows.runtime.lease import Lease
 from mevflow.flows.runtime.spec import RunSpec
 from mevflow.flows.runtime.status import shard_status
 from mevflow.flows.runtime.status_file import write_status
-from mevflow.flows.runtime.watched import FIRST_PAUSE_S, Shard, watched
+from mevflow.flows.runtime.watched import FIRST_PAUSE_S, Shard, waiting_for, watched
 from mevflow.metrics.endpoint import Endpoint
 from mevflow.processes.background import ProcessId
+from mevflow.processes.notify import Watchdog, notify
 from mevflow.processes.private import UMASK, open_private
 
 LAST_PAUSE_S, HEALTHY_S = 30.0, 60.0
@@ -56,7 +57,10 @@ class Supervisor:
         signal.signal(signal.SIGUSR1, self._begin_roll)
         if self.spec.metrics is not None and self.spec.replay is None:
             self._endpoint = watched(self.spec, self.shards)
+        watchdog, told = Watchdog(), ""
         while any(shard.exit_code is None for shard in self.shards):
+            watchdog.beat()
+            told = self._notify(told)
             if self.lease is not None and self.lease.lost.is_set():
                 self._fence()
             for shard in self.shards:
@@ -72,6 +76,17 @@ class Supervisor:
                 break
             time.sleep(0.2)
         return max(codes)
+
+    def _notify(self, told: str) -> str:
+        """Tell the service manager how it stands, when that is other than ``told``."""
+        if not os.environ.get("NOTIFY_SOCKET"):
+            return told
+        why = "draining" if self.stopping else waiting_for(self.spec, self.shards)
+        status = why or f"{len(self.shards)} shards run"
+        if status != told:
+            words = ["STOPPING=1"] if self.stopping else [] if why else ["READY=1"]
+            notify(*words, f"STATUS={status}")
+        return status
 
     def _fence(self) -> None:
         """Another deployment holds the topology: end the shards where they stand, for a drain would write."""

@@ -37,12 +37,26 @@ class Shard:
 
 
 def watched(spec: RunSpec, shards: Sequence[Shard]) -> Endpoint:
-    """Serve ``/metrics`` of the supervisor, and ``/shards``: those of all its shards on one page."""
+    """Serve ``/metrics`` of the supervisor, ``/shards``: those of all its shards on one page, and ``/ready``."""
     assert spec.metrics is not None
     pages = {"/shards": partial(_of_all, spec, shards)}
-    return spec.metrics.begin(
-        "mevflow-supervisor", {"topology": spec.topology}, [partial(_tell, spec, shards)], pages=pages
-    )
+    tell, unready = partial(_tell, spec, shards), partial(waiting_for, spec, shards)
+    return spec.metrics.begin("mevflow-supervisor", {"topology": spec.topology}, [tell], pages=pages, unready=unready)
+
+
+def waiting_for(spec: RunSpec, shards: Sequence[Shard]) -> str:
+    """Which shards do not run, and why; empty when all do."""
+    found = []
+    for shard in shards:
+        said, process = shard_status(spec.layout, shard.number), shard.process
+        mine = process is not None and said.get("pid") == process.pid
+        state = str(said.get("state", "loading")) if mine else "loading" if process is not None else "waiting"
+        if shard.exit_code is not None:
+            state = f"ended with exit code {shard.exit_code}" if shard.exit_code else "ended"
+        if state not in ("running", "ended"):
+            why = f" after {shard.streak.error}" if shard.streak.error else ""
+            found.append(f"shard {shard.number} is {state}{why}")
+    return "; ".join(found)
 
 
 def _tell(spec: RunSpec, shards: Sequence[Shard], page: Page) -> None:

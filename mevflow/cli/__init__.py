@@ -53,6 +53,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "release": ("mevflow.cli.control.release", "Lift what kill engaged."),
     "hub": ("mevflow.cli.hub", "Run the WebSocket fan-out hub: start, stop, status."),
     "listen": ("mevflow.cli.listen", "Print live messages as they come."),
+    "backup": ("mevflow.cli.backup", "Write tables, state and project to a folder, all of one moment."),
+    "restore": ("mevflow.cli.restore", "Make a deployment of a backup, or check one."),
     "clean": ("mevflow.cli.clean", "Remove what dead processes and old replays left behind."),
     "grafana": ("mevflow.cli.grafana", "Put dashboards and data source into a Grafana: plan, apply."),
     "completion": ("mevflow.cli.completion", "A script that completes commands in bash, zsh or fish."),

@@ -23,7 +23,10 @@ _SILENCE_S, _AT_ONCE = 5.0, 8
 
 
 class Endpoint:
-    """Serves until closed. ``address`` is ``host:port``; other ``pages`` are served beside ``/metrics``, by path."""
+    """Serves until closed. ``address`` is ``host:port``; other ``pages`` are served beside ``/metrics``, by path.
+
+    ``/ready`` answers 200, or 503 with what ``unready`` says: why the process cannot do its work yet.
+    """
 
     def __init__(
         self,
@@ -33,11 +36,13 @@ class Endpoint:
         host: str = "127.0.0.1",
         port: int = 0,
         pages: Mapping[str, Callable[[], bytes]] | None = None,
+        unready: Callable[[], str] = lambda: "",
     ) -> None:
         """``labels`` are put on every value. Raises MevflowError when the address cannot be had."""
         self._labels, self.tellers = dict(labels), [process.tell, *tellers]
         served = {"/metrics": self.page, **(pages or {})}
-        handler = type("Handler", (_Handler,), {"pages": served, "slots": threading.Semaphore(_AT_ONCE)})
+        slots = threading.Semaphore(_AT_ONCE)
+        handler = type("Handler", (_Handler,), {"pages": served, "slots": slots, "unready": staticmethod(unready)})
         try:
             self._server = _Server((host, port), handler)
         except OSError as error:
@@ -86,13 +91,18 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     pages: Mapping[str, Callable[[], bytes]]
     slots: threading.Semaphore
+    unready: Callable[[], str]
     timeout = _SILENCE_S
     server_version, sys_version = "mevflow", ""
 
     def do_GET(self) -> None:
-        make = self.pages.get(self.path.partition("?")[0])
-        if make is None:
-            self._answer(404, b"/metrics is here\n", "text/plain; charset=utf-8")
+        path = self.path.partition("?")[0]
+        make = self.pages.get(path)
+        if path == "/ready":
+            why = self.unready()
+            self._answer(503 if why else 200, f"{why or 'ready'}\n".encode(), "text/plain; charset=utf-8")
+        elif make is None:
+            self._answer(404, b"/metrics and /ready are here\n", "text/plain; charset=utf-8")
         elif not self._expected():
             self._answer(403, b"this address answers to its own name only\n", "text/plain; charset=utf-8")
         elif not self.slots.acquire(blocking=False):

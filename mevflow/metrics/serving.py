@@ -38,7 +38,8 @@ class Serving(msgspec.Struct, frozen=True):
         tellers: list[Teller],
         *,
         pages: Mapping[str, Callable[[], bytes]] | None = None,
+        unready: Callable[[], str] = lambda: "",
     ) -> Endpoint:
         """Serve. Raises MevflowError when the address cannot be had."""
-        endpoint = Endpoint(labels, tellers, host=self.host, port=self.port, pages=pages)
+        endpoint = Endpoint(labels, tellers, host=self.host, port=self.port, pages=pages, unready=unready)
         return endpoint.join(Path(self.var), job)
