@@ -1,0 +1,188 @@
+"""The image's recipe, the compose file and the Kubernetes overlays: as far as they can be tried without building one.
+
+No image is built and no cluster is asked here: recipes are linted, documents held against their schemas, and every
+command and setting in them against this code.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+from ruamel.yaml import YAML
+
+from mevflow.cli import cli
+from mevflow.flows.config import Config
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTAINER, KUBERNETES = ROOT / "ops" / "container", ROOT / "ops" / "kubernetes"
+HADOLINT = shutil.which("hadolint", path=f"{ROOT}/.venv/bin:{os.environ['PATH']}")
+KUBECTL = shutil.which("kubectl")
+OVERLAYS = sorted(path.name for path in (KUBERNETES / "overlays").iterdir())
+RULES = KUBERNETES / "overlays" / "prod" / "rules.yaml"
+
+
+def read(path):
+    return YAML(typ="safe").load(path.read_text())
+
+
+def rendered(overlay):
+    """The documents of an overlay, as kubectl puts them together."""
+    if KUBECTL is None:
+        pytest.skip("kubectl is not installed")
+    done = subprocess.run(
+        [KUBECTL, "kustomize", str(KUBERNETES / "overlays" / overlay)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return list(YAML(typ="safe").load_all(done.stdout))
+
+
+def assert_settings_exist(names):
+    for name in names:
+        model, parts = Config, name.removeprefix("MEVFLOW_").lower().split("__")
+        for part in parts:
+            assert part in model.model_fields, name
+            model = model.model_fields[part].annotation
+
+
+def assert_command_exists(words):
+    command = cli
+    for word in words:
+        if isinstance(command, click.Group):
+            command = command.get_command(click.Context(command), word)
+            assert command is not None, words
+        elif word.startswith("--"):
+            assert word in {option for parameter in command.params for option in parameter.opts}, words
+
+
+@pytest.fixture(scope="module")
+def compose():
+    return read(CONTAINER / "compose.yaml")
+
+
+@pytest.mark.skipif(HADOLINT is None, reason="hadolint is not installed (pip install 'mevflow[ops]')")
+def test_the_recipe_is_clean():
+    done = subprocess.run([HADOLINT, str(CONTAINER / "Dockerfile")], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_image_runs_as_nobody_and_asks_ready():
+    text = (CONTAINER / "Dockerfile").read_text()
+    assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
+    assert text.index("AS build") < text.index("COPY --from=build")
+    assert "/ready" in text
+    assert_settings_exist(re.findall(r"\bMEVFLOW_\w+", text))
+    (words,) = re.findall(r"^CMD (\[.+\])$", text, re.MULTILINE)
+    assert_command_exists(json.loads(words))
+
+
+def test_compose_keeps_to_its_schema(compose):
+    spec = pytest.importorskip("compose_spec", reason="compose-spec is not installed (pip install 'mevflow[ops]')")
+    plain = {name: part for name, part in compose.items() if not name.startswith("x-")}  # merged by now
+    found = spec.PyCompose.from_json(json.dumps(plain))
+    found.validate()
+    assert found.to_spec().services.keys() == compose["services"].keys()
+
+
+def test_every_service_has_a_health_check_limits_and_a_fixed_image(compose):
+    for name, service in compose["services"].items():
+        own = service["image"].startswith("mevflow:")  # whose image has a check
+        assert own or service["healthcheck"]["test"], name
+        assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}, name
+        assert re.search(r":v?\d[\w.-]*$", service["image"]), name
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
+        assert not own or (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+        assert service.get("depends_on", {}).keys() <= compose["services"].keys()
+        assert set(service.get("secrets", ())) <= compose["secrets"].keys()
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            assert source in compose["volumes"] or (CONTAINER / source).exists(), volume
+    assert not {"zookeeper", "redis"} & compose["services"].keys()
+    assert compose["services"]["grafana"]["ports"] == ["127.0.0.1:3001:3000"]
+    assert "127.0.0.1:8001:8001" in compose["services"]["control"]["ports"]
+
+
+def test_what_compose_runs_exists(compose):
+    for name, service in compose["services"].items():
+        if not service["image"].startswith("mevflow:"):
+            continue
+        assert_settings_exist(service["environment"])
+        command = service["command"]
+        parts = [command] if len(command) > 1 else [shlex.split(part)[1:] for part in command[0].split("&&")]
+        for words in parts:
+            assert_command_exists(words), name
+
+
+def test_prometheus_finds_what_compose_runs(compose):
+    scraped = [
+        target.split(":")[0]
+        for job in read(CONTAINER / "prometheus.yml")["scrape_configs"]
+        for part in job["static_configs"]
+        for target in part["targets"]
+    ]
+    assert set(scraped) == {"detect-live", "control"} <= compose["services"].keys()
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_keeps_to_kubernetes_schemas(overlay):
+    validate = pytest.importorskip(
+        "kubernetes_validate", reason="kubernetes-validate is not installed (pip install 'mevflow[ops]')"
+    )
+    documents = rendered(overlay)
+    plain = [each for each in documents if not each["apiVersion"].startswith("monitoring.coreos.com/")]
+    assert len(plain) > 8
+    for document in plain:
+        validate.validate(document, "1.31", strict=True)
+    for document in documents:
+        assert document["metadata"]["namespace"].startswith("mevflow")
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_pods_are_nobody_bounded_probed_and_run_what_exists(overlay):
+    documents = rendered(overlay)
+    settings = next(each["data"] for each in documents if each["kind"] == "ConfigMap")
+    assert_settings_exist(settings)
+    pods = {
+        each["metadata"]["name"]: (each["kind"], each["spec"]["template"])
+        for each in documents
+        if "template" in each.get("spec", {})
+    }
+    assert pods.keys() == {"detect-live", "mevflow-control", "mevflow-prepare"}
+    for kind, template in pods.values():
+        spec, (container,) = template["spec"], template["spec"]["containers"]
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"].keys() == {"requests", "limits"}
+        assert container["image"].startswith("registry.example.org/mevflow:")
+        assert {mount["name"] for mount in container["volumeMounts"]} <= {
+            *(volume["name"] for volume in spec["volumes"]),
+            "state",
+        }
+        assert_settings_exist(each["name"] for each in container.get("env", ()))
+        if kind != "Job":
+            assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
+            assert_command_exists(container["args"])
+    assert "password" not in json.dumps([each for each in documents if each["kind"] == "Secret"])
+
+
+def test_the_operators_rules_are_the_alert_rules():
+    """``ops/prometheus/rules.yaml`` once more, for the Prometheus operator: MEVFLOW_WRITE=1 writes it anew."""
+    lines = (ROOT / "ops" / "prometheus" / "rules.yaml").read_text().splitlines()
+    head = (
+        "# Made of ops/prometheus/rules.yaml by tests/ops/test_containers.py.\napiVersion: monitoring.coreos.com/v1\n"
+    )
+    head += "kind: PrometheusRule\nmetadata: {name: mevflow}\nspec:\n"
+    text = head + "".join(f"  {line}\n" if line else "\n" for line in lines if not line.startswith("#"))
+    if os.environ.get("MEVFLOW_WRITE"):
+        RULES.write_text(text)
+    assert RULES.read_text() == text
+    assert read(RULES)["spec"]["groups"] == read(ROOT / "ops" / "prometheus" / "rules.yaml")["groups"]
