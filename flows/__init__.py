@@ -7,6 +7,7 @@
 - :mod:`.runtime`: shards, their supervisor, deploy and stop
 - :mod:`.feed`: recorded files into Kafka
 - :mod:`.replay`: a topology over a window of history
+- :mod:`.backup`: a deployment as a folder, and back
 - :mod:`.demo`: the main job on the recorded days, and its report
 - :mod:`.dead_letters`, :mod:`.explain`: what could not be processed; the whole story of one decision
 """

@@ -46,7 +46,8 @@ def broker_topics(bootstrap: str, seconds: float = _ANSWER_S) -> dict[str, int]:
     from confluent_kafka.admin import AdminClient
 
     told: list[Any] = []
-    admin = AdminClient({**reach(bootstrap), "log_level": 0, "error_cb": told.append})
+    settings: dict[str, Any] = {**reach(bootstrap), "log_level": 0, "error_cb": told.append}
+    admin = AdminClient(settings)
     try:
         found = admin.list_topics(timeout=seconds)
     except KafkaException as error:
