@@ -87,11 +87,12 @@ class ClickHouseConfig(BaseModel):
 
 
 class WebSocketConfig(BaseModel):
-    """Where the fan-out hub listens."""
+    """Where the fan-out hub listens. ``dscp`` marks its packets (``EF``, ``AF41``, 0 to 63); empty: not at all."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     host: str = "127.0.0.1"
     port: int = 8002
+    dscp: str = ""
 
 
 class MetricsConfig(BaseModel):
@@ -147,6 +148,11 @@ class ControlConfig(BaseModel):
     changes_burst: float = Field(40.0, ge=1)
     kills_per_s: float = Field(20.0, gt=0)
     kills_burst: float = Field(100.0, ge=1)
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether callers prove who they are."""
+        return self.jwt_keys is not None or self.client_roles is not None
 
 
 class Config(BaseSettings):

@@ -41,6 +41,7 @@ _OTHERS: tuple[tuple[str, str, str, tuple[str, ...], dict[str, Any] | None, str]
         },
         "application/json",
     ),
+    ("get", "/api/realtime/connections", "Feeds and clients of the hub, and what they missed", (), None, _JSON),
     ("get", "/api/datasets/schema", "Datasets and their columns", ("dataset",), None, "application/json"),
     (
         "get",
@@ -94,7 +95,8 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "mevflow control",
             "version": "1",
-            "description": "The control plane over HTTP. A WebSocket at /api/control/ws carries the same calls.",
+            "description": "The control plane over HTTP. WebSockets: /api/control/ws carries the same calls, "
+            "/api/realtime/ws live messages.",
         },
         "security": [{"bearer": []}, {"session": [], "csrf": []}],
         "paths": paths,

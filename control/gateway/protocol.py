@@ -6,6 +6,7 @@ httptools keeps a URL or a header until it is complete, however long it is, and 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from typing import Any
 
@@ -13,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from mevflow.control.auth.tls import name_of
+from mevflow.control.gateway import tunnel
 from mevflow.control.gateway.corked import Corked
 
 MAX_HEAD = 32 << 10
@@ -24,6 +26,9 @@ HEAD_S = 10.0
 MAX_OF_PEER = 1_000
 _PIECE = 16 << 10
 
+
+#: The ASGI extension that holds a WebSocket's HandedOver.
+HANDOVER = "mevflow.handover"
 
 #: Open connections by address, of this process.
 PEERS: Counter[str] = Counter()
@@ -117,13 +122,19 @@ class BoundedHttp(HttpToolsProtocol):
 
 
 class WebSockets(WebSocketsSansIOProtocol):
-    """Also says whose certificate a TLS client showed."""
+    """Also says whose certificate a TLS client showed, and can give its connection to another process."""
 
     _peer = ""
+    #: Whether the connection is another process's now.
+    handed = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._peer = _enter(self.client)
+
+    def shutdown(self) -> None:
+        if not self.handed:
+            super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         _leave(self._peer)
@@ -131,7 +142,46 @@ class WebSockets(WebSocketsSansIOProtocol):
 
     async def run_asgi(self) -> None:
         self.scope["extensions"]["mevflow.tls"] = tls_of(self.transport)
+        self.scope["extensions"][HANDOVER] = {"connection": HandedOver(self)}
         await super().run_asgi()
+
+
+class HandedOver:
+    """A WebSocket client's connection, before its handshake is answered, on its way to another process."""
+
+    def __init__(self, protocol: WebSockets) -> None:
+        self._protocol = protocol
+        self._ends: tuple[socket.socket, socket.socket] | None = None
+
+    def handle(self) -> int:
+        """What to send; nothing is read here any more. Then either ``keep`` or ``release``. Raises OSError."""
+        transport: Any = self._protocol.transport
+        transport.pause_reading()
+        if transport.get_extra_info("ssl_object") is None:
+            return int(transport.get_extra_info("socket").fileno())
+        self._ends = tunnel.pair()
+        return self._ends[1].fileno()
+
+    def keep(self) -> None:
+        """It was not taken."""
+        for end in self._ends or ():
+            end.close()
+        self._protocol.transport.resume_reading()
+
+    def release(self) -> None:
+        """The other process has it."""
+        self._protocol.handed = True
+        self._protocol.handshake_complete = True  # by the other process: nothing is to be said here
+        if self._ends is None:
+            self._protocol.transport.close()
+        else:
+            self._ends[1].close()
+
+    async def carry(self) -> None:
+        """Until nothing of it passes here any more; bytes of a TLS client are carried meanwhile."""
+        if self._ends is not None:
+            await tunnel.carry(self._protocol.transport, self._ends[0])
+            self._protocol.connection_lost(None)
 
 
 def _enter(client: tuple[str, int] | None) -> str:

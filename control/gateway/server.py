@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -33,6 +34,7 @@ from mevflow.control.gateway.login import Login
 from mevflow.control.gateway.origin import Origins
 from mevflow.control.gateway.queries import QueryEndpoints
 from mevflow.control.gateway.reader import ClickHouseReader
+from mevflow.control.gateway.realtime import Realtime
 from mevflow.control.gateway.routes import ROUTES
 from mevflow.control.gateway.sessions import CSRF_HEADER, CookieSessions
 from mevflow.control.gateway.sql_templates import SqlTemplates
@@ -51,7 +53,8 @@ _GRACE_S = 5
 
 @dataclass(frozen=True, slots=True)
 class HttpDoor:
-    """Where it listens (``port`` 0: a free one), who may call from a page, and ClickHouse."""
+    """Where it listens (``port`` 0: a free one), who may call from a page, ClickHouse, and the hub's local
+    socket (None: no live messages)."""
 
     host: str = "127.0.0.1"
     port: int = 8001
@@ -59,6 +62,7 @@ class HttpDoor:
     origins: tuple[str, ...] = ()
     max_body: int = MAX_BODY
     clickhouse: ClickHouseConfig = field(default_factory=ClickHouseConfig)
+    hub: Path | None = None
 
     def beside(self, authenticates: bool) -> Callable[[Service, Dispatcher], HttpServer]:
         """What ``mevflow.control.server.process`` starts. Raises UsageError for an open door."""
@@ -80,7 +84,8 @@ class HttpServer:
             dispatcher, CookieSessions(), Origins(door.origins, authenticates=authenticates), max_body=door.max_body
         )
         self._health = Health(service, carrier, self._reader)
-        self._meter = HttpMeter(_application(service, carrier, self._reader, self._health, door))
+        self._realtime = Realtime(carrier, door.hub, authenticates=authenticates)
+        self._meter = HttpMeter(_application(service, carrier, self._reader, self._health, self._realtime, door))
         self.tell = self._meter.tell
         self._server = _Server(
             uvicorn.Config(
@@ -124,9 +129,11 @@ class HttpServer:
             logging.getLogger(name).setLevel(logging.CRITICAL if name == "uvicorn.error" else logging.WARNING)
         await self._server.begin([listener])
         self._health.start()
+        self._realtime.start()
 
     async def stop(self) -> None:
         """Take no new requests, let those under way end, close the channels."""
+        self._realtime.stop()
         await self._health.stop()
         await self._server.end()
         self._reader.close()
@@ -155,7 +162,12 @@ class _Server(uvicorn.Server):
 
 
 def _application(
-    service: Service, carrier: Carrier, reader: ClickHouseReader, health: Health, door: HttpDoor
+    service: Service,
+    carrier: Carrier,
+    reader: ClickHouseReader,
+    health: Health,
+    realtime: Realtime,
+    door: HttpDoor,
 ) -> Starlette:
     login, queries, datasets = Login(carrier), QueryEndpoints(carrier, reader), Datasets(carrier, reader)
     tables = TableCalls(carrier, reader)
@@ -177,6 +189,8 @@ def _application(
         Served("/api/datasets/export", datasets.export, methods=["GET"]),
         Served("/api/openapi.json", describe, methods=["GET"]),
         WebSocketRoute("/api/control/ws", SocketChannel(carrier).serve),
+        *(WebSocketRoute(path, realtime.serve) for path in ("/api/realtime/ws", "/ws")),
+        Served("/api/realtime/connections", realtime.connections, methods=["GET"]),
         *(Served(each.path, tables.endpoint(each), methods=["GET"]) for each in TABLES),
         Served("/api/opportunities/{id}", stories.opportunity, methods=["GET"]),
         Served("/api/decisions/{id}", stories.decision, methods=["GET"]),

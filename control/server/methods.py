@@ -61,5 +61,7 @@ METHODS = {
         Method("BanditEvents", "viewer"),
         Method("TopologyGraph", "viewer"),
         Method("QueryTemplates", "viewer"),
+        Method("Realtime", "viewer"),
+        Method("RealtimeConnections", "viewer"),
     )
 }

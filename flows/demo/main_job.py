@@ -88,6 +88,7 @@ def _services(config: Config, down: ExitStack, keep: bool, say: Say) -> None:
     from mevflow.flows.demo import report
     from mevflow.kafka import broker, topics
     from mevflow.sinks.websocket.hub import hub_status, start_hub, stop_hub
+    from mevflow.sinks.websocket.hub.wire import guard, socket_path
 
     where = config.clickhouse
     password = where.password.get_secret_value()
@@ -105,7 +106,8 @@ def _services(config: Config, down: ExitStack, keep: bool, say: Say) -> None:
             down.callback(daemon.stop, config.var)
     live = config.websocket
     if hub_status(live.port) is None:
-        start_hub(live.host, live.port, config.var, metrics=config.serving())
+        guard(socket_path(live.port), config.control.authenticates)
+        start_hub(live.host, live.port, config.var, options=("--dscp", live.dscp), metrics=config.serving())
         say(f"live messages at ws://{live.host}:{live.port}/ws")
         if not keep:
             down.callback(stop_hub, live.port)

@@ -30,6 +30,7 @@ from mevflow.processes.background import ProcessId
 from mevflow.processes.environment import environment
 from mevflow.processes.private import open_private
 from mevflow.processes.startup import Startup
+from mevflow.sinks.websocket.hub.wire import guard, socket_path
 
 __all__ = ["environment", "prepare", "shard_status", "source_rows", "start", "status", "stop", "wait_until"]
 
@@ -89,6 +90,8 @@ def prepare(
         clickhouse=config().clickhouse.by_tls,
     )
     _check_state(spec)
+    if config().control.authenticates:
+        guard(socket_path(config().websocket.port), True)  # before any shard starts a hub
     say(f"{name}: the file is valid; asking Kafka and ClickHouse")
     preflight(topology)
     preflight_control(control_settings(parsed, name))

@@ -20,17 +20,21 @@ def command() -> None:
 )
 @click.option("--origin", multiple=True, help="Let browsers in from pages of this origin (https://host); repeatable.")
 @click.option("--max-clients", type=click.IntRange(1), default=1000, show_default=True)
+@click.option("--dscp", help="Mark packets: EF, AF41, CS5 …, or 0 to 63 (default: as configured).")
 @json_option
-def start(allow_remote: bool, origin: tuple[str, ...], max_clients: int, as_json: bool) -> None:
+def start(allow_remote: bool, origin: tuple[str, ...], max_clients: int, dscp: str | None, as_json: bool) -> None:
     """Start it and wait until it answers; it stays until it is stopped."""
     from mevflow.flows.config import config
     from mevflow.sinks.websocket.hub import start_hub
+    from mevflow.sinks.websocket.hub.wire import guard, socket_path
 
     options = ["--max-clients", str(max_clients)]
     options += ["--allow-remote"] if allow_remote else []
     for each in origin:
         options += ["--origin", each]
     web = config().websocket
+    options += ["--dscp", web.dscp if dscp is None else dscp]
+    guard(socket_path(web.port), config().control.authenticates)
     found = start_hub(web.host, web.port, config().var, options=options, metrics=config().serving())
     emit({"pid": found.pid, "url": found.url}, as_json)
 

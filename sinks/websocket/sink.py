@@ -15,14 +15,15 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from mevflow.metrics.page import Page
 from mevflow.operators.codec import codec
-from mevflow.operators.errors import StateError
+from mevflow.operators.errors import StateError, UsageError
 from mevflow.operators.stage import Settings
 from mevflow.sinks.sink import Sink
 from mevflow.sinks.websocket.hub.control import start_hub
+from mevflow.sinks.websocket.hub.dscp import code_point
 from mevflow.sinks.websocket.hub.feed import HubFeed
 from mevflow.sinks.websocket.hub.wire import SCHEMA, socket_path
 
@@ -36,7 +37,7 @@ class WebSocketSettings(Settings):
     ``channel`` is what readers subscribe to; a stream of RealtimeMessage brings its own and may leave it out.
     ``hub: auto`` starts a hub when none has the port, which ends ``linger_s`` after its last feed has gone;
     ``external`` expects one that someone else starts (``mevflow hub start``). ``socket`` overrides where it listens
-    for feeds.
+    for feeds. ``dscp``: how a hub that it starts marks packets.
     """
 
     channel: str = ""
@@ -45,7 +46,17 @@ class WebSocketSettings(Settings):
     hub: Literal["auto", "external"] = "auto"
     linger_s: float = Field(default=30.0, gt=0)
     socket: str = ""
+    dscp: str = ""
     buffer_bytes: int = Field(default=16 << 20, gt=0)
+
+    @field_validator("dscp")
+    @classmethod
+    def _known(cls, text: str) -> str:
+        try:
+            code_point(text)
+        except UsageError as error:
+            raise ValueError(str(error.message)) from None
+        return text
 
 
 class WebSocketSink(Sink[WebSocketSettings]):
@@ -62,7 +73,14 @@ class WebSocketSink(Sink[WebSocketSettings]):
         settings = self.settings
         path = Path(settings.socket) if settings.socket else socket_path(settings.port)
         if settings.hub == "auto":
-            start_hub(settings.host, settings.port, path.parent, path=path, linger_s=settings.linger_s)
+            start_hub(
+                settings.host,
+                settings.port,
+                path.parent,
+                path=path,
+                linger_s=settings.linger_s,
+                options=("--dscp", settings.dscp),
+            )
         codec(_BATCH)  # building a codec takes a while: not in the first batch's way
         context = self.context
         identity = {"topology": context.topology, "node": context.node, "shard": context.shard}

@@ -25,6 +25,7 @@ def serve(host: str | None, port: int | None, http_port: int | None, log_level: 
     from mevflow.control.server.process import Options, run
     from mevflow.control.server.service import ServiceSettings
     from mevflow.flows.config import config
+    from mevflow.sinks.websocket.hub.wire import socket_path
 
     settings = config()
     where = host or settings.control.host
@@ -36,6 +37,7 @@ def serve(host: str | None, port: int | None, http_port: int | None, log_level: 
         guarded.context,
         settings.control.origins,
         clickhouse=settings.clickhouse,
+        hub=socket_path(settings.websocket.port),
     )
     options = Options(
         ServiceSettings(

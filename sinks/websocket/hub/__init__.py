@@ -4,6 +4,7 @@
 - ``wire``: what a shard and the hub say to each other over their local socket.
 - ``feed``: the shard's end of that socket, which never blocks the stream.
 - ``server``: the process itself; ``routes`` what it answers to HTTP and WebSocket requests.
+- ``handover``: clients that come through the gateway, socket and all; ``dscp``: how packets are marked.
 - ``fanout``: blocks in, frames out; ``client`` one connection; ``frames`` their bytes.
 - ``filters``: who wants what; ``groups``: who wants the same.
 """

@@ -46,8 +46,12 @@ class Client(WSListener):
         patience: Patience,
         subscribe: Callable[[Client, Filter], None],
         leave: Callable[[Client], None],
+        *,
+        admitted: bool = False,
     ) -> None:
         super().__init__()
+        #: Whether the gateway has let it in.
+        self.admitted = admitted
         self.wanted = wanted
         self.paused = False
         self.sequence = self.dropped_total = self.sent = 0
@@ -76,14 +80,14 @@ class Client(WSListener):
         if transport.is_close_frame_sent or frame.msg_type in (WSMsgType.PING, WSMsgType.PONG):
             return
         if not frame.fin or frame.msg_type == WSMsgType.CONTINUATION:
-            self._close(WSCloseCode.UNSUPPORTED_DATA, "a Subscribe is one frame")
+            self.end(WSCloseCode.UNSUPPORTED_DATA, "a Subscribe is one frame")
             return
         data = frame.get_payload_as_bytes()
         try:
             read = Filter.from_json if frame.msg_type == WSMsgType.TEXT else Filter.from_protobuf
             wanted = read(data)
         except UsageError as error:
-            self._close(WSCloseCode.INVALID_TEXT, str(error))
+            self.end(WSCloseCode.INVALID_TEXT, str(error))
             return
         self._subscribe(self, wanted)
         self.offer(greeting())
@@ -138,9 +142,14 @@ class Client(WSListener):
         """Messages and bytes that wait for it."""
         return sum(body.count for body, _ in list(self._queue)), self._queued_bytes
 
-    def go_away(self) -> None:
-        """The hub ends."""
-        self._close(WSCloseCode.GOING_AWAY, "the hub stops")
+    def end(self, code: WSCloseCode, reason: str) -> None:
+        """Say why, and hang up when the client has answered, or after a while."""
+        transport = self._transport
+        if transport is not None:
+            # A close frame carries at most 123 bytes of reason.
+            transport.send_close(code, reason.encode()[:123].decode(errors="ignore"))
+            # Hanging up at once, with unread bytes from the client, would lose the close frame.
+            asyncio.get_running_loop().call_later(CLOSE_S, transport.disconnect)
 
     def describe(self) -> dict[str, Any]:
         """For the status page."""
@@ -149,6 +158,7 @@ class Client(WSListener):
             peer = self._transport.underlying_transport.get_extra_info("peername")
         return {
             "peer": f"{peer[0]}:{peer[1]}" if peer else "",
+            "admitted": self.admitted,
             **self.wanted.describe(),
             "connected_s": round(time.time() - self._connected_at, 3),
             "sent": self.sent,
@@ -156,15 +166,6 @@ class Client(WSListener):
             "waiting": sum(body.count for body, _ in self._queue),
             "paused": self.paused,
         }
-
-    def _close(self, code: WSCloseCode, reason: str) -> None:
-        """Say why, and hang up when the client has answered, or after a while."""
-        transport = self._transport
-        if transport is not None:
-            # A close frame carries at most 123 bytes of reason.
-            transport.send_close(code, reason.encode()[:123].decode(errors="ignore"))
-            # Hanging up at once, with unread bytes from the client, would lose the close frame.
-            asyncio.get_running_loop().call_later(CLOSE_S, transport.disconnect)
 
     def _send(self, body: Body) -> None:
         if self._transport is None:

@@ -3,6 +3,8 @@
 A browser is let in only from the hub's own pages or from those of a named origin: any web page may open a socket to
 127.0.0.1, and the browser says in ``Origin`` which one does. A page may also point its own name at 127.0.0.1, so a hub
 that listens there takes no other ``Host``. A client without ``Origin`` and ``Sec-Fetch-Site`` is no browser.
+
+Where callers are authenticated (``wire.guard``) clients come through the gateway, which checks all of this itself.
 """
 
 from __future__ import annotations
@@ -34,8 +36,9 @@ class HubRoutes:
         max_clients: int,
         *,
         remote: bool,
+        guarded: Callable[[], bool],
     ) -> None:
-        self._fanout, self._status = fanout, status
+        self._fanout, self._status, self._guarded = fanout, status, guarded
         self._origins, self._max_clients, self._remote = frozenset(origins), max_clients, remote
 
     def __call__(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener | None:
@@ -44,15 +47,21 @@ class HubRoutes:
             return _error(403, why)
         path, _, query = request.path.decode("latin-1").partition("?")
         path = path.removeprefix(_PREFIX)
-        if path == "/ws":
-            return self._upgrade(request, query)
         if path == "/health":
             return _page(b'{"status":"ok"}')
+        if path in ("/ws", "/connections") and self._guarded():
+            return _error(401, f"callers are authenticated: log in at the gateway, {_PREFIX}{path} of its address")
+        if path == "/ws":
+            return self._upgrade(query, admitted=False)
         if path == "/connections":
             return _page(msgspec.json.encode(self._status()))
         if path == "/metrics":
             return _page(self._metrics().encode(), "text/plain; version=0.0.4")
         return None
+
+    def admitted(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
+        """What a client gets that the gateway has let in."""
+        return self._upgrade(request.path.decode("latin-1").partition("?")[2], admitted=True)
 
     def _foreign(self, request: WSUpgradeRequest) -> str:
         """Why a request is not answered: a page from elsewhere made it. Empty when none did."""
@@ -69,14 +78,15 @@ class HubRoutes:
             return f"origin {origins[0][:80]!r} is not let in: start the hub with --origin"
         return ""
 
-    def _upgrade(self, request: WSUpgradeRequest, query: str) -> WSListener | WSUpgradeResponseWithListener:
+    def _upgrade(self, query: str, *, admitted: bool) -> WSListener | WSUpgradeResponseWithListener:
         if len(self._fanout.clients) >= self._max_clients:
             return _error(503, f"{self._max_clients} clients are connected already")
         try:
             wanted = Filter.from_query(query)
         except UsageError as error:
             return _error(400, str(error))
-        return Client(wanted, self._fanout.patience, self._fanout.subscribe, self._fanout.leave)
+        fanout = self._fanout
+        return Client(wanted, fanout.patience, fanout.subscribe, fanout.leave, admitted=admitted)
 
     def _metrics(self) -> str:
         """Prometheus' text format."""

@@ -15,35 +15,30 @@ import fcntl
 import logging
 import os
 import signal
-import socket
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from picows import ws_create_server
+from picows import WSCloseCode, ws_create_server
 
 from mevflow.metrics.page import Page
 from mevflow.metrics.serving import Serving
 from mevflow.operators.errors import MevflowError, UsageError
 from mevflow.processes.private import UMASK, open_private
 from mevflow.sinks.websocket.hub.client import Patience
+from mevflow.sinks.websocket.hub.dscp import code_point, mark
 from mevflow.sinks.websocket.hub.fanout import Batching, Fanout
 from mevflow.sinks.websocket.hub.feeds import READ_AHEAD_BYTES, Feeds
+from mevflow.sinks.websocket.hub.handover import HANDSHAKE_S, MAX_CLIENT_FRAME, READ_BUFFER_BYTES, Handovers
 from mevflow.sinks.websocket.hub.routes import HubRoutes
-from mevflow.sinks.websocket.hub.wire import socket_path
+from mevflow.sinks.websocket.hub.wire import door_path, guarded, socket_path
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-#: A client says little: a Subscribe with the most pools that a filter may have.
-MAX_CLIENT_FRAME = 1 << 20
-
-#: How long a client may take to say what it wants.
-HANDSHAKE_S = 5
-
-#: IPTOS_LOWDELAY; accepted sockets inherit it from the listening one.
-_TOS = 0x10
+#: How soon clients end that came in before the hub was guarded.
+_GUARD_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +52,7 @@ class HubOptions:
     max_clients: int = 1000
     allow_remote: bool = False
     origins: tuple[str, ...] = ()
+    dscp: int | None = None
     metrics: Serving | None = None
     batching: Batching = field(default_factory=Batching)
     patience: Patience = field(default_factory=Patience)
@@ -83,7 +79,15 @@ class Hub:
         options = self.options
         self._fanout = Fanout(options.batching, options.patience)
         self._feeds = Feeds(self._fanout, self.status, self._stopping.set)
-        routes = HubRoutes(self._fanout, self.status, options.origins, options.max_clients, remote=options.allow_remote)
+        routes = HubRoutes(
+            self._fanout,
+            self.status,
+            options.origins,
+            options.max_clients,
+            remote=options.allow_remote,
+            guarded=self._guarded,
+        )
+        handovers = Handovers(routes.admitted, lambda connection: mark(connection, options.dscp))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -93,7 +97,7 @@ class Hub:
                 options.host,
                 options.port,
                 max_frame_size=MAX_CLIENT_FRAME,
-                read_buffer_init_size=4096,
+                read_buffer_init_size=READ_BUFFER_BYTES,
                 enable_auto_ping=True,
                 backlog=1024,
                 websocket_handshake_timeout=HANDSHAKE_S,
@@ -105,12 +109,13 @@ class Hub:
                 key="port",
             ) from error
         for listening in web.sockets:
-            if listening.family == socket.AF_INET:
-                listening.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _TOS)
+            mark(listening, options.dscp)
         self._path.unlink(missing_ok=True)  # left by a hub that was killed; the lock says that none lives
         local = await asyncio.start_unix_server(self._feeds.serve, self._path, limit=READ_AHEAD_BYTES)
         self._path.chmod(0o600)
-        tasks = [asyncio.create_task(work) for work in (self._fanout.run(), self._fanout.watch(), self._linger())]
+        handovers.listen(door_path(self._path))
+        works = (self._fanout.run(), self._fanout.watch(), self._linger(), self._keep_guard())
+        tasks = [asyncio.create_task(work) for work in works]
         for task in tasks:
             task.add_done_callback(self._failed)
         endpoint = None
@@ -122,11 +127,12 @@ class Hub:
             endpoint.close()
         self._path.unlink(missing_ok=True)
         local.close()
+        handovers.close()
         web.close()
         for task in tasks:
             task.cancel()
         for client in list(self._fanout.clients):
-            client.go_away()
+            client.end(WSCloseCode.GOING_AWAY, "the hub stops")
         for _ in range(50):  # until they have answered, half a second at most
             if not self._fanout.clients:
                 break
@@ -163,6 +169,18 @@ class Hub:
                 self._stopping.set()
                 return
 
+    def _guarded(self) -> bool:
+        return guarded(self._path)
+
+    async def _keep_guard(self) -> None:
+        """Once callers are authenticated, end who came in without proof."""
+        while True:
+            await asyncio.sleep(_GUARD_S)
+            if self._guarded():
+                for client in list(self._fanout.clients):
+                    if not client.admitted:
+                        client.end(WSCloseCode.POLICY_VIOLATION, "callers are authenticated now: through the gateway")
+
     def _failed(self, task: asyncio.Task[None]) -> None:
         self._stopping.set()
 
@@ -193,6 +211,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--max-clients", type=int, default=1000)
     parser.add_argument("--allow-remote", action="store_true")
     parser.add_argument("--origin", action="append", default=[])
+    parser.add_argument("--dscp", default="", help="EF, AF41, CS5 …, or 0 to 63; empty: packets are left alone")
     parser.add_argument("--metrics", default="", help="JSON of a Serving; empty: none")
     parser.add_argument("--batch-ms", type=float, default=batching.batch_ms)
     parser.add_argument("--max-messages", type=int, default=batching.max_messages)
@@ -213,6 +232,7 @@ def main(argv: list[str]) -> int:
                 max_clients=given.max_clients,
                 allow_remote=given.allow_remote,
                 origins=tuple(given.origin),
+                dscp=code_point(given.dscp),
                 metrics=Serving.parse(given.metrics),
                 batching=Batching(given.batch_ms, given.max_messages),
                 patience=Patience(given.queue_bytes, given.max_age, given.stalled),

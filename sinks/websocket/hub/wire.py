@@ -93,9 +93,34 @@ def socket_path(port: int) -> Path:
     return home / f"hub-{port}.sock"
 
 
-def dial(path: Path, seconds: float) -> socket.socket:
-    """Connect to a hub. Raises OSError when none listens."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+def door_path(path: Path) -> Path:
+    """Where the hub of the feeds' socket ``path`` takes clients that the gateway hands over."""
+    return path.with_suffix(".door")
+
+
+def guarded(path: Path) -> bool:
+    """Whether clients of the hub of ``path`` come through the gateway alone."""
+    return _mark(path).exists()
+
+
+def guard(path: Path, on: bool) -> None:
+    """Let clients in through the gateway alone (``on``), or through the hub's own port too.
+
+    A file beside the socket says so: it holds for the hub there is and for every later one, whoever starts it.
+    """
+    if on:
+        _mark(path).touch(0o600)
+    else:
+        _mark(path).unlink(missing_ok=True)
+
+
+def _mark(path: Path) -> Path:
+    return path.with_suffix(".guarded")
+
+
+def dial(path: Path, seconds: float, kind: int = socket.SOCK_STREAM) -> socket.socket:
+    """Connect to a hub; with 0 ``seconds`` nothing ever waits. Raises OSError when none listens."""
+    connection = socket.socket(socket.AF_UNIX, kind)
     connection.settimeout(seconds)
     try:
         connection.connect(str(path))
