@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from mevflow.control.gateway.catalogue import ENDPOINTS
+from mevflow.control.gateway.endpoints import Endpoint
 from mevflow.control.gateway.history import TABLES
 from mevflow.control.gateway.routes import ROUTES, HttpRoute
 from mevflow.control.gateway.sessions import CSRF_HEADER
@@ -78,6 +81,8 @@ def document() -> dict[str, Any]:
         if path == "/api/provisioning/health":
             operation["security"] = []
         paths.setdefault(path, {})[verb] = operation
+    for each in ENDPOINTS:
+        paths.setdefault(each.path, {})[each.verb.lower()] = _endpoint(each)
     problem = {
         "type": "object",
         "required": ["type", "title", "status", "detail"],
@@ -136,6 +141,26 @@ def _call(route: HttpRoute, schemas: dict[str, Any]) -> dict[str, Any]:
     media = "application/x-ndjson" if METHODS[route.call].streams else "application/json"
     done = {"description": "done", "content": {media: {"schema": answered}}}
     return {**operation, "parameters": parameters, "responses": {"200": done, "default": _PROBLEM}}
+
+
+def _endpoint(each: Endpoint) -> dict[str, Any]:
+    """An operation from what its struct takes."""
+    in_path = re.findall(r"\{(\w+)\}", each.path)
+    schema = msgspec.json.schema(each.asked)["$defs"][each.asked.__name__]
+    fields = {name: field for name, field in schema["properties"].items() if name not in in_path}
+    operation: dict[str, Any] = {
+        "operationId": each.method,
+        "summary": each.summary,
+        "description": f"Needs the role {METHODS[each.method].role}.",
+        "parameters": [_in_path(name) for name in in_path],
+        "responses": {"200": {"description": "done", "content": {_JSON: {}}}, "default": _PROBLEM},
+    }
+    if each.verb == "GET":
+        operation["parameters"] += [{"name": name, "in": "query", "schema": field} for name, field in fields.items()]
+    else:
+        body = {"type": "object", "properties": fields, "additionalProperties": False}
+        operation["requestBody"] = {"content": {_JSON: {"schema": body}}}
+    return operation
 
 
 def _in_path(name: str) -> dict[str, Any]:

@@ -25,8 +25,10 @@ from starlette.routing import WebSocketRoute
 from mevflow.control.gateway import openapi, pages, problems, protocol
 from mevflow.control.gateway.calls import endpoint
 from mevflow.control.gateway.carry import MAX_BODY, Carrier
+from mevflow.control.gateway.catalogue import ENDPOINTS
 from mevflow.control.gateway.channel import SocketChannel
 from mevflow.control.gateway.datasets import Datasets
+from mevflow.control.gateway.endpoints import Endpoints, Surroundings
 from mevflow.control.gateway.graphs import Graphs
 from mevflow.control.gateway.health import Health
 from mevflow.control.gateway.history import TABLES
@@ -177,6 +179,9 @@ def _application(
     async def describe(request: Request) -> Response:
         return Response(described, 200, media_type="application/json")
 
+    settings = service.settings
+    around = Surroundings(settings.bootstrap, settings.file, settings.var, door.clickhouse, door.hub)
+    plain = Endpoints(carrier, around)
     routes: list[Any] = [Served(each.path, endpoint(carrier, each), methods=[each.verb]) for each in _ordered()]
     routes += [
         Served("/api/session", login.begin, methods=["POST"]),
@@ -195,6 +200,7 @@ def _application(
         Served("/api/opportunities/{id}", stories.opportunity, methods=["GET"]),
         Served("/api/decisions/{id}", stories.decision, methods=["GET"]),
         Served("/api/topologies/{name}/graph", Graphs(service, carrier).graph, methods=["GET"]),
+        *(Served(each.path, plain.serve(each), methods=[each.verb]) for each in ENDPOINTS),
         Served("/api/clickhouse/templates", SqlTemplates(carrier).listing, methods=["GET"]),
         Served("/api/stats/summary", stories.figures, methods=["GET"]),
         *pages.routes(),

@@ -173,6 +173,7 @@ class Dispatcher:
         try:
             identity = self.admit(caller, method)
             record.identity, record.role = identity.name, str(identity.role)
+            self._refuse_unaudited(method)
             yield identity, record
         except BaseException as error:
             failure = self._failed(record, error)
@@ -202,11 +203,14 @@ class Dispatcher:
         record.idempotency_key = str(getattr(delivery, "idempotency_key", ""))[:_MAX_TEXT]
         if not record.reason:
             record.reason = str(getattr(delivery, "reason", ""))[:_MAX_TEXT]
+        self._refuse_unaudited(method)
+        return identity, parsed
+
+    def _refuse_unaudited(self, method: str) -> None:
+        """What cannot be written down is not done. Raises Refused."""
         if METHODS[method].changes and self._writer.audit_lost:
-            # What cannot be written down is not done.
             self._writer.audit_lost = 0
             raise Refused("UNAVAILABLE", "AUDIT_UNAVAILABLE", "the audit log takes no records", retry_after_s=1.0)
-        return identity, parsed
 
     def _parse(self, method: str, request: Given) -> Message:
         if isinstance(request, Message):

@@ -63,5 +63,14 @@ METHODS = {
         Method("QueryTemplates", "viewer"),
         Method("Realtime", "viewer"),
         Method("RealtimeConnections", "viewer"),
+        Method("Topics", "viewer"),
+        Method("TopicLag", "viewer"),
+        Method("Schemas", "viewer"),
+        Method("Messages", "viewer"),
+        Method("Message", "viewer"),
+        Method("DeadLetters", "viewer"),
+        Method("DeadLetter", "viewer"),
+        Method("DlqReplay", "operator", changes=True),
+        Method("DlqPurge", "risk", changes=True),
     )
 }

@@ -72,43 +72,11 @@ def document(message: Any) -> dict[str, Any]:
     """A RealtimeMessage for JSON: its payload decoded, addresses and amounts as people write them."""
     from mevflow.operators.codec import message_type
     from mevflow.operators.errors import UsageError
+    from mevflow.operators.readable import readable
 
     head = {"channel": message.channel, "type": message.type, "timestamp_us": message.timestamp_us}
     try:
         payload = message_type(message.type).FromString(message.payload)
     except UsageError:
         return {**head, "payload": message.payload.hex()}  # a plug-in's own message type
-    return {**head, **_fields(payload, base58_addresses=getattr(payload, "chain", 1) != 2)}
-
-
-#: Fields that hold little-endian integers, unsigned and in two's complement.
-_UNSIGNED = frozenset(
-    "amount_in amount_out cost tip reserve_a reserve_b liquidity start_amount end_amount "  # noqa: SIM905
-    "sqrt_price_x64 sqrt_price_x96 liquidity_gross".split()
-)
-_SIGNED = frozenset(("gross_profit", "net_profit", "realized_profit", "profit", "liquidity_delta", "liquidity_net"))
-
-
-def _fields(payload: Any, base58_addresses: bool) -> dict[str, Any]:
-    import base58
-
-    def text(name: str, value: Any) -> Any:
-        if hasattr(value, "DESCRIPTOR"):
-            return _fields(value, base58_addresses)
-        if not isinstance(value, bytes):
-            return value
-        if name in _UNSIGNED or name in _SIGNED:
-            return str(int.from_bytes(value, "little", signed=name in _SIGNED)) if value else None
-        if name.endswith("_id"):
-            return value.hex()
-        return base58.b58encode(value).decode() if base58_addresses else "0x" + value.hex()
-
-    found: dict[str, Any] = {}
-    for field, value in payload.ListFields():
-        if field.is_repeated:
-            found[field.name] = [text(field.name, each) for each in value]
-        elif field.enum_type is not None:
-            found[field.name] = field.enum_type.values_by_number[value].name
-        else:
-            found[field.name] = text(field.name, value)
-    return found
+    return {**head, **readable(payload)}

@@ -68,7 +68,7 @@ TOPICS = (
 
 @dataclass(frozen=True, slots=True)
 class TopicInfo:
-    """A topic on a broker: first and next offset by partition, and its own settings."""
+    """A topic on a broker: by partition the first offset and the next that can be read, and its own settings."""
 
     name: str
     ends: dict[int, tuple[int, int]]
@@ -120,6 +120,8 @@ def _consumer(bootstrap: str) -> Iterator[Any]:
             **reach_by_python(bootstrap),
             client_id="mevflow",
             enable_auto_commit=False,
+            # An open transaction is the end: what lies behind it cannot be read yet.
+            isolation_level="read_committed",
             bootstrap_timeout_ms=int(_ANSWER_S * 300),
         )
         try:

@@ -1,6 +1,9 @@
 """Topics on a real broker: created once, as the design has them; offsets by chain time."""
 
+import time
+
 import pytest
+from confluent_kafka import Producer
 
 from mevflow.kafka.partitioner import murmur2, partition_of
 from mevflow.kafka.topics import TOPICS, TopicSpec, cluster_id, create, listing, offsets_for_times
@@ -83,3 +86,16 @@ def test_murmur2_is_that_of_kafka(key, hash_):
     """The values that Apache Kafka's UtilsTest states."""
     assert murmur2(key) == hash_ % (1 << 32)
     assert partition_of(key, 7) == (hash_ & 0x7FFFFFFF) % 7
+
+
+def test_an_open_transaction_is_the_end(kafka_broker, make_topic):
+    topic = make_topic(1)
+    producer = Producer({"bootstrap.servers": kafka_broker, "transactional.id": topic, "log_level": 0})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topic, b"x")
+    producer.flush(30)
+    assert listing(kafka_broker, [topic])[0].ends == {0: (0, 0)}
+    producer.commit_transaction(30)
+    while listing(kafka_broker, [topic])[0].ends != {0: (0, 2)}:  # the message and the mark of its commit
+        time.sleep(0.01)

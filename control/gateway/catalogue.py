@@ -1,0 +1,7 @@
+"""The endpoints that are functions, of every part."""
+
+from __future__ import annotations
+
+from mevflow.control.gateway import dead_letters, messages
+
+ENDPOINTS = (*messages.ENDPOINTS, *dead_letters.ENDPOINTS)

@@ -1,0 +1,119 @@
+"""Endpoints that are a function of what is asked: checked by a struct, run in a thread, answered as JSON.
+
+A struct's fields are the parameters of the URL and of the path (GET) or the body's fields (POST): the OpenAPI document
+is made from it too. Each call is admitted, limited and audited like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mevflow.control.gateway.carry import Carrier
+from mevflow.control.server.refusal import Refused, invalid
+from mevflow.flows.config import ClickHouseConfig
+from mevflow.operators.errors import UsageError
+
+#: Calls that run at once; others wait, and are refused after a while.
+_AT_ONCE, _WAIT_S = 6, 10.0
+_MAX_PARAMETER = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the gateway stands among. ``hub``: its local socket; None: there is none."""
+
+    bootstrap: str
+    file: Path
+    var: Path
+    clickhouse: ClickHouseConfig
+    hub: Path | None
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """Of endpoints that ask nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """``answer`` gives what is encoded as JSON, or raises MevflowError (a UsageError with a key: 400, else 404).
+
+    ``method`` is one of ``methods.METHODS``.
+    """
+
+    verb: str
+    path: str
+    method: str
+    summary: str
+    asked: type[msgspec.Struct]
+    answer: Callable[[Surroundings, Any], Any]
+
+
+class Endpoints:
+    """Serves them."""
+
+    def __init__(self, carrier: Carrier, around: Surroundings) -> None:
+        self._carrier, self._around = carrier, around
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    def serve(self, each: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+        """What answers one."""
+        carrier = self._carrier
+
+        async def respond(request: Request) -> Response:
+            body = b"" if each.verb == "GET" else await carrier.body(request, each.method)
+            with carrier.dispatcher.guard(each.method, carrier.caller(request)) as (_, record):
+                carrier.check(request)
+                if isinstance(body, Refused):
+                    raise body
+                asked = _read(each, request, body)
+                record.request = msgspec.json.encode(asked)[:2_000]
+                found = msgspec.json.encode(await self._run(each, asked))
+            return Response(found, 200, {"cache-control": "no-store"}, "application/json")
+
+        return respond
+
+    async def _run(self, each: Endpoint, asked: msgspec.Struct) -> Any:
+        try:
+            async with asyncio.timeout(_WAIT_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Refused(
+                "RESOURCE_EXHAUSTED", "TOO_MANY_CALLS", f"{_AT_ONCE} such calls are under way", retry_after_s=2.0
+            ) from None
+        try:
+            return await asyncio.to_thread(each.answer, self._around, asked)
+        except UsageError as error:
+            if error.key:
+                raise invalid(error.key, str(error.message)) from error
+            hint = {"hint": error.hint} if error.hint else {}
+            raise Refused("NOT_FOUND", "NOT_FOUND", str(error.message), metadata=hint) from error
+        finally:
+            self._turns.release()
+
+
+def _read(each: Endpoint, request: Request, body: bytes) -> msgspec.Struct:
+    """Raises Refused for what the struct does not take."""
+    try:
+        if each.verb == "GET":
+            given: dict[str, Any] = {}
+            for name, value in request.query_params.multi_items():
+                if len(value) > _MAX_PARAMETER:
+                    raise invalid(name[:64], f"has at most {_MAX_PARAMETER:,} characters")
+                given.setdefault(name, []).append(value)
+            many = {field.name for field in msgspec.structs.fields(each.asked) if field.type == list[str]}
+            plain = {name: values if name in many else values[-1] for name, values in given.items()}
+            return msgspec.convert({**plain, **request.path_params}, each.asked, strict=False)
+        decoded = msgspec.json.decode(body or b"{}", type=dict[str, Any])
+        return msgspec.convert({**decoded, **request.path_params}, each.asked)
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        known = ", ".join(field.name for field in msgspec.structs.fields(each.asked)) or "none"
+        reason = "UNKNOWN_PARAMETER" if "unknown field" in str(error) else "MALFORMED_REQUEST"
+        raise Refused("INVALID_ARGUMENT", reason, f"{error}; known: {known}") from None

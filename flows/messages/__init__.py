@@ -1,0 +1,8 @@
+"""Looking at what is on a topic: pages of records, filters on decoded columns, one record byte by byte.
+
+- ``schemas``: which message a topic bears, and which there are.
+- ``browse``: a page of records, from an offset, a time, an end or where the last page ended.
+- ``conditions``: ``field op value``, judged on columns.
+- ``anatomy``: a record as a tree whose every node knows its bytes, with or without a schema.
+- ``record``: one record with its key and headers.
+"""
