@@ -99,13 +99,14 @@ class MetricsConfig(BaseModel):
     """Where processes serve ``/metrics``: a free port each, which ``<var>/prometheus/targets.json`` names.
 
     ``port`` is for a process that has an address of its own (a container): shards always take a free one, and are
-    behind ``/shards`` of their supervisor.
+    behind ``/shards`` of their supervisor. ``prometheus``: the URL of one that has our rules, for alerts.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     enabled: bool = True
     host: str = "127.0.0.1"
     port: int = Field(0, ge=0, le=65535)
+    prometheus: str = Field("", pattern=r"^(https?://\S+)?$")
 
 
 class RetentionConfig(BaseModel):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mevflow.control.gateway import dead_letters, messages
+from mevflow.control.gateway import dead_letters, messages, running
 
-ENDPOINTS = (*messages.ENDPOINTS, *dead_letters.ENDPOINTS)
+ENDPOINTS = (*messages.ENDPOINTS, *dead_letters.ENDPOINTS, *running.ENDPOINTS)

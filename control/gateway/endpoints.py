@@ -28,13 +28,14 @@ _MAX_PARAMETER = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the gateway stands among. ``hub``: its local socket; None: there is none."""
+    """What the gateway stands among. ``hub``: its local socket, or None; ``prometheus``: a URL, or empty."""
 
     bootstrap: str
     file: Path
     var: Path
     clickhouse: ClickHouseConfig
     hub: Path | None
+    prometheus: str = ""
 
 
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):

@@ -16,7 +16,7 @@ from starlette.types import Scope
 from mevflow.web import DIST
 
 #: Pages that the address bar may name; the program in the page shows them.
-NAMES = ("overview", "topologies", "opportunities", "decisions", "control", "sql")
+NAMES = ("overview", "topologies", "opportunities", "decisions", "control", "messages", "sql")
 POLICY = "; ".join(
     (
         "default-src 'none'",

@@ -70,6 +70,8 @@ METHODS = {
         Method("Message", "viewer"),
         Method("DeadLetters", "viewer"),
         Method("DeadLetter", "viewer"),
+        Method("Services", "viewer"),
+        Method("Alerts", "viewer"),
         Method("DlqReplay", "operator", changes=True),
         Method("DlqPurge", "risk", changes=True),
     )

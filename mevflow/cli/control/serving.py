@@ -38,6 +38,7 @@ def serve(host: str | None, port: int | None, http_port: int | None, log_level: 
         settings.control.origins,
         clickhouse=settings.clickhouse,
         hub=socket_path(settings.websocket.port),
+        prometheus=settings.metrics.prometheus,
     )
     options = Options(
         ServiceSettings(

@@ -15,7 +15,7 @@ export class Refusal extends Error {
   }
 }
 
-export type Query = Record<string, string | number | boolean | null | undefined>;
+export type Query = Record<string, string | number | boolean | string[] | null | undefined>;
 
 let csrf = "";
 let whenLoggedOut = () => {};
@@ -31,7 +31,8 @@ export function onLoggedOut(then: () => void): void {
 
 export function url(path: string, query: Query = {}): string {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
-  const text = new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString();
+  const each = given.flatMap(([key, value]) => (Array.isArray(value) ? value : [value]).map((one) => [key, String(one)]));
+  const text = new URLSearchParams(each).toString();
   return text ? `${path}?${text}` : path;
 }
 
