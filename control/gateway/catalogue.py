@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mevflow.control.gateway import dead_letters, messages, running
+from mevflow.control.gateway import dead_letters, messages, replays, running
 
-ENDPOINTS = (*messages.ENDPOINTS, *dead_letters.ENDPOINTS, *running.ENDPOINTS)
+ENDPOINTS = (*messages.ENDPOINTS, *dead_letters.ENDPOINTS, *running.ENDPOINTS, *replays.ENDPOINTS)

@@ -181,6 +181,48 @@ GROUP BY chain, policy, arm ORDER BY chain, policy, decisions DESC, arm""",
     {**_span(), "policy": Filter("policy = {policy:String}")},
 )
 
+POLICIES = Table(
+    "/api/bandit/policies",
+    "BanditPolicies",
+    "Policies by version and chain: since when, choices of a propensity below a half (unlikely), what came back",
+    """SELECT chain, policy, policy_version, toUnixTimestamp64Micro(min(at)) AS from_us,
+       toUnixTimestamp64Micro(max(at)) AS to_us, count() AS decisions, uniqExact(arm) AS arms,
+       countIf(propensity < 0.5) AS unlikely, min(propensity) AS min_propensity,
+       sum(expected_profit_usd) AS expected_usd,
+       countIf(outcome != '') AS outcomes, countIf(outcome = 'landed') AS landed, sum(reward) AS reward_usd,
+       avg(reward) AS mean_reward_usd, stddevSamp(reward) / sqrt(count(reward)) AS reward_stderr_usd
+FROM
+(
+    SELECT d.chain AS chain, d.policy AS policy, d.policy_version AS policy_version, d.timestamp AS at, d.arm AS arm,
+           d.propensity AS propensity, d.expected_profit_usd AS expected_profit_usd, o.kind AS outcome,
+           o.reward AS reward
+    FROM (SELECT * FROM mev_decisions FINAL WHERE $where) AS d
+    LEFT JOIN
+    (
+        SELECT decision_id, run_id, topology, argMax(kind, timestamp) AS kind,
+               toNullable(argMax(reward_usd, timestamp)) AS reward
+        FROM outcomes FINAL GROUP BY decision_id, run_id, topology
+    ) AS o USING (decision_id, run_id, topology)
+)
+GROUP BY chain, policy, policy_version ORDER BY chain, policy, policy_version DESC""",
+    {**_span(), "policy": Filter("policy = {policy:String}")},
+)
+
+SHARES = Table(
+    "/api/bandit/shares",
+    "BanditShares",
+    "How often each arm was chosen, by any number of seconds (bucket_s)",
+    """SELECT toInt64(intDiv(toUnixTimestamp(timestamp), bucket)) * bucket * 1000000 AS bucket_us,
+       {bucket_s:Int64} AS bucket, arm, count() AS decisions
+FROM (SELECT * FROM mev_decisions FINAL WHERE $where) GROUP BY bucket_us, bucket, arm ORDER BY bucket_us, arm""",
+    {
+        **_span(),
+        "bucket_s": Filter("{bucket_s:Int64} >= 60", "integer", "3600"),
+        "policy": Filter("policy = {policy:String}"),
+    },
+    most=9_999,
+)
+
 EVENTS = Table(
     "/api/bandit/events",
     "BanditEvents",
@@ -193,4 +235,4 @@ FROM bandit_events_proto FINAL WHERE $where""",
     (Key("decision_id", "String"), Key("kind", "String"), Key("topology", "String")),
 )
 
-TABLES = (EPISODES, DECISIONS, LABELS, PRICES, POOLS, TOKENS, MINUTES, DAYS, ARMS, EVENTS)
+TABLES = (EPISODES, DECISIONS, LABELS, PRICES, POOLS, TOKENS, MINUTES, DAYS, ARMS, POLICIES, SHARES, EVENTS)

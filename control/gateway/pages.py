@@ -16,7 +16,18 @@ from starlette.types import Scope
 from mevflow.web import DIST
 
 #: Pages that the address bar may name; the program in the page shows them.
-NAMES = ("overview", "topologies", "opportunities", "decisions", "control", "messages", "sql")
+NAMES = (
+    "overview",
+    "topologies",
+    "opportunities",
+    "decisions",
+    "learning",
+    "control",
+    "messages",
+    "sql",
+    "replays",
+    "services",
+)
 POLICY = "; ".join(
     (
         "default-src 'none'",

@@ -22,6 +22,7 @@ def command(dry_run: bool, days: float, as_json: bool) -> None:
     replay wrote to ClickHouse stays. Topologies, their state and their logs are never touched.
     """
     from mevflow.flows.config import config
+    from mevflow.flows.replay.jobs import forget
     from mevflow.metrics import targets
 
     var = config().var
@@ -33,6 +34,7 @@ def command(dry_run: bool, days: float, as_json: bool) -> None:
         rows.append(("replay", str(folder.relative_to(var)), f"ended more than {days:g} days ago"))
         if not dry_run:
             shutil.rmtree(folder)
+            forget(folder)
     rows += _retention(dry_run)
     if as_json:
         emit_json(

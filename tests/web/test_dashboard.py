@@ -9,7 +9,20 @@ expect.set_options(timeout=20_000)
 
 #: The two recorded days are loaded before the first test.
 pytestmark = pytest.mark.timeout(900)
-PAGES = ("overview", "topologies", "topologies/detect-live", "opportunities", "decisions", "control", "sql")
+PAGES = (
+    "overview",
+    "topologies",
+    "topologies/detect-live",
+    "opportunities",
+    "decisions",
+    "learning",
+    "control",
+    "messages",
+    "messages/dex-swaps-proto?at=0:3",
+    "sql",
+    "replays",
+    "services",
+)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -18,7 +31,7 @@ def test_a_page_is_readable_by_everyone_and_never_scrolls_sideways(make_window, 
     for width in (1440, 390):
         window = make_window(width, scheme)
         window.open(f"/{name}")
-        window.screen(f"{name.replace('/', '-')}-{width}-{scheme}")
+        window.screen(f"{re.sub(r'[/?].*', '', name)}{'-one' if '/' in name else ''}-{width}-{scheme}")
         assert window.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
         assert window.axe() == []
 
@@ -161,3 +174,63 @@ def test_sql_by_template_with_parameters_and_errors_in_clickhouses_own_words(win
     page.get_by_role("button", name="Run").click()
     window.shows("[role=alert]", "nothing")
     window.said[:] = [each for each in window.said if "422" not in each]  # the refusal that was asked for
+
+
+def test_messages_are_filtered_and_one_is_read_byte_by_byte(window):
+    window.open("/messages")
+    page = window.page
+    page.locator("section[aria-label=Topics]").get_by_role("link", name="dex-swaps-proto").click()
+    page.get_by_label("From").select_option("earliest")
+    page.get_by_label("Where").fill("chain = CHAIN_ETHEREUM; amount_in > 100000000000000000000")
+    page.keyboard.press("Enter")
+    records = page.locator("section[aria-label=Records]")
+    expect(records.locator("tbody tr").first).to_contain_text("chain=CHAIN_ETHEREUM")
+    assert re.search(r"[\d,]+ read", records.inner_text())
+    records.get_by_role("link").first.click()
+    record = page.locator("section[aria-label=Record]")
+    record.get_by_role("button", name=re.compile("^amount_in")).click()
+    window.shows("section[aria-label=Record]", "amount_in: bytes")
+    assert record.locator(".octets .on").count() == 18  # a tag, a length and 16 bytes
+    record.locator(".octets button").first.click()
+    window.shows("section[aria-label=Record]", "chain: bytes 0 to 1")
+    record.get_by_label("Shown as").select_option("json")
+    window.shows("section[aria-label=Record]", '"chain": "CHAIN_ETHEREUM"')
+    page.get_by_label("Where").fill("nothing = 1")
+    page.keyboard.press("Enter")
+    window.shows("[role=alert]", "has no field")
+    window.said[:] = [each for each in window.said if "400" not in each]  # the refusal that was asked for
+
+
+def test_two_replays_of_a_day_are_equal(window):
+    window.open("/replays")
+    page = window.page
+    for run in ("w1", "w2"):
+        page.get_by_label("Run id").fill(run)
+        page.get_by_label("Results").select_option("files")
+        page.get_by_role("button", name="Plan").click()
+        window.shows("section[aria-label='New replay']", "messages are read")
+        page.get_by_role("button", name="Start").click()
+        expect(page.locator("section[aria-label=Runs] tbody tr", has_text=run)).to_have_count(1)
+    for run in ("w1", "w2"):
+        row = page.locator("section[aria-label=Runs] tbody tr", has_text=run)
+        expect(row.locator(".tag")).to_have_text("done", timeout=120_000)
+    page.get_by_label("The first run").select_option("w1")
+    page.get_by_label("The second run").select_option("w2")
+    expect(page.locator("section[aria-label=Difference] .tag")).to_have_text("equal")
+    window.shows("section[aria-label=Difference]", "difference 0.00 USD")
+
+
+def test_services_say_how_they_are(window):
+    window.open("/services")
+    rows = window.page.locator("section[aria-label=Services] tbody tr")
+    for name in ("kafka", "clickhouse", "control", "hub", "shard detect-live/0", "supervisor detect-live"):
+        expect(rows.filter(has_text=name).first).to_contain_text("up")
+    window.shows("section[aria-label='Live feeds']", "opportunities")
+
+
+def test_learning_shows_what_each_arm_brought(window):
+    window.open("/learning?range=all")
+    expect(window.page.locator("section[aria-label=Policies] tbody tr")).to_have_count(2)
+    window.page.locator("section[aria-label=Arms]").get_by_role("link", name="skip").first.click()
+    window.page.wait_for_selector("h1:has-text('Decisions')")
+    assert "arm=skip" in window.page.url

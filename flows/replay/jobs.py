@@ -1,0 +1,206 @@
+"""Replays in the background: start one, see them all, end one.
+
+A replay that was started here is the command ``mevflow replay run`` in a process of its own. What is known of it lies
+beside its folder, which each run makes anew.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow.parquet as pq
+
+from mevflow.flows.replay.plan import Plan
+from mevflow.flows.replay.times import iso
+from mevflow.flows.runtime.layout import Layout
+from mevflow.flows.runtime.spec import RunSpec
+from mevflow.flows.runtime.status import shard_status, source_rows
+from mevflow.operators.errors import MevflowError, UsageError
+from mevflow.processes.background import ProcessId
+from mevflow.processes.environment import environment
+from mevflow.processes.private import open_private, private_folder, write_private
+
+#: Background replays of one folder at once.
+MAX_RUNNING = 2
+_CANCEL_S = 20.0
+_TAIL = 2_000
+_children: list[subprocess.Popen[bytes]] = []
+
+
+class ReplayJob(msgspec.Struct, frozen=True):
+    """What was asked, and the process (pid, start) that does it."""
+
+    topology: str
+    run_id: str
+    began_us: int
+    messages: int
+    from_us: int | None
+    to_us: int | None
+    process: tuple[int, int]
+    cancelled: bool = False
+
+    @property
+    def alive(self) -> bool:
+        return ProcessId(*self.process).alive
+
+
+def start(plan: Plan, file: Path, var: Path, options: list[str], *, replace: bool = False) -> ReplayJob:
+    """Run a plan in the background. ``options``: further ones of the command line.
+
+    Raises UsageError when the run exists (unless ``replace``), when it runs, or when too many run.
+    """
+    layout = Layout.replay(var, plan.topology, plan.run_id)
+    running = [each for each in _jobs(var) if each.alive]
+    if any((each.topology, each.run_id) == (plan.topology, plan.run_id) for each in running):
+        raise UsageError(f"run {plan.run_id} of {plan.topology} is being replayed", key="run_id")
+    if layout.root.exists() and not replace:
+        raise UsageError(
+            f"{plan.topology} has a run {plan.run_id!r} already: choose another id, or say replace", key="run_id"
+        )
+    if len(running) >= MAX_RUNNING:
+        raise UsageError(f"{MAX_RUNNING} replays run already: wait for one, or cancel it", key="run_id")
+    record = _record(layout)
+    private_folder(record.parent)
+    command = [sys.executable, "-m", "mevflow.cli", "replay", "run", plan.topology, "--run-id", plan.run_id]
+    command += ["--file", str(file.absolute()), "--json", *options]
+    with open_private(record.with_suffix(".log"), "wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**environment(), "MEVFLOW_VAR": str(var.absolute())},
+            start_new_session=True,
+        )
+    found = ProcessId.of(process.pid)
+    if found is None:
+        raise MevflowError(f"the replay ended at once: {_said(record)}")
+    job = ReplayJob(
+        topology=plan.topology,
+        run_id=plan.run_id,
+        began_us=time.time_ns() // 1000,
+        messages=plan.messages,
+        from_us=plan.from_us,
+        to_us=plan.to_us,
+        process=(found.pid, found.started),
+    )
+    write_private(record, msgspec.json.encode(job))
+    _children.append(process)
+    return job
+
+
+def _reap() -> None:
+    """Take note of processes of ours that have ended."""
+    _children[:] = [each for each in _children if each.poll() is None]
+
+
+def window_options(from_us: int | None, to_us: int | None) -> list[str]:
+    """A window in chain time as options of the command line."""
+    given = (("--from", from_us), ("--to", to_us))
+    return [word for name, us in given if us is not None for word in (name, iso(us))]
+
+
+def cancel(var: Path, topology: str, run_id: str) -> ReplayJob:
+    """End a replay in order. Raises UsageError when it does not run here."""
+    record = _record(Layout.replay(var, topology, run_id))
+    job = _read(record)
+    if job is None or not job.alive:
+        raise UsageError(f"no run {run_id!r} of {topology} is under way in the background", hint="mevflow replay")
+    write_private(record, msgspec.json.encode(msgspec.structs.replace(job, cancelled=True)))
+    process = ProcessId(*job.process)
+    process.signal(signal.SIGINT)
+    deadline = time.monotonic() + _CANCEL_S
+    while process.alive and time.monotonic() < deadline:
+        _reap()
+        time.sleep(0.02)
+    if process.alive:
+        process.end(5.0)
+    return job
+
+
+def runs(var: Path) -> list[dict[str, Any]]:
+    """Every replay that left something, those of the command line too, newest first.
+
+    ``state``: running, done, cancelled or failed. ``done``: messages read so far of ``messages``.
+    """
+    _reap()
+    jobs = {(each.topology, each.run_id): each for each in _jobs(var)}
+    keys = set(jobs) | {(path.parent.parent.name, path.parent.name) for path in (var / "replay").glob("*/*/spec.json")}
+    rows = [_row(Layout.replay(var, *key), *key, jobs.get(key)) for key in keys]
+    return sorted(rows, key=lambda row: row["began_us"], reverse=True)
+
+
+def _row(layout: Layout, topology: str, run_id: str, job: ReplayJob | None) -> dict[str, Any]:
+    said = shard_status(layout, 0)
+    spec = RunSpec.load(layout.spec).replay if layout.spec.exists() else None
+    total = 0 if spec is None else sum(sum(b.stop.values()) - sum(b.start.values()) for b in spec.bounds.values())
+    began_us = job.began_us if job else int(layout.spec.stat().st_mtime * 1e6)
+    state = _state(said, job)
+    return {
+        "topology": topology,
+        "run_id": run_id,
+        "state": state,
+        "began_us": began_us,
+        "from_us": job.from_us if job else spec.from_us if spec else None,
+        "to_us": job.to_us if job else spec.to_us if spec else None,
+        "messages": job.messages if job else total,
+        "done": source_rows(said) if said else 0,
+        "error": str(said.get("error", "") or (_said(_record(layout)) if job else "")) if state == "failed" else "",
+        "results": _results(layout) if state == "done" else [],
+    }
+
+
+def _results(layout: Layout) -> list[dict[str, Any]]:
+    files = sorted(layout.results.glob("*.parquet"))
+    return [{"message": path.stem, "rows": pq.read_metadata(path).num_rows} for path in files]
+
+
+def _state(said: dict[str, Any], job: ReplayJob | None) -> str:
+    if job is not None and job.alive:
+        return "running"
+    state = said.get("state", "")
+    if state == "ended":
+        return "done"
+    if job is not None and job.cancelled:
+        return "cancelled"
+    if state == "running":
+        process = ProcessId.of(int(said.get("pid") or 0))
+        return "running" if job is None and process is not None else "failed"
+    return "cancelled" if state == "drained" else "failed"
+
+
+def forget(folder: Path) -> None:
+    """Remove what is known of a run beside its folder."""
+    record = _record(Layout(folder))
+    for path in (record, record.with_suffix(".log")):
+        path.unlink(missing_ok=True)
+
+
+def _record(layout: Layout) -> Path:
+    """Beside the run's folder."""
+    return layout.root.with_name(f".{layout.root.name}.job.json")
+
+
+def _read(record: Path) -> ReplayJob | None:
+    try:
+        return msgspec.json.decode(record.read_bytes(), type=ReplayJob)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _jobs(var: Path) -> list[ReplayJob]:
+    found = map(_read, (var / "replay").glob("*/.*.job.json"))
+    return [each for each in found if each is not None]
+
+
+def _said(record: Path) -> str:
+    try:
+        return record.with_suffix(".log").read_text(errors="replace")[-_TAIL:].strip()
+    except OSError:
+        return ""
