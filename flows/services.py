@@ -20,6 +20,8 @@ _ANSWER_S = 2.0
 _MOST_BYTES = 4 << 20
 _AT_ONCE = 8
 _LINE = re.compile(rb"([a-z_]+)(?:\{[^}]*\})? ([0-9.eE+-]+)")
+_SAMPLE = re.compile(r"([a-z_]+)(?:\{([^}]*)\})? ([0-9.eE+-]+)")
+_LABEL = re.compile(r'([a-z_]+)="([^"]*)"')
 _PROCESS = "mevflow_process_"
 #: How samples of one metric with different labels become one figure; metrics that are not here are left out.
 _FIGURES: dict[str, Callable[[list[float]], float]] = {
@@ -92,13 +94,8 @@ def _scraped(target: Target) -> RunningService:
     process = target.process
     if not process.alive:
         return RunningService(job, of, "down", address)
-    try:
-        reply = urllib3.request(
-            "GET", f"http://{address}/metrics", retries=False, timeout=_ANSWER_S, preload_content=False
-        )
-        with reply:
-            text = reply.read(_MOST_BYTES, decode_content=True)
-    except (urllib3.exceptions.HTTPError, OSError):
+    text = _page(address)
+    if text is None:
         return RunningService(job, of, "silent", address, process.pid)
     figures = figures_of(text)
     started = figures.pop(f"{_PROCESS}start_time_seconds", None)
@@ -114,6 +111,39 @@ def _scraped(target: Target) -> RunningService:
         cpu_s=figures.pop(f"{_PROCESS}cpu_seconds_total", None),
         figures=figures,
     )
+
+
+def _page(address: str) -> bytes | None:
+    """A process's metrics as text; None when it does not answer."""
+    try:
+        reply = urllib3.request(
+            "GET", f"http://{address}/metrics", retries=False, timeout=_ANSWER_S, preload_content=False
+        )
+        with reply:
+            return bytes(reply.read(_MOST_BYTES, decode_content=True))
+    except (urllib3.exceptions.HTTPError, OSError):
+        return None
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One number of a metric."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+def samples(var: Path, topology: str, metric: str = "") -> list[Sample]:
+    """What a topology's shards and supervisor serve now; ``metric``: only names that begin so. No buckets."""
+    found: list[Sample] = []
+    for target in targets.read(var):
+        if target.labels.get("topology") != topology or not target.process.alive:
+            continue
+        for line in (_page(target.targets[0]) or b"").decode(errors="replace").splitlines():
+            parts = _SAMPLE.match(line)
+            if parts is not None and parts[1].startswith(metric) and not parts[1].endswith("_bucket"):
+                found.append(Sample(parts[1], dict(_LABEL.findall(parts[2] or "")), float(parts[3])))
+    return found
 
 
 def figures_of(page: bytes) -> dict[str, float]:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from mevflow.control.gateway import dead_letters, messages, replays, running
+from mevflow.control.gateway import dead_letters, messages, replays, running, topology_views
 
-ENDPOINTS = (*messages.ENDPOINTS, *dead_letters.ENDPOINTS, *running.ENDPOINTS, *replays.ENDPOINTS)
+ENDPOINTS = (
+    *messages.ENDPOINTS,
+    *dead_letters.ENDPOINTS,
+    *running.ENDPOINTS,
+    *replays.ENDPOINTS,
+    *topology_views.ENDPOINTS,
+)

@@ -191,6 +191,7 @@ def _application(
         Served("/api/provisioning/health", health.probe, methods=["GET"]),
         Served("/api/health/metrics/performance", health.performance, methods=["GET"]),
         Served("/api/clickhouse/query", queries.ask, methods=["POST"]),
+        Served("/api/clickhouse/cancel", queries.cancel, methods=["POST"]),
         Served("/api/datasets/schema", datasets.schema, methods=["GET"]),
         Served("/api/datasets/export", datasets.export, methods=["GET"]),
         Served("/api/openapi.json", describe, methods=["GET"]),

@@ -79,6 +79,9 @@ METHODS = {
         Method("ReplayDiff", "viewer"),
         Method("ReplayStart", "operator", changes=True),
         Method("ReplayCancel", "operator", changes=True),
+        Method("TopologyLogs", "viewer"),
+        Method("TopologyMetrics", "viewer"),
+        Method("QueryCancel", "viewer"),
         Method("DlqReplay", "operator", changes=True),
         Method("DlqPurge", "risk", changes=True),
     )

@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import json
+import urllib.parse
 
 import pyarrow as pa
 import pyarrow.csv
@@ -248,3 +250,47 @@ async def test_a_client_that_leaves_frees_its_turn(clickhouse_server, database):
 
 def test_values_are_written_as_clickhouse_reads_them():
     assert [queries._text(value) for value in (True, 1, 1.5, "a\tb\\")] == ["1", "1", "1.5", "a\\tb\\\\"]
+
+
+_LONG = (
+    "SELECT count() AS {mark} FROM (SELECT arrayJoin(range(60000)) AS a) AS x, "
+    "(SELECT arrayJoin(range(60000)) AS b) AS y WHERE sipHash64(a, b) = 1"
+)
+
+
+async def _listed(clickhouse_client, mark):
+    listed = f"SELECT count() FROM system.processes WHERE query LIKE 'SELECT count() AS {mark}%'"
+    return await asyncio.to_thread(clickhouse_client.command, listed)
+
+
+async def test_a_query_is_cancelled_by_its_own_caller_alone(ask, keys, clickhouse_client):
+    asked = asyncio.create_task(ask("POST", QUERY, {"query": _LONG.format(mark="dropped"), "id": "q1"}))
+    while not await _listed(clickhouse_client, "dropped"):
+        assert not asked.done()
+    cancel = "/api/clickhouse/cancel"
+    assert (await ask("POST", cancel, {"id": "q1"}, token=keys.token(sub="bob"))).body == {"cancelled": False}
+    assert (await ask("POST", QUERY, {"query": "SELECT 1", "id": "q1"})).body["reason"] == "ID_IN_USE"
+    assert (await ask("POST", cancel, {"id": "q1"})).body == {"cancelled": True}
+    assert (await asked).body["reason"] == "QUERY_CANCELLED"
+    while await _listed(clickhouse_client, "dropped"):
+        await asyncio.sleep(0.02)
+    assert (await ask("POST", cancel, {"id": "q1"})).body == {"cancelled": False}
+    assert (await ask("POST", cancel, {"x": 1})).status == 400
+
+
+async def test_a_query_ends_when_its_caller_hangs_up(ask, clickhouse_client):
+    url = urllib.parse.urlsplit(ask.address)
+    body = json.dumps({"query": _LONG.format(mark="hungup")}).encode()
+    _, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(
+        f"POST {QUERY} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {ask.token}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+        + body
+    )
+    await writer.drain()
+    while not await _listed(clickhouse_client, "hungup"):
+        await asyncio.sleep(0.02)
+    writer.close()
+    async with asyncio.timeout(8):  # its own bound would come after ten seconds
+        while await _listed(clickhouse_client, "hungup"):
+            await asyncio.sleep(0.02)

@@ -38,3 +38,18 @@ async def test_roles(call, keys):
     assert (await call("GET", "/api/replays", token=viewer)).status == 200
     assert (await call("GET", "/api/services", token=viewer)).status == 200
     assert (await call("GET", "/api/alerts", token="")).status == 401
+
+
+async def test_logs_and_metrics_of_a_topology(call, service):
+    assert (await call("GET", "/api/topologies/never-here/logs")).status == 404
+    root = service.settings.var / "run" / "logged"
+    root.mkdir(parents=True)
+    (root / "shard-0.log").write_text("one\n<b>two</b>\n")
+    found = (await call("GET", "/api/topologies/logged/logs?lines=1")).body
+    assert found["rows"] == [{"shard": 0, "text": "<b>two</b>"}]
+    assert (await call("GET", f"/api/topologies/logged/logs?cursor={found['next']}")).body["rows"] == []
+    assert (await call("GET", "/api/topologies/logged/logs?text=ONE")).body["rows"] == [{"shard": 0, "text": "one"}]
+    for query in ("lines=0", "lines=1001", "cursor=x", "shard=-1"):
+        assert (await call("GET", f"/api/topologies/logged/logs?{query}")).status == 400
+    assert (await call("GET", "/api/topologies/logged/metrics")).body == {"rows": [], "truncated": False}
+    assert (await call("GET", "/api/topologies/..%2F..%2Fetc/logs")).status in (400, 404)
