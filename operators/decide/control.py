@@ -174,8 +174,8 @@ class Gate:
     def _model(self, command: Command, held: int, held_payload: bytes, of_chain: str) -> Ack | Change:
         asked = ModelPayload.model_validate_json(command.payload)
         if of_chain:
-            number_of(of_chain)  # a name that is none's is refused here
-        if of_chain and asked.chain not in ("", of_chain):
+            of_chain = name_of(number_of(of_chain))  # a chain may have two names; what is no chain's is refused
+        if of_chain and asked.chain and number_of(asked.chain) != number_of(of_chain):
             raise UsageError(f"the target is {of_chain}'s, the payload is for {asked.chain}", key="chain")
         learned = _unpacked(asked.state) if asked.state else None
         check_id(asked.id, learned)

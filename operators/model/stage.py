@@ -25,7 +25,7 @@ from mevflow.operators.model.contest import FRESH, Contest, ContestState, Happen
 from mevflow.operators.model.control import PipelinePayload, candidate_of
 from mevflow.operators.model.labels import LANDED, Waiting, WaitingRows, WaitingState
 from mevflow.operators.model.settings import MAX_CHALLENGERS, ModelSettings
-from mevflow.operators.stage import OF_CHAIN, Ack, Command, Output, Settings, Stage, StageContext, Watermark
+from mevflow.operators.stage import OF_CHAIN, Ack, Command, Output, Stage, StageContext, Watermark
 
 SNAPSHOT_VERSION = 1
 
@@ -46,7 +46,7 @@ class ModelStageState(msgspec.Struct):
     payload: bytes = b""
 
 
-class RiverModel(Stage):
+class RiverModel(Stage[ModelSettings]):
     """Score every opportunity of a chain, and learn from what becomes of it.
 
     Ports
@@ -62,7 +62,6 @@ class RiverModel(Stage):
     use = "river.model"
     summary = "Score opportunities by models that learn from the stream, champion against challengers"
     settings_type = ModelSettings
-    settings: ModelSettings
 
     def __init__(self, settings: ModelSettings, context: StageContext) -> None:
         super().__init__(settings, context)
@@ -74,13 +73,12 @@ class RiverModel(Stage):
         self._commanded, self._payload = 0, b""
 
     @classmethod
-    def input_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema | None]:
-        assert isinstance(settings, ModelSettings)
+    def input_schemas(cls, settings: ModelSettings) -> Mapping[str, pa.Schema | None]:
         ports: dict[str, pa.Schema | None] = {"in": codec("mevflow.v1.Opportunity").located}
         return ports | {"outcomes": OUTCOME} if settings.target == LANDED else ports
 
     @classmethod
-    def output_schemas(cls, settings: Settings) -> Mapping[str, pa.Schema]:
+    def output_schemas(cls, settings: ModelSettings) -> Mapping[str, pa.Schema]:
         return {"scores": emit.SCORE, "events": emit.EVENT, "errors": ERRORS}
 
     def process(self, port: str, batch: pa.RecordBatch) -> Output:
