@@ -88,8 +88,7 @@ class RiverModel(Stage[ModelSettings]):
         if port == "outcomes":
             yield from self._told(batch)
             return
-        wrong = faults(batch)
-        wrong.pop("no rules for the chain")  # of the bandit; a model needs none
+        wrong = faults(batch, (self._chain,))  # rules are the bandit's: a model needs none
         bad = np.logical_or.reduce(list(wrong.values()))
         if bad.any():
             self._bad_rows += int(bad.sum())
