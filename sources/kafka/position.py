@@ -161,7 +161,7 @@ class Positions:
         count, cluster = client.partitions()
         topic_id = client.describe().topic_id
         anew = False
-        chosen = _chosen(settings, count)
+        chosen = own_partitions(settings, count)
         bounds = {p: client.bounds(p) for p in chosen}
         if state is not None:
             found = _decode(state, settings.topic)
@@ -209,7 +209,11 @@ def divide(states: Sequence[bytes], shards: int) -> list[bytes]:
     ]
 
 
-def _chosen(settings: KafkaSourceSettings, count: int) -> list[int]:
+def own_partitions(settings: KafkaSourceSettings, count: int) -> list[int]:
+    """Which of a topic's ``count`` partitions are read: those named, or all; of them the shard's share.
+
+    Raises UsageError for one that is named and not there.
+    """
     named = list(settings.stop_offsets) if settings.stop_offsets is not None else settings.partitions
     first, step = settings.share
     chosen = sorted(p for p in (range(count) if named is None else set(named)) if p % step == first)

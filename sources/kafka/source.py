@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 from mevflow.kafka.security import reach
 from mevflow.operators.codec import RAW
 from mevflow.operators.errors import UsageError
-from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
+from mevflow.operators.stage import CAUGHT_UP_US, Settings, StageContext, Watermark
 from mevflow.sources.kafka.faults import Faults
-from mevflow.sources.kafka.position import Positions, TopicClient, divide
+from mevflow.sources.kafka.position import Positions, TopicClient, divide, own_partitions
 from mevflow.sources.kafka.reader import KafkaRows, PartitionReader, open_reader
 from mevflow.sources.kafka.settings import KafkaSourceSettings
 from mevflow.sources.kafka.watch import TopicView, TopicWatch
@@ -175,11 +175,7 @@ class KafkaSource(Source[KafkaSourceSettings]):
 
     def _anew(self, watch: TopicWatch, view: TopicView) -> bool:
         """The topic was deleted and created again under its name: all that is there is new."""
-        chosen = list(self.settings.partitions or range(view.count))
-        for partition in chosen:
-            if partition >= view.count:
-                raise UsageError(f"the topic was made anew with {view.count} partitions", topic=self.settings.topic)
-        offsets = watch.starts(chosen)
+        offsets = watch.starts(own_partitions(self.settings, view.count))
         if offsets is None:
             return False
         old = self._identity
@@ -188,12 +184,13 @@ class KafkaSource(Source[KafkaSourceSettings]):
         return True
 
     def _grow(self, watch: TopicWatch, count: int) -> bool:
-        """Partitions were added: read them from their start."""
+        """Partitions were added: read those that are this shard's from their start."""
         assert self._reader is not None
         old = self._identity
         if count <= old.count:
             return True
-        fresh = watch.starts(list(range(old.count, count)))
+        mine = [p for p in own_partitions(self.settings, count) if p >= old.count]
+        fresh = watch.starts(mine) if mine else {}
         if fresh is None:
             return False
         room = np.zeros(count - len(self._next), np.int64)
@@ -205,7 +202,8 @@ class KafkaSource(Source[KafkaSourceSettings]):
             self._active.append(partition)
             self._at_end[partition] = None
         self._identity = Positions(old.cluster, old.topic, count, old.offsets | fresh, old.topic_id)
-        self._reader.start(fresh)
+        if fresh:
+            self._reader.start(fresh)
         self._notes.append(f"the topic has grown from {old.count} to {count} partitions")
         return True
 
@@ -304,7 +302,7 @@ class KafkaSource(Source[KafkaSourceSettings]):
             at_end = self._ended[partition] and view.ends.get(partition, reached + 1) <= reached
             if at_end and (waits := self._reader.high(partition) - reached) > 0:
                 notes.append(f"partition {partition}: {waits} offsets wait for an open transaction")
-        known = set(view.ends) >= set(self._active) and (self.settings.partitions or view.count == len(self._active))
+        known = set(view.ends) >= set(self._active) == set(own_partitions(self.settings, view.count))
         done = all(self._at_end[p] is not None and view.ends.get(p, 0) <= self._next[p] for p in self._active)
         return Standing(behind, bool(known and done and not self._faults.standing), tuple(notes), lags)
 

@@ -155,6 +155,22 @@ def test_partitions_added_while_running_are_read(kafka_broker, make_topic, send,
     assert state["offsets"] == {"0": 2, "1": 1, "2": 1}
 
 
+def test_shards_that_divide_a_topic_divide_what_is_added_too(kafka_broker, make_topic, send, reader):
+    topic = make_topic(2)
+    send(topic, [(0, 1_000, b"a"), (1, 1_000, b"b")])
+    shards = [open_source(kafka_broker, topic, start="earliest", share=(shard, 2)) for shard in range(2)]
+    rows = [until(source, lambda now: now.caught_up) for source in shards]
+    with admin_client(kafka_broker) as client:
+        client.create_partitions({topic: 4})
+    send(topic, [(2, 2_000, b"c"), (3, 2_000, b"d"), (0, 2_000, b"e")])
+    for shard, source in enumerate(shards):
+        rows[shard] += until(source, lambda now: any("grown from 2 to 4" in note for note in now.notes))
+        rows[shard] += until(source, lambda now: now.caught_up)
+        source.close()
+    assert sorted(coordinates(rows[0])) == [(0, 0, b"a"), (0, 1, b"e"), (2, 0, b"c")]
+    assert sorted(coordinates(rows[1])) == [(1, 0, b"b"), (3, 0, b"d")]
+
+
 @pytest.fixture
 def transaction(kafka_broker):
     producer = Producer({"bootstrap.servers": kafka_broker, "transactional.id": f"t-{time.time_ns()}", "linger.ms": 1})
