@@ -17,7 +17,7 @@ from mevflow.cli.output import emit_json, json_option, table
 @click.option("--run-id", default="", help="Whose decisions are the log; empty: the live run's.")
 @click.option("--from", "since", default="1970-01-01", show_default=True, help="First time, UTC.")
 @click.option("--to", "until", default="2100-01-01", show_default=True, help="Time after the last, UTC.")
-@click.option("--chain", type=click.Choice(["solana", "ethereum"]), default=None)
+@click.option("--chain", default="", help="Only decisions of this chain: its name, or evm-<chain id>.")
 @click.option("--by", "unit", type=click.Choice(["episode", "decision"]), default="episode", show_default=True)
 @click.option("--once", is_flag=True, help="Normal intervals: for one look at a log of a size fixed before.")
 @json_option
@@ -28,7 +28,7 @@ def command(
     run_id: str,
     since: str,
     until: str,
-    chain: str | None,
+    chain: str,
     unit: str,
     once: bool,
     as_json: bool,
@@ -38,13 +38,16 @@ def command(
     from mevflow.learning.evaluation.report import evaluate
     from mevflow.learning.evaluation.stored import read_log, replayed_chances
     from mevflow.learning.evaluation.targets import chances_of
+    from mevflow.operators.chains import number_of
     from mevflow.operators.errors import CheckFailedError
 
     if bool(policy) == bool(target_run):
         raise click.UsageError("say --policy or --target-run")
+    if chain:
+        number_of(chain)
     client = connect()
     try:
-        log, ids = read_log(client, topology, since, until, chain or "", run_id)
+        log, ids = read_log(client, topology, since, until, chain, run_id)
         if target_run:
             target, there = replayed_chances(client, log, ids, topology, target_run, run_id)
             target = target[there]

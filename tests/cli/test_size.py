@@ -142,11 +142,20 @@ def test_a_state_that_contradicts_itself_is_refused_by_file_cycle_and_key(tmp_pa
         run(tmp_path, [{"name": "odd", "legs": [leg, CYCLE[1]]}])
 
 
-def test_an_off_peg_fee_is_refused(tmp_path: Path) -> None:
-    stable = {**EVERY_VENUE[7], "offpeg_fee_multiplier": str(10**10)}
-    assert run(tmp_path, [{"legs": [stable, v2(10**15, 13 * 10**14)]}])["cycles"][0]["profit"] > 0
+def test_an_off_peg_fee_leaves_less(tmp_path: Path) -> None:
+    pool = {**EVERY_VENUE[7], "balances": [10**14] * 3, "one_division": True}
+    legs = [{**pool, "offpeg_fee_multiplier": times * 10**10} for times in (1, 9)]
+    plain, grown = (run(tmp_path, [{"legs": [leg, v2(10**15, 13 * 10**14)]}])["cycles"][0] for leg in legs)
+    assert 0 < grown["profit"] < plain["profit"]
+
+
+def test_a_metapool_with_an_off_peg_fee_is_refused(tmp_path: Path) -> None:
+    stable = {key: value for key, value in EVERY_VENUE[7].items() if key not in ("venue", "i", "j")}
+    base = {**stable, "lp_supply": str(10**24)}
+    meta = {"venue": "curve_meta", "pool": {**stable, "balances": [10**24] * 2, "rates": [10**18] * 2}, "base": base}
+    meta["pool"]["offpeg_fee_multiplier"] = 2 * 10**10
     with pytest.raises(UsageError, match="offpeg_fee_multiplier"):
-        run(tmp_path, [{"legs": [{**stable, "offpeg_fee_multiplier": 2 * 10**10}, CYCLE[1]]}])
+        run(tmp_path, [{"legs": [{**meta, "i": 0, "j": 1}, CYCLE[1]]}])
 
 
 def test_ticks_that_are_known_in_part_need_not_add_up(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ class Watched:
             Factory(address="0x" + world.v3.hex(), kind="concentrated"),
         )
         self._collector = PoolCollector(ETHEREUM, "ethereum", nodes, {one.key: one for one in factories})
-        self._follower.start(0)
+        self._take(self._collector.fork(self._follower.start(0)))
 
     def observe(self) -> list[dict[str, Any]]:
         """Read what the chain has further; the opportunities that are open after its last event."""
@@ -117,7 +117,7 @@ class Watched:
         given = []
         for port, batch in (("updates", collected.updates), ("swaps", collected.swaps)):
             if batch is not None:
-                given += self.stage.process(port, located(batch, _SCHEMAS[port], "evm:ethereum"))
+                given += self.stage.process(port, located(batch, _SCHEMAS[port], "evm:ethereum", self._follower.forks))
         for port in ("updates", "swaps"):
             given += self.stage.on_watermark(port, Watermark(CAUGHT_UP_US))
         return [row for port, batch in given if port == "opportunities" for row in batch.to_pylist()]

@@ -3,7 +3,8 @@
 Ann * S + D = Ann * D + D ** (n + 1) / (n ** n * prod x), with Ann = A * n as the contracts define it (Egorov,
 "StableSwap", 2019). Every division floors, each iteration stops once two values differ by at most one: results are
 those of curvefi/curve-contract, ``StableSwap3Pool.vy`` and its successors. ``precision`` is what ``amp`` is scaled
-by: 1 in the first contracts, 100 since amplification can be ramped finely.
+by: 1 in the first contracts, 100 since amplification can be ramped finely. ``one_division``: the product is divided by
+n ** n at its end, as factory and NG pools do, and not by n at every coin.
 """
 
 from __future__ import annotations
@@ -14,10 +15,15 @@ from mevflow.operators.amm.concentrated.curve import AmmError
 
 #: The contracts give up, or go on with what they have, after so many iterations.
 _ROUNDS = 255
+_MAX_UINT = (1 << 256) - 1
 
 
-def invariant(xp: Sequence[int], amp: int, precision: int = 1) -> int:
-    """D of the balances ``xp``, all scaled to one unit. Raises AmmError when a balance is zero and another is not."""
+def invariant(xp: Sequence[int], amp: int, precision: int = 1, one_division: bool = False) -> int:
+    """D of the balances ``xp``, all scaled to one unit.
+
+    Raises AmmError where the contract reverts: a balance is zero and another is not, 256 bits overflow, or (with
+    ``one_division``; older contracts go on with what they have) D does not settle.
+    """
     total = sum(xp)
     if total == 0:
         return 0
@@ -25,19 +31,24 @@ def invariant(xp: Sequence[int], amp: int, precision: int = 1) -> int:
         raise AmmError("a pool with an empty side has no invariant")
     coins = len(xp)
     ann = amp * coins
+    each, end = (1, coins**coins) if one_division else (coins, 1)
     d = total
     for _ in range(_ROUNDS):
         product = d
         for x in xp:
-            product = product * d // (x * coins)
+            if product * d > _MAX_UINT:
+                raise AmmError("the product of balances overflows")
+            product = product * d // (x * each)
+        product //= end
         before = d
-        d = (
-            (ann * total // precision + product * coins)
-            * d
-            // ((ann - precision) * d // precision + (coins + 1) * product)
-        )
+        risen = (ann * total // precision + product * coins) * d
+        if risen > _MAX_UINT:
+            raise AmmError("the product of balances overflows")
+        d = risen // ((ann - precision) * d // precision + (coins + 1) * product)
         if abs(d - before) <= 1:
-            break
+            return d
+    if one_division:
+        raise AmmError("the invariant does not settle")
     return d
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from mevflow.operators.amm.concentrated.curve import AmmError
 from mevflow.operators.amm.least_input import least_input
 from mevflow.operators.amm.stable import swap as stable_swap
-from mevflow.operators.amm.stable.invariant import balance_for, invariant
+from mevflow.operators.amm.stable.invariant import balance_for
 from mevflow.operators.amm.stable.swap import FEE_DENOMINATOR, PRECISION, StableState
 
 #: How long a metapool trusts the base pool's virtual price that it last stored.
@@ -61,7 +61,7 @@ def get_dy_underlying(state: MetaState, i: int, j: int, amount_in: int) -> int:
         added -= added * state.base.fee // (2 * FEE_DENOMINATOR)
         x = xp[1] + added
     side = 0 if i == 0 else 1
-    d = invariant(xp, pool.amp, pool.amp_precision)
+    d = pool.d(xp)
     dy = xp[1 - side] - balance_for([x], d, pool.amp, pool.amp_precision) - 1
     if dy < 0:
         raise AmmError(f"{amount_in} of coin {i} is too little to exchange")

@@ -1,7 +1,8 @@
-"""Curve StableSwap pools of two coins or more, plain or as the base of a metapool.
+"""Curve StableSwap pools of two coins or more: plain, NG, or as the base of a metapool.
 
 Rule and rounding: curvefi/curve-contract, ``contracts/pools/3pool/StableSwap3Pool.vy`` (``exchange``, ``get_dy``,
-``calc_token_amount``, ``calc_withdraw_one_coin``). Coins are numbered as in the contract.
+``calc_token_amount``, ``calc_withdraw_one_coin``); curvefi/stableswap-ng, ``CurveStableSwapNG.vy`` (``__exchange``,
+``_dynamic_fee``). Coins are numbered as in the contract.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ class StableState:
     ``amp`` is A in the contract's unit, ``amp_precision`` that unit (1 or 100). ``admin_fee`` is a share of the fee.
     ``lp_supply`` is needed only for liquidity. ``view_fee_after_scaling``: the contract's ``get_dy`` takes the fee
     from the amount in the coin's own decimals, not before as ``exchange`` does (3pool and others of 2020).
+    ``offpeg_fee_multiplier`` (NG, in units of 1e-10; up to one: none) is how many times the fee an exchange pays at
+    most, far off the peg. ``one_division``: see :mod:`mevflow.operators.amm.stable.invariant`.
     """
 
     balances: tuple[int, ...]
@@ -36,10 +39,23 @@ class StableState:
     admin_fee: int
     lp_supply: int = 0
     view_fee_after_scaling: bool = False
+    offpeg_fee_multiplier: int = 0
+    one_division: bool = False
 
     def scaled(self) -> list[int]:
         """The balances in one unit of 18 decimals."""
         return [balance * rate // PRECISION for balance, rate in zip(self.balances, self.rates, strict=True)]
+
+    def d(self, xp: Sequence[int]) -> int:
+        """The invariant of scaled balances, as this contract rounds it."""
+        return invariant(xp, self.amp, self.amp_precision, self.one_division)
+
+    def fee_at(self, x: int, y: int) -> int:
+        """The fee of an exchange whose two scaled balances are ``x`` and ``y`` halfway."""
+        if self.offpeg_fee_multiplier <= FEE_DENOMINATOR:
+            return self.fee
+        grown = (self.offpeg_fee_multiplier - FEE_DENOMINATOR) * 4 * x * y // (x + y) ** 2
+        return self.offpeg_fee_multiplier * self.fee // (grown + FEE_DENOMINATOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +79,8 @@ class StableQuote:
 
 def quote_exact_in(state: StableState, i: int, j: int, amount_in: int) -> StableQuote:
     """What ``exchange`` pays for ``amount_in`` of coin ``i``. Raises AmmError for a coin or amount it refuses."""
-    dy = _curve_out(state, i, j, amount_in)
-    fee = dy * state.fee // FEE_DENOMINATOR
+    dy, rate_of_fee = _curve_out(state, i, j, amount_in)
+    fee = dy * rate_of_fee // FEE_DENOMINATOR
     rate = state.rates[j]
     return StableQuote(
         i=i,
@@ -89,15 +105,18 @@ def get_dy(state: StableState, i: int, j: int, amount_in: int) -> int:
     """What the contract's own view says, which in old pools differs from the exchange by a unit."""
     if not state.view_fee_after_scaling:
         return quote_exact_in(state, i, j, amount_in).amount_out
-    dy = _curve_out(state, i, j, amount_in) * PRECISION // state.rates[j]
-    return dy - state.fee * dy // FEE_DENOMINATOR
+    dy, fee = _curve_out(state, i, j, amount_in)
+    dy = dy * PRECISION // state.rates[j]
+    return dy - fee * dy // FEE_DENOMINATOR
 
 
 def marginal_price(state: StableState, i: int, j: int) -> float:
     """Raw units of ``j`` per raw unit of ``i`` for a tiny exchange, net of fee."""
     _check_coins(state, i, j)
-    on_curve = slope(state.scaled(), i, j, state.amp, state.amp_precision)
-    return on_curve * (state.rates[i] / state.rates[j]) * (1 - state.fee / FEE_DENOMINATOR)
+    xp = state.scaled()
+    on_curve = slope(xp, i, j, state.amp, state.amp_precision)
+    fee = state.fee_at(xp[i], xp[j]) if xp[i] + xp[j] else state.fee
+    return on_curve * (state.rates[i] / state.rates[j]) * (1 - fee / FEE_DENOMINATOR)
 
 
 def after_swap(state: StableState, i: int, j: int, amount_in: int, amount_out: int) -> StableState:
@@ -112,28 +131,33 @@ def virtual_price(state: StableState) -> int:
     """D per liquidity token, 18 decimals."""
     if state.lp_supply <= 0:
         raise AmmError("the supply of liquidity tokens is not known")
-    return invariant(state.scaled(), state.amp, state.amp_precision) * PRECISION // state.lp_supply
+    return state.d(state.scaled()) * PRECISION // state.lp_supply
 
 
 def calc_token_amount(state: StableState, amounts: Sequence[int], deposit: bool = True) -> int:
     """Liquidity tokens for ``amounts``, without fees, as the contract's view says."""
-    before = invariant(state.scaled(), state.amp, state.amp_precision)
+    before = state.d(state.scaled())
     sign = 1 if deposit else -1
     moved = replace(state, balances=tuple(b + sign * a for b, a in zip(state.balances, amounts, strict=True)))
     if before == 0 or min(moved.balances) < 0:
         raise AmmError("the pool does not hold these amounts")
-    after = invariant(moved.scaled(), state.amp, state.amp_precision)
+    after = state.d(moved.scaled())
     return sign * (after - before) * state.lp_supply // before
 
 
 def calc_withdraw_one_coin(state: StableState, lp_amount: int, i: int) -> int:
-    """Raw units of coin ``i`` for ``lp_amount`` liquidity tokens, net of the fee on the imbalance it makes."""
+    """Raw units of coin ``i`` for ``lp_amount`` liquidity tokens, net of the fee on the imbalance it makes.
+
+    Raises AmmError for a pool with an off-peg fee: its rule for withdrawals is another.
+    """
+    if state.offpeg_fee_multiplier > FEE_DENOMINATOR:
+        raise AmmError("withdrawals from a pool with an off-peg fee are not covered")
     if not 0 <= lp_amount <= state.lp_supply or state.lp_supply == 0:
         raise AmmError(f"of {state.lp_supply} liquidity tokens {lp_amount} cannot be burnt")
     coins = len(state.balances)
     xp = state.scaled()
     fee = state.fee * coins // (4 * (coins - 1))
-    d_0 = invariant(xp, state.amp, state.amp_precision)
+    d_0 = state.d(xp)
     d_1 = d_0 - lp_amount * d_0 // state.lp_supply
     new_y = balance_for([x for k, x in enumerate(xp) if k != i], d_1, state.amp, state.amp_precision)
     reduced = [
@@ -147,18 +171,19 @@ def calc_withdraw_one_coin(state: StableState, lp_amount: int, i: int) -> int:
     return (reduced[i] - left - 1) * PRECISION // state.rates[i]
 
 
-def _curve_out(state: StableState, i: int, j: int, amount_in: int) -> int:
-    """The output before the fee, in the common unit; one less than the curve gives, against rounding."""
+def _curve_out(state: StableState, i: int, j: int, amount_in: int) -> tuple[int, int]:
+    """The output before the fee, in the common unit, and the fee; one less than the curve gives, against rounding."""
     _check_coins(state, i, j)
     if amount_in <= 0:
         raise AmmError(f"an amount is positive, not {amount_in}")
     xp = state.scaled()
-    d = invariant(xp, state.amp, state.amp_precision)
+    d, before = state.d(xp), xp[i]
     xp[i] += amount_in * state.rates[i] // PRECISION
-    dy = xp[j] - balance_for([x for k, x in enumerate(xp) if k != j], d, state.amp, state.amp_precision) - 1
+    y = balance_for([x for k, x in enumerate(xp) if k != j], d, state.amp, state.amp_precision)
+    dy = xp[j] - y - 1
     if dy < 0:
         raise AmmError(f"{amount_in} of coin {i} is too little to exchange")
-    return dy
+    return dy, state.fee_at((before + xp[i]) // 2, (xp[j] + y) // 2)
 
 
 def _check_coins(state: StableState, i: int, j: int) -> None:

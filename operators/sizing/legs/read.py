@@ -151,8 +151,6 @@ def _fee(keys: _Keys, default: Any = _NOTHING) -> int:
 
 def _stable_state(keys: _Keys) -> StableState:
     balances = keys.integers("balances", least=1)
-    if keys.integer("offpeg_fee_multiplier", 0) > FEE_DENOMINATOR:
-        raise LegError("offpeg_fee_multiplier: an off-peg fee (Curve NG) is not covered; docs/venues.md")
     if not 2 <= len(balances) <= 8:
         raise LegError("balances are those of 2 to 8 coins")
     return StableState(
@@ -163,6 +161,8 @@ def _stable_state(keys: _Keys) -> StableState:
         fee=keys.integer("fee"),
         admin_fee=keys.integer("admin_fee", 0),
         lp_supply=keys.integer("lp_supply", 0),
+        offpeg_fee_multiplier=keys.integer("offpeg_fee_multiplier", 0),
+        one_division=keys.flag("one_division", False),
     )
 
 
@@ -181,6 +181,8 @@ def _curve(keys: _Keys) -> Leg:
 def _curve_meta(keys: _Keys) -> Leg:
     pool, base = _Keys(keys.raw("pool"), "pool"), _Keys(keys.raw("base"), "base")
     state = MetaState(_stable_state(pool), _stable_state(base))
+    if max(state.pool.offpeg_fee_multiplier, state.base.offpeg_fee_multiplier) > FEE_DENOMINATOR:
+        raise LegError("offpeg_fee_multiplier: a metapool with an off-peg fee is not covered; docs/venues.md")
     pool.done()
     base.done()
     return MetaLeg(state, *_coins(keys, 1 + len(state.base.balances)))

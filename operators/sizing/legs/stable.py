@@ -45,10 +45,11 @@ class StableLeg:
     def curve(self) -> StableCurve:
         """The curve in floats. A pool with an empty side gives nothing."""
         state = self.state
-        keep = 1.0 - state.fee / FEE_DENOMINATOR
-        rates = [rate / PRECISION for rate in state.rates]
+        fee = state.fee / FEE_DENOMINATOR
+        growth = max(state.offpeg_fee_multiplier / FEE_DENOMINATOR - 1.0, 0.0)
+        unit_in, unit_out = state.rates[self.i] / PRECISION, PRECISION / state.rates[self.j]
         return StableCurve(
-            state.scaled(), self.i, self.j, state.amp, state.amp_precision, rates[self.i], keep / rates[self.j]
+            state.scaled(), self.i, self.j, state.amp, state.amp_precision, unit_in, unit_out, fee, growth
         )
 
 
@@ -77,19 +78,28 @@ class SaberLeg:
         """The curve in floats."""
         state = self.state
         i, j = (0, 1) if self.a_to_b else (1, 0)
-        keep = 1.0 - state.fee_numerator / state.fee_denominator
-        return StableCurve([state.reserve_a, state.reserve_b], i, j, state.amp, 1, 1.0, keep)
+        fee = state.fee_numerator / state.fee_denominator
+        return StableCurve([state.reserve_a, state.reserve_b], i, j, state.amp, 1, 1.0, 1.0, fee)
 
 
 class StableCurve:
     """The invariant's curve from coin ``i`` to ``j``.
 
-    ``xp`` are balances in the common unit, ``unit_in`` takes raw input to it and ``unit_out`` takes it to raw output,
-    net of the fee.
+    ``xp`` are balances in the common unit, ``unit_in`` takes raw input to it and ``unit_out`` takes it to raw output.
+    ``fee`` is a share of the output, which grows by ``growth`` times itself at most, far off the peg.
     """
 
     def __init__(
-        self, xp: Sequence[int], i: int, j: int, amp: int, precision: int, unit_in: float, unit_out: float
+        self,
+        xp: Sequence[int],
+        i: int,
+        j: int,
+        amp: int,
+        precision: int,
+        unit_in: float,
+        unit_out: float,
+        fee: float,
+        growth: float = 0.0,
     ) -> None:
         self._empty = not all(balance > 0 for balance in xp)
         self._x, self._y = float(xp[i]), float(xp[j])
@@ -98,6 +108,7 @@ class StableCurve:
         self._ann = amp * self._coins / precision
         self._d = 0.0 if self._empty else float(invariant(xp, amp, precision))
         self._in, self._out = unit_in, unit_out
+        self._fee, self._growth = fee, growth
 
     rises: Sequence[float] = ()
 
@@ -111,7 +122,20 @@ class StableCurve:
         for balance in (x, y, *self._others):
             product *= self._d / (balance * self._coins)
         slope = (self._ann + product / x) / (self._ann + product / y)
-        return max(self._y - y, 0.0) * self._out, slope * self._in * self._out
+        out = max(self._y - y, 0.0)
+        fee, rises = self._fee_at((self._x + x) / 2.0, (self._y + y) / 2.0, slope)
+        return out * (1.0 - fee) * self._out, (slope * (1.0 - fee) - out * rises) * self._in * self._out
+
+    def _fee_at(self, x: float, y: float, slope: float) -> tuple[float, float]:
+        """The fee where the balances halfway are ``x`` and ``y``, and how it rises with the input."""
+        if not self._growth:
+            return self._fee, 0.0
+        both = x + y
+        spread = 1.0 + self._growth * 4.0 * x * y / (both * both)
+        fee = (1.0 + self._growth) * self._fee / spread
+        # Halfway, the balances move at half the pace of the ends.
+        parts = 2.0 * (y - x) * (y + slope * x) / (both * both * both)
+        return fee, -fee * self._growth * parts / spread
 
     def taken(self, price: float) -> float:
         """The input up to which the marginal price is at least ``price``."""

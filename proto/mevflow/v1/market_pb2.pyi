@@ -122,7 +122,7 @@ class StableCoin(_message.Message):
     def __init__(self, mint: _Optional[bytes] = ..., balance: _Optional[bytes] = ..., rate: _Optional[bytes] = ...) -> None: ...
 
 class StableCurve(_message.Message):
-    __slots__ = ("coins", "amp", "amp_precision", "fee_numerator", "fee_denominator", "admin_fee_numerator", "admin_fee_denominator")
+    __slots__ = ("coins", "amp", "amp_precision", "fee_numerator", "fee_denominator", "admin_fee_numerator", "admin_fee_denominator", "offpeg_fee_multiplier", "one_division")
     COINS_FIELD_NUMBER: _ClassVar[int]
     AMP_FIELD_NUMBER: _ClassVar[int]
     AMP_PRECISION_FIELD_NUMBER: _ClassVar[int]
@@ -130,6 +130,8 @@ class StableCurve(_message.Message):
     FEE_DENOMINATOR_FIELD_NUMBER: _ClassVar[int]
     ADMIN_FEE_NUMERATOR_FIELD_NUMBER: _ClassVar[int]
     ADMIN_FEE_DENOMINATOR_FIELD_NUMBER: _ClassVar[int]
+    OFFPEG_FEE_MULTIPLIER_FIELD_NUMBER: _ClassVar[int]
+    ONE_DIVISION_FIELD_NUMBER: _ClassVar[int]
     coins: _containers.RepeatedCompositeFieldContainer[StableCoin]
     amp: int
     amp_precision: int
@@ -137,7 +139,9 @@ class StableCurve(_message.Message):
     fee_denominator: int
     admin_fee_numerator: int
     admin_fee_denominator: int
-    def __init__(self, coins: _Optional[_Iterable[_Union[StableCoin, _Mapping]]] = ..., amp: _Optional[int] = ..., amp_precision: _Optional[int] = ..., fee_numerator: _Optional[int] = ..., fee_denominator: _Optional[int] = ..., admin_fee_numerator: _Optional[int] = ..., admin_fee_denominator: _Optional[int] = ...) -> None: ...
+    offpeg_fee_multiplier: int
+    one_division: bool
+    def __init__(self, coins: _Optional[_Iterable[_Union[StableCoin, _Mapping]]] = ..., amp: _Optional[int] = ..., amp_precision: _Optional[int] = ..., fee_numerator: _Optional[int] = ..., fee_denominator: _Optional[int] = ..., admin_fee_numerator: _Optional[int] = ..., admin_fee_denominator: _Optional[int] = ..., offpeg_fee_multiplier: _Optional[int] = ..., one_division: _Optional[bool] = ...) -> None: ...
 
 class Bin(_message.Message):
     __slots__ = ("id", "amount_a", "amount_b", "open_order", "processed_order", "order_is_ask")

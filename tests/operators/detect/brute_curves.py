@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -111,9 +111,7 @@ class Curved:
         if isinstance(state, SaberState):
             self.state = SaberState(*balances, state.amp, state.fee_numerator, state.fee_denominator)
         elif isinstance(state, StableState):
-            self.state = StableState(
-                tuple(balances), state.rates, state.amp, state.amp_precision, state.fee, state.admin_fee
-            )
+            self.state = replace(state, balances=tuple(balances))
 
     def update(self, row: dict[str, Any]) -> None:
         """Whole states, bins that changed, and ranges of bins of which nothing is known."""
@@ -127,7 +125,11 @@ class Curved:
             else:
                 rates = tuple(_integer(coin["rate"]) for coin in told["coins"])
                 fees = told["fee_numerator"], told["admin_fee_numerator"]
-                self.state = StableState(balances, rates, told["amp"], told["amp_precision"], *fees)
+                self.state = StableState(
+                    *(balances, rates, told["amp"], told["amp_precision"], *fees),
+                    offpeg_fee_multiplier=told["offpeg_fee_multiplier"],
+                    one_division=told["one_division"],
+                )
         elif row["kind"] == PoolUpdate.KIND_SNAPSHOT:
             told = row["bin_fees"]
             known = (row["known_tick_lower"], row["known_tick_upper"]) if row["known_range_set"] else (-443636, 443636)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 from google.protobuf.message import Message
@@ -53,6 +54,8 @@ class RandomCurve:
             amp = random.randint(1, 800) * precision
             fee = random.choice((1_000_000, 4_000_000, 20_000_000))
             self.stable = StableState(balances, rates, amp, precision, fee, random.choice((0, 5 * 10**9)))
+            if self.kind != "saber" and precision == 100:  # as NG pools are
+                self.stable = replace(self.stable, offpeg_fee_multiplier=balances[0] % 6 * 10**10, one_division=True)
             return
         step = random.choice((1, 5, 20))
         log_price = self.worth[self.mints[0]] - self.worth[self.mints[1]] + random.gauss(0, 0.004)
@@ -77,6 +80,7 @@ class RandomCurve:
             told, state = update.stable, self.stable
             told.amp, told.amp_precision = state.amp, state.amp_precision
             told.fee_numerator, told.fee_denominator, told.admin_fee_numerator = state.fee, 10**10, state.admin_fee
+            told.offpeg_fee_multiplier, told.one_division = state.offpeg_fee_multiplier, state.one_division
             if self.kind == "saber":
                 told.amp, told.amp_precision = max(state.amp // state.amp_precision, 1), 1
             for mint, balance, rate in zip(self.mints, state.balances, state.rates, strict=True):

@@ -54,6 +54,8 @@ def rates(curve: Curve | None, i: int, j: int) -> Rates:
             keep = 1 - curve.fee_numerator / curve.fee_denominator
             there, back = saber.marginal_price(curve, i == 0), saber.marginal_price(curve, i != 0)
         elif curve is not None:
+            # Towards the peg an off-peg fee falls: no trade pays less than the plain one.
+            curve = replace(curve, offpeg_fee_multiplier=0)
             keep = 1 - curve.fee / FEE_DENOMINATOR
             there, back = stable_swap.marginal_price(curve, i, j), stable_swap.marginal_price(curve, j, i)
         else:

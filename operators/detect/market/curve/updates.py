@@ -83,6 +83,8 @@ def _whole_stable(told: dict[str, Any], saber_pool: bool) -> Curve:
         precision,
         fee * FEE_DENOMINATOR // of,
         admin * FEE_DENOMINATOR // admin_of,
+        offpeg_fee_multiplier=told["offpeg_fee_multiplier"],
+        one_division=told["one_division"],
     )
 
 
@@ -96,7 +98,12 @@ def _with_rule(curve: StableState | SaberState, told: dict[str, Any]) -> StableS
         return replace(curve, amp=amp, **({"fee_numerator": fee, "fee_denominator": of} if fee else {}))
     if amp * len(curve.balances) < curve.amp_precision:
         raise AmmError(f"an amplification of {amp} in units of {curve.amp_precision} is no stable-swap curve")
-    return replace(curve, amp=amp, fee=fee * FEE_DENOMINATOR // of if fee else curve.fee)
+    return replace(
+        curve,
+        amp=amp,
+        fee=fee * FEE_DENOMINATOR // of if fee else curve.fee,
+        offpeg_fee_multiplier=told["offpeg_fee_multiplier"] or curve.offpeg_fee_multiplier,
+    )
 
 
 def _bins(curve: DlmmState | None, one: dict[str, Any], behind: bool) -> DlmmState | None:

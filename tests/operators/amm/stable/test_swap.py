@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from dataclasses import replace
 
 import pytest
@@ -12,7 +14,7 @@ from mevflow.operators.amm.concentrated.curve import AmmError
 from mevflow.operators.amm.stable import invariant as stable_math
 from mevflow.operators.amm.stable import swap as stable_swap
 from mevflow.operators.amm.stable.swap import StableState
-from tests.operators.amm.recorded import coins, degenbot, results
+from tests.operators.amm.recorded import DATA, coins, degenbot, results
 
 
 def tripool() -> tuple[StableState, list[str]]:
@@ -54,6 +56,39 @@ def test_tripool_liquidity() -> None:
         else:
             assert stable_swap.calc_withdraw_one_coin(state, int(key[3]), int(key[2].removeprefix("i="))) == value
     assert seen == {"calc_token_amount", "calc_withdraw_one_coin"}
+
+
+def test_ng_pools_as_their_own_functions_say() -> None:
+    """Two to eight coins, on and off the peg, the fee up to twenty times: NG's compiled code gave these."""
+    cases = json.loads(gzip.decompress((DATA / "curve_ng.json.gz").read_bytes()))
+    grew = 0
+    for case in cases:
+        state = StableState(
+            balances=tuple(map(int, case["balances"])),
+            rates=tuple(map(int, case["rates"])),
+            amp=case["amp"],
+            amp_precision=100,
+            fee=case["fee"],
+            admin_fee=5 * 10**9,
+            offpeg_fee_multiplier=int(case["offpeg_fee_multiplier"]),
+            one_division=True,
+        )
+        i, j, dx = case["i"], case["j"], int(case["dx"])
+        assert stable_swap.get_dy(state, i, j, dx) == int(case["dy"])
+        grew += stable_swap.get_dy(replace(state, offpeg_fee_multiplier=0), i, j, dx) > int(case["dy"])
+    assert len(cases) == 60
+    assert grew > 20
+
+
+def test_what_a_contract_reverts_is_refused() -> None:
+    """The invariant overflows, or does not settle: with that the first contracts go on."""
+    steep = StableState(
+        (13_614_085_485_760_250 * 10**12, 117_467_225_986_171_322_368), (10**18,) * 2, 20_000, 100, 1, 0
+    )
+    assert stable_swap.quote_exact_in(steep, 0, 1, 10**18).amount_out > 0
+    for state in (replace(steep, one_division=True), replace(steep, balances=(10**45, 10**45))):
+        with pytest.raises(AmmError):
+            stable_swap.quote_exact_in(state, 0, 1, 10**18)
 
 
 @st.composite
