@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "quote": ("mevflow.cli.quote", "Check exact quotes against recorded ones."),
     "size": ("mevflow.cli.size", "The best input, amounts and profit of cycles in a file."),
     "opportunities": ("mevflow.cli.opportunities", "The best opportunities found."),
+    "verify": ("mevflow.cli.verify", "Execute an opportunity on a node, at its block."),
     "explain": ("mevflow.cli.explain", "A decision from its source offset to its reward."),
     "evaluate": ("mevflow.cli.evaluate", "What another policy would have brought, or why nobody can say."),
     "broker": ("mevflow.cli.broker", "Run the embedded Kafka broker: start, stop, status."),

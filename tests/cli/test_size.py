@@ -152,10 +152,10 @@ def test_an_off_peg_fee_leaves_less(tmp_path: Path) -> None:
 def test_a_metapool_with_an_off_peg_fee_is_refused(tmp_path: Path) -> None:
     stable = {key: value for key, value in EVERY_VENUE[7].items() if key not in ("venue", "i", "j")}
     base = {**stable, "lp_supply": str(10**24)}
-    meta = {"venue": "curve_meta", "pool": {**stable, "balances": [10**24] * 2, "rates": [10**18] * 2}, "base": base}
-    meta["pool"]["offpeg_fee_multiplier"] = 2 * 10**10
+    meta = {"venue": "curve_meta", "base": base}
+    pool = {**stable, "balances": [10**24] * 2, "rates": [10**18] * 2, "offpeg_fee_multiplier": 2 * 10**10}
     with pytest.raises(UsageError, match="offpeg_fee_multiplier"):
-        run(tmp_path, [{"legs": [{**meta, "i": 0, "j": 1}, CYCLE[1]]}])
+        run(tmp_path, [{"legs": [{**meta, "pool": pool, "i": 0, "j": 1}, CYCLE[1]]}])
 
 
 def test_ticks_that_are_known_in_part_need_not_add_up(tmp_path: Path) -> None:

@@ -101,6 +101,14 @@ class Watched:
 
     def observe(self) -> list[dict[str, Any]]:
         """Read what the chain has further; the opportunities that are open after its last event."""
+        rows = self.read()
+        if not rows:
+            return []
+        last = max((row["slot"], row["tx_index"], row["ix_index"]) for row in rows)
+        return [row for row in rows if not row["closed"] and (row["slot"], row["tx_index"], row["ix_index"]) == last]
+
+    def read(self) -> list[dict[str, Any]]:
+        """Read what the chain has further; all opportunity rows."""
         rows: list[dict[str, Any]] = []
         while steps := self._follower.step():
             for step in steps:
@@ -108,10 +116,7 @@ class Watched:
                     rows += self._take(self._collector.fork(step))
                 elif isinstance(step, Block):
                     rows += self._take(self._collector.take([step]))
-        if not rows:
-            return []
-        last = max((row["slot"], row["tx_index"], row["ix_index"]) for row in rows)
-        return [row for row in rows if not row["closed"] and (row["slot"], row["tx_index"], row["ix_index"]) == last]
+        return rows
 
     def _take(self, collected: CollectedRows) -> list[dict[str, Any]]:
         given = []

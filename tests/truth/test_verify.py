@@ -1,0 +1,119 @@
+"""``mevflow verify``: what was found is executed by the pools, right after its event, whatever its block did later."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner
+
+from mevflow.cli.verify import command
+from mevflow.flows.config import config
+from mevflow.operators.detect.report.rows import OPPORTUNITY
+from mevflow.operators.errors import CheckFailedError, UsageError
+from mevflow.operators.stage import StageContext
+from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
+from mevflow.sources.evm.execution import CycleLeg, execute
+from mevflow.sources.evm.rpc import CallError, RpcNode
+from mevflow.v1 import market_pb2 as market
+from tests.evm.chain import Chain
+from tests.evm.world import World
+from tests.truth.execution import Watched
+
+
+def amount(raw: bytes) -> int:
+    return int.from_bytes(raw, "little", signed=True)
+
+
+def legs_of(row: dict[str, Any]) -> list[CycleLeg]:
+    return [
+        CycleLeg(
+            leg["pool"],
+            leg["mint_in"],
+            leg["mint_out"],
+            leg["venue"] == market.VENUE_UNISWAP_V3,
+            amount(leg["amount_in"]),
+            amount(leg["amount_out"]),
+        )
+        for leg in row["legs"]
+    ]
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """A detector beside a chain with Ethereum's id."""
+    chain = Chain(chain_id=1)
+    yield Watched(World(chain), tmp_path_factory.mktemp("watched"), max_hops=3)
+    chain.close()
+
+
+def found(watched: Watched, blocks: int, seed: int) -> list[dict[str, Any]]:
+    """Rows that pay, of blocks with several transactions."""
+    chance, rows = random.Random(seed), []
+    watched.read()
+    for _ in range(blocks):
+        for _ in range(4):
+            watched.world.act(chance)
+        watched.chain.mine()
+        rows += [row for row in watched.read() if not row["closed"]]
+    return rows
+
+
+def test_what_is_found_is_executed_after_its_event(watched: Watched) -> None:
+    """The node runs the block's transactions before the event first, and none after it."""
+    rows = found(watched, blocks=4, seed=3)
+    assert len({row["tx_index"] for row in rows}) > 1
+    for row in rows:
+        done = execute(watched.chain.node, legs_of(row), row["slot"], row["tx_index"])
+        assert list(done.amounts_out) == [leg.amount_out for leg in legs_of(row)]
+        assert done.where == f"after transaction {row['tx_index']}"
+
+
+def test_a_node_without_simulation_is_asked_at_the_end_of_the_block(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = found(watched, blocks=2, seed=4)
+    last = max((row["slot"], row["tx_index"]) for row in rows)
+    (row, *_) = [row for row in rows if (row["slot"], row["tx_index"]) == last]
+    real = RpcNode.call
+
+    def call(self: RpcNode, method: str, *params: Any) -> Any:
+        if method == "eth_simulateV1":
+            raise CallError("eth_simulateV1: no such method (-32601)")
+        return real(self, method, *params)
+
+    monkeypatch.setattr(RpcNode, "call", call)
+    done = execute(watched.chain.node, legs_of(row), watched.chain.head(), row["tx_index"])
+    assert done.where == "at the end of the block"
+    assert len(done.amounts_out) == len(row["legs"])
+    odd = [replace(leg, concentrated=not leg.concentrated) for leg in legs_of(row)]
+    with pytest.raises(CheckFailedError, match="reverts"):
+        execute(watched.chain.node, odd, watched.chain.head(), 0)
+
+
+def test_the_command_prints_predicted_and_executed(
+    watched: Watched, clickhouse_server: Any, clickhouse_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = found(watched, blocks=3, seed=5)[-1]
+    settings = ClickHouseSettings(port=clickhouse_server.port, database=clickhouse_database)
+    sink = ClickHouseSink(settings, StageContext("detect-live", "history"))
+    sink.open(None)
+    sink.write(pa.RecordBatch.from_pylist([row], schema=OPPORTUNITY))
+    sink.snapshot()
+    sink.close()
+    monkeypatch.setenv("MEVFLOW_CLICKHOUSE__PORT", str(clickhouse_server.port))
+    monkeypatch.setenv("MEVFLOW_CLICKHOUSE__DATABASE", clickhouse_database)
+    config.cache_clear()
+    said = CliRunner().invoke(command, [row["opportunity_id"].hex(), "--rpc", watched.chain.url, "--json"])
+    assert said.exit_code == 0, said.output
+    told = json.loads(said.stdout)
+    assert told["executed_profit"] == told["predicted_profit"] == amount(row["gross_profit"])
+    assert (told["equal"], told["block"]) == (True, row["slot"])
+    missing = CliRunner().invoke(command, ["00" * 16, "--rpc", watched.chain.url])
+    config.cache_clear()
+    assert isinstance(missing.exception, UsageError)
