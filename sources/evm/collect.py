@@ -20,6 +20,7 @@ from mevflow.operators.parse.evm.logs import LogJson, read_logs
 from mevflow.operators.parse.evm.parse import parse_logs
 from mevflow.operators.parse.evm.pools import EvmPool, PoolTable
 from mevflow.operators.parse.rows import RowBuilder
+from mevflow.sources.evm.audit import ToldStates, said
 from mevflow.sources.evm.blocks import Block
 from mevflow.sources.evm.discover import discover
 from mevflow.sources.evm.factories import Factory
@@ -58,6 +59,7 @@ class PoolCollector:
     table: PoolTable = field(default_factory=PoolTable)
     #: Pool -> the block in which it was first seen.
     since: dict[bytes, int] = field(default_factory=dict)
+    told: ToldStates = field(default_factory=ToldStates)
     _no_pools: dict[bytes, None] = field(default_factory=dict)
 
     def take(self, blocks: Sequence[Block]) -> CollectedRows:
@@ -74,13 +76,51 @@ class PoolCollector:
         wrong = [(found[one.position], "malformed", one.detail) for one in bad]
         wrong += [(found[int(logs.position[one.row])], one.reason, one.detail) for one in parsed.rejected]
         errors = self._dead_letters(wrong, dict(zip(numbers.tolist(), times.tolist(), strict=True)))
-        return CollectedRows(updates, batches.get(b"mevflow.v1.Swap"), errors, int(times[-1]))
+        swaps = batches.get(b"mevflow.v1.Swap")
+        self.told.note(updates, swaps)
+        return CollectedRows(updates, swaps, errors, int(times[-1]))
+
+    def audit(self, block: Block, pools: int) -> CollectedRows | None:
+        """Hold what rows told of the next ``pools`` against their contracts at the end of a block.
+
+        Gives a dead letter and a ``KIND_SNAPSHOT`` for each that differs; None when none does. Raises UnreachableError.
+        """
+        turn = [self.table.of(one) for one in self.told.turn(pools) if one in self.table]
+        answers = self.nodes.ask(lambda node: said(node, turn, block.header.hash)) if turn else []
+        wrong = [
+            (pool, answer)
+            for pool, answer in zip(turn, answers, strict=True)
+            if answer is not None and answer != self.told.known[pool.address]
+        ]
+        if not wrong:
+            return None
+        whole = self.nodes.ask(lambda node: states(node, [pool for pool, _ in wrong], block.header.hash))
+        rows, time_us = RowBuilder("mevflow.v1.PoolUpdate"), block.header.timestamp_s * 1_000_000
+        letters = []
+        for pool, answer in wrong:
+            told = self.told.known[pool.address]
+            if pool.address in whole:
+                stated = {**self._stated(pool), **whole[pool.address].columns()}
+                rows.add(**stated, slot=block.header.number, timestamp_us=time_us)
+            letters.append(
+                self._letter(
+                    (block.header.number, AFTER_ALL),
+                    time_us,
+                    "audit_difference",
+                    f"pool 0x{pool.address.hex()}: rows told {told}, its contract says {answer}",
+                    pool.address,
+                )
+            )
+            self.told.known[pool.address] = answer
+        errors = pa.RecordBatch.from_pylist(letters, schema=ERRORS)
+        return CollectedRows(rows.take() if len(rows) else None, None, errors, time_us)
 
     def fork(self, fork: Fork) -> CollectedRows:
         """The row that takes blocks back. Pools first seen in them are stated anew when they come again."""
         self.since = {pool: block for pool, block in self.since.items() if block < fork.first}
         self.table.keep(self.since)
         self._no_pools.clear()
+        self.told.forget()
         rows = RowBuilder("mevflow.v1.PoolUpdate")
         time_us = fork.timestamp_s * 1_000_000
         rows.add(
@@ -153,21 +193,24 @@ class PoolCollector:
                 block, index = int(log.block_number, 16), int(log.log_index, 16)
             except ValueError:
                 block, index = 0, 0
-            rows.append(
-                {
-                    "topic": f"evm:{self.name}",
-                    "partition": 0,
-                    "offset": offset_of(block, index),
-                    "timestamp_us": times.get(block, 0),
-                    "topology": "",
-                    "run_id": "",
-                    "stage": "",
-                    "reason": reason,
-                    "detail": detail,
-                    "payload": msgspec.json.encode(log),
-                }
-            )
+            rows.append(self._letter((block, index), times.get(block, 0), reason, detail, msgspec.json.encode(log)))
         return pa.RecordBatch.from_pylist(rows, schema=ERRORS) if rows else None
+
+    def _letter(
+        self, at: tuple[int, int], timestamp_us: int, reason: str, detail: str, payload: bytes
+    ) -> dict[str, object]:
+        return {
+            "topic": f"evm:{self.name}",
+            "partition": 0,
+            "offset": offset_of(*at),
+            "timestamp_us": timestamp_us,
+            "topology": "",
+            "run_id": "",
+            "stage": "",
+            "reason": reason,
+            "detail": detail,
+            "payload": payload,
+        }
 
 
 def offset_of(block: int, log_index: int) -> int:

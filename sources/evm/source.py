@@ -23,7 +23,7 @@ from mevflow.operators.stage import Settings, StageContext, Watermark
 from mevflow.sources.evm.blocks import Block, LogFilter
 from mevflow.sources.evm.collect import EVENTS, CollectedRows, PoolCollector, offset_of
 from mevflow.sources.evm.factories import KNOWN, Factory
-from mevflow.sources.evm.follow import Follower, Fork, restore
+from mevflow.sources.evm.follow import RING, Follower, Fork, restore
 from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import EndpointSettings
 from mevflow.sources.source import Poll, Source
@@ -54,6 +54,14 @@ class PoolChoice(BaseModel):
         return value
 
 
+class AuditSettings(BaseModel):
+    """Every ``blocks`` blocks at the head, ``pools`` pools are held against their contracts. 0 pools: none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    blocks: int = Field(10, ge=1, le=1_000_000)
+    pools: int = Field(4, ge=0, le=100)
+
+
 class EvmSettings(Settings):
     """``chain``: its name, or ``evm-<chain id>``; the nodes' ``eth_chainId`` must be that chain's.
 
@@ -66,6 +74,7 @@ class EvmSettings(Settings):
     confirmations: int = Field(0, ge=0, le=1_000)
     poll_ms: int = Field(500, ge=10, le=60_000)
     pools: PoolChoice = PoolChoice()
+    audit: AuditSettings = AuditSettings()
 
     @field_validator("chain")
     @classmethod
@@ -215,11 +224,23 @@ class EvmSource(Source[EvmSettings]):
                 if steps and isinstance(steps[0], Fork):
                     return [self._collector.fork(steps[0])]
                 blocks = [one for one in steps if isinstance(one, Block)]
-                return [self._collector.take(blocks)] if blocks else []
+                return [self._collector.take(blocks), *self._audited(blocks[-1])] if blocks else []
             except UnreachableError as wrong:
                 self.trouble = str(wrong)
                 if self._stop.wait(self.settings.poll_ms / 1000):
                     return []
+
+    def _audited(self, block: Block) -> list[CollectedRows]:
+        """What an audit at the end of ``block`` finds. A node that has no answer is not waited for."""
+        audit, number = self.settings.audit, block.header.number
+        if not audit.pools or number % audit.blocks or number < self._follower.head - RING:
+            return []
+        try:
+            found = self._collector.audit(block, audit.pools)
+        except UnreachableError as wrong:
+            self.trouble = str(wrong)
+            return []
+        return [] if found is None else [found]
 
     def _take(self, rows: CollectedRows) -> None:
         self._hand_over(_Ready(rows, self._follower.forks, self._snapshot(), self._follower.next))

@@ -193,6 +193,28 @@ def test_a_lying_node_loses_and_doubles_nothing(chain: Chain, world: World) -> N
     honest.source.close()
 
 
+def test_an_audit_finds_what_no_log_told_and_states_it_anew(chain: Chain, world: World) -> None:
+    """Storage that changes without a log stands for a log that a node kept back."""
+    reader = Reader(source(world, audit={"blocks": 1, "pools": 2}))
+    reader.until(busy(world, random.Random(11), 6))
+    assert not reader.rows["errors"], "nothing differs while every log is told"
+    pair, deep = world.pairs[0], world.concentrated[0]
+    for pool, slot, more in ((pair, 8, 5 << 112), (deep, 4, 7)):  # reserve1; liquidity
+        held = int(chain.ask("eth_getStorageAt", "0x" + pool.address.hex(), hex(slot), "latest"), 16)
+        value = "0x" + (held + more).to_bytes(32, "big").hex()
+        chain.ask("anvil_setStorageAt", "0x" + pool.address.hex(), hex(slot), value)
+    # Whose turn it is: every pool within as many blocks as there are pools.
+    reader.until(chain.mine(2 * len(world.pairs + world.concentrated)))
+    letters = reader.table("errors").to_pylist()
+    assert {row["reason"] for row in letters} == {"audit_difference"}
+    assert {row["payload"] for row in letters} == {pair.address, deep.address}
+    assert len(letters) == 2, "once each: the pool is stated anew"
+    stated = [row for row in reader.table("updates").to_pylist() if row["kind"] == market.PoolUpdate.KIND_SNAPSHOT]
+    assert {row["pool"] for row in stated[-2:]} == {pair.address, deep.address}
+    reader.assert_equals(chain, world)
+    reader.source.close()
+
+
 def test_rows_carry_the_chain_and_are_within_the_bounds_of_messages(chain: Chain, world: World) -> None:
     """A snapshot's place behind all of its block was once beyond what a decode lets through."""
     head = busy(world, random.Random(8), 2)
