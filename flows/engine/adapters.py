@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +24,7 @@ from mevflow.flows.steering.progress import SteeringProgress
 from mevflow.flows.steering.recorded import RecordedCommand, RecordedCommands
 from mevflow.flows.steering.steering import Steering
 from mevflow.operators.stage import Stage, Watermark
+from mevflow.processes.private import private_folder, write_private
 from mevflow.sinks.sink import Sink
 from mevflow.sources.source import Source, Standing
 
@@ -165,6 +167,7 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
     """A stage as one keyed Bytewax logic. Watermarks of several wires are joined by their minimum.
 
     Commands come between two stretches of the stream: after a watermark, never between it and the batches before it.
+    ``at_end``: where a bounded run leaves what the stage knows when its inputs have ended.
     """
 
     def __init__(
@@ -175,7 +178,9 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
         resume_state: bytes | None,
         steering: Steering | None = None,
         recorded: list[RecordedCommand] | None = None,
+        at_end: Path | None = None,
     ) -> None:
+        self._at_end = at_end
         self._stage, self._meter, self._node = stage, meter, stage.context.node
         self._mail = None if steering is None else steering.mailbox(self._node)
         self._consumed = SteeringProgress() if steering is not None else None
@@ -242,6 +247,11 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
     def _joined(self, among: Callable[[str], bool]) -> Watermark:
         holds = [self._holds.get(edge, Watermark(0)) for edge in self._edges if among(edge)]
         return Watermark(min(h.hold_us for h in holds), all(h.final for h in holds))
+
+    def on_eof(self) -> tuple[Iterable[Envelope], bool]:
+        if self._at_end is not None:
+            write_private(private_folder(self._at_end) / self._node, self._stage.snapshot())
+        return (), False
 
     def snapshot(self) -> bytes:
         with self._meter.snapshot(self._node) as made:

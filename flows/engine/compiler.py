@@ -11,6 +11,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow, Stream
@@ -40,13 +41,14 @@ def compile_topology(
     before_poll: Callable[[], None] | None = None,
     before_snapshot: Callable[[], None] | None = None,
     seeds: Mapping[str, bytes] | None = None,
+    at_end: Path | None = None,
 ) -> Dataflow:
     """Build the dataflow of one shard. ``drain`` ends its sources where they stand.
 
     ``steering`` brings commands to a live shard; ``recorded`` are those that a replay gives again. ``epoch``
     is the deployment's fence. ``before_poll`` and ``before_snapshot`` are called before each poll of a source and the
     end of each epoch of the engine; they may hold it up, or raise. ``seeds``: node -> the state that it begins with
-    where the recovery store has none.
+    where the recovery store has none. ``at_end``: the folder in which stages leave what they know when it ends.
     """
     seeds = seeds or {}
     switch = Switch() if steering is None else steering.switch
@@ -80,7 +82,7 @@ def compile_topology(
         elif issubclass(node.kind, Stage):
             make = partial(node.kind, node.settings, context)
             out = op.stateful_batch(
-                node.name, into, _stage_builder(make, edges, meter, steering, recorded, seeds.get(node.name))
+                node.name, into, _stage_builder(make, edges, meter, steering, recorded, seeds.get(node.name), at_end)
             )
             streams[node.name] = op.map(f"{node.name}_out", out, unkeyed)
     return flow
@@ -108,11 +110,12 @@ def _stage_builder(
     steering: Steering | None,
     recorded: Sequence[RecordedCommand],
     seed: bytes | None,
+    at_end: Path | None,
 ) -> Callable[[bytes | None], StageLogic]:
     def build(resume_state: bytes | None) -> StageLogic:
         stage = make()
         mine = [command for command in recorded if command.stage == stage.context.node]
-        return StageLogic(stage, edges, meter, seed if resume_state is None else resume_state, steering, mine)
+        return StageLogic(stage, edges, meter, seed if resume_state is None else resume_state, steering, mine, at_end)
 
     return build
 

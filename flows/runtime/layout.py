@@ -61,6 +61,11 @@ class Layout:
     def results(self) -> Path:
         return self.root / "results"
 
+    @property
+    def states(self) -> Path:
+        """What each stage of a replay knew at the end of the window."""
+        return self.root / "states"
+
     def status(self, shard: int) -> Path:
         return self.root / f"shard-{shard}.json"
 

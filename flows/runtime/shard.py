@@ -180,6 +180,7 @@ def _run(
         before_snapshot=room,
         seeds=seeds,
         before_poll=awake,
+        at_end=spec.layout.states if spec.replay is not None else None,
     )
     # What is loaded by now stays: the collector need not walk it again in the middle of the stream.
     gc.collect()
