@@ -59,6 +59,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("mevflow.cli.restore", "Make a deployment of a backup, or check one."),
     "clean": ("mevflow.cli.clean", "Remove what dead processes and old replays left behind."),
     "grafana": ("mevflow.cli.grafana", "Put dashboards and data source into a Grafana: plan, apply."),
+    "install": ("mevflow.cli.install", "Write systemd units, user and kernel settings: install systemd."),
     "completion": ("mevflow.cli.completion", "A script that completes commands in bash, zsh or fish."),
     "compile": ("mevflow.cli.compile", "Compile the kernels ahead of the first run."),
     "config": ("mevflow.cli.config", "Show the configuration and where each value comes from."),
