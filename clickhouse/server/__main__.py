@@ -22,10 +22,13 @@ from mevflow.clickhouse.server.parts import Parts
 from mevflow.clickhouse.server.services import services
 from mevflow.metrics.serving import Serving
 from mevflow.operators.errors import MevflowError
+from mevflow.processes.confined import confine, forget_environment
 from mevflow.processes.private import UMASK
 
 #: How long a stop waits for running statements, in seconds.
 PATIENCE_S = 10.0
+#: Variables that the engine may know.
+_KEPT = ("PATH", "HOME", "LANG", "TZ")
 
 
 def main() -> int:
@@ -42,9 +45,10 @@ def main() -> int:
     password = os.environ.get("MEVFLOW_CLICKHOUSE__PASSWORD", "")
     try:
         check_address(options.host, password)
+        serving = Serving.parse(options.metrics)
+        _confine(options.path, serving, log)
         engine = Engine(options.path)
         listener = Listener(services(engine, password), options.host, options.port, password)
-        serving = Serving.parse(options.metrics)
     except MevflowError as error:
         log.error("%s", error)
         return error.exit_code
@@ -59,6 +63,21 @@ def main() -> int:
     engine.close()
     log.info("stopped")
     return 0
+
+
+def _confine(path: Path, serving: Serving | None, log: logging.Logger) -> None:
+    """Leave the engine its own folder: SQL can read, write and run whatever its process can."""
+    forget_environment(lambda name: name in _KEPT or name.startswith(("LC_", "PYTHON")))
+    folders = [path, path / "tmp"]
+    if serving is not None:
+        folders.append(Path(serving.var) / "prometheus")
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    os.environ["TMPDIR"] = str(path / "tmp")  # where the engine puts what is its own
+    if not confine(folders):
+        log.warning(
+            "this kernel has no Landlock: SQL can read what this user can; set a password, or use a user of its own"
+        )
 
 
 async def _serve(listener: Listener) -> None:

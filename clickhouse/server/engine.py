@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from mevflow.clickhouse.server.config import written
 from mevflow.clickhouse.server.errors import ServerError, from_engine
 from mevflow.operators.errors import MevflowError
 
@@ -122,7 +123,7 @@ class Engine:
         # The engine would otherwise install handlers that end the process without closing anything.
         _chdb.set_signal_handlers_enabled(0)
         self._connect = _chdb.connect
-        self._target = f"{path}/data?log-level=warning"
+        self._target = f"{path}/data?config-file={written(path)}"
         # Held until the end: the engine shuts down with its last connection.
         self._root = self._open()
         answer, _ = self._root.query("SELECT version(), timezone()", "TSVRaw")
