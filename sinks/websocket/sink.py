@@ -7,7 +7,7 @@ readers are told, and the stream goes on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -29,6 +29,7 @@ from mevflow.sinks.websocket.hub.wire import SCHEMA, socket_path
 
 REALTIME = "mevflow.v1.RealtimeMessage"
 _BATCH = "mevflow.v1.RealtimeBatch"
+PART_BYTES = 8 << 20
 
 
 class WebSocketSettings(Settings):
@@ -94,9 +95,9 @@ class WebSocketSink(Sink[WebSocketSettings]):
     def write(self, batch: pa.RecordBatch) -> None:
         if not batch.num_rows:
             return
-        pools = pools_of(batch)
-        for channel, messages, chosen in self._by_channel(batch, pools):
-            self._feed.send(channel, pa.RecordBatch.from_arrays([frames(messages), chosen], schema=SCHEMA))
+        for part in parts_of(batch):
+            for channel, messages, chosen in self._by_channel(part, pools_of(part)):
+                self._feed.send(channel, pa.RecordBatch.from_arrays([frames(messages), chosen], schema=SCHEMA))
 
     def _by_channel(
         self, batch: pa.RecordBatch, pools: pa.ListArray
@@ -151,6 +152,16 @@ def _dropped_of(state: bytes) -> int:
         return msgspec.json.decode(state, type=_Dropped).dropped
     except msgspec.DecodeError as error:
         raise StateError(f"the snapshot of websocket.sink is not readable: {error}") from None
+
+
+def parts_of(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The batch in parts of at most ``PART_BYTES``, or of one row: what is lost at once, and what the hub holds."""
+    if batch.nbytes <= PART_BYTES or batch.num_rows < 2:
+        yield batch
+        return
+    half = batch.num_rows // 2
+    yield from parts_of(batch.slice(0, half))
+    yield from parts_of(batch.slice(half))
 
 
 def frames(messages: Mapping[str, pa.Array]) -> pa.BinaryArray:

@@ -22,8 +22,8 @@ from mevflow.sinks.websocket.hub.wire import FeedBlock
 
 SLICE_S = 0.002
 
-#: Feeds wait while this many messages are not yet sent on.
-MAX_PENDING = 50_000
+#: Feeds wait while this many messages, or bytes of them, are not yet sent on.
+MAX_PENDING, MAX_PENDING_BYTES = 50_000, 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Fanout:
         self._gone_sent = self._gone_dropped = self._stalled = 0
         self._gone_dropped_by: Counter[str] = Counter()
         self._pending: dict[str, list[FeedBlock]] = {}
-        self._pending_rows = 0
+        self._pending_rows = self._pending_bytes = 0
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -70,10 +70,11 @@ class Fanout:
         await self._room.wait()
         self._pending.setdefault(block.channel, []).append(block)
         self._pending_rows += block.rows.num_rows
+        self._pending_bytes += block.rows.nbytes
         self.received += block.rows.num_rows
         self.lost += block.lost
         self._arrived.set()
-        if self._pending_rows >= MAX_PENDING:
+        if self._pending_rows >= MAX_PENDING or self._pending_bytes >= MAX_PENDING_BYTES:
             self._room.clear()
 
     async def run(self) -> None:
@@ -97,7 +98,8 @@ class Fanout:
                 self._stalled += client.close_if_stalled(now)
 
     async def _flush(self) -> None:
-        pending, self._pending, self._pending_rows = self._pending, {}, 0
+        pending, self._pending = self._pending, {}
+        self._pending_rows = self._pending_bytes = 0
         self._arrived.clear()
         self._room.set()
         yielded = time.monotonic()

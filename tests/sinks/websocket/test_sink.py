@@ -13,7 +13,7 @@ from mevflow.operators.stage import StageContext
 from mevflow.sinks.websocket.hub import hub_status, start_hub, stop_hub
 from mevflow.sinks.websocket.hub.feed import HubFeed
 from mevflow.sinks.websocket.hub.wire import SCHEMA
-from mevflow.sinks.websocket.sink import WebSocketSettings, WebSocketSink, pools_of
+from mevflow.sinks.websocket.sink import PART_BYTES, WebSocketSettings, WebSocketSink, parts_of, pools_of
 from mevflow.v1.decision_pb2 import Decision, Opportunity
 from mevflow.v1.market_pb2 import Swap
 from mevflow.v1.realtime_pb2 import RealtimeBatch, RealtimeMessage
@@ -86,6 +86,19 @@ def test_messages_are_wrapped_with_what_filters_need(tmp_path: Path) -> None:
     )
     assert Opportunity.FromString(first.payload) == found
     assert messages[1].pool == b""
+
+
+def test_large_rows_go_in_small_parts(tmp_path: Path) -> None:
+    rows = [Swap(slot=n, pool=bytes([n]) * 32, signature=bytes(1_000_000 if n % 3 else 10)) for n in range(60)]
+    batch = _batch(*rows)
+    parts = list(parts_of(batch))
+    assert all(part.nbytes <= PART_BYTES for part in parts)
+    assert pa.Table.from_batches(parts).equals(pa.Table.from_batches([batch]))
+    assert pools_of(parts[1]).to_pylist() == [[row.pool] for row in rows[parts[0].num_rows :][: parts[1].num_rows]]
+    assert len(list(parts_of(_batch(Swap(signature=bytes(PART_BYTES + 1)))))) == 1
+    odd = [Swap(slot=(1 << 64) - 1, chain=-3, venue=99, timestamp_us=(1 << 63) - 1), Swap()]  # type: ignore[arg-type]
+    messages, pools = _sent(_batch(*odd), "swaps", tmp_path)["swaps"]
+    assert ([Swap.FromString(one.payload) for one in messages], pools) == (odd, [[b""], [b""]])
 
 
 def test_realtime_messages_keep_their_own_channel(tmp_path: Path) -> None:
