@@ -197,11 +197,11 @@ FAR = (1 << 36) - 1
 @pytest.mark.parametrize("together", [True, False])
 def test_a_slot_far_ahead_is_astray_and_makes_nothing_late(together: bool) -> None:
     into = merge()
-    rows = [at(10), (1, FAR, 0, 0, 11_000, "far"), at(12), at(13)]
+    rows = [at(9), at(10), (1, FAR, 0, 0, 11_000, "far"), at(12), at(13)]
     found = judged(into, *rows) if together else {}
     for row in () if together else rows:
         found |= judged(into, row)
-    assert found == {"1/10/0/0": "", "far": "astray", "1/12/0/0": "", "1/13/0/0": ""}
+    assert found == {"1/9/0/0": "", "1/10/0/0": "", "far": "astray", "1/12/0/0": "", "1/13/0/0": ""}
     again = merge()
     again.restore(into.snapshot())
     assert judged(again, at(11)) == {"1/11/0/0": "late"}
@@ -213,8 +213,28 @@ def test_a_slot_far_ahead_is_astray_and_makes_nothing_late(together: bool) -> No
 def test_the_first_row_of_a_chain_may_be_astray_without_harm() -> None:
     into = merge()
     assert judged(into, (1, FAR, 0, 0, 9_000, "far")) == {"far": ""}
-    assert judged(into, at(10)) == {"1/10/0/0": ""}
+    assert judged(into, at(10), at(11)) == {"1/10/0/0": "", "1/11/0/0": ""}
     assert judged(into, at(9)) == {"1/9/0/0": "late"}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_slot_far_behind_is_late_and_makes_nothing_astray(together: bool) -> None:
+    base = 300_000_000
+    near = [(1, base + n // 4, n, 0, 10_000 + n, f"r{n}") for n in range(12)]
+    low = [(1, 5, 0, 0, 10_006, "low"), (1, 5, 0, 0, 10_006, "again")]
+    rows = [*near[:7], *low, *near[7:]]
+    into, found = merge(), {}
+    for part in [rows] if together else [[row] for row in rows]:
+        found |= judged(into, *part)
+    assert {name for name, said in found.items() if said} == {"low", "again"}
+    assert found["low"] == found["again"] == "late"
+    assert into.late_rows == 2
+
+
+def test_a_first_row_far_behind_makes_nothing_astray() -> None:
+    into = merge()
+    rows = [(1, 5, 0, 0, 9_000, "low"), *[(1, 300_000_000, n, 0, 10_000 + n, f"r{n}") for n in range(5)]]
+    assert set(judged(into, *rows).values()) == {""}
 
 
 def test_a_time_far_ahead_makes_nothing_late() -> None:
@@ -227,7 +247,8 @@ def test_a_time_far_ahead_makes_nothing_late() -> None:
 def test_a_leap_that_goes_on_is_followed() -> None:
     into = merge()
     leapt = [(1, 1_000_000 + n, 0, 0, 11_000 + n, f"leap{n}") for n in range(3)]
-    assert judged(into, at(10), *leapt) == {"1/10/0/0": "", "leap0": "astray", "leap1": "", "leap2": ""}
+    found = judged(into, at(9), at(10), *leapt)
+    assert found == {"1/9/0/0": "", "1/10/0/0": "", "leap0": "astray", "leap1": "", "leap2": ""}
     later = (1, 500_000_000, 0, 0, 11_000 + 3_600_000_000 * 24 * 365, "a year later")
     assert judged(into, later) == {"a year later": ""}
 
