@@ -1,10 +1,13 @@
-"""``mevflow collect``: what an endpoint of an EVM chain can do."""
+"""``mevflow collect``: what an endpoint of an EVM chain can do, and how collecting goes."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
 from mevflow.cli.output import emit_json, json_option, table
+from mevflow.cli.settings import file_option
 
 
 @click.group()
@@ -36,3 +39,51 @@ def check(url: str, as_json: bool) -> None:
     missing = [one.what for one in findings if one.needed and not one.works]
     if missing:
         raise CheckFailedError(f"cannot be collected from: {', '.join(missing)}", key=url)
+
+
+@command.command()
+@file_option
+@json_option
+def status(file: Path, as_json: bool) -> None:
+    """The topologies that collect: chain, state, blocks behind, rows given. Exit code 4 when one is in trouble."""
+    from mevflow.flows.config import config
+    from mevflow.flows.runtime.status import TROUBLED
+    from mevflow.flows.runtime.status import status as state_of
+    from mevflow.flows.spec.topology import load
+    from mevflow.operators.errors import CheckFailedError, UsageError
+
+    collecting = [
+        (name, str(node.settings.get("chain", "ethereum")))
+        for name, topology in load(file).topologies.items()
+        for node in topology.nodes.values()
+        if node.use == "evm.source"
+    ]
+    if not collecting:
+        raise UsageError("no topology of this file uses evm.source", hint="docs/collect.md", file=str(file))
+    rows = []
+    for name, chain in collecting:
+        found = state_of(name, config().var)
+        shards = found["shards"]
+        rows.append(
+            {
+                "topology": name,
+                "chain": chain,
+                "state": found["state"],
+                "behind": sum(shard.get("behind", 0) for shard in shards),
+                "rows": sum(shard.get("rows", 0) for shard in shards),
+            }
+        )
+    if as_json:
+        for row in rows:
+            emit_json(row)
+    else:
+        table(
+            ["topology", "chain", "state", "blocks behind", "rows"],
+            [
+                [*(str(row[name]) for name in ("topology", "chain", "state")), f"{row['behind']:,}", f"{row['rows']:,}"]
+                for row in rows
+            ],
+        )
+    troubled = [row["topology"] for row in rows if row["state"] in TROUBLED]
+    if troubled:
+        raise CheckFailedError(f"in trouble: {', '.join(map(str, troubled))}", hint=f"mevflow logs {troubled[0]}")

@@ -42,9 +42,10 @@ class ToldStates:
         if updates is not None:
             rows += updates.select(_CHANGES).to_pylist()
         for row in sorted(rows, key=lambda row: (row["slot"], row["tx_index"], row["ix_index"])):
-            self._apply(row)
+            self.apply(row)
 
-    def _apply(self, row: dict[str, Any]) -> None:
+    def apply(self, row: dict[str, Any]) -> None:
+        """Take one row: a swap, or (with a ``kind``) an update."""
         pool, kind, known = row["pool"], row.get("kind"), self.known.get(row["pool"])
         if row["reserve_a"] and row["reserve_b"]:
             self.known[pool] = _unsigned(row["reserve_a"]), _unsigned(row["reserve_b"])

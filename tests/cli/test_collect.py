@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -30,3 +31,24 @@ def test_no_node_and_no_address() -> None:
     wrong = CliRunner().invoke(command, ["check", "ftp://node"]).exception
     with pytest.raises(UsageError, match="http://"):
         raise wrong
+
+
+def test_how_collecting_goes(tmp_path: Path) -> None:
+    """Every node that collects, by its chain; a file without one says so."""
+    file = tmp_path / "topologies.yaml"
+    file.write_text(
+        "version: 1\n"
+        "topologies:\n"
+        "  here:\n"
+        "    nodes:\n"
+        "      chain: {use: evm.source, with: {chain: base, endpoints: [{url: http://127.0.0.1:1}]}}\n"
+        "      swaps: {use: discard, from: [chain.swaps, chain.updates, chain.errors]}\n"
+        "  other:\n"
+        "    nodes: {swaps: {use: kafka.source, with: {topic: dex-swaps-proto}}}\n"
+    )
+    said = CliRunner().invoke(command, ["status", "--file", str(file), "--json"])
+    assert said.exit_code == 0, said.output
+    (row,) = [json.loads(line) for line in said.stdout.splitlines()]
+    assert (row["topology"], row["chain"], row["state"], row["behind"]) == ("here", "base", "never deployed", 0)
+    file.write_text(file.read_text().replace("evm.source", "kafka.source"))
+    assert isinstance(CliRunner().invoke(command, ["status", "--file", str(file)]).exception, UsageError)
