@@ -48,6 +48,7 @@ LIMIT 1 BY pool, slot, tx_index, ix_index, kind
 """
 _NEWEST = "SELECT max(slot) FROM raw_swaps WHERE chain = {chain:String}"
 _KINDS = {
+    "unspecified": market.PoolUpdate.KIND_UNSPECIFIED,
     "create": market.PoolUpdate.KIND_CREATE,
     "snapshot": market.PoolUpdate.KIND_SNAPSHOT,
     "liquidity": market.PoolUpdate.KIND_LIQUIDITY,
@@ -154,4 +155,4 @@ def _as_told(row: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     if not change:
         return told
     delta = i128(int(change["liquidity_delta"]))
-    return {**told, **change, "kind": _KINDS.get(change["kind"], 0), "liquidity_delta": delta}
+    return {**told, **change, "kind": _KINDS.get(change["kind"], market.PoolUpdate.KIND_FEE), "liquidity_delta": delta}

@@ -21,7 +21,9 @@ from mevflow.v1 import market_pb2 as market
 ToldState = tuple[int, ...]
 _READ = ("slot", "tx_index", "ix_index", "pool", "reserve_a", "reserve_b", "sqrt_price_x96", "tick", "liquidity")
 _CHANGES = (*_READ, "kind", "tick_lower", "tick_upper", "liquidity_delta")
-_WHOLE = (market.PoolUpdate.KIND_CREATE, market.PoolUpdate.KIND_SNAPSHOT)
+_UNSPECIFIED, _LIQUIDITY = market.PoolUpdate.KIND_UNSPECIFIED, market.PoolUpdate.KIND_LIQUIDITY
+#: Kinds whose price, where they have one, is the whole state. None: a swap.
+_WHOLE = (None, _UNSPECIFIED, market.PoolUpdate.KIND_CREATE, market.PoolUpdate.KIND_SNAPSHOT)
 
 
 class ToldStates:
@@ -49,9 +51,11 @@ class ToldStates:
         pool, kind, known = row["pool"], row.get("kind"), self.known.get(row["pool"])
         if row["reserve_a"] and row["reserve_b"]:
             self.known[pool] = _unsigned(row["reserve_a"]), _unsigned(row["reserve_b"])
-        elif row["sqrt_price_x96"] and (kind is None or kind in _WHOLE):
+        elif row["sqrt_price_x96"] and kind in _WHOLE:
             self.known[pool] = _unsigned(row["sqrt_price_x96"]), row["tick"], _unsigned(row["liquidity"])
-        elif known is not None and kind == market.PoolUpdate.KIND_LIQUIDITY and len(known) == 3:
+        elif kind == _UNSPECIFIED or (kind == _LIQUIDITY and not row["liquidity_delta"]):
+            self.known.pop(pool, None)  # nobody knows
+        elif known is not None and kind == _LIQUIDITY and len(known) == 3:
             delta = int.from_bytes(row["liquidity_delta"], "little", signed=True)
             inside = row["tick_lower"] <= known[1] < row["tick_upper"]
             self.known[pool] = known[0], known[1], known[2] + delta * inside

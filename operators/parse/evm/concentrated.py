@@ -2,7 +2,8 @@
 
 Uniswap/v3-core ``IUniswapV3PoolEvents.sol``. A Mint or Burn states a position's range and how its liquidity changed;
 what is active afterwards follows from the price. Flash, Collect and the owner's events change nothing that a swap
-depends on.
+depends on. A swap through empty ranges alone moves the price and no amount. A log that cannot be read leaves its pool
+in doubt.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from mevflow.operators.parse.evm.parsed import Parsed
 from mevflow.v1 import market_pb2 as market
 
 _INITIALIZE, _SWAP, _PANCAKE, _MINT, _BURN = range(5)
+_LIQUIDITY = market.PoolUpdate.KIND_LIQUIDITY
 MAX_TICK = 887_272
 #: ``TickMath.MIN_SQRT_RATIO`` and ``MAX_SQRT_RATIO`` (exclusive).
 MIN_SQRT_PRICE, MAX_SQRT_PRICE = 4295128739, 1461446703485210103287273052203988822378723970342
@@ -34,7 +36,7 @@ def parse_concentrated(logs: Logs, pools: NDArray[np.int64], out: Parsed) -> Non
 
 
 def _swaps(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], size: int, out: Parsed) -> None:
-    rows = _shaped(logs, np.flatnonzero(mask), 3, size, "Swap", out)
+    rows = _shaped(logs, pools, np.flatnonzero(mask), 3, size, "Swap", out)
     data = logs.words(rows, size)
     first, first_out, fits0 = words.magnitude(data[:, 0], 16)
     second, second_out, fits1 = words.magnitude(data[:, 1], 16)
@@ -43,13 +45,24 @@ def _swaps(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], size: 
     tick, tick_fits = words.integers(data[:, 4], 24)
     tick_fits &= np.abs(tick) <= MAX_TICK
     nothing = ~first.any(axis=1) & ~second.any(axis=1)
-    opposite = (first_out != second_out) | ~first.any(axis=1) | ~second.any(axis=1) | nothing
+    opposite = (first_out != second_out) | ~first.any(axis=1) | ~second.any(axis=1)
     for bad, reason, detail in (
         (~(fits0 & fits1) | ~opposite, "impossible_amount", "amounts that no swap moves"),
         (~(price_fits & tick_fits & liquidity_fits), "malformed", "a price or tick that no pool can have"),
     ):
-        out.reject(logs, rows[bad], reason, detail)
+        out.lose(logs, rows[bad], pools, reason, detail)
     good = fits0 & fits1 & opposite & price_fits & tick_fits & liquidity_fits
+    moved = good & nothing
+    out.updates(
+        logs,
+        rows[moved],
+        pools[rows[moved]],
+        market.PoolUpdate.KIND_UNSPECIFIED,
+        sqrt_price_x96=words.binary(price[moved]),
+        liquidity=words.binary(liquidity[moved]),
+        tick=tick[moved],
+    )
+    good &= ~nothing
     rows, first, second = rows[good], first[good], second[good]
     # Token 0 comes in, or nothing of it moves and token 1 goes out.
     a_to_b = np.where(first.any(axis=1), ~first_out[good], second_out[good] & second.any(axis=1))
@@ -70,7 +83,7 @@ def _swaps(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], size: 
 def _liquidity(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], size: int, out: Parsed) -> None:
     """Mints (four words, the amount second) and burns (three, the amount first)."""
     minted = size == 4
-    rows = _shaped(logs, np.flatnonzero(mask), 4, size, "Mint" if minted else "Burn", out)
+    rows = _shaped(logs, pools, np.flatnonzero(mask), 4, size, "Mint" if minted else "Burn", out)
     lower, lower_fits = words.integers(logs.topics[rows, 2], 24)
     upper, upper_fits = words.integers(logs.topics[rows, 3], 24)
     amount, fits = words.unsigned(logs.words(rows, size)[:, size - 3], 16)
@@ -78,7 +91,8 @@ def _liquidity(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], si
     ranged = lower_fits & upper_fits & (lower >= -MAX_TICK) & (lower < upper) & (upper <= MAX_TICK)
     ranged &= (lower % spacing == 0) & (upper % spacing == 0)
     fits &= amount[:, 15] < 0x80
-    out.reject(logs, rows[~(ranged & fits)], "malformed", "a range or an amount that no position has")
+    wrong = rows[~(ranged & fits)]
+    out.lose(logs, wrong, pools, "malformed", "a range or an amount that no position has", _LIQUIDITY)
     # A burn of nothing only collects fees.
     good = ranged & fits & amount.any(axis=1)
     rows, amount = rows[good], amount[good]
@@ -86,7 +100,7 @@ def _liquidity(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], si
         logs,
         rows,
         pools[rows],
-        market.PoolUpdate.KIND_LIQUIDITY,
+        _LIQUIDITY,
         tick_lower=lower[good],
         tick_upper=upper[good],
         liquidity_delta=words.binary(amount if minted else words.negated(amount)),
@@ -94,12 +108,12 @@ def _liquidity(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], si
 
 
 def _created(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], out: Parsed) -> None:
-    rows = _shaped(logs, np.flatnonzero(mask), 1, 2, "Initialize", out)
+    rows = _shaped(logs, pools, np.flatnonzero(mask), 1, 2, "Initialize", out)
     data = logs.words(rows, 2)
     price, fits = _price(data[:, 0])
     tick, tick_fits = words.integers(data[:, 1], 24)
     fits &= tick_fits & (np.abs(tick) <= MAX_TICK)
-    out.reject(logs, rows[~fits], "malformed", "a price or tick that no pool can have")
+    out.lose(logs, rows[~fits], pools, "malformed", "a price or tick that no pool can have")
     rows = rows[fits]
     out.updates(
         logs,
@@ -115,9 +129,12 @@ def _created(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], out:
     )
 
 
-def _shaped(logs: Logs, rows: NDArray[np.intp], topics: int, size: int, name: str, out: Parsed) -> NDArray[np.intp]:
+def _shaped(
+    logs: Logs, pools: NDArray[np.int64], rows: NDArray[np.intp], topics: int, size: int, name: str, out: Parsed
+) -> NDArray[np.intp]:
     good: NDArray[np.bool_] = (logs.topic_count[rows] == topics) & (logs.word_counts()[rows] == size)
-    out.reject(logs, rows[~good], "malformed", f"a {name} has {topics} topics and {size} words")
+    kind = _LIQUIDITY if name in ("Mint", "Burn") else market.PoolUpdate.KIND_UNSPECIFIED
+    out.lose(logs, rows[~good], pools, "malformed", f"a {name} has {topics} topics and {size} words", kind)
     kept: NDArray[np.intp] = rows[good]
     return kept
 

@@ -25,11 +25,11 @@ def parse_pairs(logs: Logs, pools: NDArray[np.int64], out: Parsed) -> None:
     counts = logs.word_counts()
     sync = np.flatnonzero(kind == _SYNC)
     good = counts[sync] == 2
-    out.reject(logs, sync[~good], "malformed", "a Sync has two words")
+    out.lose(logs, sync[~good], pools, "malformed", "a Sync has two words")
     sync = sync[good]
     reserves = logs.words(sync, 2)
     fits = ~(reserves[:, :, :18].any(axis=(1, 2)))  # 112 bits
-    out.reject(logs, sync[~fits], "malformed", "a reserve of a Sync is above 112 bits")
+    out.lose(logs, sync[~fits], pools, "malformed", "a reserve of a Sync is above 112 bits")
     sync, reserves = sync[fits], reserves[fits]
     swap = np.flatnonzero(kind == _SWAP)
     # The Sync of each swap: the log right before it, of the same pair and transaction.
@@ -44,7 +44,7 @@ def parse_pairs(logs: Logs, pools: NDArray[np.int64], out: Parsed) -> None:
         if len(sync)
         else np.zeros(len(swap), np.bool_)
     )
-    out.reject(logs, swap[~paired], "no_sync", "a swap without the pair's Sync right before it")
+    out.lose(logs, swap[~paired], pools, "no_sync", "a swap without the pair's Sync right before it")
     swap, before = swap[paired], before[paired]
     good = counts[swap] == 4
     out.reject(logs, swap[~good], "malformed", "a Swap has four words")

@@ -13,6 +13,7 @@ from mevflow.operators.parse.evm.batches import batch
 from mevflow.operators.parse.evm.logs import Logs
 from mevflow.operators.parse.evm.pools import PoolTable
 from mevflow.operators.parse.evm.words import binary
+from mevflow.v1 import market_pb2 as market
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,22 @@ class Parsed:
     def reject(self, logs: Logs, rows: NDArray[np.intp], reason: str, detail: str) -> None:
         """Set logs aside."""
         self.rejected += [Rejected(int(logs.position[row]), reason, detail) for row in rows.tolist()]
+
+    def lose(
+        self,
+        logs: Logs,
+        rows: NDArray[np.intp],
+        pools: NDArray[np.int64],
+        reason: str,
+        detail: str,
+        kind: int = market.PoolUpdate.KIND_UNSPECIFIED,
+    ) -> None:
+        """Set logs aside that changed their pool: what it is now nobody knows, as an update of ``kind`` says.
+
+        KIND_LIQUIDITY: its ticks neither.
+        """
+        self.reject(logs, rows, reason, detail)
+        self.updates(logs, rows, pools[rows], kind)
 
     def swaps(
         self, logs: Logs, rows: NDArray[np.intp], pools: NDArray[np.int64], a_to_b: NDArray[np.bool_], **state: Any
