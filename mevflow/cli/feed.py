@@ -17,6 +17,7 @@ from mevflow.cli.output import emit_json, json_option, note
 @click.option("--rate", default="max", show_default=True, metavar="R|max", help="Messages a second.")
 @click.option("--speed", type=float, metavar="X", help="A multiple of chain time, e.g. 60: an hour in a minute.")
 @click.option("--pools", type=click.Path(path_type=Path, dir_okay=False), help="Pool file of EVM logs (YAML or CSV).")
+@click.option("--pool", "named", multiple=True, metavar="ADDRESS@RPC", help="A pool, asked of a node (repeatable).")
 @json_option
 def command(
     files: tuple[Path, ...],
@@ -25,6 +26,7 @@ def command(
     rate: str,
     speed: float | None,
     pools: Path | None,
+    named: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Publish recorded FILES to Kafka, keyed by pool, with chain time as timestamp.
@@ -45,6 +47,13 @@ def command(
         raise UsageError("a rate and a speed cannot be kept both", hint="give --rate or --speed")
     if speed is not None and speed <= 0:
         raise UsageError("a speed is above zero", key="--speed")
+    if named:
+        from mevflow.flows.named_pools import write_pool_file
+
+        if pools is not None:
+            raise UsageError("pools are named by a file or one by one", hint="give --pools or --pool")
+        pools = write_pool_file(named, config().var / "pools")
+        note(f"the pools, for another time: --pools {pools}")
     for path in files:
         if not path.is_file():
             raise UsageError("there is no such file", file=str(path))

@@ -87,16 +87,22 @@ def solana(paths: tuple[Path, ...], as_json: bool) -> None:
 
 @command.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--pools", required=True, type=_FILE, help="The pool file (YAML or CSV).")
+@click.option("--pools", type=_FILE, help="The pool file (YAML or CSV).")
+@click.option("--pool", "named", multiple=True, metavar="ADDRESS@RPC", help="A pool, asked of a node (repeatable).")
 @json_option
-def evm(paths: tuple[Path, ...], pools: Path, as_json: bool) -> None:
+def evm(paths: tuple[Path, ...], pools: Path | None, named: tuple[str, ...], as_json: bool) -> None:
     """Parse recorded EVM logs of known pools, and say what they came to and how fast."""
     import time
 
+    from mevflow.flows.config import config
+    from mevflow.flows.named_pools import write_pool_file
+    from mevflow.operators.errors import UsageError
     from mevflow.operators.parse.evm.pool_file import read_pool_file
     from mevflow.sources.evm.files import LogFiles
 
-    known = read_pool_file(pools)
+    if (pools is None) == (not named):
+        raise UsageError("which pools are these logs of?", hint="--pools FILE, or --pool ADDRESS@RPC for each")
+    known = read_pool_file(pools or write_pool_file(named, config().var / "pools"))
     began = time.process_time()
     stream = LogFiles(paths, known)
     rows = {"Swap": 0, "PoolUpdate": 0, "DeadLetter": 0}

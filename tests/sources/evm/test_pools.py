@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,12 @@ from click.testing import CliRunner, Result
 
 from mevflow.cli.pools import command
 from mevflow.flows.config import config
+from mevflow.flows.named_pools import write_pool_file
 from mevflow.operators.errors import CheckFailedError, UsageError
+from mevflow.operators.parse.evm.pool_file import read_pool_file
 from mevflow.operators.stage import StageContext
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
+from mevflow.sources.evm.factories import Factory
 from tests.evm.chain import Chain
 from tests.evm.world import World
 from tests.sources.evm.test_source import CHAIN, Reader, busy, source
@@ -85,3 +89,24 @@ def _told_otherwise(port: int, database: str, pool: str) -> None:
         f" 'liquidity', -800000, 800000, 5 FROM dex_pools WHERE pool = '{pool}' LIMIT 1"
     )
     client.close()
+
+
+def test_pools_are_named_by_address_and_node(chain: Chain, world: World, tmp_path: Path) -> None:
+    """The node says what they are; the file that is written reads as one written by hand."""
+    factories = (
+        Factory(address="0x" + world.v2.hex(), kind="pairs", fee_pips=3000),
+        Factory(address="0x" + world.v3.hex(), kind="concentrated"),
+    )
+    pools = [world.pairs[0], world.concentrated[0]]
+    named = [f"0x{pool.address.hex()}@{chain.url}" for pool in pools]
+    path = write_pool_file(named, tmp_path, factories)
+    assert write_pool_file(named[::-1], tmp_path, factories) == path
+    known = read_pool_file(path)
+    assert known.chain == CHAIN
+    for pool in pools:
+        found = known.table.of(pool.address)
+        assert (found.token0, found.token1) == (pool.token0, pool.token1)
+        assert found.fee_pips == (pool.fee_pips or 3000)
+    for wrong in (named[0].upper()[:20], "0x" + "zz" * 20 + "@http://h", f"0x{'11' * 20}@{chain.url}", named[0][:42]):
+        with pytest.raises(UsageError):
+            write_pool_file([wrong], tmp_path, factories)
