@@ -23,7 +23,7 @@ PARTS = {
     "decision": """
         SELECT decision_id, opportunity_id, topology, run_id, chain, slot, tx_index, ix_index, timestamp, mint, arm,
                propensity, score, tip_share, toString(tip) AS tip, expected_profit_usd, policy, policy_version,
-               model_version, seed, features, arms, arm_propensities, arm_scores, logic_version
+               model_version, model_id, seed, features, arms, arm_propensities, arm_scores, logic_version
         FROM mev_decisions FINAL {where} ORDER BY logic_version DESC LIMIT 1""",
     "lineage": """
         SELECT topic, `partition`, offset, pools, slot, tx_index, ix_index, model_version, logic_version

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from mevflow.cli.output import emit_json, json_option, table
+from mevflow.cli.settings import file_option
 
 
 @click.command()
 @click.argument("decision_id")
 @click.option("--run-id", default="", help="A replay's decision instead of the live one.")
+@click.option("--rederive", is_flag=True, help="Compute it once more from the record. Exit code 4 when it differs.")
+@file_option
 @json_option
-def command(decision_id: str, run_id: str, as_json: bool) -> None:
+def command(decision_id: str, run_id: str, rederive: bool, file: Path, as_json: bool) -> None:
     """Show where a decision came from, what it knew, and what came of it.
 
     DECISION_ID is 32 hexadecimal digits, or the first six or more of them.
@@ -25,10 +29,35 @@ def command(decision_id: str, run_id: str, as_json: bool) -> None:
     at = config().clickhouse
     client = connect(at.host, at.port, user=at.user, password=at.password.get_secret_value(), database=at.database)
     story = explain(client, decision_id, run_id)
-    if as_json:
+    if rederive:
+        _rederive(client, story["decision"], file, as_json)
+    elif as_json:
         emit_json(story)
     else:
         _show(story)
+
+
+def _rederive(client: Any, decision: dict[str, Any], file: Path, as_json: bool) -> None:
+    from mevflow.flows.spec.resolve import resolve
+    from mevflow.flows.spec.topology import load
+    from mevflow.learning.rederive import rederive
+    from mevflow.operators.decide.settings import BanditSettings
+    from mevflow.operators.errors import CheckFailedError, UsageError
+
+    nodes = resolve(load(file), decision["topology"]).of_use("bandit.decide")
+    if len(nodes) != 1 or not isinstance(nodes[0].settings, BanditSettings):
+        raise UsageError(f"{decision['topology']} has {len(nodes)} nodes that decide, not one", file=str(file))
+    found = rederive(client, decision, nodes[0].settings)
+    if as_json:
+        emit_json([one.as_dict() for one in found])
+    else:
+        table(
+            ["part", "", "logged", "computed"],
+            [[one.what, "equal" if one.equal else one.why or "differs", one.logged, one.computed] for one in found],
+        )
+    wrong = [one.what for one in found if not one.equal]
+    if wrong:
+        raise CheckFailedError(f"not what follows from the record: {', '.join(wrong)}", key=decision["decision_id"])
 
 
 def _show(story: dict[str, Any]) -> None:

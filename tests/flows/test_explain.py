@@ -16,11 +16,14 @@ from mevflow.clickhouse.client import connect
 from mevflow.clickhouse.daemon import start, stop
 from mevflow.clickhouse.migrate import migrate
 from mevflow.flows.config import config
+from mevflow.flows.explain import PARTS
+from mevflow.learning.rederive import rederive
 from mevflow.operators.decide.settings import BanditSettings
 from mevflow.operators.decide.stage import BanditDecide
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
-from tests.operators.decide.opportunities import batch, opportunity
+from mevflow.v1 import market_pb2 as market
+from tests.operators.decide.opportunities import batch, opportunity, stream
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -40,6 +43,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Rows
         live = write(port, "", [opened, *others])
         write(port, "r1", [opened])
         write(port, "r2", [opportunity(slot=300, cycle=(5, 9), new_episode=True)])
+        chains = (market.CHAIN_SOLANA, market.CHAIN_ETHEREUM)
+        write(port, "many", stream(900, seed=5, chains=chains).to_pylist())
         yield port, live
     finally:
         stop(folder)
@@ -67,12 +72,12 @@ def write(port: int, run_id: str, found: list[dict[str, Any]]) -> Rows:
 def call(
     port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
 ) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of ``mevflow explain``."""
+    """Exit code, stdout and stderr of ``mevflow explain``, or of another command that ``arguments`` begin with."""
     monkeypatch.setenv("MEVFLOW_CLICKHOUSE__PORT", str(port))
     config.cache_clear()
     try:
         with pytest.raises(SystemExit) as ended:
-            main(["explain", *arguments])
+            main([*(() if arguments[0] == "diff" else ("explain",)), *arguments])
     finally:
         config.cache_clear()
     shown = capsys.readouterr()
@@ -144,6 +149,46 @@ def test_no_engine_is_exit_code_3(monkeypatch: pytest.MonkeyPatch, capsys: pytes
         code, _, err = call(taken.getsockname()[1], monkeypatch, capsys, "0" * 32)
     assert code == 3
     assert "mevflow clickhouse start" in err
+
+
+def test_every_decision_follows_from_the_record_to_the_bit(engine: tuple[int, Rows]) -> None:
+    """Features, scores, chances, seed, draw and tip, of early decisions and of those after many lessons."""
+    client = connect(port=engine[0], database="mevflow")
+    sql = PARTS["decision"].split("FROM mev_decisions")[0] + "FROM mev_decisions FINAL WHERE run_id = 'many'"
+    result = client.query(sql + " ORDER BY chain, slot, decision_id")
+    rows = [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+    assert len(rows) > 150
+    assert max(row["model_version"] for row in rows) > 60
+    for row in [*rows[:10], *rows[::9]]:
+        wrong = [one.as_dict() for one in rederive(client, row, BanditSettings()) if not one.equal]
+        assert not wrong, wrong
+    # Which input differs is said, each by its name.
+    other = rows[40] | {"seed": rows[40]["seed"] ^ 1, "tip": "1"}
+    assert {one.what for one in rederive(client, other, BanditSettings()) if not one.equal} >= {"seed", "tip"}
+    changed = rederive(client, rows[40], BanditSettings(options={"width": 0.7}))
+    assert {one.what for one in changed if not one.equal} == {"arm_scores"}
+    asked = rederive(client, rows[40], BanditSettings(policy="tip-exp3"))
+    assert {one.what: one.why for one in asked if one.why}.keys() == {"arm_scores", "arm_propensities"}
+    client.close()
+
+
+def test_the_command_rederives_and_compares(engine: tuple[int, Rows], explain: Any) -> None:
+    first, second = (row["decision_id"].hex() for row in engine[1]["decisions"][:2])
+    file = str(Path(__file__).resolve().parents[2] / "topologies.yaml")
+    code, out, err = explain(first, "--rederive", "--json", "--file", file)
+    assert code == 0, err
+    assert {row["what"] for row in json.loads(out)} == {
+        "features",
+        "tip",
+        "arm_scores",
+        "arm_propensities",
+        "seed",
+        "draw",
+    }
+    code, out, _ = explain("diff", first, second, "--json")
+    assert code == 4
+    assert {"decision.slot", "lineage.offset"} <= {row["field"] for row in json.loads(out)}
+    assert explain("diff", first, first)[0] == 0
 
 
 @pytest.fixture(autouse=True)
