@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("mevflow.cli.explain", "A decision from its source offset to its reward."),
     "train": ("mevflow.cli.train", "Learn from a window of history, and keep what was learned."),
     "diff": ("mevflow.cli.diff", "What differs between two decisions, from the offset to the reward."),
+    "audit": ("mevflow.cli.audit", "Whether logged propensities are those that arms were drawn with."),
     "evaluate": ("mevflow.cli.evaluate", "What another policy would have brought, or why nobody can say."),
     "broker": ("mevflow.cli.broker", "Run the embedded Kafka broker: start, stop, status."),
     "topics": ("mevflow.cli.topics", "Create and list Kafka topics."),

@@ -15,8 +15,10 @@ from mevflow.cli import main
 from mevflow.clickhouse.client import connect
 from mevflow.clickhouse.daemon import start, stop
 from mevflow.clickhouse.migrate import migrate
+from mevflow.clickhouse.queries import load
 from mevflow.flows.config import config
 from mevflow.flows.explain import PARTS
+from mevflow.learning.audit import audit
 from mevflow.learning.rederive import rederive
 from mevflow.operators.decide.settings import BanditSettings
 from mevflow.operators.decide.stage import BanditDecide
@@ -169,6 +171,27 @@ def test_every_decision_follows_from_the_record_to_the_bit(engine: tuple[int, Ro
     assert {one.what for one in changed if not one.equal} == {"arm_scores"}
     asked = rederive(client, rows[40], BanditSettings(policy="tip-exp3"))
     assert {one.what: one.why for one in asked if one.why}.keys() == {"arm_scores", "arm_propensities"}
+    client.close()
+
+
+def test_an_audit_passes_and_finds_what_was_not_drawn_so(engine: tuple[int, Rows]) -> None:
+    client = connect(port=engine[0], database="mevflow")
+    found = audit(client, "detect-live", "many")
+    assert found.passed, found.faults
+    assert found.decisions == sum(chosen for chosen, _, _ in found.arms.values()) > 150
+    assert found.decisions == pytest.approx(sum(expected for _, expected, _ in found.arms.values()))
+    client.command(
+        "INSERT INTO mev_decisions (timestamp, decision_id, topology, run_id, arm, propensity, exploration, seed, "
+        "arms, arm_propensities) SELECT timestamp, decision_id, topology, 'forged', arm, 0.5, exploration, seed, arms, "
+        "arrayMap(x -> if(x = 'skip', 1., 0.), arms) FROM mev_decisions FINAL WHERE run_id = 'many'"
+    )
+    forged = audit(client, "detect-live", "forged")
+    assert not forged.passed
+    assert len(forged.faults) == 3, forged.faults
+    for name in ("regret_by_day", "calibration", "arm_shares_by_hour", "decisions_by_model"):
+        assert client.query(load(name).sql, {"run_id": "many"}).result_rows, name
+    regret = client.query(load("regret_by_day").sql, {"run_id": "many"})
+    assert all(row[-1] >= 0.0 for row in regret.result_rows)
     client.close()
 
 
