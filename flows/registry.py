@@ -141,7 +141,7 @@ class Registry:
 
 
 def with_state(payload: bytes, folder: Path) -> bytes:
-    """A model command's payload with the state that its ``id`` names; as it is where it names none, or brings one.
+    """A model command's payload with the state that its ``id`` names; as it is where it has no content id, or a state.
 
     Raises StateError or UsageError when this host's folder has no such model, or a damaged one.
     """
@@ -149,10 +149,10 @@ def with_state(payload: bytes, folder: Path) -> bytes:
         asked: Any = json.loads(payload)
     except (ValueError, RecursionError):
         return payload  # the stage will say so
-    if not isinstance(asked, dict) or not isinstance(asked.get("id"), str) or not asked["id"] or asked.get("state"):
+    if not isinstance(asked, dict) or not isinstance(asked.get("id"), str) or asked.get("state"):
+        return payload
+    if not re.fullmatch(r"[0-9a-f]{64}", asked["id"]):
         return payload
     registry = Registry(folder)
-    if not re.fullmatch(r"[0-9a-f]{64}", asked["id"]):
-        raise UsageError("id is not the 64 digits of a content id", key="id")
     state = registry.state(registry.find(asked["id"]))
     return json.dumps({**asked, "state": base64.b64encode(state).decode()}).encode()

@@ -93,12 +93,18 @@ def test_a_command_names_an_id_and_the_stage_gets_the_state(tmp_path: Path) -> N
 
 
 def test_no_such_model_is_said_and_a_payload_without_an_id_stays(tmp_path: Path) -> None:
-    for payload in (b"{}", b"[]", b"nonsense", b'{"id": 3}', b'{"id": "", "state": "AAAA"}', b"[" * 100_000):
+    for payload in (
+        b'{"id": "../../etc"}',
+        b"{}",
+        b"[]",
+        b"nonsense",
+        b'{"id": 3}',
+        b'{"id": "", "state": "AAAA"}',
+        b"[" * 100_000,
+    ):
         assert with_state(payload, tmp_path) == payload
     with pytest.raises(MevflowError, match="no model"):
         with_state(json.dumps({"id": "a" * 64}).encode(), tmp_path)
-    with pytest.raises(MevflowError, match="64 digits"):
-        with_state(json.dumps({"id": "../../etc"}).encode(), tmp_path)
 
 
 def test_a_pipeline_joins_as_a_challenger_or_leads(tmp_path: Path) -> None:
