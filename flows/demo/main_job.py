@@ -1,10 +1,13 @@
 """The main job from nothing to a report: services, topics, recorded days, ``detect-live``, and everything down again.
 
+Beside it, once: ``label`` over the same days, and a command whose answers ``acks`` stores, so that no table is empty.
 Each step says whether it found its service running; only what the demo started itself is stopped at the end.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -58,8 +61,16 @@ def run(config: Config, file: Path, keep: bool, say: Say, bar: Callable[..., Any
         with timing.step("feed"):
             timing.published = _feed(config, say, bar)
         with timing.step("detect"):
-            timing.processed = _detect(config, file, down, keep, say, bar)
+            if not keep:
+                down.callback(_stop, TOPOLOGY, config, say)
+            timing.processed = _run(TOPOLOGY, config, file, say, bar)
         client = report.connect()
+        with timing.step("label and acks"):
+            _others(config, file, client, say, bar)
+        if keep:
+            time.sleep(6)  # one epoch: what was caught up with is flushed then
+        else:
+            _stop(TOPOLOGY, config, say)  # a drain flushes everything, so the report sees it all
         outcome = {
             "chains": report.by_chain(client),
             "top": report.top_opportunities(client),
@@ -131,43 +142,77 @@ def _feed(config: Config, say: Say, bar: Callable[..., Any]) -> int:
     return outcome.published
 
 
-def _detect(config: Config, file: Path, down: ExitStack, keep: bool, say: Say, bar: Callable[..., Any]) -> int:
+def _run(name: str, config: Config, file: Path, say: Say, bar: Callable[..., Any]) -> int:
+    """Deploy a topology and wait until it has caught up with what is there; gives the rows of its sources."""
     from mevflow.flows.runtime import deploy
+    from mevflow.flows.spec.resolve import resolve
+    from mevflow.flows.spec.topology import load
     from mevflow.kafka.topics import listing
 
-    state = deploy.status(TOPOLOGY, config.var)
-    if state["state"] != "running":
-        deploy.start(deploy.prepare(file, TOPOLOGY, config.var, shards=None, fresh=False))
-        if not keep:
-            down.callback(_stop, config, say)
-    say(f"{TOPOLOGY} is deployed")
-    topics = {"dex-swaps-proto", "pool-updates-proto"}
-    there = sum(sum(b - a for a, b in info.ends.values()) for info in listing(config.kafka.bootstrap, sorted(topics)))
-    with bar(there, "detect") as progress:
-        done = 0
+    if deploy.status(name, config.var)["state"] != "running":
+        deploy.start(deploy.prepare(file, name, config.var, shards=None, fresh=False))
+    say(f"{name} is deployed")
+    sources = resolve(load(file), name).of_use("kafka.source")
+    topics = sorted({str(getattr(node.settings, "topic", "")) for node in sources})
+    there = sum(sum(b - a for a, b in info.ends.values()) for info in listing(config.kafka.bootstrap, topics))
+    with bar(there, name) as progress:
         deadline = time.monotonic() + CATCH_UP_S
         while True:
-            now = deploy.status(TOPOLOGY, config.var)
+            now = deploy.status(name, config.var)
             if now["state"] != "running":
-                raise MevflowError(f"{TOPOLOGY} is {now['state']}", hint=f"mevflow logs {TOPOLOGY}")
+                raise MevflowError(f"{name} is {now['state']}", hint=f"mevflow logs {name}")
             shards = now["shards"]
             done = sum(deploy.source_rows(shard) for shard in shards)
             progress(done)
             if shards and all(shard.get("caught_up") for shard in shards):
-                break
+                return done
             if time.monotonic() > deadline:
-                raise MevflowError(f"{TOPOLOGY} did not catch up in {CATCH_UP_S:g} s", hint=f"mevflow logs {TOPOLOGY}")
+                raise MevflowError(f"{name} did not catch up in {CATCH_UP_S:g} s", hint=f"mevflow logs {name}")
             time.sleep(0.1)
-    if keep:
-        time.sleep(6)  # one epoch: what was caught up with is flushed then
-    else:
-        _stop(config, say)  # a drain flushes everything, so the report sees it all
-    return done
 
 
-def _stop(config: Config, say: Say) -> None:
+def _stop(name: str, config: Config, say: Say) -> None:
     from mevflow.flows.runtime import deploy
 
-    if deploy.status(TOPOLOGY, config.var)["state"] == "running":
-        deploy.stop(TOPOLOGY, config.var)
-        say(f"{TOPOLOGY} is drained")
+    if deploy.status(name, config.var)["state"] == "running":
+        deploy.stop(name, config.var)
+        say(f"{name} is drained")
+
+
+def _others(config: Config, file: Path, client: Any, say: Say, bar: Callable[..., Any]) -> None:
+    """Labels of the days, and the answers to one command, where there are none yet."""
+    names = []
+    if not client.command("SELECT count() FROM transaction_labels"):
+        names.append("label")
+    if not client.command("SELECT count() FROM control_acks") and _command(config, file, say):
+        names.append("acks")
+    for name in names:
+        _run(name, config, file, say, bar)
+        _stop(name, config, say)
+
+
+def _command(config: Config, file: Path, say: Say) -> bool:
+    """Give every shard a command that changes nothing; False when none has answered, which ends nothing."""
+    from mevflow.flows.runtime import control_service
+    from mevflow.processes.environment import environment
+
+    words = ["control", "log-level", TOPOLOGY, "info", "--reason", "the demo", "--wait", "20", "--address"]
+    running = control_service.status(config.var) is not None
+    try:
+        address = str(control_service.start(config.var, file)["grpc"])
+        done = subprocess.run(
+            [sys.executable, "-m", "mevflow.cli", *words, address],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except MevflowError as error:
+        say(f"no command is given, for the control service does not start: {error.message}")
+        return False
+    finally:
+        if not running:
+            control_service.stop(config.var)
+    if done.returncode:
+        say(f"no shard has answered a command: {done.stderr.strip()}")
+    return done.returncode == 0

@@ -96,7 +96,7 @@ def show(outcome: dict[str, Any]) -> None:
     click.echo(
         f"{outcome['published']:,} messages published in {seconds['feed']:.1f} s; "
         f"{outcome['processed']:,} processed in "
-        f"{seconds['detect']:.1f} s including start and drain ({outcome['messages_per_s']:,}/s)"
+        f"{seconds['detect']:.1f} s including the start ({outcome['messages_per_s']:,}/s)"
     )
     first = "" if outcome["kept_running"] else "make run KEEP=1, then "
     click.echo(

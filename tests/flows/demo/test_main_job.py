@@ -74,6 +74,9 @@ def test_both_chains_come_out_whole(first):
         "mev_decisions",
         "mev_decision_lineage",
         "mev_stats_1m",
+        "transaction_labels",
+        "control_acks",
+        "control_audit",
     ):
         assert tables[name] > 0, name
     assert tables["dead_letters"] == 0
