@@ -19,7 +19,7 @@ PYTHON = [block for block in BLOCKS if block.language == "python"]
 COMMANDS = [
     (block, line)
     for block in BLOCKS
-    if block.language in ("", "bash")
+    if block.language in ("", "bash", "sh")
     for line in block.text.splitlines()
     if re.match(r"(\.venv/bin/)?mevflow [a-z]", line) and not line.startswith("mevflow is")
 ]

@@ -19,6 +19,7 @@ from mevflow.operators.errors import UsageError
 from mevflow.operators.stage import StageContext
 from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink
 from mevflow.sources.kafka.source import KafkaSource, KafkaSourceSettings
+from tests.flows.test_claims import wait_for
 from tests.plugins.kafka import running_broker
 
 WHOLE = {"size": 0, "sha256": b""}
@@ -91,7 +92,17 @@ def test_from_a_bad_message_to_its_replay(kafka_broker, dead, make_topic):
         KafkaSourceSettings(bootstrap=kafka_broker, topic=topic, start_offsets={2: 2}, stop_offsets={2: 3}),
         StageContext("t", "again"),
     )
-    again.open(None)
+
+    def readable():
+        """The broker ends a transaction some time after it has said that it will."""
+        try:
+            again.open(None)
+        except UsageError as error:
+            assert "the log to 2" in error.message
+            return False
+        return True
+
+    wait_for(readable)
     rows = []
     while not (poll := again.poll()).ended or poll.batches:
         rows += [row for _, batch in poll.batches for row in batch.to_pylist()]
