@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mevflow.control.gateway import dead_letters, messages, replays, running, topology_views
+from mevflow.control.gateway import dead_letters, lab, messages, replays, running, topology_views
 
 ENDPOINTS = (
     *messages.ENDPOINTS,
@@ -10,4 +10,5 @@ ENDPOINTS = (
     *running.ENDPOINTS,
     *replays.ENDPOINTS,
     *topology_views.ENDPOINTS,
+    *lab.ENDPOINTS,
 )

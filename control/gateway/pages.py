@@ -27,6 +27,7 @@ NAMES = (
     "sql",
     "replays",
     "services",
+    "lab",
 )
 POLICY = "; ".join(
     (

@@ -82,6 +82,9 @@ METHODS = {
         Method("TopologyLogs", "viewer"),
         Method("TopologyMetrics", "viewer"),
         Method("QueryCancel", "viewer"),
+        Method("LabTests", "viewer"),
+        Method("LabRuns", "viewer"),
+        Method("LabRun", "operator", changes=True),
         Method("DlqReplay", "operator", changes=True),
         Method("DlqPurge", "risk", changes=True),
     )

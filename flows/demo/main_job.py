@@ -87,6 +87,7 @@ def run(config: Config, file: Path, keep: bool, say: Say, bar: Callable[..., Any
         if keep:
             found = control_service.start(config.var, file)
             say(f"control answers at {found['grpc']}: mevflow policy status")
+            say(f"the dashboard is at {found['http']}/")
             say("left running; to end it: mevflow control stop, stop detect-live, then hub, clickhouse and broker stop")
         else:
             say("stopping")

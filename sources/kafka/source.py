@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 
 from mevflow.kafka.security import reach
 from mevflow.operators.codec import RAW
-from mevflow.operators.errors import UsageError
-from mevflow.operators.stage import CAUGHT_UP_US, Settings, StageContext, Watermark
+from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
 from mevflow.sources.kafka.faults import Faults
 from mevflow.sources.kafka.position import Positions, TopicClient, divide, own_partitions
 from mevflow.sources.kafka.reader import KafkaRows, PartitionReader, open_reader

@@ -22,6 +22,7 @@ PAGES = (
     "sql",
     "replays",
     "services",
+    "lab",
 )
 
 
@@ -234,3 +235,13 @@ def test_learning_shows_what_each_arm_brought(window):
     window.page.locator("section[aria-label=Arms]").get_by_role("link", name="skip").first.click()
     window.page.wait_for_selector("h1:has-text('Decisions')")
     assert "arm=skip" in window.page.url
+
+
+def test_smoke_tests_are_buttons(window):
+    window.open("/lab")
+    window.page.get_by_role("button", name="Run all").click()
+    rows = window.page.locator("section[aria-label='Smoke tests'] tbody tr")
+    for name in ("broker", "decode", "clickhouse", "hub"):
+        row = rows.filter(has=window.page.get_by_role("button", name=f"Run {name}"))
+        expect(row.locator(".tag")).to_have_text("passed", timeout=60_000)
+    expect(window.page.locator("section[aria-label=Runs] tbody tr")).to_have_count(4)

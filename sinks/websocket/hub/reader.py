@@ -1,9 +1,11 @@
-"""A client of the hub for scripts: ``async for batch in listen(host, port, channels, pools)``."""
+"""A client of the hub for scripts: ``async for batch in listen(LiveDoor(host, port), channels, pools)``."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
@@ -13,6 +15,21 @@ from mevflow.v1.realtime_pb2 import RealtimeBatch
 
 #: Frames read ahead; beyond it reading pauses, and the hub counts what is missed.
 READ_AHEAD = 256
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDoor:
+    """Where live messages are had: the hub's own port, or with a ``token`` the gateway's. ``context``: TLS."""
+
+    host: str
+    port: int
+    token: str = field(default="", repr=False)
+    context: ssl.SSLContext | None = field(default=None, repr=False)
+
+    @property
+    def url(self) -> str:
+        """Both doors answer here."""
+        return f"{'wss' if self.context else 'ws'}://{self.host}:{self.port}/api/realtime/ws"
 
 
 class _Reader(WSListener):
@@ -38,17 +55,20 @@ class _Reader(WSListener):
 
 
 async def listen(
-    host: str, port: int, channels: Iterable[str] = (), pools: Iterable[bytes] = ()
+    door: LiveDoor, channels: Iterable[str] = (), pools: Iterable[bytes] = ()
 ) -> AsyncIterator[RealtimeBatch]:
-    """Batches until the hub closes the connection. Raises UnreachableError when none answers or it refuses."""
+    """Batches until the connection is closed. Raises UnreachableError when nobody answers or the client is refused."""
     chosen = {"channels": ",".join(channels), "pools": ",".join(f"0x{pool.hex()}" for pool in pools)}
     query = urlencode({key: value for key, value in chosen.items() if value})
-    url = f"ws://{host}:{port}/ws" + (f"?{query}" if query else "")
+    headers = {"Authorization": f"Bearer {door.token}"} if door.token else {}
     try:
-        transport, reader = await ws_connect(_Reader, url)
+        transport, reader = await ws_connect(
+            _Reader, f"{door.url}?{query}" if query else door.url, extra_headers=headers, ssl_context=door.context
+        )
     except (OSError, WSError) as error:
         raise UnreachableError(
-            f"no hub answers at {host}:{port}: {error}", hint="mevflow hub start, or deploy a topology"
+            f"no live messages at {door.host}:{door.port}: {error}",
+            hint="mevflow hub start, or deploy a topology; where callers are authenticated: --token-file",
         ) from error
     assert isinstance(reader, _Reader)
     try:

@@ -7,6 +7,7 @@ import signal
 import ssl
 import time
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -16,7 +17,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from mevflow.control.auth.tls import TlsFiles
 from mevflow.control.gateway import realtime
 from mevflow.control.server.identity import LocalAuthenticator
+from mevflow.operators.errors import UnreachableError
 from mevflow.sinks.websocket.hub import hub_status
+from mevflow.sinks.websocket.hub.reader import LiveDoor, listen
 from mevflow.v1.realtime_pb2 import RealtimeBatch
 from tests.control.gateway.conftest import Client
 from tests.sinks.websocket.hub.conftest import hub, make_hub, make_sink  # noqa: F401
@@ -171,6 +174,17 @@ async def test_under_tls(make_gateway, authenticator, make_authority, keys, hub,
         assert await closed(socket) == 1008
     while hub.status.clients:
         await asyncio.sleep(0.01)
+
+
+async def test_the_command_lines_reader_goes_through_either_door(door, hub, make_sink):  # noqa: F811
+    url = urlsplit(door.address)
+    with pytest.raises(UnreachableError, match="401"):
+        await anext(listen(LiveDoor("127.0.0.1", hub.port)))
+    batches = listen(LiveDoor(url.hostname, url.port, door.token), ["swaps"])
+    assert not (await anext(batches)).messages
+    make_sink(hub).write(swaps(3))
+    assert len((await anext(batches)).messages) == 3
+    await batches.aclose()
 
 
 async def test_a_stopped_hub_tells_clients_of_the_gateway(door, hub):  # noqa: F811

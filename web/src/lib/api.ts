@@ -36,6 +36,24 @@ export function url(path: string, query: Query = {}): string {
   return text ? `${path}?${text}` : path;
 }
 
+/** Calls that ClickHouse answers: the gateway takes two of one caller at once, so the others wait here. */
+const HISTORY = /^\/api\/(stats|bandit|opportunities|decisions|labels|prices|pools|tokens)\b/;
+const AT_ONCE = 2;
+let underWay = 0;
+const waiting: (() => void)[] = [];
+
+async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  if (underWay >= AT_ONCE) await new Promise<void>((go) => waiting.push(go));
+  else underWay++;
+  try {
+    return await work();
+  } finally {
+    const following = waiting.shift();
+    if (following) following();
+    else underWay--;
+  }
+}
+
 async function call<T>(path: string, init: RequestInit): Promise<T> {
   let response: Response;
   try {
@@ -64,7 +82,8 @@ async function call<T>(path: string, init: RequestInit): Promise<T> {
 }
 
 export function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
-  return call<T>(url(path, query), { method: "GET", signal });
+  const work = (): Promise<T> => call<T>(url(path, query), { method: "GET", signal });
+  return HISTORY.test(path) ? inTurn(work) : work();
 }
 
 export function send<T>(verb: "POST" | "DELETE", path: string, body?: unknown, signal?: AbortSignal): Promise<T> {

@@ -1,6 +1,6 @@
 /** The URL is the state: page, id and every choice stand in it, so that each view can be sent to a colleague. */
 
-const PAGES = ["overview", "topologies", "opportunities", "decisions", "learning", "control", "messages", "sql", "replays", "services"] as const;
+const PAGES = ["overview", "topologies", "opportunities", "decisions", "learning", "control", "messages", "sql", "replays", "services", "lab"] as const;
 export type Page = (typeof PAGES)[number];
 /** Choices that go along from page to page. */
 const SHARED = ["range", "chain"];

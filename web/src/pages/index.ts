@@ -21,4 +21,5 @@ export const PAGES: Entry[] = [
   { name: "sql", title: "SQL", key: "s", load: () => import("./Sql.svelte") },
   { name: "replays", title: "Replays", key: "r", load: () => import("./Replays.svelte") },
   { name: "services", title: "Services", key: "v", load: () => import("./Services.svelte") },
+  { name: "lab", title: "Lab", key: "b", load: () => import("./Lab.svelte") },
 ];
