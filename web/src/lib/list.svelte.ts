@@ -2,7 +2,9 @@
 
 import { get, type Query } from "./api";
 import type { Page } from "./history";
+import { days, span } from "./ranges.svelte";
 import { Resource } from "./resource.svelte";
+import { route } from "./route.svelte";
 
 const PAGE = 200;
 
@@ -39,4 +41,22 @@ export class List<Row> {
       this.loadingMore = false;
     }
   }
+
+  /** Call inside an effect: loads when what is asked changes, once the range is known. */
+  watch(): (() => void) | undefined {
+    this.ask();
+    return days.known ? this.first.watch() : undefined;
+  }
+}
+
+/** A choice that stands in the address; without `options` it is typed. */
+export interface ListFilter {
+  name: string;
+  label: string;
+  options?: Record<string, string>;
+}
+
+/** A list that is asked for with the page's range and the filters that stand in its address. */
+export function filtered<Row>(path: string, filters: ListFilter[]): List<Row> {
+  return new List<Row>(path, () => ({ ...span(), ...Object.fromEntries(filters.map(({ name }) => [name, route.query[name] ?? ""])) }));
 }
