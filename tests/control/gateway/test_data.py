@@ -164,7 +164,7 @@ async def test_every_template_passes_as_a_callers_statement_would(ask, name):
         ("DROP TABLE dex_pools", "readonly"),
         ("SET readonly = 0", "readonly"),
         ("SELECT 1 SETTINGS max_result_rows = 0", "readonly"),
-        ("SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String')", "readonly"),
+        ("SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String')", "privileges"),
         ("SELECT * FROM file('/etc/passwd', 'LineAsString')", "readonly"),
         ("SELECT * FROM executable('id', 'TSV', 'a String')", "readonly"),
     ],

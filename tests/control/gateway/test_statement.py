@@ -400,10 +400,11 @@ async def test_no_column_that_may_be_read_bears_a_refused_name(clickhouse_client
     assert not [name for (name,) in rows if name.lower() in functions and not allowed(name)]
 
 
-async def test_no_other_function_reads_or_reaches_out(clickhouse_client, tmp_path):
-    """Of those that take a text: called with a file's path and with an address on which someone listens."""
-    (tmp_path / "mark.csv").write_text("marked\n")
-    assert "marked" in str(clickhouse_client.command(f"SELECT file('{tmp_path / 'mark.csv'}')"))
+async def test_no_other_function_reads_or_reaches_out(clickhouse_client, clickhouse_server):
+    """Of those that take a text: called with the path of a file that the engine may open, and with an address."""
+    mark = clickhouse_server.var / "clickhouse" / "mark.csv"
+    mark.write_text("marked\n")
+    assert "marked" in str(clickhouse_client.command(f"SELECT file('{mark}')"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/mark"
@@ -414,7 +415,7 @@ async def test_no_other_function_reads_or_reaches_out(clickhouse_client, tmp_pat
         names = {row[0] for row in found.result_rows if allowed(row[0])}
         assert len(names) > 200
         for name in names:
-            for given_ in (str(tmp_path / "mark.csv"), address):
+            for given_ in (str(mark), address):
                 with contextlib.suppress(DatabaseError):
                     answer = clickhouse_client.command(f"SELECT `{name}`('{given_}')")
                     assert "marked" not in str(answer), name
