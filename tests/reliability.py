@@ -26,6 +26,7 @@ def keep(name: str, figures: dict[str, Any]) -> None:
         "commit": commit.stdout.strip(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
+        "load": round(os.getloadavg()[1], 1),
     }
     (RESULTS / f"{name}.json").write_text(json.dumps({"taken": taken, **figures}, indent=1) + "\n")
     write()
@@ -39,7 +40,9 @@ def write() -> None:
         if path.exists():
             found = json.loads(path.read_text())
             taken = found["taken"]
-            parts += [*section(found), f"Taken {taken['when']} at {taken['commit']} on {taken['cores']} cores.", ""]
+            load = f", with a load of {taken['load']} over five minutes" if "load" in taken else ""
+            where = f"on {taken['cores']} cores{load}"
+            parts += [*section(found), f"Taken {taken['when']} at {taken['commit']} {where}.", ""]
     (DOCS / "reliability.md").write_text("\n".join(parts))
 
 
@@ -49,9 +52,15 @@ def _chaos(found: dict[str, Any]) -> list[str]:
     runs = found["runs"]
     lines = [_CHAOS, "| what | count |", "|---|---|"]
     lines += [f"| {name} | {count:,} |" for name, count in totals(runs).items()]
-    lines += ["", _RECOVERY, "| fault | struck | P50 | P99 |", "|---|---|---|---|"]
+    lines += ["", _bar(totals(runs)), "", _RECOVERY, "| fault | struck | P50 | P99 |", "|---|---|---|---|"]
     lines += [f"| {kind} | {count} | {p50:.1f} s | {p99:.1f} s |" for kind, count, p50, p99 in recoveries(runs)]
     return [*lines, ""]
+
+
+def _bar(counts: dict[str, int]) -> str:
+    """Whether the campaign was as large as it is to be before a release."""
+    short = [f"{counts[what]:,} of {least:,} {what}" for what, least in _BAR.items() if counts[what] < least]
+    return f"Of the bar not reached: {', '.join(short)}." if short else "The bar for its size is reached."
 
 
 def _fuzz(found: dict[str, Any]) -> list[str]:
@@ -71,6 +80,7 @@ def _soak(found: dict[str, Any]) -> list[str]:
     return [*lines, *(f"| {name} | {value} |" for name, value in found["figures"].items()), ""]
 
 
+_BAR = {"runs": 100, "faults": 500, "during another's recovery": 150}
 _HEAD = """\
 # What holds under attack, measured
 
