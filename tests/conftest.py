@@ -17,7 +17,7 @@ settings.load_profile("random" if os.environ.get("MEVFLOW_RANDOM") else "repeata
 pytest_plugins = ["tests.plugins.kafka", "tests.plugins.clickhouse"]
 
 #: Who asks for one of these needs a broker, an engine or a service that runs.
-SERVICES = {"kafka_broker", "clickhouse_server", "clickhouse_database", "service"}
+SERVICES = {"kafka_broker", "clickhouse_server", "clickhouse_database", "service", "live", "secured"}
 #: Tests that start processes by themselves, by folder or file.
 STARTERS = (
     "tests/kafka/test_broker",
