@@ -11,6 +11,8 @@ FROM
     UNION ALL SELECT 'mev_decision_lineage' AS name, count() AS number FROM mev_decision_lineage FINAL
     UNION ALL SELECT 'mev_decisions' AS name, count() AS number FROM mev_decisions FINAL
     UNION ALL SELECT 'mev_opportunities' AS name, count() AS number FROM mev_opportunities FINAL
+    UNION ALL SELECT 'model_events' AS name, count() AS number FROM model_events FINAL
+    UNION ALL SELECT 'model_scores' AS name, count() AS number FROM model_scores FINAL
     UNION ALL SELECT 'outcomes' AS name, count() AS number FROM outcomes FINAL
     UNION ALL SELECT 'price_feeds' AS name, count() AS number FROM price_feeds FINAL
     UNION ALL SELECT 'raw_swaps' AS name, count() AS number FROM raw_swaps

@@ -285,6 +285,38 @@ TABLES: dict[str, Table] = {
         ("timestamp", "decision_id", "kind"),
         states_run=True,
     ),
+    "mevflow.v1.ModelScore": Table(
+        "model_scores",
+        (
+            _TIMESTAMP,
+            Identifier("opportunity_id", "opportunity_id"),
+            *_RUN,
+            _CHAIN,
+            number("slot", "UInt64"),
+            *words("model", "target", "candidate"),
+            number("score", "Float64"),
+            *numbers("UInt64", "model_version", "logic_version"),
+            Identifier("model_id", "model_id"),
+        ),
+        ("timestamp", "opportunity_id", "model"),
+        states_run=True,
+    ),
+    "mevflow.v1.ModelEvent": Table(
+        "model_events",
+        (
+            _TIMESTAMP,
+            *words("kind", "model", "target", "candidate"),
+            *_RUN,
+            _CHAIN,
+            *numbers("UInt64", "slot", "labels", "ordinal"),
+            number("champion", "Bool"),
+            *numbers("Float64", "log_loss", "mae", "roc_auc", "ece", "loss_difference", "evidence"),
+            Text("detail", "detail"),
+            Identifier("opportunity_id", "opportunity_id"),
+        ),
+        ("timestamp", "model", "ordinal"),
+        states_run=True,
+    ),
     "mevflow.v1.RealtimeMessage": Table(
         "realtime_proto",
         (

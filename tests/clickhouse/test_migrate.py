@@ -24,6 +24,9 @@ _PROMISED = {
     "outcomes",
     "dead_letters",
     "mev_stats_1m",
+    "mev_regret_1d",
+    "model_scores",
+    "model_events",
 }
 
 

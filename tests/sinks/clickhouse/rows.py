@@ -107,4 +107,6 @@ def one_of_each():
         batch_of([control_pb2.ControlAck(command_id="c", topology="t", nonce=b"\1\2", status=2, timestamp_us=DAY_US)]),
         batch_of([control_pb2.ControlAudit(call_id="c", method="Kill", request=b"{}", timestamp_us=DAY_US)]),
         batch_of([dead_letter_pb2.DeadLetter(topic="x", reason="undecodable", payload=b"\xff", timestamp_us=DAY_US)]),
+        batch_of([decision_pb2.ModelScore(opportunity_id=ident, model="m", score=0.5, timestamp_us=DAY_US)]),
+        batch_of([decision_pb2.ModelEvent(kind="report", model="m", ordinal=3, timestamp_us=DAY_US)]),
     ]  # fmt: skip
