@@ -20,7 +20,7 @@ SLACK = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldRatio:
     """A figure's ratio as recorded, and the median of the runs."""
 
     bench: str
@@ -33,7 +33,7 @@ class Held:
         return self.median < self.recorded * (1 - SLACK)
 
 
-def check(runs: int) -> list[Held]:
+def check(runs: int) -> list[HeldRatio]:
     """Run each bench ``runs`` times; what has a recorded ratio, in the order of the page."""
     page = sections(TARGET.read_text())
     held = []
@@ -46,7 +46,7 @@ def check(runs: int) -> list[Held]:
                 if figure["ratio"] is not None:
                     ratios[figure["name"]].append(figure["ratio"])
         held += [
-            Held(bench, name, float(text.replace(",", "")), statistics.median(ratios[name]))
+            HeldRatio(bench, name, float(text.replace(",", "")), statistics.median(ratios[name]))
             for name, text in recorded.items()
             if name in ratios
         ]

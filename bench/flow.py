@@ -97,15 +97,15 @@ class Pools:
     ranges: Ranges
     settling: Ints
 
-    def state(self, pool: Ints, log_price: Floats) -> State:
+    def state(self, pool: Ints, log_price: Floats) -> FlowState:
         """What each pool is like at a price."""
         tick = np.floor(log_price / LOG_TICK).astype(np.int64)
         root = np.exp(log_price / 2)
-        return State(root, tick, self.ranges.at(pool, tick))
+        return FlowState(root, tick, self.ranges.at(pool, tick))
 
 
 @dataclass(frozen=True)
-class State:
+class FlowState:
     """Square roots of prices, ticks, and the ranges of :class:`Ranges` they are in."""
 
     root: Floats

@@ -42,7 +42,7 @@ class Bench:
     hub: Path | None
 
 
-class Step(msgspec.Struct, frozen=True):
+class LabStep(msgspec.Struct, frozen=True):
     """``took_ms``: how long it took."""
 
     name: str
@@ -56,7 +56,7 @@ class LabRun(msgspec.Struct, frozen=True):
     passed: bool
     began_us: int
     took_ms: float
-    steps: list[Step]
+    steps: list[LabStep]
     error: str = ""
 
 
@@ -64,7 +64,7 @@ class _Clock:
     """Times the steps of a run."""
 
     def __init__(self) -> None:
-        self.steps: list[Step] = []
+        self.steps: list[LabStep] = []
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -72,7 +72,7 @@ class _Clock:
         try:
             yield
         finally:
-            self.steps.append(Step(name, round((time.monotonic() - began) * 1000, 1)))
+            self.steps.append(LabStep(name, round((time.monotonic() - began) * 1000, 1)))
 
 
 def _swaps(count: int) -> list[bytes]:

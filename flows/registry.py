@@ -52,7 +52,7 @@ class ModelMeta(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int = 0
 
 
-class Registry:
+class ModelRegistry:
     """The models of a folder, ``var/models``."""
 
     def __init__(self, folder: Path) -> None:
@@ -153,6 +153,6 @@ def with_state(payload: bytes, folder: Path) -> bytes:
         return payload
     if not re.fullmatch(r"[0-9a-f]{64}", asked["id"]):
         return payload
-    registry = Registry(folder)
+    registry = ModelRegistry(folder)
     state = registry.state(registry.find(asked["id"]))
     return json.dumps({**asked, "state": base64.b64encode(state).decode()}).encode()

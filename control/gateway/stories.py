@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mevflow.control.gateway.history import EPISODES
-from mevflow.control.gateway.tables import Filter, TableCalls, conditions_of, not_found
+from mevflow.control.gateway.tables import RowFilter, TableCalls, conditions_of, not_found
 from mevflow.control.server.refusal import invalid
 from mevflow.flows.explain import OF_DECISION, PARTS
 from mevflow.operators.decide.features import FEATURES
@@ -103,7 +103,7 @@ class Stories:
             parameters: dict[str, str] = {}
             for part, names in _CONDITIONS.items():
                 column = "opened_at" if part == "episodes" else "timestamp"
-                filters: dict[str, Filter] = {name: EPISODES.filters[name] for name in names}
+                filters: dict[str, RowFilter] = {name: EPISODES.filters[name] for name in names}
                 conditions, given = conditions_of(filters, query)
                 parameters |= given
                 sql = sql.replace(f"${part}", " AND ".join(c.replace("opened_at", column) for c in conditions) or "1")

@@ -28,7 +28,7 @@ _WHOLE = frozenset(("Int64", "UInt64", "Nullable(Int64)", "Nullable(UInt64)"))
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class RowFilter:
     """``condition`` has ``{name:Type}`` of the parameter; ``kind``: text, integer or number; ``default``: if absent."""
 
     condition: str
@@ -45,7 +45,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ListTable:
     """``sql`` is a SELECT with ``$where`` where its conditions go.
 
     ``orders``: by name, the first is the default; ``identity`` tells rows of one key apart. Without orders the SELECT
@@ -56,7 +56,7 @@ class Table:
     method: str
     summary: str
     sql: str
-    filters: Mapping[str, Filter] = field(default_factory=dict)
+    filters: Mapping[str, RowFilter] = field(default_factory=dict)
     orders: Mapping[str, Key] = field(default_factory=dict)
     identity: tuple[Key, ...] = ()
     most: int = MAX_LIMIT
@@ -86,7 +86,7 @@ class TableCalls:
     def __init__(self, carrier: Carrier, reader: ClickHouseReader) -> None:
         self.carrier, self._reader = carrier, reader
 
-    def endpoint(self, table: Table) -> Any:
+    def endpoint(self, table: ListTable) -> Any:
         """What answers a table's path."""
 
         async def answer(request: Request) -> Response:
@@ -111,7 +111,7 @@ class TableCalls:
                     row[at] = number
         return [dict(zip(names, row, strict=True)) for row in answer.data]
 
-    async def _page(self, table: Table, query: dict[str, str], caller: str) -> dict[str, Any]:
+    async def _page(self, table: ListTable, query: dict[str, str], caller: str) -> dict[str, Any]:
         for name in query:
             if name not in table.parameters:
                 raise invalid(
@@ -145,7 +145,7 @@ class TableCalls:
         return {"rows": rows, "next": following}
 
 
-def conditions_of(filters: Mapping[str, Filter], query: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+def conditions_of(filters: Mapping[str, RowFilter], query: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """(conditions, parameters) of what is asked. Raises Refused for a value that cannot be one."""
     conditions, parameters = [], {}
     for name, each in filters.items():

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from mevflow.control.gateway.endpoints import Endpoint, Surroundings
+from mevflow.control.gateway.endpoints import HttpEndpoint, Surroundings
 from mevflow.control.server.refusal import invalid
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.log_tail import tail
@@ -59,8 +59,8 @@ def metrics(around: Surroundings, asked: MetricsAsked) -> dict[str, Any]:
 
 
 ENDPOINTS = (
-    Endpoint("GET", "/api/topologies/{name}/logs", "TopologyLogs", "What its shards wrote", LogsAsked, logs),
-    Endpoint(
+    HttpEndpoint("GET", "/api/topologies/{name}/logs", "TopologyLogs", "What its shards wrote", LogsAsked, logs),
+    HttpEndpoint(
         "GET", "/api/topologies/{name}/metrics", "TopologyMetrics", "Samples of its shards", MetricsAsked, metrics
     ),
 )

@@ -27,7 +27,7 @@ def _buckets(name: str) -> defaultdict[str, Buckets]:
     return defaultdict(lambda: Buckets(BOUNDS[name]))
 
 
-class Figures:
+class NodeFigures:
     """Of one shard."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mevflow.flows.engine.figures import Figures
+from mevflow.flows.engine.figures import NodeFigures
 from mevflow.flows.runtime.status_file import write_status
 from mevflow.metrics.page import Page, Teller
 from mevflow.operators.stage import CAUGHT_UP_US
@@ -37,7 +37,7 @@ class Meter:
         self._asked: dict[str, float] = {}
         self._samples: deque[tuple[float, int]] = deque()
         self.state = "starting"
-        self.figures = Figures()
+        self.figures = NodeFigures()
         #: What parts of the shard have to tell of themselves.
         self.tellers: list[Teller] = []
 

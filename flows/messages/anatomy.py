@@ -26,7 +26,7 @@ _TEXTS = {kind: name[5:].lower() for name, kind in vars(FieldDescriptor).items()
 
 
 @dataclass(slots=True)
-class Node:
+class MessagePart:
     """A field. Its bytes are ``start`` to ``end`` of the record, its value's ``value_start`` to ``end``.
 
     ``name`` and ``type`` are empty where the schema has none. ``value`` is text, or None where ``children`` say it.
@@ -40,7 +40,7 @@ class Node:
     value_start: int
     end: int
     value: str | None
-    children: list[Node]
+    children: list[MessagePart]
     fault: str = ""
 
 
@@ -48,13 +48,13 @@ class _UnreadableError(ValueError):
     pass
 
 
-def anatomy(data: bytes, message: Any, base58_addresses: bool = True) -> tuple[list[Node], str]:
+def anatomy(data: bytes, message: Any, base58_addresses: bool = True) -> tuple[list[MessagePart], str]:
     """(nodes, fault): what can be read of a record, and why the rest cannot; empty when all can.
 
     ``message``: a message's descriptor; None: without a schema.
     """
     reader = _Reader(data, base58_addresses)
-    nodes: list[Node] = []
+    nodes: list[MessagePart] = []
     try:
         reader.message(0, len(data), message, 0, nodes)
     except _UnreadableError as error:
@@ -66,7 +66,7 @@ class _Reader:
     def __init__(self, data: bytes, base58_addresses: bool) -> None:
         self._data, self._base58, self._left = data, base58_addresses, MAX_NODES
 
-    def message(self, at: int, end: int, of: Any, depth: int, into: list[Node]) -> None:
+    def message(self, at: int, end: int, of: Any, depth: int, into: list[MessagePart]) -> None:
         """Fields from ``at`` to ``end``, added as they are read. Raises _UnreadableError where they end too soon."""
         if depth > MAX_DEPTH:
             raise _UnreadableError(f"more than {MAX_DEPTH} messages within each other")
@@ -92,10 +92,10 @@ class _Reader:
         field: FieldDescriptor | None,
         guess: bool,
         depth: int,
-        into: list[Node],
+        into: list[MessagePart],
     ) -> int:
         name, kind = ("", "") if field is None else (field.name, _TEXTS[field.type])
-        node = Node(number, name, kind, _WIRES[wire], start, at, end, None, [])
+        node = MessagePart(number, name, kind, _WIRES[wire], start, at, end, None, [])
         if wire == _BYTES:
             size, at = self._varint(at, end)
             node.value_start, stop = at, at + size
@@ -117,7 +117,7 @@ class _Reader:
             node.value = str(value)
         return stop
 
-    def _bytes(self, node: Node, field: FieldDescriptor | None, guess: bool, depth: int) -> None:
+    def _bytes(self, node: MessagePart, field: FieldDescriptor | None, guess: bool, depth: int) -> None:
         data = self._data[node.value_start : node.end]
         if field is not None and field.message_type is not None:
             try:
@@ -139,9 +139,9 @@ class _Reader:
             text = data.decode(errors="replace")
             node.value = text if text and text.isprintable() else data.hex()
 
-    def _reads(self, node: Node, depth: int) -> bool:
+    def _reads(self, node: MessagePart, depth: int) -> bool:
         """Without a schema: whether the bytes are a message in full; its fields are the children then."""
-        children: list[Node] = []
+        children: list[MessagePart] = []
         left = self._left
         try:
             self.message(node.value_start, node.end, None, depth + 1, children)
@@ -151,7 +151,7 @@ class _Reader:
         node.children = children
         return True
 
-    def _packed(self, node: Node, field: FieldDescriptor) -> str:
+    def _packed(self, node: MessagePart, field: FieldDescriptor) -> str:
         values: list[str] = []
         at = node.value_start
         form = _FORMATS.get(field.type, "")

@@ -9,13 +9,13 @@
 from __future__ import annotations
 
 from mevflow.flows.config import Config
-from mevflow.flows.preflight.finding import Finding
+from mevflow.flows.preflight.finding import PreflightFinding
 from mevflow.flows.preflight.machine import look_at_machine
 from mevflow.flows.preflight.ports import look_at_ports
 from mevflow.flows.preflight.schema import look_at_schema
 from mevflow.flows.preflight.topics import look_at_topics
 
 
-def look(config: Config) -> list[Finding]:
+def look(config: Config) -> list[PreflightFinding]:
     """Every finding, in the order of the checklist of ``docs/migrate.md``."""
     return [*look_at_ports(config), *look_at_machine(config), *look_at_topics(config), *look_at_schema(config)]

@@ -10,7 +10,7 @@ import msgspec
 Verdict = Literal["ok", "note", "create", "blocked"]
 
 
-class Finding(msgspec.Struct, frozen=True):
+class PreflightFinding(msgspec.Struct, frozen=True):
     """``subject`` (``port 8123``, ``topic dlq``), how it is, and what to do where something is to be done."""
 
     area: str

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mevflow.clickhouse import daemon
 from mevflow.flows.config import Config
-from mevflow.flows.preflight.finding import Finding
+from mevflow.flows.preflight.finding import PreflightFinding
 from mevflow.flows.runtime import control_service
 from mevflow.kafka import broker
 from mevflow.sinks.websocket.hub import hub_status
@@ -29,7 +29,7 @@ _AREA = "port"
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class PortHolder:
     """Who listens: ``pid`` is None for a process that may not be looked into (another user's)."""
 
     port: int
@@ -50,7 +50,7 @@ class _Need:
     mine: Callable[[], str]
 
 
-def look_at_ports(config: Config) -> list[Finding]:
+def look_at_ports(config: Config) -> list[PreflightFinding]:
     """Findings for every port of the configuration, and for those of usual neighbours."""
     there = listeners()
     needs = _needs(config)
@@ -59,11 +59,11 @@ def look_at_ports(config: Config) -> list[Finding]:
     for port, usual in _OTHERS.items():
         if port not in known and port in there:
             text = f"{there[port]}; usually {usual}"
-            found.append(Finding(_AREA, f"port {port}", "note", text))
+            found.append(PreflightFinding(_AREA, f"port {port}", "note", text))
     return found
 
 
-def listeners() -> dict[int, Listener]:
+def listeners() -> dict[int, PortHolder]:
     """Port -> who listens on it, on any address of this host."""
     inodes: dict[str, int] = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
@@ -74,11 +74,11 @@ def listeners() -> dict[int, Listener]:
         for fields in (line.split() for line in lines):
             if fields[3] == _LISTEN:
                 inodes[fields[9]] = int(fields[1].rpartition(":")[2], 16)
-    found = {port: Listener(port, None, "") for port in inodes.values()}
+    found = {port: PortHolder(port, None, "") for port in inodes.values()}
     for folder in Path("/proc").glob("[0-9]*/fd"):
         for inode in _sockets(folder) & inodes.keys():
             pid = int(folder.parent.name)
-            found[inodes[inode]] = Listener(inodes[inode], pid, _command(pid))
+            found[inodes[inode]] = PortHolder(inodes[inode], pid, _command(pid))
     return found
 
 
@@ -134,14 +134,16 @@ def _needs(config: Config) -> list[_Need]:
     return needs
 
 
-def _judged(need: _Need, there: dict[int, Listener]) -> Finding:
+def _judged(need: _Need, there: dict[int, PortHolder]) -> PreflightFinding:
     subject = f"port {need.port} ({need.what})"
     if need.port not in there:
-        return Finding(_AREA, subject, "ok", "free")
+        return PreflightFinding(_AREA, subject, "ok", "free")
     mine = need.mine()
     if mine:
-        return Finding(_AREA, subject, "ok", mine)
-    return Finding(_AREA, subject, "blocked", str(there[need.port]), f"stop it, or set {need.setting} to a free one")
+        return PreflightFinding(_AREA, subject, "ok", mine)
+    return PreflightFinding(
+        _AREA, subject, "blocked", str(there[need.port]), f"stop it, or set {need.setting} to a free one"
+    )
 
 
 def _local(host: str) -> bool:

@@ -10,7 +10,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from mevflow.clickhouse.migrate import history
 from mevflow.flows.config import Config
 from mevflow.flows.demo.report import connect_server
-from mevflow.flows.preflight.finding import Finding
+from mevflow.flows.preflight.finding import PreflightFinding
 from mevflow.operators.errors import MevflowError, UnreachableError
 from mevflow.sinks.clickhouse.columns import TIME, Number
 from mevflow.sinks.clickhouse.tables import TABLES, Table
@@ -20,7 +20,7 @@ _CLOCKS_S = 2.0
 _APART = "keep them apart: MEVFLOW_CLICKHOUSE__DATABASE=another_name"
 
 
-def look_at_schema(config: Config) -> list[Finding]:
+def look_at_schema(config: Config) -> list[PreflightFinding]:
     """Findings for the server, the migrations and each table; one only when none answers."""
     where = f"{config.clickhouse.host}:{config.clickhouse.port}"
     database = config.clickhouse.database
@@ -28,33 +28,37 @@ def look_at_schema(config: Config) -> list[Finding]:
         client = connect_server()
     except UnreachableError:
         advice = "mevflow clickhouse start, or MEVFLOW_CLICKHOUSE__HOST"
-        return [Finding(_AREA, where, "note", "no ClickHouse answers; tables are looked at when one does", advice)]
+        return [
+            PreflightFinding(_AREA, where, "note", "no ClickHouse answers; tables are looked at when one does", advice)
+        ]
     except MevflowError as error:
-        return [Finding(_AREA, where, "blocked", error.message, error.hint)]
+        return [PreflightFinding(_AREA, where, "blocked", error.message, error.hint)]
     try:
-        found = [Finding(_AREA, where, "ok", f"version {client.server_version}"), _clock(client, where)]
+        found = [PreflightFinding(_AREA, where, "ok", f"version {client.server_version}"), _clock(client, where)]
         columns = _columns(client, database)
         migrated = "schema_migrations" in columns
         if not columns:
-            return [*found, Finding(_AREA, f"database {database}", "create", "with its tables")]
+            return [*found, PreflightFinding(_AREA, f"database {database}", "create", "with its tables")]
         if migrated:
             found.append(_migrations(client, database))
         return found + [_judged(table, columns, migrated) for table in TABLES.values()]
     except (MevflowError, ClickHouseError) as error:
         message = error.message if isinstance(error, MevflowError) else str(error)
-        return [Finding(_AREA, f"database {database}", "blocked", message, _APART)]
+        return [PreflightFinding(_AREA, f"database {database}", "blocked", message, _APART)]
     finally:
         client.close()
 
 
-def _clock(client: Client, where: str) -> Finding:
+def _clock(client: Client, where: str) -> PreflightFinding:
     began = time.time()
     server_s = int(client.query("SELECT toUnixTimestamp64Micro(now64(6))").result_rows[0][0]) / 1e6
     apart_s = abs(server_s - (began + time.time()) / 2)
     if apart_s > _CLOCKS_S:
         advice = "let both follow one time server: fences and leases are judged by times"
-        return Finding(_AREA, f"clock of {where}", "note", f"{apart_s:.1f} s apart from this machine's", advice)
-    return Finding(_AREA, f"clock of {where}", "ok", "as this machine's")
+        return PreflightFinding(
+            _AREA, f"clock of {where}", "note", f"{apart_s:.1f} s apart from this machine's", advice
+        )
+    return PreflightFinding(_AREA, f"clock of {where}", "ok", "as this machine's")
 
 
 def _columns(client: Client, database: str) -> dict[str, dict[str, str]]:
@@ -66,18 +70,18 @@ def _columns(client: Client, database: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def _migrations(client: Client, database: str) -> Finding:
+def _migrations(client: Client, database: str) -> PreflightFinding:
     pending = [f"{step.version:04d}_{step.name}" for step in history(client, database) if not step.applied_at]
     if pending:
-        return Finding(_AREA, f"database {database}", "create", f"migrations {', '.join(pending)}")
-    return Finding(_AREA, f"database {database}", "ok", "up to date")
+        return PreflightFinding(_AREA, f"database {database}", "create", f"migrations {', '.join(pending)}")
+    return PreflightFinding(_AREA, f"database {database}", "ok", "up to date")
 
 
-def _judged(table: Table, columns: dict[str, dict[str, str]], migrated: bool) -> Finding:
+def _judged(table: Table, columns: dict[str, dict[str, str]], migrated: bool) -> PreflightFinding:
     subject = f"table {table.name}"
     there = columns.get(table.name)
     if there is None:
-        return Finding(_AREA, subject, "create", f"{len(table.columns)} columns")
+        return PreflightFinding(_AREA, subject, "create", f"{len(table.columns)} columns")
     missing = [column.name for column in table.columns if column.name not in there]
     other = [
         f"{column.name} is {there[column.name]}, not {column.kind}"
@@ -85,9 +89,11 @@ def _judged(table: Table, columns: dict[str, dict[str, str]], migrated: bool) ->
         if isinstance(column, Number) and column.kind != TIME and column.kind not in there.get(column.name, column.kind)
     ]
     if migrated and not other:  # what is missing comes by migrations that are pending
-        return Finding(_AREA, subject, "ok", "as it should be" if not missing else "older")
+        return PreflightFinding(_AREA, subject, "ok", "as it should be" if not missing else "older")
     wrong = [*other, *(f"no column {name}" for name in missing)]
     if not wrong:
         wrong = ["was not made by a migration"]
     more = f" and {len(wrong) - 4} more" if len(wrong) > 4 else ""
-    return Finding(_AREA, subject, "blocked", f"another table of this name: {'; '.join(wrong[:4])}{more}", _APART)
+    return PreflightFinding(
+        _AREA, subject, "blocked", f"another table of this name: {'; '.join(wrong[:4])}{more}", _APART
+    )

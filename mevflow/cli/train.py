@@ -41,7 +41,7 @@ def command(
 
     from mevflow.cli.replay import carry_out
     from mevflow.flows.config import config
-    from mevflow.flows.registry import Registry
+    from mevflow.flows.registry import ModelRegistry
     from mevflow.flows.replay import plan as replay
     from mevflow.flows.replay.times import time_us
     from mevflow.learning.training import check_node, register
@@ -61,7 +61,7 @@ def command(
         emit_json(plan.as_dict())
         return
     outcome = carry_out(plan, quiet=as_json)
-    done = register(plan, node, name, label, Registry(config().var / "models"))
+    done = register(plan, node, name, label, ModelRegistry(config().var / "models"))
     if as_json:
         emit_json({"run_id": plan.run_id, "messages": outcome["messages"], "models": msgspec.to_builtins(done)})
         return

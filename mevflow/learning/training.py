@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import msgspec
 
-from mevflow.flows.registry import ModelMeta, Registry
+from mevflow.flows.registry import ModelMeta, ModelRegistry
 from mevflow.flows.replay.plan import Plan
 from mevflow.flows.spec.resolve import resolve
 from mevflow.learning.extract import learned_models
@@ -25,7 +25,7 @@ def check_node(plan: Plan, node: str) -> None:
         raise UsageError(f"no node {node!r} of {plan.topology} learns", hint=some or "none does", key="NODE")
 
 
-def register(plan: Plan, node: str, name: str, label: str, registry: Registry) -> list[ModelMeta]:
+def register(plan: Plan, node: str, name: str, label: str, registry: ModelRegistry) -> list[ModelMeta]:
     """Register what ``node`` had learned when the replay ended: every one of its models, or ``label`` alone.
 
     The name of each is ``name``, or ``name-label`` where there are several. Raises MevflowError when nothing is there.

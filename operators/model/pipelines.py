@@ -50,7 +50,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PipelineStep:
     """A river estimator that may be named. ``many``: it has ``learn_many``."""
 
     kind: Kind
@@ -89,17 +89,19 @@ def _tree(kind: Callable[..., Any]) -> Callable[..., Any]:
 
 
 #: Name -> step, as topology files call them.
-STEPS: dict[str, Step] = {
-    "StandardScaler": Step("scaler", preprocessing.StandardScaler, {}, many=True),
-    "MinMaxScaler": Step("scaler", preprocessing.MinMaxScaler, {}),
-    "LogisticRegression": Step("classifier", _linear(linear_model.LogisticRegression), _LINEAR, many=True),
-    "LinearRegression": Step("regressor", _linear(linear_model.LinearRegression), _LINEAR, many=True),
-    "HoeffdingTreeClassifier": Step("classifier", _tree(tree.HoeffdingTreeClassifier), _TREE),
-    "HoeffdingTreeRegressor": Step("regressor", _tree(tree.HoeffdingTreeRegressor), _TREE),
-    "HoeffdingAdaptiveTreeClassifier": Step(
+STEPS: dict[str, PipelineStep] = {
+    "StandardScaler": PipelineStep("scaler", preprocessing.StandardScaler, {}, many=True),
+    "MinMaxScaler": PipelineStep("scaler", preprocessing.MinMaxScaler, {}),
+    "LogisticRegression": PipelineStep("classifier", _linear(linear_model.LogisticRegression), _LINEAR, many=True),
+    "LinearRegression": PipelineStep("regressor", _linear(linear_model.LinearRegression), _LINEAR, many=True),
+    "HoeffdingTreeClassifier": PipelineStep("classifier", _tree(tree.HoeffdingTreeClassifier), _TREE),
+    "HoeffdingTreeRegressor": PipelineStep("regressor", _tree(tree.HoeffdingTreeRegressor), _TREE),
+    "HoeffdingAdaptiveTreeClassifier": PipelineStep(
         "classifier", _tree(tree.HoeffdingAdaptiveTreeClassifier), {**_TREE, **_SEED}
     ),
-    "HoeffdingAdaptiveTreeRegressor": Step("regressor", _tree(tree.HoeffdingAdaptiveTreeRegressor), {**_TREE, **_SEED}),
+    "HoeffdingAdaptiveTreeRegressor": PipelineStep(
+        "regressor", _tree(tree.HoeffdingAdaptiveTreeRegressor), {**_TREE, **_SEED}
+    ),
 }
 
 #: A step's name with the parameters that it has, all of them.

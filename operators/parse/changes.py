@@ -15,7 +15,7 @@ MEMORY = 100_000
 
 
 @dataclass(slots=True)
-class Change:
+class StateChange:
     """``kind`` is a ``PoolUpdate.Kind``; ``fields`` are its fields, amounts still integers.
 
     ``position`` is the account whose range is meant; ``opens``: it begins with this range. ``needs_outcome``: the
@@ -28,11 +28,11 @@ class Change:
     position: bytes = b""
     opens: bool = False
     needs_outcome: bool = False
-    then: Change | None = None  # a second change that the same event states
+    then: StateChange | None = None  # a second change that the same event states
 
-    def told(self, event: Change) -> Change:
+    def told(self, event: StateChange) -> StateChange:
         """This instruction's change with what the program said about it."""
-        return Change(
+        return StateChange(
             self.kind,
             self.pool or event.pool,
             {**self.fields, **event.fields},

@@ -15,7 +15,7 @@ CHUNK_ROWS = 4096
 
 
 @dataclass(slots=True)
-class Figures:
+class ParseFigures:
     """How well the arithmetic met the record, for one pool: swaps, and changes of liquidity."""
 
     swaps: int = 0

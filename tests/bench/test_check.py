@@ -30,7 +30,7 @@ def test_the_page_is_read_as_it_is_written():
 
 @pytest.mark.parametrize(("median", "fell"), [(0.48, False), (0.41, False), (0.40, True), (0.9, False)])
 def test_what_fell_by_more_than_the_slack_is_told(median, fell):
-    assert check.Held("pipeline", "detect: messages", 0.48, median).fell is fell
+    assert check.HeldRatio("pipeline", "detect: messages", 0.48, median).fell is fell
 
 
 def test_every_recorded_bench_that_is_checked_has_ratios():

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from mevflow.cli import cli
-from mevflow.flows.registry import ModelMeta, Registry, with_state
+from mevflow.flows.registry import ModelMeta, ModelRegistry, with_state
 from mevflow.flows.spec.resolve import ResolvedNode
 from mevflow.learning.extract import learned_models
 from mevflow.operators.decide.settings import BanditSettings
@@ -42,7 +42,7 @@ def bandit() -> BanditDecide:
 
 
 def test_a_state_is_one_version_and_found_by_name_version_and_id(tmp_path: Path) -> None:
-    registry = Registry(tmp_path / "models")
+    registry = ModelRegistry(tmp_path / "models")
     first, again, second = registry.save(b"one", META), registry.save(b"one", META), registry.save(b"two", META)
     assert first == again
     assert [one.version for one in registry.versions("tips")] == [1, 2]
@@ -58,7 +58,7 @@ def test_a_state_is_one_version_and_found_by_name_version_and_id(tmp_path: Path)
 
 
 def test_what_was_interrupted_is_not_registered_and_damage_is_told(tmp_path: Path) -> None:
-    registry = Registry(tmp_path)
+    registry = ModelRegistry(tmp_path)
     kept = registry.save(b"state", META)
     half = tmp_path / "tips" / ".2.99999"
     half.mkdir()
@@ -74,7 +74,7 @@ def test_what_was_interrupted_is_not_registered_and_damage_is_told(tmp_path: Pat
 
 
 def test_a_command_names_an_id_and_the_stage_gets_the_state(tmp_path: Path) -> None:
-    registry = Registry(tmp_path)
+    registry = ModelRegistry(tmp_path)
     stage, other = bandit(), BanditDecide(BanditSettings(), StageContext("t", "decided"))
     node = ResolvedNode("decided", BanditDecide, stage.settings, ())
     for at, one in enumerate(learned_models(node, stage.snapshot()), 1):
@@ -112,7 +112,7 @@ def test_a_pipeline_joins_as_a_challenger_or_leads(tmp_path: Path) -> None:
     node = ResolvedNode("scored", RiverModel, stage.settings, ())
     (one,) = learned_models(node, stage.snapshot())
     assert one.meta.lessons > 0
-    meta = Registry(tmp_path).save(one.state, msgspec.structs.replace(one.meta, name="landing"))
+    meta = ModelRegistry(tmp_path).save(one.state, msgspec.structs.replace(one.meta, name="landing"))
     for version, leads in ((1, False), (2, True)):
         given = {"candidate": "landing", "id": meta.id, "champion": leads}
         ack = other.on_control(
@@ -157,7 +157,7 @@ def test_damaged_states_are_rejected_or_decide_and_the_stage_goes_on(kind: str) 
 
 def test_the_commands_list_show_and_compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEVFLOW_VAR", str(tmp_path))
-    registry = Registry(tmp_path / "models")
+    registry = ModelRegistry(tmp_path / "models")
     first, second = registry.save(b"one", META), registry.save(b"two", META)
     run = CliRunner().invoke
     listed = json.loads(run(cli, ["model", "list", "--json"]).stdout)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from mevflow.cli import cli
 from mevflow.flows.config import config
-from mevflow.flows.registry import Registry
+from mevflow.flows.registry import ModelRegistry
 from mevflow.operators.model.pipelines import kind_of
 from mevflow.operators.model.state import decode_steps, recipe_in
 from mevflow.operators.stage import StageContext
@@ -70,7 +70,7 @@ def run(kafka_broker: str, make_topic: Any, tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.services
 def test_the_same_window_gives_the_same_content_id_and_what_cannot_learn_is_refused(run: Any, tmp_path: Path) -> None:
-    registry = Registry(tmp_path / "var" / "models")
+    registry = ModelRegistry(tmp_path / "var" / "models")
     wrong = run("train", "learn", "found", "--name", "landing")
     assert "learns" in str(wrong.exception)
     assert registry.all() == []

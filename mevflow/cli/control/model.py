@@ -197,9 +197,9 @@ def commands(topology: str, as_json: bool, **where: Any) -> None:
 
 def _registry() -> Any:
     from mevflow.flows.config import config
-    from mevflow.flows.registry import Registry
+    from mevflow.flows.registry import ModelRegistry
 
-    return Registry(config().var / "models")
+    return ModelRegistry(config().var / "models")
 
 
 def _code() -> str:

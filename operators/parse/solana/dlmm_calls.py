@@ -12,7 +12,7 @@ from collections.abc import Callable
 from mevflow.operators.accounts.reader import AccountReader
 from mevflow.operators.amm.bins.dlmm_math import FEE_PRECISION, fee_rate
 from mevflow.operators.amm.concentrated.curve import PIPS
-from mevflow.operators.parse.changes import Change, PoolInstruction, checked_range
+from mevflow.operators.parse.changes import PoolInstruction, StateChange, checked_range
 from mevflow.v1 import market_pb2 as market
 
 CREATE, LIQUIDITY, FEE = (
@@ -36,8 +36,8 @@ def base_fee(base_factor: int, power: int) -> dict[str, object]:
     return {**rest, "base_factor": base_factor, "base_fee_power": power}
 
 
-def _create(pool: int, mint_x: int, step: bool, factor: bool = False) -> Callable[[PoolInstruction], Change]:
-    def call(instruction: PoolInstruction) -> Change:
+def _create(pool: int, mint_x: int, step: bool, factor: bool = False) -> Callable[[PoolInstruction], StateChange]:
+    def call(instruction: PoolInstruction) -> StateChange:
         read = instruction.arguments("create pair")
         fields: dict[str, object] = {"tick": read.i32()}
         if step:
@@ -46,59 +46,59 @@ def _create(pool: int, mint_x: int, step: bool, factor: bool = False) -> Callabl
             if factor:
                 fields["fee_pips"] = min(base_fee_pips(bin_step, read.u16(), 0), PIPS // 10)
         fields["mint_a"], fields["mint_b"] = instruction.key(mint_x), instruction.key(mint_x + 1)
-        return Change(CREATE, instruction.key(pool), fields)
+        return StateChange(CREATE, instruction.key(pool), fields)
 
     return call
 
 
-def _permissioned(instruction: PoolInstruction) -> Change:
+def _permissioned(instruction: PoolInstruction) -> StateChange:
     read = instruction.arguments("create pair")
     tick, step, factor, power = read.i32(), read.u16(), read.u16(), read.u8()
     read.require(power <= 4, f"a base fee power of {power}")
     fields = {"tick": tick, "tick_spacing": step, "fee_pips": min(base_fee_pips(step, factor, power), PIPS // 10)}
     mints = {"mint_a": instruction.key(3), "mint_b": instruction.key(4)}
-    return Change(CREATE, instruction.key(1), {**fields, **mints})
+    return StateChange(CREATE, instruction.key(1), {**fields, **mints})
 
 
-def _base_fee(instruction: PoolInstruction) -> Change:
+def _base_fee(instruction: PoolInstruction) -> StateChange:
     """The fee depends on the pair's bin step: ``dlmm_base`` waits for it."""
     read = instruction.arguments("base fee")
     read.skip(2)
     factor, power = read.u16(), read.u8() if len(instruction.data) > 12 else 0
     read.require(power <= 4, f"a base fee power of {power}")
-    return Change(FEE, instruction.key(0), {"dlmm_base": (factor, power)})
+    return StateChange(FEE, instruction.key(0), {"dlmm_base": (factor, power)})
 
 
-def _open(position: int, pool: int) -> Callable[[PoolInstruction], Change]:
-    def call(instruction: PoolInstruction) -> Change:
+def _open(position: int, pool: int) -> Callable[[PoolInstruction], StateChange]:
+    def call(instruction: PoolInstruction) -> StateChange:
         read = instruction.arguments("position")
         lower, width = read.i32(), read.i32()
         read.require(0 < width < 1 << 16, f"a width of {width} bins")
         fields = {"tick_lower": lower, "tick_upper": lower + width - 1}
-        return Change(LIQUIDITY, instruction.key(pool), fields, instruction.key(position), opens=True)
+        return StateChange(LIQUIDITY, instruction.key(pool), fields, instruction.key(position), opens=True)
 
     return call
 
 
-def _close(instruction: PoolInstruction) -> Change:
-    return Change(LIQUIDITY, position=instruction.key(0))
+def _close(instruction: PoolInstruction) -> StateChange:
+    return StateChange(LIQUIDITY, position=instruction.key(0))
 
 
-def _plain(instruction: PoolInstruction) -> Change:
-    return Change(LIQUIDITY, instruction.key(1), position=instruction.key(0))
+def _plain(instruction: PoolInstruction) -> StateChange:
+    return StateChange(LIQUIDITY, instruction.key(1), position=instruction.key(0))
 
 
-def _listed(skip: int, entry: int, active: bool = False) -> Callable[[PoolInstruction], Change]:
+def _listed(skip: int, entry: int, active: bool = False) -> Callable[[PoolInstruction], StateChange]:
     """Bins as a list of ``entry`` bytes each, the bin first; the active bin and a tolerance before it if ``active``."""
 
-    def call(instruction: PoolInstruction) -> Change:
+    def call(instruction: PoolInstruction) -> StateChange:
         read = instruction.arguments("bins")
         read.skip(skip)
         fields: dict[str, object] = {"tick": read.i32()} if active else {}
         if active:
             read.skip(4)
         fields.update(_span(read, entry))
-        return Change(LIQUIDITY, instruction.key(1), fields, instruction.key(0))
+        return StateChange(LIQUIDITY, instruction.key(1), fields, instruction.key(0))
 
     return call
 
@@ -113,24 +113,24 @@ def _span(read: AccountReader, entry: int) -> dict[str, object]:
     return {"tick_lower": min(bins), "tick_upper": max(bins)} if bins else {}
 
 
-def _ranged(skip: int, active: bool) -> Callable[[PoolInstruction], Change]:
-    def call(instruction: PoolInstruction) -> Change:
+def _ranged(skip: int, active: bool) -> Callable[[PoolInstruction], StateChange]:
+    def call(instruction: PoolInstruction) -> StateChange:
         read = instruction.arguments("range of bins")
         read.skip(skip)
         fields: dict[str, object] = {"tick": read.i32()} if active else {}
         if active:
             read.skip(4)
         fields["tick_lower"], fields["tick_upper"] = checked_range(read.i32(), read.i32())
-        return Change(LIQUIDITY, instruction.key(1), fields, instruction.key(0))
+        return StateChange(LIQUIDITY, instruction.key(1), fields, instruction.key(0))
 
     return call
 
 
-def _go_to(instruction: PoolInstruction) -> Change:
-    return Change(LIQUIDITY, instruction.key(0), {"tick": instruction.arguments("bin").i32()})
+def _go_to(instruction: PoolInstruction) -> StateChange:
+    return StateChange(LIQUIDITY, instruction.key(0), {"tick": instruction.arguments("bin").i32()})
 
 
-DLMM: dict[str, Callable[[PoolInstruction], Change]] = {
+DLMM: dict[str, Callable[[PoolInstruction], StateChange]] = {
     "initialize_lb_pair": _create(0, 2, step=True),
     "initialize_lb_pair2": _create(0, 2, step=False),
     "initialize_customizable_permissionless_lb_pair": _create(0, 2, step=True, factor=True),

@@ -12,7 +12,7 @@ from hashlib import sha256
 from mevflow.operators.accounts.errors import AccountError
 from mevflow.operators.accounts.registry import METEORA_DLMM, RAYDIUM_AMM_V4, RAYDIUM_CLMM, RAYDIUM_CPMM, WHIRLPOOL
 from mevflow.operators.amm.concentrated.curve import PIPS
-from mevflow.operators.parse.changes import Change, PoolInstruction, as_parse_error, checked_range
+from mevflow.operators.parse.changes import PoolInstruction, StateChange, as_parse_error, checked_range
 from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.solana.dlmm_calls import DLMM
 from mevflow.v1 import market_pb2 as market
@@ -25,10 +25,10 @@ CREATE, LIQUIDITY, FEE = (
 _INITIALIZE2, _DEPOSIT, _WITHDRAW = 1, 3, 4
 #: What AMM v4 gives every new pool (``Fees::initialize``): 25 of 10,000.
 _AMM_V4_FEE_PIPS = 2_500
-_Read = Callable[[PoolInstruction], Change]
+_Read = Callable[[PoolInstruction], StateChange]
 
 
-def change_of(program: bytes, instruction: PoolInstruction) -> Change | None:
+def change_of(program: bytes, instruction: PoolInstruction) -> StateChange | None:
     """The change that an instruction makes; None for one that changes no pool. Raises ParseError."""
     if program == RAYDIUM_AMM_V4:
         read = _AMM_V4.get(instruction.data[0]) if instruction.data else None
@@ -45,7 +45,7 @@ def change_of(program: bytes, instruction: PoolInstruction) -> Change | None:
 def _open(position: int, pool: int, skip: int = 0, liquidity: bool = False) -> _Read:
     """A position with its range after ``skip`` bytes; ``liquidity`` in it after two tick array starts (CLMM)."""
 
-    def call(instruction: PoolInstruction) -> Change:
+    def call(instruction: PoolInstruction) -> StateChange:
         read = instruction.arguments("open position")
         read.skip(skip)
         lower, upper = checked_range(read.i32(), read.i32())
@@ -56,66 +56,66 @@ def _open(position: int, pool: int, skip: int = 0, liquidity: bool = False) -> _
             read.skip(8)
             if amount := read.u128():  # zero: by amounts, and only the event tells
                 fields["liquidity_delta"] = amount
-        return Change(LIQUIDITY, instruction.key(pool), fields, instruction.key(position), opens=True)
+        return StateChange(LIQUIDITY, instruction.key(pool), fields, instruction.key(position), opens=True)
 
     return call
 
 
 def _close(position: int) -> _Read:
     """Only an empty position closes: no liquidity moves."""
-    return lambda instruction: Change(LIQUIDITY, fields={"liquidity_delta": 0}, position=instruction.key(position))
+    return lambda instruction: StateChange(LIQUIDITY, fields={"liquidity_delta": 0}, position=instruction.key(position))
 
 
 def _move(position: int, pool: int, sign: int) -> _Read:
-    def call(instruction: PoolInstruction) -> Change:
+    def call(instruction: PoolInstruction) -> StateChange:
         fields: dict[str, object] = {}
         amount = instruction.arguments("change of liquidity").u128()
         if amount or sign < 0:  # an increase of zero is by amounts, and only the event tells
             fields["liquidity_delta"] = sign * amount
-        return Change(LIQUIDITY, instruction.key(pool), fields, instruction.key(position))
+        return StateChange(LIQUIDITY, instruction.key(pool), fields, instruction.key(position))
 
     return call
 
 
 def _create(pool: int, mint_a: int, skip: int, spacing: bool) -> _Read:
-    def call(instruction: PoolInstruction) -> Change:
+    def call(instruction: PoolInstruction) -> StateChange:
         read = instruction.arguments("create pool")
         read.skip(skip)
         fields: dict[str, object] = {"tick_spacing": read.u16()} if spacing else {}
         fields["sqrt_price_x64"] = read.u128()
         fields["mint_a"], fields["mint_b"] = instruction.key(mint_a), instruction.key(mint_a + 1)
-        return Change(CREATE, instruction.key(pool), fields)
+        return StateChange(CREATE, instruction.key(pool), fields)
 
     return call
 
 
-def _whirlpool_fee(instruction: PoolInstruction) -> Change:
+def _whirlpool_fee(instruction: PoolInstruction) -> StateChange:
     fee = instruction.arguments("set_fee_rate").u16()
-    return Change(FEE, instruction.key(1), {"fee_pips": fee})
+    return StateChange(FEE, instruction.key(1), {"fee_pips": fee})
 
 
-def _cpmm_create(instruction: PoolInstruction) -> Change:
+def _cpmm_create(instruction: PoolInstruction) -> StateChange:
     read = instruction.arguments("initialize")
     fields = {"reserve_a": read.u64(), "reserve_b": read.u64()}
     mints = {"mint_a": instruction.key(4), "mint_b": instruction.key(5)}
-    return Change(CREATE, instruction.key(3), {**fields, **mints})
+    return StateChange(CREATE, instruction.key(3), {**fields, **mints})
 
 
-def _amm_v4_create(instruction: PoolInstruction) -> Change:
+def _amm_v4_create(instruction: PoolInstruction) -> StateChange:
     read = instruction.arguments("initialize2", 1)
     read.skip(1 + 8)
     pc, coin = read.u64(), read.u64()
     mints = {"mint_a": instruction.key(8), "mint_b": instruction.key(9)}
     fields = {"reserve_a": coin, "reserve_b": pc, "fee_pips": _AMM_V4_FEE_PIPS, **mints}
-    return Change(CREATE, instruction.key(4), fields)
+    return StateChange(CREATE, instruction.key(4), fields)
 
 
 def _by_outcome(pool: int) -> _Read:
     """A deposit or a withdrawal: its arguments are bounds, what moved is in the log."""
-    return lambda instruction: Change(LIQUIDITY, instruction.key(pool), needs_outcome=True)
+    return lambda instruction: StateChange(LIQUIDITY, instruction.key(pool), needs_outcome=True)
 
 
-def _limit_order(instruction: PoolInstruction) -> Change:
+def _limit_order(instruction: PoolInstruction) -> StateChange:
     """Swaps fill limit orders on the way, and no row carries them."""
     raise ParseError("a limit order, which no state of a pool carries", reason="limit_order")
 
@@ -175,7 +175,7 @@ _CALLS: dict[bytes, dict[bytes, _Read]] = {
 }
 
 
-def checked(change: Change) -> Change:
+def checked(change: StateChange) -> StateChange:
     """The change, if a ``PoolUpdate`` can carry it. Raises ParseError (value)."""
     fields = change.fields
     if fields.get("fee_pips", 0) >= PIPS:

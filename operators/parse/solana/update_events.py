@@ -15,7 +15,7 @@ from hashlib import sha256
 from mevflow.operators.accounts.errors import AccountError
 from mevflow.operators.accounts.reader import AccountReader
 from mevflow.operators.accounts.registry import METEORA_DLMM, RAYDIUM_CLMM, RAYDIUM_CPMM, WHIRLPOOL
-from mevflow.operators.parse.changes import Change, as_parse_error
+from mevflow.operators.parse.changes import StateChange, as_parse_error
 from mevflow.v1 import market_pb2 as market
 
 CREATE, LIQUIDITY = market.PoolUpdate.KIND_CREATE, market.PoolUpdate.KIND_LIQUIDITY
@@ -23,7 +23,7 @@ _RAY_INIT, _RAY_DEPOSIT, _RAY_WITHDRAW = 0, 1, 2
 _WITHDRAW = 1
 
 
-def decode_change(program: bytes, data: bytes) -> Change | None:
+def decode_change(program: bytes, data: bytes) -> StateChange | None:
     """The change that ``data`` (an event of ``program``) states; None for another event. Raises ParseError if cut."""
     read = _EVENTS.get((program, data[:8]))
     if read is None:
@@ -34,7 +34,7 @@ def decode_change(program: bytes, data: bytes) -> Change | None:
         raise as_parse_error(wrong, data) from wrong
 
 
-def decode_ray_change(data: bytes) -> Change | None:
+def decode_ray_change(data: bytes) -> StateChange | None:
     """The change that a ``ray_log`` of Raydium AMM v4 states; None for another entry. Raises ParseError if cut."""
     if not data or data[0] > _RAY_WITHDRAW:
         return None
@@ -46,7 +46,7 @@ def decode_ray_change(data: bytes) -> Change | None:
             read.skip(16)
             pc, coin = read.u64(), read.u64()
             decimals = {"decimals_a": coin_decimals, "decimals_b": pc_decimals}
-            return Change(CREATE, fields={"reserve_a": coin, "reserve_b": pc, **decimals})
+            return StateChange(CREATE, fields={"reserve_a": coin, "reserve_b": pc, **decimals})
         added = data[0] == _RAY_DEPOSIT
         read.skip(24 if added else 16)
         coin, pc = read.u64(), read.u64()
@@ -55,78 +55,78 @@ def decode_ray_change(data: bytes) -> Change | None:
         if not added:
             read.require(moved_coin <= coin and moved_pc <= pc, "more is withdrawn than the pool holds")
             moved_coin, moved_pc = -moved_coin, -moved_pc
-        return Change(LIQUIDITY, fields={"reserve_a": coin + moved_coin, "reserve_b": pc + moved_pc})
+        return StateChange(LIQUIDITY, fields={"reserve_a": coin + moved_coin, "reserve_b": pc + moved_pc})
     except AccountError as wrong:
         raise as_parse_error(wrong, data) from wrong
 
 
-def _whirlpool_liquidity(sign: int) -> Callable[[AccountReader], Change]:
-    def read_event(read: AccountReader) -> Change:
+def _whirlpool_liquidity(sign: int) -> Callable[[AccountReader], StateChange]:
+    def read_event(read: AccountReader) -> StateChange:
         pool, position = read.key(), read.key()
         lower, upper, amount = read.i32(), read.i32(), read.u128()
         fields = {"tick_lower": lower, "tick_upper": upper, "liquidity_delta": sign * amount}
-        return Change(LIQUIDITY, pool, fields, position)
+        return StateChange(LIQUIDITY, pool, fields, position)
 
     return read_event
 
 
-def _whirlpool_repositioned(read: AccountReader) -> Change:
+def _whirlpool_repositioned(read: AccountReader) -> StateChange:
     pool, position = read.key(), read.key()
     ranges = [{"tick_lower": read.i32(), "tick_upper": read.i32()} for _ in range(2)]
     before, after = read.u128(), read.u128()
-    put = Change(LIQUIDITY, pool, {**ranges[1], "liquidity_delta": after}, position, opens=True)
-    return Change(LIQUIDITY, pool, {**ranges[0], "liquidity_delta": -before}, then=put)
+    put = StateChange(LIQUIDITY, pool, {**ranges[1], "liquidity_delta": after}, position, opens=True)
+    return StateChange(LIQUIDITY, pool, {**ranges[0], "liquidity_delta": -before}, then=put)
 
 
-def _whirlpool_opened(read: AccountReader) -> Change:
+def _whirlpool_opened(read: AccountReader) -> StateChange:
     pool, position = read.key(), read.key()
     fields = {"tick_lower": read.i32(), "tick_upper": read.i32(), "liquidity_delta": 0}
-    return Change(LIQUIDITY, pool, fields, position, opens=True)
+    return StateChange(LIQUIDITY, pool, fields, position, opens=True)
 
 
-def _whirlpool_created(read: AccountReader) -> Change:
+def _whirlpool_created(read: AccountReader) -> StateChange:
     pool = read.key()
     read.skip(32)
     fields: dict[str, object] = {"mint_a": read.key(), "mint_b": read.key(), "tick_spacing": read.u16()}
     read.skip(64)
     fields["decimals_a"], fields["decimals_b"] = read.u8(), read.u8()
     fields["sqrt_price_x64"] = read.u128()
-    return Change(CREATE, pool, fields)
+    return StateChange(CREATE, pool, fields)
 
 
-def _clmm_created(read: AccountReader) -> Change:
+def _clmm_created(read: AccountReader) -> StateChange:
     fields: dict[str, object] = {"mint_a": read.key(), "mint_b": read.key(), "tick_spacing": read.u16()}
     pool = read.key()
     fields["sqrt_price_x64"], fields["tick"] = read.u128(), read.i32()
-    return Change(CREATE, pool, fields)
+    return StateChange(CREATE, pool, fields)
 
 
-def _clmm_position(read: AccountReader) -> Change:
+def _clmm_position(read: AccountReader) -> StateChange:
     pool = read.key()
     read.skip(64)
     fields = {"tick_lower": read.i32(), "tick_upper": read.i32(), "liquidity_delta": read.u128()}
-    return Change(LIQUIDITY, pool, fields)
+    return StateChange(LIQUIDITY, pool, fields)
 
 
-def _clmm_change(read: AccountReader) -> Change:
+def _clmm_change(read: AccountReader) -> StateChange:
     """The pool's active liquidity before and after: it moves only where the range is active."""
     pool, tick = read.key(), read.i32()
     fields = {"tick": tick, "tick_lower": read.i32(), "tick_upper": read.i32()}
     before, after = read.u128(), read.u128()
     if before != after:
         fields["liquidity_delta"] = after - before
-    return Change(LIQUIDITY, pool, {**fields, "liquidity": after})
+    return StateChange(LIQUIDITY, pool, {**fields, "liquidity": after})
 
 
-def _clmm_amount(sign: int) -> Callable[[AccountReader], Change]:
-    def read_event(read: AccountReader) -> Change:
+def _clmm_amount(sign: int) -> Callable[[AccountReader], StateChange]:
+    def read_event(read: AccountReader) -> StateChange:
         read.skip(32)
-        return Change(LIQUIDITY, fields={"liquidity_delta": sign * read.u128()})
+        return StateChange(LIQUIDITY, fields={"liquidity_delta": sign * read.u128()})
 
     return read_event
 
 
-def _cpmm_liquidity(read: AccountReader) -> Change:
+def _cpmm_liquidity(read: AccountReader) -> StateChange:
     """A deposit's amounts are what the pool received, a withdrawal's what the owner did: the pool paid the fee too."""
     pool = read.key()
     read.skip(8)
@@ -135,27 +135,27 @@ def _cpmm_liquidity(read: AccountReader) -> Change:
         moved_a, moved_b = moved_a + fee_a, moved_b + fee_b
         read.require(moved_a <= a and moved_b <= b, "more is withdrawn than the pool holds")
         moved_a, moved_b = -moved_a, -moved_b
-    return Change(LIQUIDITY, pool, {"reserve_a": a + moved_a, "reserve_b": b + moved_b})
+    return StateChange(LIQUIDITY, pool, {"reserve_a": a + moved_a, "reserve_b": b + moved_b})
 
 
-def _dlmm_liquidity(read: AccountReader) -> Change:
+def _dlmm_liquidity(read: AccountReader) -> StateChange:
     pool = read.key()
     read.skip(32)
     position = read.key()
     read.skip(16)
-    return Change(LIQUIDITY, pool, {"tick": read.i32()}, position)
+    return StateChange(LIQUIDITY, pool, {"tick": read.i32()}, position)
 
 
-def _dlmm_created(read: AccountReader) -> Change:
+def _dlmm_created(read: AccountReader) -> StateChange:
     pool, step = read.key(), read.u16()
-    return Change(CREATE, pool, {"tick_spacing": step, "mint_a": read.key(), "mint_b": read.key()})
+    return StateChange(CREATE, pool, {"tick_spacing": step, "mint_a": read.key(), "mint_b": read.key()})
 
 
 def _first(name: str) -> bytes:
     return sha256(f"event:{name}".encode()).digest()[:8]
 
 
-_EVENTS: dict[tuple[bytes, bytes], Callable[[AccountReader], Change]] = {
+_EVENTS: dict[tuple[bytes, bytes], Callable[[AccountReader], StateChange]] = {
     (WHIRLPOOL, _first("LiquidityIncreased")): _whirlpool_liquidity(1),
     (WHIRLPOOL, _first("LiquidityDecreased")): _whirlpool_liquidity(-1),
     (WHIRLPOOL, _first("LiquidityRepositioned")): _whirlpool_repositioned,

@@ -14,7 +14,7 @@ from mevflow.operators.accounts.registry import METEORA_DLMM, RAYDIUM_AMM_V4, RA
 from mevflow.operators.amm.concentrated import tick_math_raydium, tick_math_x64
 from mevflow.operators.amm.concentrated.curve import AmmError
 from mevflow.operators.amounts import i128, u128
-from mevflow.operators.parse.changes import Change, Memory, PoolInstruction
+from mevflow.operators.parse.changes import Memory, PoolInstruction, StateChange
 from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.solana.dlmm_calls import base_fee, base_fee_pips
 from mevflow.operators.parse.solana.events import SELF_CALL
@@ -71,7 +71,7 @@ def lost_of(call: ProgramCall, keys: list[bytes]) -> dict[str, Any] | None:
     return {"venue": VENUE_OF[call.program], "pool": keys[call.accounts[place]], "kind": kind}
 
 
-def _events(call: ProgramCall, trace: list[ProgramCall]) -> list[Change]:
+def _events(call: ProgramCall, trace: list[ProgramCall]) -> list[StateChange]:
     found = []
     for line in call.logged:
         if line.startswith(DATA):
@@ -84,7 +84,7 @@ def _events(call: ProgramCall, trace: list[ProgramCall]) -> list[Change]:
     return [event for event in found if event is not None]
 
 
-def _complete(program: bytes, change: Change, memory: Memory) -> Change | None:
+def _complete(program: bytes, change: StateChange, memory: Memory) -> StateChange | None:
     """The change with what was remembered; None if no pool is meant, or nothing changed. Raises ParseError."""
     fields = change.fields
     if change.kind == LIQUIDITY and change.position:
@@ -117,7 +117,7 @@ def _complete(program: bytes, change: Change, memory: Memory) -> Change | None:
     return change
 
 
-def _created(program: bytes, change: Change, memory: Memory) -> None:
+def _created(program: bytes, change: StateChange, memory: Memory) -> None:
     fields = change.fields
     if program in _TICK_AT and "sqrt_price_x64" in fields:
         try:
@@ -129,7 +129,7 @@ def _created(program: bytes, change: Change, memory: Memory) -> None:
         memory.keep_step(change.pool, fields["tick_spacing"])
 
 
-def _fields(program: bytes, change: Change) -> dict[str, Any]:
+def _fields(program: bytes, change: StateChange) -> dict[str, Any]:
     fields = dict(change.fields)
     for name in _UNSIGNED:
         if name in fields:

@@ -19,7 +19,7 @@ from mevflow.operators.amm.concentrated.curve import ConcentratedState, position
 from mevflow.operators.amounts import i128, u128, u160
 from mevflow.operators.parse.errors import OnError, ParseError
 from mevflow.operators.parse.numbers import MAX_U128
-from mevflow.operators.parse.output import CHUNK_ROWS, Figures, Output
+from mevflow.operators.parse.output import CHUNK_ROWS, Output, ParseFigures
 from mevflow.operators.parse.uniswap.explain import SwapOutcome, explain
 from mevflow.operators.parse.uniswap.logs import Coordinates, InitializeLog, LiquidityLog, SwapLog, read_log
 from mevflow.operators.parse.uniswap.pools import UniswapPool
@@ -49,7 +49,7 @@ class PoolState:
     seen: bool = False
     #: What a consumer of the updates so far knows: lower, upper, net by tick.
     published: tuple[int, int, dict[int, int]] | None = None
-    figures: Figures = field(default_factory=Figures)
+    figures: ParseFigures = field(default_factory=ParseFigures)
 
 
 class UniswapDay:

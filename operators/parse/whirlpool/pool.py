@@ -10,7 +10,7 @@ from mevflow.operators.amm.concentrated.curve import AmmError, ConcentratedState
 from mevflow.operators.amm.concentrated.tick_map import TickMap
 from mevflow.operators.amm.inverse import Pricing, price_explaining, prices_moving
 from mevflow.operators.parse.numbers import MAX_U128
-from mevflow.operators.parse.output import Figures
+from mevflow.operators.parse.output import ParseFigures
 
 #: How far a re-anchored price may be from the carried one: 1 / REACH of it.
 _REACH = 100
@@ -31,7 +31,7 @@ class Pool:
     liquidity: int
     tick: int
     ticks: TickMap
-    figures: Figures = field(default_factory=Figures)
+    figures: ParseFigures = field(default_factory=ParseFigures)
 
     def state(self) -> ConcentratedState:
         """What a swap needs to know."""
