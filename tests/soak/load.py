@@ -26,7 +26,8 @@ def send(bootstrap: str, topic: str, rate: int, seconds: float, what: str) -> tu
     batch = next(SyntheticMarket().swaps(_ROWS, _ROWS))
     values, keys = codec("mevflow.v1.Swap").encode(batch), batch.column("pool")
     if what == "garbage":
-        values = random_bytes(np.random.default_rng(7), _ROWS, 60)
+        rows = random_bytes(np.random.default_rng(7), _ROWS, 60).to_pylist()
+        values = pa.array([b"\x07" + row for row in rows], pa.binary())  # no tag: some random bytes are a Swap
     times_us = batch.column("timestamp_us").to_numpy()
     settings = {"bootstrap.servers": bootstrap, "linger.ms": 5, "compression.type": "lz4", "partitioner": "murmur2"}
     producer = open_producer(topic, {**settings, "queue.buffering.max.messages": 1_000_000})
