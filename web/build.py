@@ -49,9 +49,7 @@ def find_node() -> NodeJs:
     said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
     version = re.match(r"v(\d+)", said)
     if version is None or int(version[1]) < _OLDEST:
-        raise MevflowError(
-            f"the dashboard is built by Node.js {_OLDEST} or newer; {node} is {said.strip()}", hint=hint
-        )
+        raise MevflowError(f"the dashboard is built by Node.js {_OLDEST} or newer; {node} is {said.strip()}", hint=hint)
     return NodeJs(node, Path(npm).resolve())
 
 

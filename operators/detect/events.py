@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from mevflow.operators.codec import COORDINATES
 from mevflow.operators.dead_letters import dead_letters
 from mevflow.operators.detect.columns import Words
 from mevflow.operators.detect.screen.kernel import Columns
+from mevflow.operators.detect.told import SwapTold
 from mevflow.operators.merge import Stretch
 from mevflow.operators.stage import StageContext
 
@@ -168,6 +169,6 @@ class Events:
         self.errors.add(batch, row, reason, detail)
 
 
-def swap_of(swaps: pa.RecordBatch, row: int) -> dict[str, Any]:
+def swap_of(swaps: pa.RecordBatch, row: int) -> SwapTold:
     """A swap by field."""
-    return {name: swaps.column(name)[row].as_py() for name in _SWAPPED}
+    return cast(SwapTold, {name: swaps.column(name)[row].as_py() for name in _SWAPPED})

@@ -5,8 +5,6 @@ An update is a dict by field that :func:`mevflow.operators.detect.market.validat
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mevflow.operators.amm.concentrated.curve import AmmError
@@ -29,6 +27,7 @@ from mevflow.operators.detect.screen.pools import (
     place_of,
     set_words,
 )
+from mevflow.operators.detect.told import SwapTold, UpdateTold
 from mevflow.v1 import market_pb2 as market
 
 _UNSPECIFIED = market.PoolUpdate.KIND_UNSPECIFIED
@@ -41,7 +40,7 @@ _CREATE, _LIQUIDITY, _FEE, _SNAPSHOT, _REMOVE = (
 )
 
 
-def update(book: Book, journal: Journal, number: int, one: dict[str, Any]) -> None:
+def update(book: Book, journal: Journal, number: int, one: UpdateTold) -> None:
     """Change a pool. Raises AmmError."""
     info, pool = book.info[number], book.pools[number]
     price = KIND_CONCENTRATED_X64 if one["sqrt_price_x64"] else KIND_CONCENTRATED_X96
@@ -80,7 +79,7 @@ def update(book: Book, journal: Journal, number: int, one: dict[str, Any]) -> No
         forget_ticks(book, journal, number, one["slot"])
 
 
-def _trade(book: Book, number: int, one: dict[str, Any]) -> None:
+def _trade(book: Book, number: int, one: UpdateTold) -> None:
     """The reserves that an update states; without them only a fee leaves a pool of two reserves as it was."""
     pool = book.pools[number]
     if one["reserve_a"] and one["reserve_b"]:
@@ -93,7 +92,7 @@ def _trade(book: Book, number: int, one: dict[str, Any]) -> None:
         pool["doubt"] |= DOUBT_STATE
 
 
-def _move(book: Book, number: int, one: dict[str, Any]) -> None:
+def _move(book: Book, number: int, one: UpdateTold) -> None:
     """Take the price and the depth that an update states, or what follows of them for a position's liquidity."""
     info, pool = book.info[number], book.pools[number]
     raw = one["sqrt_price_x64"] or one["sqrt_price_x96"]
@@ -115,7 +114,7 @@ def _move(book: Book, number: int, one: dict[str, Any]) -> None:
         pool["doubt"] |= DOUBT_STATE if one["kind"] == _UNSPECIFIED else DOUBT_STATE | DOUBT_DEPTH
 
 
-def _deposit(pool: np.void, one: dict[str, Any]) -> None:
+def _deposit(pool: np.void, one: UpdateTold) -> None:
     """A position's liquidity changed. The pool's tick and liquidity are true together, also while it is in doubt."""
     if not one["liquidity_delta"]:
         pool["doubt"] |= DOUBT_STATE | DOUBT_DEPTH  # nobody says how much
@@ -128,7 +127,7 @@ def _deposit(pool: np.void, one: dict[str, Any]) -> None:
     set_words(pool["liquidity"], active.to_bytes(16, "little"))
 
 
-def swap(book: Book, journal: Journal, number: int, one: dict[str, Any], late: bool) -> bool:
+def swap(book: Book, journal: Journal, number: int, one: SwapTold, late: bool) -> bool:
     """Apply a swap that tells a price, but not the tick or the liquidity there; a dict by field.
 
     Gives False where one that is late changes nothing. Raises AmmError for a price that no tick has.

@@ -8,7 +8,7 @@ found by :mod:`mevflow.operators.detect.screen.runner`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
@@ -32,15 +32,20 @@ from mevflow.operators.detect.screen.book import Book
 from mevflow.operators.detect.screen.pools import KIND_STABLE, place_of
 from mevflow.operators.detect.screen.runner import Hits, Screening
 from mevflow.operators.detect.settings import DetectSettings, Registry
+from mevflow.operators.detect.told import UpdateTold
 from mevflow.operators.sizing.venues import kind_of
 
-#: What a pool is made from, of a swap or of an update.
-_MAKING = frozenset(
-    (
-        *("chain", "pool", "venue", "mint_in", "mint_out", "a_to_b", "mint_a", "mint_b"),
-        *("sqrt_price_x64", "sqrt_price_x96", "tick_spacing", "stable"),
-    )
-)
+
+class NewPool(NamedTuple):
+    """What a pool is made from: its first swap or update that names its two mints."""
+
+    chain: int
+    pool: bytes
+    venue: int
+    mints: tuple[bytes, bytes]
+    x64: bool  # its price is Q64.64, or it has ticks without a price
+    x96: bool
+    coins: Sequence[bytes]
 
 
 class Market:
@@ -64,19 +69,27 @@ class Market:
 
     def add_from(self, batch: pa.RecordBatch, row: int) -> int:
         """A new pool, made from the first swap or update that names its two mints; gives its number."""
-        return self._make({name: batch.column(name)[row].as_py() for name in batch.schema.names if name in _MAKING})
+        one = batch.slice(row, 1)
 
-    def _make(self, one: dict[str, Any]) -> int:
-        if "a_to_b" in one:
-            mints = (one["mint_in"], one["mint_out"]) if one["a_to_b"] else (one["mint_out"], one["mint_in"])
+        def told(name: str) -> Any:
+            return one.column(name)[0].as_py()
+
+        if "a_to_b" in one.schema.names:
+            mints = told("mint_in"), told("mint_out")
+            mints = mints if told("a_to_b") else mints[::-1]
+            spacing, coins = 0, coins_of(None)
         else:
-            mints = one["mint_a"], one["mint_b"]
-        number = self.book.index[one["chain"]].get(one["pool"], -1)
+            mints = told("mint_a"), told("mint_b")
+            spacing, coins = told("tick_spacing"), coins_of(told("stable"))
+        x64, x96 = bool(told("sqrt_price_x64") or spacing), bool(told("sqrt_price_x96"))
+        return self._make(NewPool(told("chain"), told("pool"), told("venue"), mints, x64, x96, coins))
+
+    def _make(self, new: NewPool) -> int:
+        number = self.book.index[new.chain].get(new.pool, -1)
         if number < 0:
-            x96 = bool(one["sqrt_price_x96"])
-            kind = kind_of(one["venue"], not x96 and bool(one["sqrt_price_x64"] or one.get("tick_spacing")), x96)
-            number = self._add(one["chain"], one["pool"], one["venue"], kind, *mints)
-        self._add_faces(number, coins_of(one))
+            kind = kind_of(new.venue, not new.x96 and new.x64, new.x96)
+            number = self._add(new.chain, new.pool, new.venue, kind, *new.mints)
+        self._add_faces(number, new.coins)
         return number
 
     def _add_faces(self, first: int, coins: Sequence[bytes]) -> None:
@@ -142,9 +155,8 @@ class Market:
     def update(self, events: Events, event: int) -> tuple[Hits, Hits]:
         """Apply a pool update; give the cycles that screen above zero after it, with their legs' states."""
         row = int(events.row[event])
-        one = {
-            name: column[row].as_py() for name, column in zip(events.updates.schema.names, events.updates, strict=True)
-        }
+        columns = zip(events.updates.schema.names, events.updates, strict=True)
+        one = cast(UpdateTold, {name: column[row].as_py() for name, column in columns})
         wrong, number = (SLOT_AHEAD, SLOT_AHEAD_DETAIL) if events.astray[event] else fault(one), -1
         known = self.book.index[one["chain"]].get(one["pool"], -1) if one["chain"] > 0 else -1
         decimals = self.book.info[known].decimals if known >= 0 else (0, 0)
@@ -168,13 +180,16 @@ class Market:
         self.mints.grow()
         return self._screening.faces(events, event, number, one["timestamp_us"])
 
-    def _apply(self, one: dict[str, Any]) -> int:
+    def _apply(self, one: UpdateTold) -> int:
         """Change the pool; gives its number, -1 for a pool that is unknown and cannot be made. Raises AmmError."""
         number = self.book.index[one["chain"]].get(one["pool"], -1)
         if number < 0:
             if not one["mint_a"] or not one["mint_b"] or one["mint_a"] == one["mint_b"]:
                 return -1
-            number = self._make(one)
+            x64, x96 = bool(one["sqrt_price_x64"] or one["tick_spacing"]), bool(one["sqrt_price_x96"])
+            mints = one["mint_a"], one["mint_b"]
+            new = NewPool(one["chain"], one["pool"], one["venue"], mints, x64, x96, coins_of(one["stable"]))
+            number = self._make(new)
         has_curve = self.book.pools[number]["kind"] >= KIND_STABLE
         (curved.update if has_curve else applied.update)(self.book, self._journal, number, one)
         return number

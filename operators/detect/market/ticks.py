@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mevflow.operators.amm.concentrated.curve import AmmError
 from mevflow.operators.amm.concentrated.tick_map import TickMap
 from mevflow.operators.detect.market.journal import Ticks
 from mevflow.operators.detect.screen.pools import PoolInfo
+from mevflow.operators.detect.told import TickTold
 
 #: A known range this wide is the whole of any venue's ticks.
 _WHOLE_TICKS = 887_000
 
 
-def stated(ticks: list[dict[str, Any]]) -> TickMap:
+def stated(ticks: list[TickTold]) -> TickMap:
     """The map that an update lists, a dict a tick."""
     return TickMap((tick["tick"], signed(tick["liquidity_net"]), _gross(tick)) for tick in ticks)
 
 
-def _gross(tick: dict[str, Any]) -> int:
+def _gross(tick: TickTold) -> int:
     """Gross liquidity, or the least that the net implies where it is not stated."""
     raw = tick.get("liquidity_gross") or b""
     return int.from_bytes(raw, "little") if raw else abs(signed(tick["liquidity_net"]))

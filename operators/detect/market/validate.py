@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import cast
 
 from mevflow.operators.amm.bins.dlmm_math import MAX_BIN_ID, MIN_BIN_ID
+from mevflow.operators.detect.told import UpdateTold
 from mevflow.v1 import market_pb2 as market
 
 #: The widest range of ticks that any venue has (Uniswap v3, ``TickMath.sol``).
@@ -25,10 +27,9 @@ _BIN_WIDTHS = {"amount_a": 16, "amount_b": 16, "open_order": 16, "processed_orde
 _MOST_COINS = 8
 #: A larger power than any pair's would be a number of any length.
 _MAX_FEE_POWER = 9
-_TICKS = ("tick", "tick_lower", "tick_upper", "known_tick_lower", "known_tick_upper")
 
 
-def fault(one: dict[str, Any]) -> tuple[str, str] | None:
+def fault(one: UpdateTold) -> tuple[str, str] | None:
     """Why an update, a dict by field, cannot be what it says: (reason, detail); None when it can."""
     if one["chain"] <= 0:
         return "no_chain", "the chain is not set"
@@ -47,7 +48,8 @@ def fault(one: dict[str, Any]) -> tuple[str, str] | None:
         return "bad_tick", f"ticks {one['tick_spacing']} apart"
     if max(one["decimals_a"], one["decimals_b"]) > _MAX_DECIMALS:
         return "bad_decimals", "more decimals than a byte holds"
-    for tick in (*(one[name] for name in _TICKS), *(each["tick"] for each in one["ticks"])):
+    ranges = one["tick_lower"], one["tick_upper"], one["known_tick_lower"], one["known_tick_upper"]
+    for tick in (one["tick"], *ranges, *(each["tick"] for each in one["ticks"])):
         if abs(tick) > MAX_TICK:
             return "bad_tick", f"tick {tick} is beyond ±{MAX_TICK}"
     if one["kind"] == market.PoolUpdate.KIND_LIQUIDITY and one["tick_lower"] > one["tick_upper"]:
@@ -55,7 +57,7 @@ def fault(one: dict[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def _curve_fault(one: dict[str, Any]) -> tuple[str, str] | None:
+def _curve_fault(one: UpdateTold) -> tuple[str, str] | None:
     """The same of a stable-swap curve and of bins."""
     coins = one["stable"]["coins"] if one["stable"] is not None else ()
     if any(_wrong(coin, _COIN_WIDTHS) for coin in coins) or any(_wrong(each, _BIN_WIDTHS) for each in one["bins"]):
@@ -69,5 +71,6 @@ def _curve_fault(one: dict[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def _wrong(values: dict[str, Any], widths: dict[str, int]) -> bool:
-    return any(values[name] and len(values[name]) != width for name, width in widths.items())
+def _wrong(values: Mapping[str, object], widths: dict[str, int]) -> bool:
+    raw = cast("Mapping[str, bytes]", values)
+    return any(raw[name] and len(raw[name]) != width for name, width in widths.items())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mevflow.operators.detect.screen.cycle_index import NOT_TRADABLE, CycleIndex
 from mevflow.operators.detect.screen.lists import grown
 from mevflow.operators.detect.screen.pools import DOUBT_DEPTH, DOUBT_FEE, DOUBT_STATE, KIND_STABLE, POOL_DTYPE, PoolInfo
+from mevflow.operators.detect.told import UpdateTold
 from mevflow.operators.sizing.venues import FIXED_FEE_PIPS
 
 
@@ -128,7 +129,7 @@ class Book:
                 return number
         return -1
 
-    def name(self, number: int, one: dict[str, Any]) -> None:
+    def name(self, number: int, one: UpdateTold) -> None:
         """Take what an update, a dict by field, calls a pool's mints."""
         info = self.info[number]
         if one["symbol_a"] or one["symbol_b"]:

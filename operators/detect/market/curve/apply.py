@@ -6,7 +6,6 @@ A pool of n coins is n (n - 1) / 2 faces with one state, which the first has; an
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from mevflow.operators.detect.market.curve.updates import coins_of, updated
 from mevflow.operators.detect.market.journal import Journal
 from mevflow.operators.detect.screen.book import Book
 from mevflow.operators.detect.screen.pools import KIND_STABLE, place_of, set_words
+from mevflow.operators.detect.told import SwapTold, UpdateTold
 from mevflow.v1 import market_pb2 as market
 
 
@@ -43,7 +43,7 @@ def lacking(book: Book, first: int, mints: Sequence[bytes]) -> Iterator[tuple[by
                 yield mint, other
 
 
-def swap(book: Book, journal: Journal, number: int, one: dict[str, Any], late: bool) -> bool:
+def swap(book: Book, journal: Journal, number: int, one: SwapTold, late: bool) -> bool:
     """Apply a swap; False where one that is late changes nothing."""
     info = book.info[number]
     place = one["slot"], one["tx_index"], one["ix_index"]
@@ -59,25 +59,26 @@ def swap(book: Book, journal: Journal, number: int, one: dict[str, Any], late: b
     return True
 
 
-def _swapped(book: Book, number: int, one: dict[str, Any]) -> SwapRow:
-    source, target = (book.mint_index.get((one["chain"], one[name]), -1) for name in ("mint_in", "mint_out"))
+def _swapped(book: Book, number: int, one: SwapTold) -> SwapRow:
+    source, target = (book.mint_index.get((one["chain"], mint), -1) for mint in (one["mint_in"], one["mint_out"]))
     face = book.info[max(book.face(number, source, target), number)]
     a_to_b = source == face.mints[0] if face.mints in ((source, target), (target, source)) else one["a_to_b"]
     i, j = face.coins if a_to_b else face.coins[::-1]
     # A and B of the row are those of its direction.
-    into, out = ("reserve_a", "reserve_b") if one["a_to_b"] else ("reserve_b", "reserve_a")
+    reserves = (one["reserve_a"], one["reserve_b"])
+    into, out = reserves if one["a_to_b"] else reserves[::-1]
     paid, got, balance_i, balance_j = (
-        int.from_bytes(one[name], "little") for name in ("amount_in", "amount_out", into, out)
+        int.from_bytes(raw, "little") for raw in (one["amount_in"], one["amount_out"], into, out)
     )
     return SwapRow(i, j, paid, got, balance_i, balance_j, one["tick"], one["timestamp_us"])
 
 
-def update(book: Book, journal: Journal, number: int, one: dict[str, Any]) -> None:
+def update(book: Book, journal: Journal, number: int, one: UpdateTold) -> None:
     """Apply a ``PoolUpdate``, a dict by field. Raises AmmError."""
     info = book.info[number]
     place = one["slot"], one["tx_index"], one["ix_index"]
     behind = place < place_of(book.pools[number])
-    mints = [book.mint_index.get((one["chain"], mint), -1) for mint in coins_of(one)]
+    mints = [book.mint_index.get((one["chain"], mint), -1) for mint in coins_of(one["stable"])]
     if mints and not all(mint in mints for face in info.faces for mint in book.info[face].mints):
         raise AmmError("the coins are not those of the pool")
     curve = updated(info.curve, one, info.venue == market.VENUE_SABER, behind)

@@ -6,9 +6,9 @@ message says it whole: nothing is sized through what nobody knows (ADR 41, ADR 4
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import cast
 
 from mevflow.operators.amm.bins import dlmm
 from mevflow.operators.amm.bins.dlmm import Bin, DlmmState, FeeRule, Volatility
@@ -18,6 +18,7 @@ from mevflow.operators.amm.stable import swap as stable_swap
 from mevflow.operators.amm.stable.saber import SaberState
 from mevflow.operators.amm.stable.swap import FEE_DENOMINATOR, StableState
 from mevflow.operators.detect.market.curve.state import Curve, SwapRow, told_whole, with_balances
+from mevflow.operators.detect.told import BinFeesTold, BinTold, CurveTold, UpdateTold
 from mevflow.v1 import market_pb2 as market
 
 _UNSPECIFIED = market.PoolUpdate.KIND_UNSPECIFIED
@@ -30,7 +31,7 @@ _WHOLE = (market.PoolUpdate.KIND_CREATE, market.PoolUpdate.KIND_SNAPSHOT)
 _PIPS_TO_FEE = FEE_DENOMINATOR // 10**6
 
 
-def updated(curve: Curve | None, one: dict[str, Any], saber_pool: bool, behind: bool) -> Curve | None:
+def updated(curve: Curve | None, one: UpdateTold, saber_pool: bool, behind: bool) -> Curve | None:
     """The state after a ``PoolUpdate``, a dict by field; ``behind``: a later event has been applied. AmmError."""
     if one["kind"] == _REMOVE:
         return curve if behind else None
@@ -41,7 +42,7 @@ def updated(curve: Curve | None, one: dict[str, Any], saber_pool: bool, behind: 
     return _bins(curve if isinstance(curve, DlmmState) else None, one, behind)
 
 
-def _stable(curve: Curve | None, one: dict[str, Any], saber_pool: bool) -> Curve | None:
+def _stable(curve: Curve | None, one: UpdateTold, saber_pool: bool) -> Curve | None:
     told = one["stable"]
     if told is not None and told["coins"]:
         return _whole_stable(told, saber_pool)
@@ -62,7 +63,7 @@ def _stable(curve: Curve | None, one: dict[str, Any], saber_pool: bool) -> Curve
     return None if one["kind"] in (_LIQUIDITY, *_WHOLE) and told is None else curve
 
 
-def _whole_stable(told: dict[str, Any], saber_pool: bool) -> Curve:
+def _whole_stable(told: CurveTold, saber_pool: bool) -> Curve:
     balances = tuple(_unsigned(coin["balance"]) for coin in told["coins"])
     amp, precision = told["amp"], told["amp_precision"] or 1
     if amp * len(balances) < precision:
@@ -88,7 +89,7 @@ def _whole_stable(told: dict[str, Any], saber_pool: bool) -> Curve:
     )
 
 
-def _with_rule(curve: StableState | SaberState, told: dict[str, Any]) -> StableState | SaberState:
+def _with_rule(curve: StableState | SaberState, told: CurveTold) -> StableState | SaberState:
     """Another amplification or fee; what is 0 stays."""
     amp = told["amp"] or curve.amp
     fee, of = told["fee_numerator"], told["fee_denominator"] or FEE_DENOMINATOR
@@ -106,10 +107,10 @@ def _with_rule(curve: StableState | SaberState, told: dict[str, Any]) -> StableS
     )
 
 
-def _bins(curve: DlmmState | None, one: dict[str, Any], behind: bool) -> DlmmState | None:
+def _bins(curve: DlmmState | None, one: UpdateTold, behind: bool) -> DlmmState | None:
     kind, told = one["kind"], one["bin_fees"]
     if kind in _WHOLE:
-        return curve if behind else _whole_bins(one) if told is not None else None
+        return curve if behind else _whole_bins(one, told) if told is not None else None
     if curve is None:
         return None
     if kind == _FEE:
@@ -129,8 +130,8 @@ def _bins(curve: DlmmState | None, one: dict[str, Any], behind: bool) -> DlmmSta
     return _without(curve, unknown)
 
 
-def _whole_bins(one: dict[str, Any]) -> DlmmState:
-    told, step = one["bin_fees"], one["tick_spacing"]
+def _whole_bins(one: UpdateTold, told: BinFeesTold) -> DlmmState:
+    step = one["tick_spacing"]
     if not 0 < step <= BPS or not MIN_BIN_ID <= one["tick"] <= MAX_BIN_ID:
         raise AmmError(f"bin {one['tick']} at step {step} is none")
     known = MIN_BIN_ID, MAX_BIN_ID
@@ -150,20 +151,20 @@ def _whole_bins(one: dict[str, Any]) -> DlmmState:
     )
 
 
-def _fee_rule(told: dict[str, Any], before: FeeRule | None) -> FeeRule:
+def _fee_rule(told: BinFeesTold, before: FeeRule | None) -> FeeRule:
     """Base fee and the rest; with a base fee alone the rest stays."""
     if before is not None and not told["decay_period_s"]:
         return replace(before, base_factor=told["base_factor"], base_fee_power=told["base_fee_power"])
-    return FeeRule(*(told[name] for name in _FEE_FIELDS))
+    fields = cast("Mapping[str, int]", told)
+    return FeeRule(*(fields[name] for name in _FEE_FIELDS))
 
 
 _FEE_FIELDS = tuple(FeeRule.__dataclass_fields__)
 
 
-def _bin(told: dict[str, Any]) -> Bin:
-    a, b, opened, processed = (
-        _unsigned(told[name]) for name in ("amount_a", "amount_b", "open_order", "processed_order")
-    )
+def _bin(told: BinTold) -> Bin:
+    raw = told["amount_a"], told["amount_b"], told["open_order"], told["processed_order"]
+    a, b, opened, processed = (_unsigned(amount) for amount in raw)
     return Bin(0, a, b, opened, processed, told["order_is_ask"])
 
 
@@ -187,9 +188,8 @@ def _without(curve: DlmmState, unknown: set[int]) -> DlmmState | None:
     return replace(curve, known_lower=lower, known_upper=upper)
 
 
-def coins_of(one: dict[str, Any]) -> Sequence[bytes]:
-    """The mints of a stable-swap pool in the contract's order, where the row says them."""
-    told = one.get("stable")
+def coins_of(told: CurveTold | None) -> Sequence[bytes]:
+    """The mints of a stable-swap pool in the contract's order, where they are told."""
     return [coin["mint"] for coin in told["coins"]] if told else ()
 
 
