@@ -45,6 +45,11 @@ class Fork:
     timestamp_s: int
 
 
+def first_fork() -> int:
+    """The number that a follower which begins anew gives to what it follows: the time in seconds."""
+    return int(time.time())
+
+
 class Follower:
     """Gives a chain's blocks once each, in order, and forks between them. Used by one thread.
 
@@ -82,7 +87,7 @@ class Follower:
         else:
             self.next = self._nodes.ask(lambda node: by_hash(node, block)).number
         before = self._nodes.ask(lambda node: _had(node, self.next - 1)).timestamp_s if self.next else 0
-        self.forks = int(time.time())
+        self.forks = first_fork()
         return Fork(self.next, self.forks, before)
 
     def step(self) -> list[Block | Fork]:

@@ -81,7 +81,9 @@ def blocks():
 
 
 @pytest.mark.parametrize("rule", SOURCE_RULES)
-def test_evm_source(blocks, rule):
+def test_evm_source(blocks, rule, monkeypatch):
+    """Each beginning has a fork number of its own, by the clock: here they all have one."""
+    monkeypatch.setattr("mevflow.sources.evm.follow.first_fork", lambda: 1_700_000_000)
     settings, rows = blocks
     SOURCE_RULES[rule](SourceCase("evm.source", lambda: EvmSource(settings, CONTEXT), rows, ends=False))
 
