@@ -202,11 +202,16 @@ class _Located:
 _located = _Located()
 
 
-def locate(file: Path) -> None:
-    """Take the configuration from around this topology file (absolute), not from around the working directory."""
-    if _located.file != file:
+def locate(file: Path | None) -> Path | None:
+    """Take the configuration from around this topology file (absolute), not from around the working directory (None).
+
+    Gives what it was taken from before.
+    """
+    before = _located.file
+    if before != file:
         _located.file = file
         config.cache_clear()
+    return before
 
 
 def home() -> Path:

@@ -17,7 +17,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def file_option(command: Command) -> Command:
     """Add ``--file`` (the topology file), and give its ``${…}`` variables the configured addresses.
 
-    The file also says where the configuration and the state are, from whatever folder the command is run. The variables
+    The file also says where the configuration and the state are, from whatever folder the command is run. Both
     end with the command: the next one in the same process has its own.
     """
     help_text = "The topology file; state and configuration are found around it."
@@ -31,7 +31,8 @@ def _file(context: click.Context, parameter: click.Parameter, value: Path | None
 
     if value is not None:
         value = Path(os.path.abspath(value))
-        locate(value)
+        before = locate(value)
+        context.call_on_close(lambda: locate(before))
     settings = config()
     addresses = {
         "KAFKA_BOOTSTRAP": settings.kafka.bootstrap,
