@@ -19,6 +19,7 @@ import pyarrow as pa
 from mevflow.clickhouse.client import connect
 from mevflow.flows.config import ClickHouseConfig
 from mevflow.flows.messages.browse import PageRequest, read_page
+from mevflow.kafka.security import reach
 from mevflow.kafka.topics import TopicSpec, admin_client, create
 from mevflow.operators.codec import codec
 from mevflow.operators.errors import MevflowError, UsageError
@@ -93,7 +94,7 @@ def broker_round_trip(bench: Bench, clock: _Clock) -> None:
         create(bench.bootstrap, (TopicSpec(name, 1),))
     try:
         with clock.step(f"send {_ROWS:,} messages"):
-            producer = Producer({"bootstrap.servers": bench.bootstrap, "linger.ms": 5, "log_level": 0})
+            producer = Producer({**reach(bench.bootstrap), "linger.ms": 5, "log_level": 0})
             for number, value in enumerate(_swaps(_ROWS)):
                 producer.produce(name, value, partition=0, timestamp=number + 1)
             _expect(producer.flush(_ANSWER_S) == 0, f"the broker took not all messages within {_ANSWER_S:g} s")

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from mevflow.kafka.security import reach
 from mevflow.operators.errors import UnreachableError, UsageError
 
 _ANSWER_S = 10.0
@@ -30,7 +31,7 @@ def read_record(bootstrap: str, topic: str, partition: int, offset: int) -> Reco
     from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
     settings: dict[str, Any] = {
-        "bootstrap.servers": bootstrap,
+        **reach(bootstrap),
         "group.id": "mevflow-browse",
         "enable.auto.commit": False,
         "enable.partition.eof": True,

@@ -55,6 +55,8 @@ def _policies(settings: BanditSettings, saved: StageState) -> list[LearnedModel]
     for chain, one in saved.markets.items():
         spec = saved.gate.models.get(chain, saved.gate.spec)
         held = decode(one.policy, spec.policy)
+        if not held.updates:
+            continue  # of a chain that nothing was heard of
         meta = ModelMeta(
             name="",
             kind="policy",

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from mevflow.cli import cli
+from mevflow.flows.config import config
 from mevflow.flows.registry import ModelMeta, ModelRegistry, with_state
 from mevflow.flows.spec.resolve import ResolvedNode
 from mevflow.learning.extract import learned_models
@@ -157,6 +158,7 @@ def test_damaged_states_are_rejected_or_decide_and_the_stage_goes_on(kind: str) 
 
 def test_the_commands_list_show_and_compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEVFLOW_VAR", str(tmp_path))
+    config.cache_clear()
     registry = ModelRegistry(tmp_path / "models")
     first, second = registry.save(b"one", META), registry.save(b"two", META)
     run = CliRunner().invoke
@@ -168,3 +170,4 @@ def test_the_commands_list_show_and_compare(tmp_path: Path, monkeypatch: pytest.
     differ = run(cli, ["model", "diff", "tips@1", "tips@2", "--json"])
     assert {row["field"] for row in json.loads(differ.stdout)} == {"version", "id"}
     assert getattr(differ.exception, "exit_code", 0) == 4
+    config.cache_clear()

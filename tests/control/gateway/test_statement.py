@@ -404,6 +404,7 @@ async def test_no_other_function_reads_or_reaches_out(clickhouse_client, clickho
     """Of those that take a text: called with the path of a file that the engine may open, and with an address."""
     mark = clickhouse_server.var / "clickhouse" / "mark.csv"
     mark.write_text("marked\n")
+    mark.chmod(0o600)
     assert "marked" in str(clickhouse_client.command(f"SELECT file('{mark}')"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
