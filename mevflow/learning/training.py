@@ -42,9 +42,10 @@ def register(plan: Plan, node: str, name: str, label: str, registry: ModelRegist
         )
     window = {source["topic"]: source["partitions"] for source in plan.sources.values()}
     code = version("mevflow")
+    by_chain = nodes[node].kind.use == "bandit.decide" and not label
     done = []
     for one in learned:
-        own = name if len(found) == 1 else f"{name}-{one.label}"
+        own = f"{name}-{one.label}" if by_chain or len(found) > 1 else name
         meta = msgspec.structs.replace(one.meta, name=own, window=window, code=code)
         done.append(registry.save(one.state, meta))
     return done

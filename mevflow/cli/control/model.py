@@ -84,7 +84,8 @@ def export(topology: str, node: str, name: str, label: str, shard: int, as_json:
     if not label and nodes[node].kind.use == "river.model":
         chosen = chosen[:1]  # the champion
     if len(chosen) != 1:
-        raise UsageError(f"{node} has {', '.join(one.label for one in found)}", hint="say which by --of", key="--of")
+        there = ", ".join(one.label for one in found) or "learned nothing yet"
+        raise UsageError(f"{node} has {there}", hint="say which by --of", key="--of")
     done = _registry().save(chosen[0].state, msgspec.structs.replace(chosen[0].meta, name=name, code=_code()))
     emit(msgspec.to_builtins(done), as_json)
 
