@@ -99,6 +99,9 @@ against an undisturbed run. Faults are `kill -9` and SIGSTOP of shard, superviso
 disks, commands at once, drain, rolling restart, rescale, and partitions that are added.
 `python -m tests.chaos --seed N` does one run again.
 Not part of it: network cuts between hosts, clock jumps, the control service.
+
+Not explained: of six runs of seed 2, one left ten dead letters twice in the table `dead_letters`; five were as
+undisturbed.
 """
 _RECOVERY = """\
 Recovery is the time from the strike, less what the fault held on purpose, to the first status at which every shard
