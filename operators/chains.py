@@ -99,6 +99,15 @@ def name_of(number: int) -> str:
     return known.name if known else f"evm-{number}" if number > 0 else "unspecified"
 
 
+def one_name(name: str) -> str:
+    """The one name of a chain that ``name`` may call otherwise. Raises UsageError as :func:`number_of`.
+
+    >>> one_name("evm-1"), one_name("base")
+    ('ethereum', 'base')
+    """
+    return name_of(number_of(name))
+
+
 def number_of_id(chain_id: int) -> int:
     """The number of the EVM chain with an EIP-155 chain id. Raises UsageError for an id that no number stands for."""
     if chain_id == 1:

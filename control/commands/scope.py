@@ -11,7 +11,7 @@ import binascii
 
 import msgspec
 
-from mevflow.operators.chains import name_of
+from mevflow.operators.chains import name_of, one_name
 from mevflow.operators.errors import MevflowError
 from mevflow.operators.learn.state import decode
 from mevflow.operators.stage import OF_CHAIN
@@ -26,15 +26,20 @@ class _Model(msgspec.Struct):
 
 
 def scoped(kind: str, target: str, payload: bytes) -> str:
-    """The target with the chain that a model's payload, or the state in it, names; else as it is."""
-    if kind != "model" or not target or OF_CHAIN in target:
+    """The target with the chain that it, a model's payload, or the state in that names; else as it is.
+
+    A chain may have two names (``evm-1`` is ``ethereum``), and has one here: a key is of one thing.
+    """
+    node, _, chain = target.partition(OF_CHAIN)
+    if kind != "model" or not node:
         return target
     try:
-        model = msgspec.json.decode(payload, type=_Model)
-        chain = model.chain or _taught_by(model)
+        if not chain:
+            model = msgspec.json.decode(payload, type=_Model)
+            chain = model.chain or _taught_by(model)
+        return f"{node}{OF_CHAIN}{one_name(chain)}" if chain else target
     except (msgspec.DecodeError, RecursionError, MevflowError, binascii.Error, ValueError):
         return target  # the stage will say what is wrong with it
-    return f"{target}{OF_CHAIN}{chain}" if chain else target
 
 
 def _taught_by(model: _Model) -> str:

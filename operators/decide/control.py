@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from mevflow.operators.chains import checked_name, name_of, number_of
+from mevflow.operators.chains import checked_name, name_of, number_of, one_name
 from mevflow.operators.decide.settings import MAX_ARMS, SKIP, PolicySpec
 from mevflow.operators.errors import StateError, UsageError
 from mevflow.operators.learn import Policy
@@ -131,10 +131,11 @@ class Gate:
         target, _, chain = command.target.partition(OF_CHAIN)
         if command.kind not in ("policy", "model") or (target and target not in self._names):
             return None
-        held, held_payload = self._held(command.kind, chain)
-        if command.version < held:
-            return Ack("STALE", "version", f"version {held} is in force")
         try:
+            chain = one_name(chain) if chain else ""
+            held, held_payload = self._held(command.kind, chain)
+            if command.version < held:
+                return Ack("STALE", "version", f"version {held} is in force")
             if command.kind == "policy":
                 return self._policy(command, held)
             return self._model(command, held, held_payload, chain)
@@ -173,9 +174,7 @@ class Gate:
 
     def _model(self, command: Command, held: int, held_payload: bytes, of_chain: str) -> Ack | Change:
         asked = ModelPayload.model_validate_json(command.payload)
-        if of_chain:
-            of_chain = name_of(number_of(of_chain))  # a chain may have two names; what is no chain's is refused
-        if of_chain and asked.chain and number_of(asked.chain) != number_of(of_chain):
+        if of_chain and asked.chain and one_name(asked.chain) != of_chain:
             raise UsageError(f"the target is {of_chain}'s, the payload is for {asked.chain}", key="chain")
         learned = _unpacked(asked.state) if asked.state else None
         check_id(asked.id, learned)

@@ -164,7 +164,7 @@ class RiverModel(Stage[ModelSettings]):
 
     def _take(self, asked: PipelinePayload, chain: str) -> str:
         """Do what a command asks for; says what was done. Raises UsageError or StateError, and has done nothing."""
-        if {chain, asked.chain} - {"", self.settings.chain}:
+        if {number_of(name) for name in (chain, asked.chain) if name} - {self._chain}:
             raise UsageError(f"this model is of {self.settings.chain}, not of {chain or asked.chain}")
         contest = self._contest
         if not (asked.state or asked.id):

@@ -296,3 +296,17 @@ def test_models_of_two_chains_do_not_stand_in_each_others_way() -> None:
     stale = one.on_control(command("model", 0, model(states[BOTH[0]]), target="decided@solana"))
     assert stale is not None
     assert stale.status == "STALE"
+
+
+def test_two_names_of_a_chain_are_one_target() -> None:
+    """``evm-1`` is Ethereum: a version counts under either name."""
+    one, state = stage(), learned(taught(), market.CHAIN_ETHEREUM)
+    for target, version, wanted in (
+        ("decided@evm-1", 2, "APPLIED"),
+        ("decided@ethereum", 2, "DUPLICATE"),
+        ("decided@ethereum", 1, "STALE"),
+        ("decided@evm-1", 1, "STALE"),
+    ):
+        ack = one.on_control(command("model", version, model(state), target=target))
+        assert ack is not None
+        assert ack.status == wanted, (target, version, ack)
