@@ -43,6 +43,7 @@ def restore(source: Path, target: Path, say: Say) -> Manifest:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         hint = "an earlier restore was cut off: remove the folder" if (target / UNFINISHED).exists() else "a new one"
         raise CheckFailedError("is there and not an empty folder", hint=hint, file=str(target))
+    before = locate(None)
     try:
         private_folder(target)
         open_private(target / UNFINISHED).close()
@@ -59,6 +60,8 @@ def restore(source: Path, target: Path, say: Say) -> Manifest:
             say(f"its positions are of the Kafka cluster {manifest.cluster}: on another, deploy with --fresh")
     except OSError as error:
         raise MevflowError(f"cannot be restored: {error.strerror}", file=str(target)) from error
+    finally:
+        locate(before)
     return manifest
 
 
