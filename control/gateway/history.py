@@ -155,11 +155,18 @@ FROM raw_swaps WHERE $where GROUP BY day, chain ORDER BY day DESC, chain""",
     {"chain": RowFilter("chain = {chain:String}")},
 )
 
+#: What came of a decision last; ``reward`` is null while nothing has.
+_LAST_OUTCOMES = """(
+        SELECT decision_id, run_id, topology, argMax(kind, timestamp) AS kind,
+               toNullable(argMax(reward_usd, timestamp)) AS reward
+        FROM outcomes FINAL GROUP BY decision_id, run_id, topology
+    ) AS o USING (decision_id, run_id, topology)"""
+
 ARMS = ListTable(
     "/api/bandit/arms",
     "BanditArms",
     "Arms by policy and chain: how often chosen, how likely, what was expected, what came back with its standard error",
-    """SELECT chain, policy, max(policy_version) AS policy_version, arm, count() AS decisions,
+    f"""SELECT chain, policy, max(policy_version) AS policy_version, arm, count() AS decisions,
        avg(propensity) AS mean_propensity, min(propensity) AS min_propensity, avg(score) AS mean_score,
        sum(expected_profit_usd) AS expected_usd, countIf(outcome != '') AS outcomes,
        countIf(outcome = 'landed') AS landed, sum(reward) AS reward_usd, avg(reward) AS mean_reward_usd,
@@ -171,11 +178,7 @@ FROM
            o.kind AS outcome, o.reward AS reward
     FROM (SELECT * FROM mev_decisions FINAL WHERE $where) AS d
     LEFT JOIN
-    (
-        SELECT decision_id, run_id, topology, argMax(kind, timestamp) AS kind,
-               toNullable(argMax(reward_usd, timestamp)) AS reward
-        FROM outcomes FINAL GROUP BY decision_id, run_id, topology
-    ) AS o USING (decision_id, run_id, topology)
+    {_LAST_OUTCOMES}
 )
 GROUP BY chain, policy, arm ORDER BY chain, policy, decisions DESC, arm""",
     {**_span(), "policy": RowFilter("policy = {policy:String}")},
@@ -185,7 +188,7 @@ POLICIES = ListTable(
     "/api/bandit/policies",
     "BanditPolicies",
     "Policies by version and chain: since when, choices of a propensity below a half (unlikely), what came back",
-    """SELECT chain, policy, policy_version, toUnixTimestamp64Micro(min(at)) AS from_us,
+    f"""SELECT chain, policy, policy_version, toUnixTimestamp64Micro(min(at)) AS from_us,
        toUnixTimestamp64Micro(max(at)) AS to_us, count() AS decisions, uniqExact(arm) AS arms,
        countIf(propensity < 0.5) AS unlikely, min(propensity) AS min_propensity,
        sum(expected_profit_usd) AS expected_usd,
@@ -198,11 +201,7 @@ FROM
            o.reward AS reward
     FROM (SELECT * FROM mev_decisions FINAL WHERE $where) AS d
     LEFT JOIN
-    (
-        SELECT decision_id, run_id, topology, argMax(kind, timestamp) AS kind,
-               toNullable(argMax(reward_usd, timestamp)) AS reward
-        FROM outcomes FINAL GROUP BY decision_id, run_id, topology
-    ) AS o USING (decision_id, run_id, topology)
+    {_LAST_OUTCOMES}
 )
 GROUP BY chain, policy, policy_version ORDER BY chain, policy, policy_version DESC""",
     {**_span(), "policy": RowFilter("policy = {policy:String}")},

@@ -115,12 +115,9 @@ def cancel(var: Path, topology: str, run_id: str) -> ReplayJob:
     write_private(record, msgspec.json.encode(msgspec.structs.replace(job, cancelled=True)))
     process = ProcessId(*job.process)
     process.signal(signal.SIGINT)
-    deadline = time.monotonic() + _CANCEL_S
-    while process.alive and time.monotonic() < deadline:
-        _reap()
-        time.sleep(0.02)
-    if process.alive:
+    if not process.wait(_CANCEL_S):
         process.end(5.0)
+    _reap()
     return job
 
 
