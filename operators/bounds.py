@@ -12,7 +12,7 @@ slot              0 .. 2**36 - 1         870 years of slots of 400 ms
 tx_index          0 .. 2**24 - 1         Solana's largest block has a few thousand transactions
 ix_index          0 .. 2**24 - 1         an EVM block has at most some ten thousand logs
 decimals_a, _b    0 .. 255               one byte on every chain
-fork              0 .. 2**40 - 1         a source begins with the time in seconds, and counts on
+fork              0 .. 2**40 - 1         a source begins with the time in 10 ms, and counts on
 ================  =====================  ==========================================================================
 """
 
