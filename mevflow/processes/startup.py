@@ -26,6 +26,11 @@ class Usage:
     computed_s: float = 0.0
     waited_s: float = 0.0
 
+    @property
+    def used_s(self) -> float:
+        """Both together."""
+        return self.computed_s + self.waited_s
+
     @classmethod
     def of(cls, pids: Iterable[int]) -> Usage:
         """Of the living ones among ``pids``."""
@@ -65,7 +70,7 @@ class Startup:
         if usage.computed_s > self._compute_s:
             return f"has computed for {usage.computed_s:.0f} s without being ready"
         sizes = {path: size_of(path) for path in self._logs}
-        used = usage.computed_s + usage.waited_s - self._usage.computed_s - self._usage.waited_s
+        used = usage.used_s - self._usage.used_s  # below zero once a process has ended
         if sizes != self._logs or used < 0 or used > max(0.2, _BUSY * (now - self._since)):
             self._logs, self._since, self._usage = sizes, now, usage
         elif now - self._since > self._silent_s:
