@@ -114,7 +114,7 @@ bench-check: setup ## Hold the ratios of pipeline, detect and decide against doc
 	@$(BIN)/python -m mevflow.bench.check $(if $(filter-out file default,$(origin RUNS)),$(RUNS))
 
 lock: ## Compile requirements.lock anew
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --extra docs --generate-hashes --no-emit-index-url \
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --extra docs --extra ops --generate-hashes --no-emit-index-url \
 	  --no-header --quiet -o requirements.lock pyproject.toml
 
 release: setup ## Show what VERSION=x.y.z would release; DO=1 writes, commits, tags and builds it

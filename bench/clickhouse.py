@@ -21,10 +21,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mevflow.clickhouse.client import connect
-from mevflow.clickhouse.daemon import free_port, start, stop
+from mevflow.clickhouse.daemon import start, stop
 from mevflow.clickhouse.migrate import migrate
 from mevflow.operators.codec import codec
 from mevflow.operators.stage import StageContext
+from mevflow.processes.ports import free_port
 from mevflow.sinks.clickhouse.block import InsertBlock
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from mevflow.sinks.clickhouse.tables import TABLES

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.spec import RunSpec, shape_of
 from mevflow.flows.runtime.status import shard_status
 from mevflow.processes.environment import environment
+from mevflow.processes.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,13 +50,6 @@ class Stand:
         if done.returncode:
             raise RuntimeError(f"{name} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         return shard_status(layout, 0)
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -13,7 +13,6 @@ is compared with the run without.
 from __future__ import annotations
 
 import multiprocessing
-import socket
 import tempfile
 import time
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from mevflow.bench.websocket_clients import BYTES, COLUMNS, DROPPED, FAULTS, FRA
 from mevflow.operators.codec import codec
 from mevflow.operators.errors import CheckFailedError
 from mevflow.operators.stage import StageContext
+from mevflow.processes.ports import free_port
 from mevflow.sinks.websocket.hub import stop_hub
 from mevflow.sinks.websocket.sink import WebSocketSettings, WebSocketSink
 
@@ -123,9 +123,7 @@ def fan_out(clients: int, seconds: float, filtered: bool) -> dict[str, float]:
     wanted = filters(clients) if filtered else np.ones((clients, POOLS), bool)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "hub.sock"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         settings = WebSocketSettings(channel="swaps", port=port, socket=str(path))
         sink = WebSocketSink(settings, StageContext("bench", "live"))
         sink.open(None)

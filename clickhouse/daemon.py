@@ -126,14 +126,6 @@ def status(var_dir: Path, host: str = "127.0.0.1", port: int = 8123) -> Status:
     return Status(pid, _answers(host, port), host, port, str(home / "data"), str(home / "server.log"))
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nothing listens on right now, for a temporary server."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _home(var_dir: Path) -> Path:
     return Path(var_dir) / "clickhouse"
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from pathlib import Path
 from mevflow.clickhouse import daemon
 from mevflow.kafka import broker, topics
 from mevflow.processes.background import ProcessId
+from mevflow.processes.ports import free_port
 
 #: The disk that ClickHouse has, so that it can be filled.
 _CLICKHOUSE_MB = 1_500
@@ -25,10 +24,10 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.bootstrap = f"127.0.0.1:{_free_port()}"
-        self._controller = _free_port()
-        self.clickhouse_port = _free_port()
-        self.hub_port = _free_port()
+        self.bootstrap = f"127.0.0.1:{free_port()}"
+        self._controller = free_port()
+        self.clickhouse_port = free_port()
+        self.hub_port = free_port()
         self._one = {"broker": threading.Lock(), "clickhouse": threading.Lock()}
         self.own_disk = mount(self._clickhouse_var, _CLICKHOUSE_MB)
 
@@ -111,12 +110,3 @@ def filled(folder: Path) -> Iterator[None]:
         yield
     finally:
         filler.unlink(missing_ok=True)
-
-
-def _free_port() -> int:
-    """Below the range that outgoing connections take: a client that retries a dead service must not meet itself."""
-    while True:
-        port = random.SystemRandom().randrange(20_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port

@@ -11,6 +11,7 @@ import pytest
 
 from mevflow.clickhouse import daemon
 from mevflow.clickhouse.client import connect
+from mevflow.processes.ports import free_port
 
 pytestmark = pytest.mark.skipif(
     ctypes.CDLL(None).syscall(444, None, 0, 1) < 4, reason="this kernel cannot confine TCP connections (Landlock 4)"
@@ -95,7 +96,7 @@ def outside(tmp_path_factory):
 @pytest.fixture(scope="module")
 def confined(outside):
     os.environ["MEVFLOW_SECRET_OF_THE_TEST"] = "the signing key"
-    port = daemon.free_port()
+    port = free_port()
     daemon.start(outside / "var", port=port)
     del os.environ["MEVFLOW_SECRET_OF_THE_TEST"]
     with connect(port=port) as client:

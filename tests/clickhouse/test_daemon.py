@@ -13,6 +13,7 @@ import pytest
 from mevflow.clickhouse import daemon
 from mevflow.clickhouse.client import connect
 from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
+from mevflow.processes.ports import free_port
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def var(tmp_path):
 
 
 def test_start_is_idempotent_and_data_survives_a_restart(var):
-    port = daemon.free_port()
+    port = free_port()
     pid = daemon.start(var, port=port)
     assert daemon.start(var, port=port) == pid
     assert daemon.status(var, port=port).answering
@@ -38,7 +39,7 @@ def test_start_is_idempotent_and_data_survives_a_restart(var):
 
 
 def test_no_acknowledged_row_is_lost_by_a_kill(var):
-    port = daemon.free_port()
+    port = free_port()
     pid = daemon.start(var, port=port)
     client = connect(port=port)
     client.command("CREATE DATABASE kept")
@@ -61,7 +62,7 @@ def test_no_acknowledged_row_is_lost_by_a_kill(var):
 
 
 def test_a_start_right_after_a_kill_starts_a_new_one(var):
-    port = daemon.free_port()
+    port = free_port()
     pid = daemon.start(var, port=port)
     for _ in range(3):
         os.kill(pid, signal.SIGKILL)
@@ -72,9 +73,9 @@ def test_a_start_right_after_a_kill_starts_a_new_one(var):
 
 def test_a_dead_process_that_nobody_waited_for_is_not_running(var):
     """The parent of the server lives on and never waits."""
-    port = daemon.free_port()
+    port = free_port()
     script = (
-        "import pathlib, sys, time; from clickhouse import daemon; "
+        "import pathlib, sys, time; from mevflow.clickhouse import daemon; "
         "print(daemon.start(pathlib.Path(sys.argv[1]), port=int(sys.argv[2])), flush=True); time.sleep(600)"
     )
     parent = subprocess.Popen([sys.executable, "-c", script, var, str(port)], stdout=subprocess.PIPE, text=True)
@@ -90,7 +91,7 @@ def test_a_dead_process_that_nobody_waited_for_is_not_running(var):
 
 def test_a_start_that_stands_still_is_given_up_and_one_that_works_is_not(var):
     """A stopped process does nothing, however long one waits; one that starts slowly is waited for."""
-    port = daemon.free_port()
+    port = free_port()
     pid = daemon.start(var, port=port)
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -103,7 +104,7 @@ def test_a_start_that_stands_still_is_given_up_and_one_that_works_is_not(var):
 
 
 def test_a_second_process_on_the_same_data_is_refused(var):
-    port = daemon.free_port()
+    port = free_port()
     pid = daemon.start(var, port=port)
     second = subprocess.run(
         [sys.executable, "-m", "mevflow.clickhouse.server", "--path", str(var / "clickhouse"), "--port", "0"],
@@ -123,24 +124,24 @@ def test_a_port_in_use_is_named(var):
 
 
 def test_a_running_server_is_not_moved_to_another_port(var):
-    daemon.start(var, port=daemon.free_port())
+    daemon.start(var, port=free_port())
     with pytest.raises(MevflowError, match="already runs"):
-        daemon.start(var, port=daemon.free_port())
+        daemon.start(var, port=free_port())
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "clickhouse").write_text("in the way")
     with pytest.raises(MevflowError, match="cannot write"):
-        daemon.start(tmp_path, port=daemon.free_port())
+        daemon.start(tmp_path, port=free_port())
 
 
 def test_a_reachable_address_needs_a_password(var):
     with pytest.raises(UsageError, match="no ClickHouse password"):
-        daemon.start(var, host="0.0.0.0", port=daemon.free_port())
+        daemon.start(var, host="0.0.0.0", port=free_port())
 
 
 def test_the_password_is_asked_for(var):
-    port = daemon.free_port()
+    port = free_port()
     daemon.start(var, port=port, password="s3cret")
     assert connect(port=port, password="s3cret").command("SELECT 1") == 1
     for wrong in ("", "other"):
@@ -156,11 +157,11 @@ def test_a_stale_pid_file_is_not_believed(var):
     (home / "server.pid").write_text(f'{{"pid": {os.getpid()}, "started": 1, "host": "127.0.0.1", "port": 1}}')
     assert daemon.status(var).pid is None
     assert not daemon.stop(var)
-    daemon.start(var, port=daemon.free_port())
+    daemon.start(var, port=free_port())
 
 
 def test_a_stop_lets_a_running_statement_end(var):
-    port = daemon.free_port()
+    port = free_port()
     daemon.start(var, port=port)
     answers = []
     slow = threading.Thread(
@@ -174,6 +175,6 @@ def test_a_stop_lets_a_running_statement_end(var):
 
 
 def test_nothing_there_is_said_clearly():
-    port = daemon.free_port()
+    port = free_port()
     with pytest.raises(UnreachableError, match=f"no ClickHouse answers at 127.0.0.1:{port}"):
         connect(port=port)

@@ -17,6 +17,7 @@ from mevflow.clickhouse import daemon
 from mevflow.clickhouse.client import connect
 from mevflow.clickhouse.migrate import migrate
 from mevflow.operators.stage import StageContext
+from mevflow.processes.ports import free_port
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from tests.sinks.clickhouse.rows import batch_of, swap
 
@@ -178,7 +179,7 @@ def small_disk(tmp_path):
 
 
 def test_a_full_disk_loses_nothing_that_was_acknowledged(small_disk):
-    port = daemon.free_port()
+    port = free_port()
     daemon.start(small_disk, port=port)
     client = connect(port=port)
     client.command("CREATE TABLE default.t (a String CODEC(NONE)) ENGINE = MergeTree ORDER BY tuple()")
@@ -197,7 +198,7 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(small_disk):
 
 
 def test_the_sink_waits_for_a_full_disk_and_loses_nothing(small_disk, caplog):
-    port = daemon.free_port()
+    port = free_port()
     daemon.start(small_disk, port=port)
     client = connect(port=port)
     migrate(client)
@@ -229,7 +230,7 @@ def test_the_sink_waits_for_a_full_disk_and_loses_nothing(small_disk, caplog):
 
 def test_a_read_only_disk_refuses(small_disk):
     """The table's folder becomes read-only under the running server."""
-    port = daemon.free_port()
+    port = free_port()
     daemon.start(small_disk, port=port)
     client = connect(port=port)
     client.command("CREATE TABLE default.t (a String) ENGINE = MergeTree ORDER BY tuple()")

@@ -11,6 +11,7 @@ import pytest
 from backports import zstd
 
 from mevflow.clickhouse import daemon
+from mevflow.processes.ports import free_port
 
 POST = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 ASK = b"GET /?query=SELECT%20424242 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -145,7 +146,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("encoding", BOMBS)
 def test_a_bomb_costs_little(tmp_path, encoding):
-    port = daemon.free_port()
+    port = free_port()
     pid = daemon.start(tmp_path, port=port)
     try:
         before = _peak_kb(pid)
@@ -161,7 +162,7 @@ def test_a_bomb_costs_little(tmp_path, encoding):
 
 def test_a_reader_that_does_not_read_holds_little(tmp_path):
     """An answer of gigabytes that nobody takes: the query waits with a few blocks made, and ends with its reader."""
-    port = daemon.free_port()
+    port = free_port()
     pid = daemon.start(tmp_path, port=port)
     try:
         before = _peak_kb(pid)
@@ -190,7 +191,7 @@ def test_many_silent_connections_do_not_keep_others_out(clickhouse_server):
 
 
 def test_the_password_comes_before_the_path_and_the_body(tmp_path):
-    port = daemon.free_port()
+    port = free_port()
     daemon.start(tmp_path, port=port, password="s3cret")
     try:
         for target in ("/", "/nowhere", "/?query=SELECT%201", "/ping"):

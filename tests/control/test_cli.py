@@ -12,7 +12,7 @@ from mevflow.control.server.dispatch import Dispatcher
 from mevflow.control.server.grpc_door import Door, Server
 from mevflow.control.server.identity import LocalAuthenticator
 from mevflow.processes.environment import environment
-from tests.plugins.kafka import free_port
+from mevflow.processes.ports import free_port
 
 
 @pytest_asyncio.fixture(loop_scope="session")

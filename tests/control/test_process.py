@@ -15,9 +15,9 @@ from mevflow.kafka import broker
 from mevflow.kafka.topics import create
 from mevflow.operators.errors import UnreachableError
 from mevflow.processes.environment import environment
+from mevflow.processes.ports import free_port
 from tests.control.conftest import CONTROL_TOPICS
 from tests.flows.steering import conftest as steering
-from tests.plugins.kafka import free_port
 
 MEVFLOW = (sys.executable, "-m", "mevflow.cli")
 plugin, make_shard = steering.plugin, steering.make_shard

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
+from mevflow.processes.ports import free_port
 from mevflow.sources.evm.contracts import ContractCall, address, number
 from mevflow.sources.evm.rpc import CallError, EndpointSettings, NodeError, RpcNode
 from tests.evm.npm import anvil
-from tests.plugins.kafka import free_port
 
 GAS = 15_000_000
 

@@ -23,6 +23,7 @@ from mevflow.learning.rederive import rederive
 from mevflow.operators.decide.settings import BanditSettings
 from mevflow.operators.decide.stage import BanditDecide
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
+from mevflow.processes.ports import free_port
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from mevflow.v1 import market_pb2 as market
 from tests.operators.decide.opportunities import batch, opportunity, stream
@@ -34,9 +35,7 @@ Rows = dict[str, list[dict[str, Any]]]
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Rows]]:
     """An engine with a live run of three decisions and a replay of the first; its port and the live rows by port."""
     folder = tmp_path_factory.mktemp("engine")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     start(folder, port=port)
     try:
         migrate(connect(port=port))

@@ -8,9 +8,9 @@ from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechani
 
 from mevflow.kafka import broker, broker_files
 from mevflow.kafka.security import KafkaSecurity
+from mevflow.processes.ports import free_port
 from mevflow.processes.startup import Startup
 from tests.control.auth.conftest import Authority
-from tests.plugins.kafka import free_port
 
 PASSWORD = "correct horse; battery = staple"
 _LISTENERS = """

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mevflow.bench.stand import free_port
 from mevflow.metrics import targets
+from mevflow.processes.ports import free_port
 from tests.metrics.test_live import stir
 from tests.metrics.world import until
 

@@ -10,10 +10,13 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import click
+import kubernetes_validate
 import pytest
+from compose_spec import PyCompose
 from ruamel.yaml import YAML
 
 from mevflow.cli import cli
@@ -21,7 +24,7 @@ from mevflow.flows.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTAINER, KUBERNETES = ROOT / "ops" / "container", ROOT / "ops" / "kubernetes"
-HADOLINT = shutil.which("hadolint", path=f"{ROOT}/.venv/bin:{os.environ['PATH']}")
+HADOLINT = Path(sys.executable).parent / "hadolint"
 KUBECTL = shutil.which("kubectl")
 OVERLAYS = sorted(path.name for path in (KUBERNETES / "overlays").iterdir())
 RULES = KUBERNETES / "overlays" / "prod" / "rules.yaml"
@@ -65,9 +68,8 @@ def compose():
     return read(CONTAINER / "compose.yaml")
 
 
-@pytest.mark.skipif(HADOLINT is None, reason="hadolint is not installed (pip install 'mevflow[ops]')")
 def test_the_recipe_is_clean():
-    done = subprocess.run([HADOLINT, str(CONTAINER / "Dockerfile")], capture_output=True, text=True, check=False)
+    done = subprocess.run([str(HADOLINT), str(CONTAINER / "Dockerfile")], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -82,9 +84,8 @@ def test_the_image_runs_as_nobody_and_asks_ready():
 
 
 def test_compose_keeps_to_its_schema(compose):
-    spec = pytest.importorskip("compose_spec", reason="compose-spec is not installed (pip install 'mevflow[ops]')")
     plain = {name: part for name, part in compose.items() if not name.startswith("x-")}  # merged by now
-    found = spec.PyCompose.from_json(json.dumps(plain))
+    found = PyCompose.from_json(json.dumps(plain))
     found.validate()
     assert found.to_spec().services.keys() == compose["services"].keys()
 
@@ -130,14 +131,11 @@ def test_prometheus_finds_what_compose_runs(compose):
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_an_overlay_keeps_to_kubernetes_schemas(overlay):
-    validate = pytest.importorskip(
-        "kubernetes_validate", reason="kubernetes-validate is not installed (pip install 'mevflow[ops]')"
-    )
     documents = rendered(overlay)
     plain = [each for each in documents if not each["apiVersion"].startswith("monitoring.coreos.com/")]
     assert len(plain) > 8
     for document in plain:
-        validate.validate(document, "1.31", strict=True)
+        kubernetes_validate.validate(document, "1.31", strict=True)
     for document in documents:
         assert document["metadata"]["namespace"].startswith("mevflow")
 

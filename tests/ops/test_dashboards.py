@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mevflow.ops.dashboards.lint import expressions, faults
+from mevflow.ops.dashboards.write import files
 
 FOLDER = Path(__file__).resolve().parents[2] / "ops" / "grafana"
 FILES = sorted(FOLDER.glob("*.json"))
@@ -43,9 +44,6 @@ def test_the_linter_finds(change, fault):
 
 
 def test_the_files_are_of_this_code():
-    pytest.importorskip("grafana_foundation_sdk")
-    from mevflow.ops.dashboards.write import files
-
     assert {path.name: path.read_text() for path in FILES} == files(), "python -m mevflow.ops.dashboards.write"
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mevflow.processes.ports import free_port
+
 
 @dataclass(frozen=True)
 class Server:
@@ -22,7 +24,7 @@ def clickhouse_server(tmp_path_factory):
     from mevflow.clickhouse import daemon
 
     var = tmp_path_factory.mktemp("clickhouse-var")
-    port = daemon.free_port()
+    port = free_port()
     daemon.start(var, port=port)
     yield Server("127.0.0.1", port, var)
     daemon.stop(var)

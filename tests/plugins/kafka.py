@@ -1,23 +1,13 @@
 """A real Kafka broker for tests: one a session, on free ports, in a temporary folder."""
 
-import random
-import socket
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import pytest
 
 from mevflow.kafka import broker
 from mevflow.kafka.topics import TopicSpec, create
-
-
-def free_port():
-    """Below the range that outgoing connections take: a client that retries a dead broker must not meet itself."""
-    while True:
-        port = random.SystemRandom().randrange(20_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+from mevflow.processes.ports import free_port
 
 
 @contextmanager

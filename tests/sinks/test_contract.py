@@ -9,6 +9,7 @@ import pytest
 from mevflow.bench.kafka import synthetic_swaps
 from mevflow.flows.spec import catalogue
 from mevflow.operators.stage import Settings, StageContext
+from mevflow.processes.ports import free_port
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from mevflow.sinks.discard import DiscardSink
 from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink
@@ -16,7 +17,6 @@ from mevflow.sinks.kafka.sink import KafkaSink, KafkaSinkSettings
 from mevflow.sinks.websocket.sink import WebSocketSettings, WebSocketSink
 from mevflow.testing import SINK_RULES, SinkCase
 from tests.operators.stage_cases import decode_case
-from tests.plugins.kafka import free_port
 from tests.sinks.clickhouse.rows import batch_of, swap
 from tests.sinks.kafka.test_sink import read_all
 

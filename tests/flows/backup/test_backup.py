@@ -23,10 +23,11 @@ from mevflow.flows.runtime.spec import RunSpec
 from mevflow.kafka import topics
 from mevflow.operators.errors import CheckFailedError
 from mevflow.operators.stage import StageContext
+from mevflow.processes.ports import free_port
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from tests.flows.test_change import ARCHIVE
 from tests.flows.test_claims import wait_for
-from tests.plugins.kafka import free_port, running_broker
+from tests.plugins.kafka import running_broker
 from tests.sinks.clickhouse.rows import one_of_each, swap
 
 ROOT = Path(__file__).resolve().parents[3]

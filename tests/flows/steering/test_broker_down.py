@@ -7,8 +7,8 @@ import pytest
 from mevflow.flows.runtime.status import shard_status
 from mevflow.kafka import broker
 from mevflow.kafka.topics import create
+from mevflow.processes.ports import free_port
 from tests.flows.steering.conftest import CONTROL_TOPICS
-from tests.plugins.kafka import free_port
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from mevflow.operators.decide.settings import BanditSettings
 from mevflow.operators.decide.stage import BanditDecide
 from mevflow.operators.errors import MevflowError
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
+from mevflow.processes.ports import free_port
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from tests.operators.decide.opportunities import stream
 
@@ -30,9 +30,7 @@ from tests.operators.decide.opportunities import stream
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """An engine with decisions of a random logger, and of a replay of the same record by another policy."""
     folder: Path = tmp_path_factory.mktemp("engine")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     start(folder, port=port)
     try:
         migrate(connect(port=port))

@@ -15,6 +15,7 @@ from mevflow.clickhouse.client import connect
 from mevflow.clickhouse.migrate import migrate
 from mevflow.operators.errors import MevflowError, StateError, UnreachableError, UsageError
 from mevflow.operators.stage import StageContext, Watermark
+from mevflow.processes.ports import free_port
 from mevflow.sinks.clickhouse.block import by_month
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from mevflow.sinks.clickhouse.tables import TABLES
@@ -236,7 +237,7 @@ def test_a_database_that_is_not_migrated_is_named(make_sink, clickhouse_client, 
 
 
 def test_nothing_listening_is_unreachable(make_sink):
-    settings = ClickHouseSettings(port=daemon.free_port())
+    settings = ClickHouseSettings(port=free_port())
     with pytest.raises(UnreachableError):
         ClickHouseSink(settings, StageContext("t", "n")).open(None)
 
@@ -255,7 +256,7 @@ def test_a_snapshot_that_does_not_fit_is_refused(make_sink, state):
 
 
 def test_an_absent_clickhouse_pauses_the_stream_and_loses_nothing(tmp_path):
-    port = daemon.free_port()
+    port = free_port()
     daemon.start(tmp_path, port=port)
     try:
         migrate(connect(port=port))
@@ -290,6 +291,7 @@ _CRASHING = """
 import os, sys
 from mevflow.operators.stage import StageContext
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
+from mevflow.processes.ports import free_port
 from tests.sinks.clickhouse.rows import batch_of, opportunity, swap
 
 port, database, state, die_at = int(sys.argv[1]), sys.argv[2], sys.argv[3].encode() or None, sys.argv[4]

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from mevflow.operators.codec import codec
 from mevflow.operators.stage import StageContext
+from mevflow.processes.ports import free_port
 from mevflow.sinks.websocket.hub import hub_status, start_hub, stop_hub
 from mevflow.sinks.websocket.hub.feed import HubFeed
 from mevflow.sinks.websocket.hub.wire import SCHEMA
@@ -23,13 +24,6 @@ from tests.sinks.websocket.hub.live import subscribed, swaps, take
 def _batch(*messages: Swap | Opportunity | Decision | RealtimeMessage) -> pa.RecordBatch:
     values = pa.array([message.SerializeToString() for message in messages], pa.binary())
     return codec(messages[0].DESCRIPTOR.full_name).decode(values)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_connected(feed: HubFeed, seconds: float) -> bool:
@@ -54,7 +48,7 @@ def _sent(
     batch: pa.RecordBatch, channel: str, tmp_path: Path
 ) -> dict[str, tuple[list[RealtimeMessage], list[list[bytes]]]]:
     """What the sink hands to its feed for ``batch``, by channel."""
-    settings = WebSocketSettings(channel=channel, port=_free_port(), hub="external", socket=str(tmp_path / "none"))
+    settings = WebSocketSettings(channel=channel, port=free_port(), hub="external", socket=str(tmp_path / "none"))
     sink = WebSocketSink(settings, StageContext("tested", "live"))
     sink.open(None)
     handed: dict[str, tuple[list[RealtimeMessage], list[list[bytes]]]] = {}
@@ -108,7 +102,7 @@ def test_realtime_messages_keep_their_own_channel(tmp_path: Path) -> None:
 
 
 async def test_the_stream_goes_on_without_a_hub_and_the_loss_is_told(tmp_path: Path) -> None:
-    port, path = _free_port(), tmp_path / "h.sock"
+    port, path = free_port(), tmp_path / "h.sock"
     settings = WebSocketSettings(channel="swaps", port=port, hub="external", socket=str(path))
     sink = WebSocketSink(settings, StageContext("tested", "live"))
     sink.open(None)
@@ -141,7 +135,7 @@ async def test_the_stream_goes_on_without_a_hub_and_the_loss_is_told(tmp_path: P
 
 
 async def test_the_sink_starts_a_hub_and_shares_it(tmp_path: Path) -> None:
-    port, path = _free_port(), tmp_path / "h.sock"
+    port, path = free_port(), tmp_path / "h.sock"
     settings = WebSocketSettings(channel="swaps", port=port, socket=str(path), linger_s=0.5)
     sinks = [WebSocketSink(settings, StageContext(name, "live")) for name in ("one", "two")]
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow as pa
 from websockets.asyncio.client import ClientConnection, connect
 
 from mevflow.operators.codec import codec
+from mevflow.processes.ports import free_port
 from mevflow.sinks.websocket.hub import HubStatus, hub_status, start_hub, stop_hub
 from mevflow.v1.market_pb2 import Swap
 from mevflow.v1.realtime_pb2 import RealtimeBatch
@@ -22,9 +22,7 @@ class RunningHub:
     """Where a test's hub is, and how to bring it back after a stop."""
 
     def __init__(self, folder: Path, options: tuple[str, ...]) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.var = folder
         self.path = folder / "h.sock"
         self.options = options
