@@ -25,7 +25,7 @@ from mevflow.clickhouse.daemon import start, stop
 from mevflow.clickhouse.migrate import migrate
 from mevflow.operators.codec import codec
 from mevflow.operators.stage import StageContext
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from mevflow.sinks.clickhouse.block import InsertBlock
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from mevflow.sinks.clickhouse.tables import TABLES

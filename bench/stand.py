@@ -15,8 +15,8 @@ from typing import Any
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.spec import RunSpec, shape_of
 from mevflow.flows.runtime.status import shard_status
+from mevflow.processes.addresses import free_port
 from mevflow.processes.environment import environment
-from mevflow.processes.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 

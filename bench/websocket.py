@@ -27,7 +27,7 @@ from mevflow.bench.websocket_clients import BYTES, COLUMNS, DROPPED, FAULTS, FRA
 from mevflow.operators.codec import codec
 from mevflow.operators.errors import CheckFailedError
 from mevflow.operators.stage import StageContext
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from mevflow.sinks.websocket.hub import stop_hub
 from mevflow.sinks.websocket.sink import WebSocketSettings, WebSocketSink
 

@@ -2,6 +2,7 @@
 
 Read in this order:
 
+- :mod:`.methods`, :mod:`.refusal`: which calls there are, why one is refused
 - :mod:`.commands`: a command from its draft to its outcome
 - :mod:`.topics`: the Kafka topics behind it: what the service reads and writes
 - :mod:`.server`: the service and its gRPC door

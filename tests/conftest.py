@@ -1,4 +1,4 @@
-"""Fixtures that several rooms' tests share, and which tests `make test-quick` leaves out."""
+"""Fixtures that several rooms' tests share, which tests `make test-quick` leaves out, and what two processes share."""
 
 from __future__ import annotations
 
@@ -49,10 +49,17 @@ HEAVY = (
     "tests/cli/",
     "tests/bench/",
 )
+#: Rooms whose tests compute and start nothing, unless they are marked above.
+PURE = ("tests/operators/", "tests/learning/", "tests/model/", "tests/ops/", "tests/proto/", "tests/mutation/")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs services and what is heavy."""
+    """Mark what needs services and what is heavy, and say which tests one process runs in order.
+
+    All that starts processes is one group: there is one broker and one engine, and no two tests that load the machine
+    run beside each other. A file of pure computation is a group of its own, so that its fixtures are made once.
+    """
     root = Path(__file__).parents[1]
     for item in items:
         place = item.path.relative_to(root).as_posix()
@@ -60,6 +67,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.services)
         if place.startswith(HEAVY):
             item.add_marker(pytest.mark.heavy)
+        pure = place.startswith(PURE) and item.get_closest_marker("services") is None
+        item.add_marker(pytest.mark.xdist_group(place if pure else "services"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

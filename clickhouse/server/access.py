@@ -5,25 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
 from mevflow.clickhouse.server.errors import ACCESS_DENIED, AUTHENTICATION_FAILED, REQUIRED_PASSWORD, refuse
+from mevflow.processes.addresses import is_loopback
 
 USER = "default"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` can only be reached from this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class Access:

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from mevflow.clickhouse.server.access import is_loopback
 from mevflow.clickhouse.server.handler import Handler
 from mevflow.clickhouse.server.protocol import bounded_protocol
 from mevflow.clickhouse.server.services import Services
 from mevflow.metrics.http import HttpMeter
 from mevflow.operators.errors import MevflowError, UsageError
+from mevflow.processes.addresses import is_loopback
 
 #: After running statements were cancelled, their answers have so long to leave, in seconds.
 _LAST_WORDS_S = 5.0

@@ -1,1 +1,1 @@
-"""Who calls: tokens, certificates, rate limits, TLS."""
+"""Who calls: identities and roles, tokens, certificates, rate limits, TLS."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mevflow.control.auth.certificates import Certificates
+from mevflow.control.auth.identity import AuthError, Identity, require_role
 from mevflow.control.auth.limits import RateLimits
 from mevflow.control.auth.tokens import Tokens
-from mevflow.control.server.identity import AuthError, Identity, require_role
 
 
 class ProvenAuthenticator:

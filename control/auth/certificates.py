@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 
 from mevflow.control.auth.files import Watched
-from mevflow.control.server.identity import AuthError, Identity, Role
+from mevflow.control.auth.identity import AuthError, Identity, Role
 from mevflow.operators.errors import UsageError
 
 log = structlog.get_logger("mevflow.control")

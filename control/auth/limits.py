@@ -9,8 +9,8 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from mevflow.control.server.identity import AuthError, Identity
-from mevflow.control.server.methods import METHODS
+from mevflow.control.auth.identity import AuthError, Identity
+from mevflow.control.methods import METHODS
 
 #: Identities whose buckets are kept; one that was forgotten starts with a full bucket.
 _KEPT = 4096

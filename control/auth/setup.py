@@ -9,14 +9,14 @@ import grpc
 
 from mevflow.control.auth.authenticator import ProvenAuthenticator
 from mevflow.control.auth.certificates import Certificates
+from mevflow.control.auth.identity import Authenticator, LocalAuthenticator
 from mevflow.control.auth.keys import KeyFolder
 from mevflow.control.auth.limits import Rate, RateLimits
 from mevflow.control.auth.tls import TlsFiles
 from mevflow.control.auth.tokens import Tokens
-from mevflow.control.server.grpc_door import is_loopback
-from mevflow.control.server.identity import Authenticator, LocalAuthenticator
 from mevflow.flows.config import ControlConfig
 from mevflow.operators.errors import UsageError
+from mevflow.processes.addresses import is_loopback
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import jwt
 
+from mevflow.control.auth.identity import AuthError, Identity, Role
 from mevflow.control.auth.keys import KeyFolder, read_private
-from mevflow.control.server.identity import AuthError, Identity, Role
 
 ALGORITHM = "EdDSA"
 AUDIENCE, ISSUER = "mevflow-control", "mevflow"

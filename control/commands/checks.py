@@ -12,8 +12,8 @@ import msgspec
 
 from mevflow.control.commands.checking import LENGTH, CheckAnswer, Inspect, Question, Rehearse
 from mevflow.control.commands.rehearsal import Given, RehearsalVerdict
-from mevflow.control.server.refusal import Refused
-from mevflow.control.server.turns import Turns
+from mevflow.control.commands.turns import Turns
+from mevflow.control.refusal import Refused
 from mevflow.flows.spec.topology import Problem
 from mevflow.operators import errors
 from mevflow.operators.errors import MevflowError

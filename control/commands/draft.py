@@ -8,8 +8,8 @@ import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from mevflow.control.server.identity import Identity
-from mevflow.control.server.refusal import invalid
+from mevflow.control.auth.identity import Identity
+from mevflow.control.refusal import invalid
 from mevflow.v1.control_service_pb2 import Delivery
 
 WAIT_S = 5.0

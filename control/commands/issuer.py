@@ -21,7 +21,7 @@ from mevflow.control.commands.draft import CALL_ID, STATE_KINDS, WAIT_S, Draft
 from mevflow.control.commands.ledger import Held, Ledger, RememberedCall
 from mevflow.control.commands.record import Entry
 from mevflow.control.commands.shards import Roll
-from mevflow.control.server.refusal import Refused
+from mevflow.control.refusal import Refused
 from mevflow.control.topics.writer import Writer
 from mevflow.flows.steering.protocol import ISSUED, command_key
 from mevflow.v1.control_pb2 import ControlAudit, ControlCommand

@@ -16,8 +16,8 @@ from mevflow.control.gateway import problems
 from mevflow.control.gateway.carry import Carrier
 from mevflow.control.gateway.routes import HttpRoute
 from mevflow.control.gateway.shape import encode, parse, parse_query
-from mevflow.control.server.methods import METHODS
-from mevflow.control.server.refusal import Refused
+from mevflow.control.methods import METHODS
+from mevflow.control.refusal import Refused
 
 _JSON = "application/json"
 LINES = "application/x-ndjson"

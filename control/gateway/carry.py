@@ -15,8 +15,8 @@ from starlette.requests import HTTPConnection, Request
 
 from mevflow.control.gateway.origin import Origins
 from mevflow.control.gateway.sessions import CSRF_HEADER, CookieSessions, Session
+from mevflow.control.refusal import Refused
 from mevflow.control.server.dispatch import Caller, Dispatcher
-from mevflow.control.server.refusal import Refused
 
 COOKIE = "mevflow_session"
 MAX_BODY = 4 << 20

@@ -20,8 +20,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from mevflow.control.gateway import problems
 from mevflow.control.gateway.carry import Carrier
 from mevflow.control.gateway.shape import parse, plain
-from mevflow.control.server.methods import METHODS
-from mevflow.control.server.refusal import Refused
+from mevflow.control.methods import METHODS
+from mevflow.control.refusal import Refused
 
 _UNDER_WAY = 64
 _RECHECK_S = 5.0

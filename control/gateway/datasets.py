@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from mevflow.control.gateway.carry import Carrier
 from mevflow.control.gateway.reader import ClickHouseReader, ReadBounds
-from mevflow.control.server.refusal import Refused, invalid
+from mevflow.control.refusal import Refused, invalid
 
 #: Format -> (ClickHouse's name, media type, ending).
 FORMATS = {

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from mevflow.control.gateway.endpoints import HttpEndpoint, Surroundings
-from mevflow.control.server.refusal import Refused, invalid
+from mevflow.control.refusal import Refused, invalid
 from mevflow.flows import dead_letter_desk, dead_letters
 from mevflow.flows.dead_letters import DeadLetter, Place, find
 from mevflow.operators.errors import UsageError

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mevflow.control.gateway.carry import Carrier
-from mevflow.control.server.refusal import Refused, invalid
+from mevflow.control.refusal import Refused, invalid
 from mevflow.flows.config import ClickHouseConfig
 from mevflow.operators.errors import UsageError
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mevflow.control.gateway.carry import Carrier
-from mevflow.control.server.refusal import Refused
+from mevflow.control.refusal import Refused
 from mevflow.control.server.service import Service
 from mevflow.control.server.topologies import refusal_of
 from mevflow.flows.runtime.layout import Layout

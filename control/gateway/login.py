@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from mevflow.control.gateway.carry import COOKIE, Carrier
 from mevflow.control.gateway.sessions import LIFE_S
-from mevflow.control.server.refusal import Refused
+from mevflow.control.refusal import Refused
 
 _PRIVATE = {"cache-control": "no-store"}
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from mevflow.control.gateway.endpoints import HttpEndpoint, Nothing, Surroundings
-from mevflow.control.server.refusal import invalid
+from mevflow.control.refusal import invalid
 from mevflow.flows.messages import schemas
 from mevflow.flows.messages.anatomy import anatomy
 from mevflow.flows.messages.browse import PageRequest, read_page

@@ -14,8 +14,8 @@ from mevflow.control.gateway.history import TABLES
 from mevflow.control.gateway.routes import ROUTES, HttpRoute
 from mevflow.control.gateway.sessions import CSRF_HEADER
 from mevflow.control.gateway.shape import JSON_FIELDS
+from mevflow.control.methods import METHODS
 from mevflow.control.server.dispatch import SERVICE
-from mevflow.control.server.methods import METHODS
 
 _NUMBERS = {FieldDescriptor.CPPTYPE_DOUBLE: "number", FieldDescriptor.CPPTYPE_FLOAT: "number"}
 _PROBLEM = {"$ref": "#/components/responses/Problem"}

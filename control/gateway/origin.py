@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from mevflow.control.server.grpc_door import is_loopback
-from mevflow.control.server.refusal import Refused
+from mevflow.control.refusal import Refused
+from mevflow.processes.addresses import is_loopback
 
 
 class Origins:

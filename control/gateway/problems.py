@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from mevflow.control.server.refusal import Refused
+from mevflow.control.refusal import Refused
 
 MEDIA = "application/problem+json"
 TYPE = "urn:mevflow:problem:"

@@ -19,7 +19,7 @@ from mevflow.control.gateway.carry import Carrier
 from mevflow.control.gateway.reader import ClickHouseReader
 from mevflow.control.gateway.statement import check_text
 from mevflow.control.gateway.tree import check_tree
-from mevflow.control.server.refusal import Refused, invalid
+from mevflow.control.refusal import Refused, invalid
 from mevflow.operators.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")

@@ -23,8 +23,8 @@ import structlog
 import urllib3
 
 from mevflow.clickhouse.tls import connections
-from mevflow.control.server.refusal import Refused
-from mevflow.control.server.turns import Turns
+from mevflow.control.commands.turns import Turns
+from mevflow.control.refusal import Refused
 from mevflow.flows.config import ClickHouseConfig
 
 _CODE = re.compile(r"Code: (\d+)\. DB::Exception: ")

@@ -22,7 +22,7 @@ from starlette.websockets import WebSocket
 from mevflow.control.gateway import problems
 from mevflow.control.gateway.carry import Carrier
 from mevflow.control.gateway.protocol import HANDOVER, HandedOver
-from mevflow.control.server.refusal import Refused
+from mevflow.control.refusal import Refused
 from mevflow.operators.errors import MevflowError, UsageError
 from mevflow.sinks.websocket.hub.control import hub_status
 from mevflow.sinks.websocket.hub.filters import Filter

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from msgspec import Meta
 
 from mevflow.control.gateway.endpoints import HttpEndpoint, Nothing, Surroundings
-from mevflow.control.server.refusal import invalid
+from mevflow.control.refusal import invalid
 from mevflow.flows.replay import jobs
 from mevflow.flows.replay.diff import diff as compare
 from mevflow.flows.replay.diff import folder_of

@@ -42,13 +42,13 @@ from mevflow.control.gateway.sessions import CSRF_HEADER, CookieSessions
 from mevflow.control.gateway.sql_templates import SqlTemplates
 from mevflow.control.gateway.stories import Stories
 from mevflow.control.gateway.tables import TableCalls
+from mevflow.control.refusal import Refused
 from mevflow.control.server.dispatch import Dispatcher
-from mevflow.control.server.grpc_door import is_loopback
-from mevflow.control.server.refusal import Refused
 from mevflow.control.server.service import Service
 from mevflow.flows.config import ClickHouseConfig
 from mevflow.metrics.http import HttpMeter
 from mevflow.operators.errors import MevflowError, UsageError
+from mevflow.processes.addresses import is_loopback
 
 _GRACE_S = 5
 

@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from mevflow.control.server.refusal import Refused
+from mevflow.control.refusal import Refused
 
 CSRF_HEADER = "x-csrf-token"
 LIFE_S = 8 * 3600.0

@@ -16,7 +16,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
-from mevflow.control.server.refusal import Refused
+from mevflow.control.refusal import Refused
 
 #: Fields of bytes that hold JSON.
 JSON_FIELDS = frozenset(("payload", "before", "after", "request"))

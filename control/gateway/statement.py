@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from mevflow.control.server.refusal import Refused
+from mevflow.control.refusal import Refused
 
 MAX_STATEMENT = 64 << 10
 _TOKEN = re.compile(

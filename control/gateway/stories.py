@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from mevflow.control.gateway.history import EPISODES
 from mevflow.control.gateway.tables import RowFilter, TableCalls, conditions_of, not_found
-from mevflow.control.server.refusal import invalid
+from mevflow.control.refusal import invalid
 from mevflow.flows.explain import OF_DECISION, PARTS
 from mevflow.operators.decide.features import FEATURES
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from mevflow.control.gateway.carry import Carrier
 from mevflow.control.gateway.reader import ClickHouseReader
-from mevflow.control.server.refusal import Refused, invalid
+from mevflow.control.refusal import Refused, invalid
 
 MAX_LIMIT = 1_000
 _LIMIT = 100

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from mevflow.control.gateway.endpoints import HttpEndpoint, Surroundings
-from mevflow.control.server.refusal import invalid
+from mevflow.control.refusal import invalid
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.log_tail import tail
 from mevflow.flows.services import samples

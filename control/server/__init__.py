@@ -3,8 +3,7 @@
 - :mod:`.process`: ``mevflow control serve``
 - :mod:`.grpc_door`: ``mevflow.v1.Control``, health and reflection on grpc.aio
 - :mod:`.dispatch`: who calls, how often, whether they may; for every carrier
-- :mod:`.methods`, :mod:`.identity`: which calls there are, who calls
-- :mod:`.refusal`, :mod:`.timings`: why a call was refused, how long calls took
+- :mod:`.timings`: how long calls took
 - :mod:`.handlers`, :mod:`.topologies`: the calls themselves
 - :mod:`.service`: what it reads, knows and writes
 """

@@ -22,11 +22,11 @@ import structlog
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import DecodeError, Message
 
+from mevflow.control.auth.identity import Authenticator, AuthError, Identity
 from mevflow.control.commands.draft import CALL_ID, DEADLINE
+from mevflow.control.methods import METHODS
+from mevflow.control.refusal import Refused
 from mevflow.control.server.handlers import Handlers
-from mevflow.control.server.identity import Authenticator, AuthError, Identity
-from mevflow.control.server.methods import METHODS
-from mevflow.control.server.refusal import Refused
 from mevflow.control.server.timings import Timings
 from mevflow.control.server.topologies import refusal_of
 from mevflow.control.server.unproven import Unproven

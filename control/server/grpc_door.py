@@ -6,7 +6,6 @@ audited, like every other call.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +18,11 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
+from mevflow.control.methods import METHODS
+from mevflow.control.refusal import Refused
 from mevflow.control.server.dispatch import SERVICE, Caller, Dispatcher
-from mevflow.control.server.methods import METHODS
-from mevflow.control.server.refusal import Refused
 from mevflow.operators.errors import MevflowError, UsageError
+from mevflow.processes.addresses import is_loopback
 
 MAX_REQUEST_BYTES = 4 << 20
 _MAX_REPLY_BYTES = 16 << 20
@@ -44,16 +44,6 @@ class Door:
                 f"without authentication the control service listens on loopback only, not on {self.host}",
                 hint="configure authentication, or bind to 127.0.0.1",
             )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address reaches this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Server:

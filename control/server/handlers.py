@@ -10,12 +10,12 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from mevflow.control.auth.identity import Identity
 from mevflow.control.commands.diff import changes
 from mevflow.control.commands.draft import MAX_PAYLOAD, STATE_KINDS, Draft
 from mevflow.control.commands.rehearsal import Given
 from mevflow.control.commands.scope import scoped
-from mevflow.control.server.identity import Identity
-from mevflow.control.server.refusal import Refused, invalid
+from mevflow.control.refusal import Refused, invalid
 from mevflow.control.server.service import Service
 from mevflow.control.server.topologies import TopologyCalls, refusal_of
 from mevflow.flows.registry import with_state

@@ -20,10 +20,10 @@ from typing import Protocol
 import structlog
 import uvloop
 
+from mevflow.control.auth.identity import Authenticator, LocalAuthenticator
 from mevflow.control.server.dispatch import Dispatcher
 from mevflow.control.server.grpc_door import Door, Server
 from mevflow.control.server.handlers import Handlers
-from mevflow.control.server.identity import Authenticator, LocalAuthenticator
 from mevflow.control.server.service import Service, ServiceSettings
 from mevflow.flows.runtime.claim import LockClaim
 from mevflow.flows.runtime.control_service import CLAIM

@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from mevflow.control.server.identity import Identity
-from mevflow.control.server.refusal import Refused, invalid
+from mevflow.control.auth.identity import Identity
+from mevflow.control.refusal import Refused, invalid
 from mevflow.control.server.service import Service
 from mevflow.flows.runtime.claim import LockClaim
 from mevflow.operators.errors import CheckFailedError, MevflowError, StateError, UnreachableError, UsageError

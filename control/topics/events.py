@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
-from mevflow.control.server.refusal import Refused
+from mevflow.control.refusal import Refused
 
 Row = TypeVar("Row")
 _KEPT = 20_000

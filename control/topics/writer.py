@@ -6,7 +6,7 @@ import asyncio
 import threading
 from typing import Any
 
-from mevflow.control.server.refusal import Refused
+from mevflow.control.refusal import Refused
 from mevflow.flows.steering.protocol import AUDIT, COMMANDS, PULSE, command_key
 from mevflow.flows.steering.signatures import Signer
 from mevflow.kafka.security import reach

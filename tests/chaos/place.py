@@ -12,8 +12,8 @@ from pathlib import Path
 
 from mevflow.clickhouse import daemon
 from mevflow.kafka import broker, topics
+from mevflow.processes.addresses import free_port
 from mevflow.processes.background import ProcessId
-from mevflow.processes.ports import free_port
 
 #: The disk that ClickHouse has, so that it can be filled.
 _CLICKHOUSE_MB = 1_500

@@ -11,7 +11,7 @@ import pytest
 
 from mevflow.clickhouse import daemon
 from mevflow.clickhouse.client import connect
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 
 pytestmark = pytest.mark.skipif(
     ctypes.CDLL(None).syscall(444, None, 0, 1) < 4, reason="this kernel cannot confine TCP connections (Landlock 4)"

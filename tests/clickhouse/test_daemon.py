@@ -13,7 +13,7 @@ import pytest
 from mevflow.clickhouse import daemon
 from mevflow.clickhouse.client import connect
 from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 
 
 @pytest.fixture

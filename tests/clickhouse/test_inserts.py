@@ -17,7 +17,7 @@ from mevflow.clickhouse import daemon
 from mevflow.clickhouse.client import connect
 from mevflow.clickhouse.migrate import migrate
 from mevflow.operators.stage import StageContext
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from tests.sinks.clickhouse.rows import batch_of, swap
 

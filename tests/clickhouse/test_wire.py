@@ -11,7 +11,7 @@ import pytest
 from backports import zstd
 
 from mevflow.clickhouse import daemon
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 
 POST = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 ASK = b"GET /?query=SELECT%20424242 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 from google.protobuf.message import DecodeError
 
+from mevflow.control.auth.identity import Identity, LocalAuthenticator, Role
 from mevflow.control.server.dispatch import Dispatcher
 from mevflow.control.server.grpc_door import Door, Server
 from mevflow.control.server.handlers import Handlers
-from mevflow.control.server.identity import Identity, LocalAuthenticator, Role
 from mevflow.control.server.service import Service, ServiceSettings
 from mevflow.flows.steering.protocol import ACKS, COMMANDS, HEARTBEATS, heartbeat_key
 from mevflow.kafka.topics import TOPICS, create

@@ -5,7 +5,7 @@ import pytest
 from google.rpc import error_details_pb2 as rpc
 from grpc_status import rpc_status
 
-from mevflow.control.server.refusal import Refused
+from mevflow.control.refusal import Refused
 from mevflow.v1 import control_service_pb2 as pb
 from tests.control.conftest import ANN
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from mevflow.control.auth.identity import Identity, Role
 from mevflow.control.commands.checks import Checks
 from mevflow.control.commands.rehearsal import Given, rehearse
-from mevflow.control.server.identity import Identity, Role
-from mevflow.control.server.refusal import Refused
+from mevflow.control.refusal import Refused
 from mevflow.operators.decide.settings import BanditSettings
 from mevflow.v1 import control_service_pb2 as pb
 

@@ -8,11 +8,11 @@ import sys
 import pytest
 import pytest_asyncio
 
+from mevflow.control.auth.identity import LocalAuthenticator
 from mevflow.control.server.dispatch import Dispatcher
 from mevflow.control.server.grpc_door import Door, Server
-from mevflow.control.server.identity import LocalAuthenticator
+from mevflow.processes.addresses import free_port
 from mevflow.processes.environment import environment
-from mevflow.processes.ports import free_port
 
 
 @pytest_asyncio.fixture(loop_scope="session")

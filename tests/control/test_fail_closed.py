@@ -12,12 +12,12 @@ from websockets.exceptions import ConnectionClosed
 from mevflow.control.auth import files
 from mevflow.control.auth.authenticator import ProvenAuthenticator
 from mevflow.control.auth.certificates import Certificates
+from mevflow.control.auth.identity import AuthError, Identity, Role
 from mevflow.control.auth.keys import KeyFolder
 from mevflow.control.auth.limits import Rate, RateLimits
 from mevflow.control.auth.tokens import Tokens
 from mevflow.control.gateway import channel
 from mevflow.control.server import dispatch
-from mevflow.control.server.identity import AuthError, Identity, Role
 from mevflow.control.server.service import Service, ServiceSettings
 from mevflow.flows.steering.protocol import ACKS, AUDIT, COMMANDS, HEARTBEATS
 from mevflow.kafka.topics import create

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from mevflow.control.refusal import Refused
 from mevflow.control.server.handlers import Handlers
-from mevflow.control.server.refusal import Refused
 from mevflow.control.server.service import Service
 from mevflow.flows.steering.protocol import COMMANDS
 from mevflow.v1 import control_service_pb2 as pb

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from mevflow.control.refusal import Refused
 from mevflow.control.server.handlers import Handlers
-from mevflow.control.server.refusal import Refused
 from mevflow.control.server.service import Service
 from mevflow.v1 import control_service_pb2 as pb
 from tests.control.conftest import ANN

@@ -14,8 +14,8 @@ from mevflow.flows.runtime import control_service
 from mevflow.kafka import broker
 from mevflow.kafka.topics import create
 from mevflow.operators.errors import UnreachableError
+from mevflow.processes.addresses import free_port
 from mevflow.processes.environment import environment
-from mevflow.processes.ports import free_port
 from tests.control.conftest import CONTROL_TOPICS
 from tests.flows.steering import conftest as steering
 

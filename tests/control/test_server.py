@@ -10,10 +10,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from grpc_status import rpc_status
 
+from mevflow.control.auth.identity import AuthError, Identity, LocalAuthenticator, Role, require_role
 from mevflow.control.client.client import AsyncControl, Control, ControlError, delivery, outcome
 from mevflow.control.server.dispatch import Dispatcher
 from mevflow.control.server.grpc_door import Door, Server
-from mevflow.control.server.identity import AuthError, Identity, LocalAuthenticator, Role, require_role
 from mevflow.operators.errors import UnreachableError, UsageError
 from mevflow.v1 import control_service_pb2 as pb
 from mevflow.v1.control_pb2 import ControlAudit

@@ -2,10 +2,10 @@
 
 import pytest
 
+from mevflow.control.auth.identity import LocalAuthenticator
+from mevflow.control.refusal import Refused
 from mevflow.control.server.dispatch import Dispatcher
 from mevflow.control.server.handlers import Handlers
-from mevflow.control.server.identity import LocalAuthenticator
-from mevflow.control.server.refusal import Refused
 from mevflow.control.server.service import Service, ServiceSettings
 from mevflow.v1 import control_service_pb2 as pb
 from tests.control.conftest import ANN

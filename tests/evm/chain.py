@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from mevflow.sources.evm.contracts import ContractCall, address, number
 from mevflow.sources.evm.rpc import CallError, EndpointSettings, NodeError, RpcNode
 from tests.evm.npm import anvil

@@ -23,7 +23,7 @@ from mevflow.learning.rederive import rederive
 from mevflow.operators.decide.settings import BanditSettings
 from mevflow.operators.decide.stage import BanditDecide
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from mevflow.v1 import market_pb2 as market
 from tests.operators.decide.opportunities import batch, opportunity, stream

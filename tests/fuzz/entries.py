@@ -20,7 +20,7 @@ from mevflow.clickhouse.server.statement import parse as parse_statement
 from mevflow.control.gateway import queries, shape
 from mevflow.control.gateway.statement import check_text
 from mevflow.control.gateway.tree import check_tree
-from mevflow.control.server.refusal import Refused
+from mevflow.control.refusal import Refused
 from mevflow.flows.spec.topology import parse as parse_topology
 from mevflow.flows.steering.wellformed import fault_of
 from mevflow.operators.addresses import address

@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechani
 
 from mevflow.kafka import broker, broker_files
 from mevflow.kafka.security import KafkaSecurity
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from mevflow.processes.startup import Startup
 from tests.control.auth.conftest import Authority
 

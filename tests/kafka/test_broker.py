@@ -8,7 +8,7 @@ import pytest
 from mevflow.kafka import broker, broker_files
 from mevflow.kafka.topics import TopicSpec, create, listing
 from mevflow.operators.errors import MevflowError, UsageError
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 
 
 def test_start_is_idempotent_and_data_outlives_a_stop(tmp_path, send):

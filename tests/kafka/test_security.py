@@ -17,7 +17,7 @@ from mevflow.flows.spec.preflight import broker_topics
 from mevflow.kafka import broker, security, topics
 from mevflow.kafka.security import KafkaSecurity, reach, reach_by_python
 from mevflow.operators.errors import UnreachableError, UsageError
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from mevflow.processes.private import read_secret
 from tests.flows.test_claims import wait_for
 from tests.kafka.secured import PASSWORD, secured_broker

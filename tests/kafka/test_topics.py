@@ -8,7 +8,7 @@ from confluent_kafka import Producer
 from mevflow.kafka.partitioner import murmur2, partition_of
 from mevflow.kafka.topics import TOPICS, TopicSpec, cluster_id, create, listing, offsets_for_times
 from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 
 
 def test_the_topics_of_the_design(kafka_broker):

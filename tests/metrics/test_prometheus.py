@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mevflow.metrics import targets
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from tests.metrics.test_live import stir
 from tests.metrics.world import until
 

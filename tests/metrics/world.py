@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 
 
 @dataclass(frozen=True)

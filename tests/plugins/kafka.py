@@ -7,7 +7,7 @@ import pytest
 
 from mevflow.kafka import broker
 from mevflow.kafka.topics import TopicSpec, create
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 from mevflow.bench.kafka import synthetic_swaps
 from mevflow.flows.spec import catalogue
 from mevflow.operators.stage import Settings, StageContext
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from mevflow.sinks.discard import DiscardSink
 from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from mevflow.web import FOLDER, built
 
 ROOT = Path(__file__).resolve().parents[2]

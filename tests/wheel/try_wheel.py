@@ -15,7 +15,7 @@ import zipfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 
 ROOT = Path(__file__).parents[2]
 UV = str(ROOT / ".venv" / "bin" / "uv")

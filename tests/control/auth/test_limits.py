@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mevflow.control.auth import limits as module
+from mevflow.control.auth.identity import AuthError, Identity, Role
 from mevflow.control.auth.limits import Rate, RateLimits
-from mevflow.control.server.identity import AuthError, Identity, Role
 from tests.control.auth.conftest import THREADS_DRAW
 
 ANN, BOB = Identity("ann", Role.ADMIN), Identity("bob", Role.ADMIN)

@@ -9,10 +9,10 @@ from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mevflow.control.auth.identity import LocalAuthenticator
+from mevflow.control.methods import METHODS
 from mevflow.control.server.dispatch import SERVICE, Dispatcher
 from mevflow.control.server.grpc_door import Door, Server
-from mevflow.control.server.identity import LocalAuthenticator
-from mevflow.control.server.methods import METHODS
 from mevflow.v1 import control_service_pb2 as pb
 from tests.control.auth.conftest import THREADS_DRAW
 

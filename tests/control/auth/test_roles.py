@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from mevflow.control.auth.identity import AuthError, Identity, LocalAuthenticator, Role
+from mevflow.control.methods import METHODS
 from mevflow.control.server.dispatch import SERVICE
-from mevflow.control.server.identity import AuthError, Identity, LocalAuthenticator, Role
-from mevflow.control.server.methods import METHODS
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "security.md"
 

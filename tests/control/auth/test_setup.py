@@ -2,8 +2,8 @@
 
 import pytest
 
+from mevflow.control.auth.identity import AuthError, Role
 from mevflow.control.auth.setup import guards
-from mevflow.control.server.identity import AuthError, Role
 from mevflow.flows.config import ControlConfig
 from mevflow.operators.errors import UsageError
 

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mevflow.control.auth import tokens as module
+from mevflow.control.auth.identity import AuthError, Identity, Role
 from mevflow.control.auth.keys import KeyFolder
 from mevflow.control.auth.tokens import Tokens, make_token
-from mevflow.control.server.identity import AuthError, Identity, Role
 from tests.control.auth.conftest import THREADS_DRAW
 
 

@@ -8,7 +8,7 @@ import urllib3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mevflow.control.server.identity import LocalAuthenticator
+from mevflow.control.auth.identity import LocalAuthenticator
 from tests.control.auth.conftest import THREADS_DRAW
 from tests.control.gateway.conftest import Client
 

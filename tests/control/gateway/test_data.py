@@ -11,10 +11,10 @@ import pyarrow.parquet
 import pytest
 
 from mevflow.clickhouse import queries as templates
+from mevflow.control.commands.turns import Turns
 from mevflow.control.gateway import queries
 from mevflow.control.gateway.reader import ClickHouseReader, ReadBounds
-from mevflow.control.server.refusal import Refused
-from mevflow.control.server.turns import Turns
+from mevflow.control.refusal import Refused
 from mevflow.flows.config import ClickHouseConfig
 from tests.control.gateway.conftest import Client
 

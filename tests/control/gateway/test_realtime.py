@@ -14,9 +14,9 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from mevflow.control.auth.identity import LocalAuthenticator
 from mevflow.control.auth.tls import TlsFiles
 from mevflow.control.gateway import realtime
-from mevflow.control.server.identity import LocalAuthenticator
 from mevflow.operators.errors import UnreachableError
 from mevflow.sinks.websocket.hub import hub_status
 from mevflow.sinks.websocket.hub.reader import LiveDoor, listen

@@ -13,7 +13,7 @@ from mevflow.control.gateway.functions import ALLOWED, allowed
 from mevflow.control.gateway.reader import ClickHouseReader
 from mevflow.control.gateway.statement import check_text
 from mevflow.control.gateway.tree import TABLE_FUNCTIONS, check_tree
-from mevflow.control.server.refusal import Refused
+from mevflow.control.refusal import Refused
 from mevflow.flows.config import ClickHouseConfig
 from tests.control.auth.conftest import THREADS_DRAW
 

@@ -23,7 +23,7 @@ from mevflow.flows.runtime.spec import RunSpec
 from mevflow.kafka import topics
 from mevflow.operators.errors import CheckFailedError
 from mevflow.operators.stage import StageContext
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from tests.flows.test_change import ARCHIVE
 from tests.flows.test_claims import wait_for

@@ -16,7 +16,7 @@ from mevflow.flows.preflight.ports import listeners
 from mevflow.flows.preflight.topics import look_at_topics
 from mevflow.kafka import topics
 from mevflow.kafka.topics import TopicSpec
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -7,7 +7,7 @@ import pytest
 from mevflow.flows.runtime.status import shard_status
 from mevflow.kafka import broker
 from mevflow.kafka.topics import create
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from tests.flows.steering.conftest import CONTROL_TOPICS
 
 

@@ -21,7 +21,7 @@ from mevflow.operators.decide.settings import BanditSettings
 from mevflow.operators.decide.stage import BanditDecide
 from mevflow.operators.errors import MevflowError
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from tests.operators.decide.opportunities import stream
 

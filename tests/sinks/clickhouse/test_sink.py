@@ -15,7 +15,7 @@ from mevflow.clickhouse.client import connect
 from mevflow.clickhouse.migrate import migrate
 from mevflow.operators.errors import MevflowError, StateError, UnreachableError, UsageError
 from mevflow.operators.stage import StageContext, Watermark
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from mevflow.sinks.clickhouse.block import by_month
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from mevflow.sinks.clickhouse.tables import TABLES
@@ -291,7 +291,7 @@ _CRASHING = """
 import os, sys
 from mevflow.operators.stage import StageContext
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from tests.sinks.clickhouse.rows import batch_of, opportunity, swap
 
 port, database, state, die_at = int(sys.argv[1]), sys.argv[2], sys.argv[3].encode() or None, sys.argv[4]

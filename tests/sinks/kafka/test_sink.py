@@ -12,7 +12,7 @@ from mevflow.kafka.topics import listing
 from mevflow.operators.codec import COORDINATES, ERRORS, codec
 from mevflow.operators.errors import UnreachableError, UsageError
 from mevflow.operators.stage import StageContext
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink
 from mevflow.sinks.kafka import producer as kafka_producer
 from mevflow.sinks.kafka import sink as kafka

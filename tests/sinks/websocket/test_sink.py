@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from mevflow.operators.codec import codec
 from mevflow.operators.stage import StageContext
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from mevflow.sinks.websocket.hub import hub_status, start_hub, stop_hub
 from mevflow.sinks.websocket.hub.feed import HubFeed
 from mevflow.sinks.websocket.hub.wire import SCHEMA

@@ -13,8 +13,8 @@ from mevflow.kafka.topics import TopicSpec, create
 from mevflow.operators.codec import RAW
 from mevflow.operators.errors import StateError, UnreachableError, UsageError
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext
+from mevflow.processes.addresses import free_port
 from mevflow.processes.background import ProcessId
-from mevflow.processes.ports import free_port
 from mevflow.sources.kafka import reader as kafka_reader
 from mevflow.sources.kafka.source import KafkaSource, KafkaSourceSettings
 

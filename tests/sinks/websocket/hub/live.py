@@ -12,7 +12,7 @@ import pyarrow as pa
 from websockets.asyncio.client import ClientConnection, connect
 
 from mevflow.operators.codec import codec
-from mevflow.processes.ports import free_port
+from mevflow.processes.addresses import free_port
 from mevflow.sinks.websocket.hub import HubStatus, hub_status, start_hub, stop_hub
 from mevflow.v1.market_pb2 import Swap
 from mevflow.v1.realtime_pb2 import RealtimeBatch

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-from mevflow.control.server.methods import METHODS
+from mevflow.control.methods import METHODS
 
 
 class Role(IntEnum):
@@ -82,7 +82,7 @@ class Authenticator(Protocol):
 
 
 def require_role(identity: Identity, method: str) -> None:
-    """Raise PERMISSION_DENIED unless the caller's role is at least what ``mevflow.control.server.methods`` asks for."""
+    """Raise PERMISSION_DENIED unless the caller's role is at least what ``mevflow.control.methods`` asks for."""
     needed = Role.of(METHODS[method].role)
     if identity.role < needed:
         raise AuthError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from mevflow.control.server.refusal import Refused
+from mevflow.control.refusal import Refused
 
 
 class Turns:
