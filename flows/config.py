@@ -49,14 +49,22 @@ class KafkaConfig(BaseModel):
     certificate: Path | None = None
     key: Path | None = None
     key_password_file: Path | None = None
+    token_url: str = ""
+    token_scope: str = ""
 
     @property
     def security(self) -> KafkaSecurity:
         """How this cluster is reached."""
         paths = {name: str(getattr(self, name) or "") for name in ("password_file", "ca", "certificate", "key")}
-        key_password_file = str(self.key_password_file or "")
         return KafkaSecurity(
-            self.bootstrap, self.protocol, self.mechanism, self.username, key_password_file=key_password_file, **paths
+            self.bootstrap,
+            self.protocol,
+            self.mechanism,
+            self.username,
+            key_password_file=str(self.key_password_file or ""),
+            token_url=self.token_url,
+            token_scope=self.token_scope,
+            **paths,
         )
 
 

@@ -22,13 +22,14 @@ from typing import Any, cast
 
 import faust
 import structlog
-from faust.auth import Credentials
+from faust.auth import Credentials, OAuthCredentials
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 
 from mevflow.control.topics.offsets import bounds
 from mevflow.control.topics.reader import moving
 from mevflow.flows.steering.protocol import ACKS
 from mevflow.kafka.security import reach, security_of
+from mevflow.kafka.tokens import AsyncTokens
 from mevflow.operators.errors import UnreachableError
 from mevflow.processes.private import read_secret
 
@@ -60,6 +61,8 @@ def _credentials(bootstrap: str) -> Credentials | None:
     context = found.context() if found.encrypted else None
     if not found.signs_in:
         return faust.SSLCredentials(context)
+    if found.by_token:
+        return OAuthCredentials(oauth_cb=AsyncTokens(found.tokens()), ssl_context=context)
     password = read_secret(found.password_file)
     return faust.SASLCredentials(
         username=found.username, password=password, ssl_context=context, mechanism=found.mechanism

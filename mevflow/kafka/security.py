@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from mevflow.operators.errors import UsageError
 from mevflow.processes.private import read_secret
 
+if TYPE_CHECKING:
+    from mevflow.kafka.tokens import Tokens
+
 Protocol = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
-Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 
 
 class KafkaSecurity(msgspec.Struct, frozen=True):
@@ -23,6 +26,8 @@ class KafkaSecurity(msgspec.Struct, frozen=True):
 
     ``ca``: who may sign the broker's certificate (empty: the system's). ``certificate`` and ``key``: what this client
     shows (mTLS). ``password_file`` and ``key_password_file`` hold one password, a line break at the end aside.
+    With OAUTHBEARER, user and password are a client's id and secret at the OAuth 2 server ``token_url``, which is asked
+    for ``token_scope`` where it is not empty, and whose certificate ``ca`` judges, too.
     """
 
     bootstrap: str
@@ -34,6 +39,8 @@ class KafkaSecurity(msgspec.Struct, frozen=True):
     certificate: str = ""
     key: str = ""
     key_password_file: str = ""
+    token_url: str = ""
+    token_scope: str = ""
 
     @property
     def encrypted(self) -> bool:
@@ -43,10 +50,16 @@ class KafkaSecurity(msgspec.Struct, frozen=True):
     def signs_in(self) -> bool:
         return self.protocol.startswith("sasl")
 
+    @property
+    def by_token(self) -> bool:
+        return self.mechanism == "OAUTHBEARER"
+
     def check(self) -> None:
         """Raise UsageError for what is missing, with the setting's name."""
         if self.signs_in and not (self.username and self.password_file):
             raise UsageError(f"{self.protocol} needs a user and a password", key="kafka.username, kafka.password_file")
+        if self.signs_in and self.by_token and not self.token_url.startswith(("https://", "http://")):
+            raise UsageError("OAUTHBEARER needs the address that gives tokens, https://…", key="kafka.token_url")
         if bool(self.certificate) != bool(self.key):
             raise UsageError("certificate and key go together", key="kafka.certificate, kafka.key")
         for name in ("ca", "certificate", "key"):
@@ -67,7 +80,17 @@ class KafkaSecurity(msgspec.Struct, frozen=True):
                 "ssl.key.password": key_password,
             }
             found |= {name: value for name, value in paths.items() if value}
-        if self.signs_in:
+        if self.signs_in and self.by_token:
+            options = {
+                "sasl.oauthbearer.client.id": self.username,
+                "sasl.oauthbearer.client.secret": read_secret(self.password_file),
+                "sasl.oauthbearer.token.endpoint.url": self.token_url,
+                "sasl.oauthbearer.scope": self.token_scope,
+                "https.ca.location": self.ca,
+            }
+            found |= {"sasl.mechanism": self.mechanism, "sasl.oauthbearer.method": "oidc"}
+            found |= {name: value for name, value in options.items() if value}
+        elif self.signs_in:
             found |= {
                 "sasl.mechanism": self.mechanism,
                 "sasl.username": self.username,
@@ -86,8 +109,15 @@ class KafkaSecurity(msgspec.Struct, frozen=True):
             raise UsageError(f"TLS cannot be set up: {error}", key="kafka.ca, kafka.certificate, kafka.key") from None
         return context
 
+    def tokens(self) -> Tokens:
+        """The access tokens of this client. Raises UsageError."""
+        from mevflow.kafka.tokens import Tokens  # loads two Kafka clients
+
+        self.check()
+        return Tokens(self.token_url, self.username, self.password_file, self.token_scope, self.ca)
+
     def kafka_python(self) -> dict[str, Any]:
-        """Settings of a kafka-python client. Raises UsageError."""
+        """Settings of a kafka-python client. Raises UsageError, and UnreachableError where no token is given."""
         self.check()
         found: dict[str, Any] = {"security_protocol": self.protocol.upper()}
         if self.encrypted:
@@ -98,7 +128,13 @@ class KafkaSecurity(msgspec.Struct, frozen=True):
                 "ssl_password": read_secret(self.key_password_file),
             }
             found |= {name: value for name, value in paths.items() if value}
-        if self.signs_in:
+        if self.signs_in and self.by_token:
+            from mevflow.kafka.tokens import PythonTokens
+
+            tokens = self.tokens()
+            tokens.token()  # kafka-python would try again and again, and say nothing of why
+            found |= {"sasl_mechanism": self.mechanism, "sasl_oauth_token_provider": PythonTokens(tokens)}
+        elif self.signs_in:
             found |= {
                 "sasl_mechanism": self.mechanism,
                 "sasl_plain_username": self.username,

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 
 from mevflow.kafka import broker, broker_files
@@ -11,6 +12,7 @@ from mevflow.kafka.security import KafkaSecurity
 from mevflow.processes.addresses import free_port
 from mevflow.processes.startup import Startup
 from tests.control.auth.conftest import Authority
+from tests.kafka.token_server import AUDIENCE, TokenServer, token_server
 
 PASSWORD = "correct horse; battery = staple"
 _LISTENERS = """
@@ -18,10 +20,15 @@ listeners=PLAINTEXT://127.0.0.1:{plain},CONTROLLER://127.0.0.1:{controller},\\
   SASL_SSL://127.0.0.1:{sasl},SSL://127.0.0.1:{mtls}
 advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SASL_SSL://127.0.0.1:{sasl},SSL://127.0.0.1:{mtls}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL
-sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER
 listener.name.sasl_ssl.plain.sasl.jaas.config={modules}.plain.PlainLoginModule required user_ann="{password}";
 listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config={modules}.scram.ScramLoginModule required;
 listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={modules}.scram.ScramLoginModule required;
+listener.name.sasl_ssl.oauthbearer.sasl.jaas.config={modules}.oauthbearer.OAuthBearerLoginModule required;
+listener.name.sasl_ssl.oauthbearer.sasl.server.callback.handler.class=\
+  {modules}.oauthbearer.OAuthBearerValidatorCallbackHandler
+listener.name.sasl_ssl.oauthbearer.sasl.oauthbearer.jwks.endpoint.url={jwks}
+listener.name.sasl_ssl.oauthbearer.sasl.oauthbearer.expected.audience={audience}
 ssl.keystore.type=PEM
 ssl.keystore.location={keystore}
 ssl.truststore.type=PEM
@@ -40,10 +47,14 @@ class Secured:
     password_file: Path
     certificate: Path
     key: Path
+    tokens: TokenServer
 
     def by_password(self, mechanism, **changed):
         fields = {"username": "ann", "password_file": str(self.password_file), "ca": str(self.ca), **changed}
         return KafkaSecurity(self.sasl, "sasl_ssl", mechanism, **fields)
+
+    def by_token(self, **changed):
+        return self.by_password("OAUTHBEARER", **{"token_url": self.tokens.url, "token_scope": "kafka", **changed})
 
     def by_certificate(self):
         return KafkaSecurity(self.mtls, "ssl", ca=str(self.ca), certificate=str(self.certificate), key=str(self.key))
@@ -64,20 +75,25 @@ def secured_broker(folder):
     java, jars = broker_files.java(), broker_files.jars(lambda said: None)
     properties = broker_files.prepare(home, "127.0.0.1", plain, controller, java, jars)
     kept = [line for line in properties.read_text().splitlines() if not line.startswith(("listeners=", "advertised"))]
+    jwks = folder / "jwks.json"
     added = _LISTENERS.format(
         plain=plain, controller=controller, sasl=sasl, mtls=mtls, password=PASSWORD, keystore=keystore,
-        authority=authority.file, modules="org.apache.kafka.common.security",
+        authority=authority.file, jwks=jwks.as_uri(), audience=AUDIENCE, modules="org.apache.kafka.common.security",
     )  # fmt: skip
     properties.write_text("\n".join(line for line in kept if "protocol.map" not in line) + added)
     bootstrap = f"127.0.0.1:{plain}"
     startup = Startup([home / "broker.log"])
-    try:
-        broker._await(bootstrap, broker._spawn(home, java, jars, 384, properties), startup, home / "broker.log")
-        admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-        for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
-            wanted = UserScramCredentialUpsertion("ann", ScramCredentialInfo(mechanism, 4096), PASSWORD.encode())
-            for done in admin.alter_user_scram_credentials([wanted]).values():
-                done.result(20)
-        yield Secured(f"127.0.0.1:{sasl}", f"127.0.0.1:{mtls}", authority.file, password_file, *mine)
-    finally:
-        broker.stop(folder / "var")
+    with token_server(PASSWORD, jwks) as tokens, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_TOOL_OPTIONS", f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={jwks.as_uri()}")
+        running = broker._spawn(home, java, jars, 384, properties)
+        patch.undo()
+        try:
+            broker._await(bootstrap, running, startup, home / "broker.log")
+            admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+            for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
+                wanted = UserScramCredentialUpsertion("ann", ScramCredentialInfo(mechanism, 4096), PASSWORD.encode())
+                for done in admin.alter_user_scram_credentials([wanted]).values():
+                    done.result(20)
+            yield Secured(f"127.0.0.1:{sasl}", f"127.0.0.1:{mtls}", authority.file, password_file, *mine, tokens)
+        finally:
+            broker.stop(folder / "var")

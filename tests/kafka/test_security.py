@@ -50,9 +50,10 @@ def plain_again():
     security.use(None)
 
 
-@pytest.mark.parametrize("how", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "certificate"])
+@pytest.mark.parametrize("how", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "certificate"])
 def test_admin_consumer_producer_and_claims_are_let_in(secured, how):
-    mine = secured.by_certificate() if how == "certificate" else secured.by_password(how)
+    ways = {"certificate": secured.by_certificate, "OAUTHBEARER": secured.by_token}
+    mine = ways[how]() if how in ways else secured.by_password(how)
     security.use(mine)
     assert broker.answers(mine.bootstrap, 20)
     topics.create(mine.bootstrap)
@@ -68,17 +69,25 @@ def test_who_is_refused_is_told_why(secured, tmp_path):
     with pytest.raises(UnreachableError, match=r"does not let this client in .*SASL") as refused:
         broker_topics(secured.sasl)
     assert "PASSWORD_FILE" in refused.value.hint
+    security.use(secured.by_token(password_file=str(tmp_path / "wrong")))
+    with pytest.raises(UnreachableError, match="does not let this client in"):
+        broker_topics(secured.sasl)
+    with pytest.raises(UnreachableError, match=r"token server http://127.0.0.1:\d+/token answers 401") as refused:
+        topics.create(secured.sasl)
+    assert "TOKEN_URL" in refused.value.hint
     security.use(secured.by_password("PLAIN", ca=""))
     with pytest.raises(UnreachableError, match=r"does not let this client in .*certificate"):
         broker_topics(secured.sasl)
 
 
-def test_the_whole_way_from_a_file_to_a_shard_and_back(secured, tmp_path):
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "OAUTHBEARER"])
+def test_the_whole_way_from_a_file_to_a_shard_and_back(secured, tmp_path, mechanism):
     """feed, deploy (source, sink, claims, commands), replay, dead letters and the control service, by one setting."""
     (tmp_path / "topologies.yaml").write_text(RELAY)
     (tmp_path / "pw").write_text(PASSWORD)
     (tmp_path / "mevflow.toml").write_text(
-        f'[kafka]\nbootstrap = "{secured.sasl}"\nprotocol = "sasl_ssl"\nusername = "ann"\npassword_file = "pw"\n'
+        f'[kafka]\nbootstrap = "{secured.sasl}"\nprotocol = "sasl_ssl"\nmechanism = "{mechanism}"\n'
+        f'username = "ann"\npassword_file = "pw"\ntoken_url = "{secured.tokens.url}"\n'
         f'ca = "{secured.ca}"\n[control]\nport = {free_port()}\nhttp_port = {free_port()}\n[clickhouse]\nport = 1\n'
     )
 
@@ -128,6 +137,7 @@ def test_another_cluster_gets_no_password(secured):
     [
         ({"protocol": "sasl_ssl", "username": "ann"}, "needs a user and a password"),
         ({"protocol": "ssl", "certificate": "/c"}, "go together"),
+        ({"protocol": "sasl_ssl", "mechanism": "OAUTHBEARER", "username": "a", "password_file": "/f"}, "gives tokens"),
         ({"protocol": "ssl", "ca": "/none.pem"}, "no such file"),
         ({"protocol": "sasl_ssl", "username": "ann", "password_file": "/none"}, "cannot be read"),
     ],
