@@ -54,10 +54,11 @@ class Tokens:
         secret = f"{self._client}:{read_secret(self._secret_file)}"
         fields = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
         try:
+            form = {"Content-Type": "application/x-www-form-urlencoded"}
+            headers = {**urllib3.make_headers(basic_auth=secret), **form}
             answer = self._pool.request(
-                "POST", self._url, body=urlencode(fields), preload_content=False, redirect=False,
-                headers={**urllib3.make_headers(basic_auth=secret), "Content-Type": "application/x-www-form-urlencoded"},
-            )  # fmt: skip
+                "POST", self._url, body=urlencode(fields), headers=headers, preload_content=False, redirect=False
+            )
             try:
                 body = answer.read(_MOST_BYTES)
             finally:
