@@ -1,4 +1,4 @@
-"""``mevflow grafana``: dashboards and data source in a Grafana."""
+"""``mevflow grafana``: dashboards and data sources in a Grafana."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def _options(command: Command) -> Command:
         click.option("--token-file", required=True, type=click.Path(path_type=Path), help="Holds its token."),
         click.option("--ca-file", type=click.Path(), default="", help="Trust this CA (PEM)."),
         click.option("--prometheus-url", default="http://127.0.0.1:9090", show_default=True, help="For Grafana."),
+        click.option("--clickhouse-url", default="", help="For panels in SQL (plug-in grafana-clickhouse-datasource)."),
+        click.option("--database", default="default", show_default=True, help="In that ClickHouse."),
         json_option,
     ):
         command = option(command)
@@ -30,14 +32,16 @@ def _options(command: Command) -> Command:
 
 @click.group()
 def command() -> None:
-    """Put the six dashboards and their data source into a Grafana."""
+    """Put the six dashboards and their data sources into a Grafana."""
 
 
 @command.command()
 @_options
-def plan(url: str, token_file: Path, ca_file: str, prometheus_url: str, as_json: bool) -> None:
+def plan(
+    url: str, token_file: Path, ca_file: str, prometheus_url: str, clickhouse_url: str, database: str, as_json: bool
+) -> None:
     """What apply would create or change; nothing is changed."""
-    found = _plan(_client(url, token_file, ca_file), prometheus_url)
+    found = _plan(_client(url, token_file, ca_file), prometheus_url, clickhouse_url, database)
     if as_json:
         emit_json([_row(change) for change in found])
         return
@@ -46,13 +50,15 @@ def plan(url: str, token_file: Path, ca_file: str, prometheus_url: str, as_json:
 
 @command.command()
 @_options
-def apply(url: str, token_file: Path, ca_file: str, prometheus_url: str, as_json: bool) -> None:
+def apply(
+    url: str, token_file: Path, ca_file: str, prometheus_url: str, clickhouse_url: str, database: str, as_json: bool
+) -> None:
     """Create and change what differs; what is the same is left alone. Exit code 4 when an item failed."""
     from mevflow.operators.errors import CheckFailedError
 
     client = _client(url, token_file, ca_file)
     done = []
-    for result in client.apply(_plan(client, prometheus_url)):
+    for result in client.apply(_plan(client, prometheus_url, clickhouse_url, database)):
         done.append(result)
         if not as_json and result.change.action != "same":
             note(f"{result.change.title}: {result.error or result.change.action + 'd'}")
@@ -73,9 +79,9 @@ def _client(url: str, token_file: Path, ca_file: str) -> Grafana:
     return Grafana(url, read_secret(str(token_file)), ca=ca_file)
 
 
-def _plan(client: Grafana, prometheus_url: str) -> list[GrafanaChange]:
+def _plan(client: Grafana, prometheus_url: str, clickhouse_url: str, database: str) -> list[GrafanaChange]:
     note("comparing with Grafana")
-    return client.plan(prometheus_url)
+    return client.plan(prometheus_url, clickhouse_url, database)
 
 
 def _row(change: GrafanaChange) -> dict[str, Any]:

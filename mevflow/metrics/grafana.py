@@ -17,7 +17,7 @@ import urllib3
 import mevflow
 from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
 
-FOLDER_UID, SOURCE_UID = "mevflow", "mevflow-prometheus"
+FOLDER_UID, SOURCE_UID, TABLES_UID = "mevflow", "mevflow-prometheus", "mevflow-clickhouse"
 DASHBOARDS = Path(mevflow.__file__).parent / "ops" / "grafana"
 _ANSWER_BYTES = 16 << 20
 _MOST_DIFFERENCES = 20
@@ -61,15 +61,18 @@ class Grafana:
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(timeout_s), retries=False, ca_certs=ca or None)
 
-    def plan(self, prometheus_url: str) -> list[GrafanaChange]:
-        """What it takes that the folder, the data source and all dashboards are as they come with mevflow.
+    def plan(self, prometheus_url: str, clickhouse_url: str = "", database: str = "default") -> list[GrafanaChange]:
+        """What it takes that the folder, the data sources and all dashboards are as they come with mevflow.
 
-        Raises UnreachableError, MevflowError (the token is refused, or it answers nonsense).
+        ``clickhouse_url``: for panels in SQL; they need the plug-in grafana-clickhouse-datasource. Empty: none is made.
+        Raises UsageError, UnreachableError, MevflowError (the token is refused, or it answers nonsense).
         """
         wanted: list[tuple[Kind, str, str, dict[str, Any]]] = [
             ("folder", FOLDER_UID, "mevflow", {"uid": FOLDER_UID, "title": "mevflow"}),
             ("datasource", SOURCE_UID, "mevflow Prometheus", _source(prometheus_url)),
         ]
+        if clickhouse_url:
+            wanted.append(("datasource", TABLES_UID, "mevflow ClickHouse", _tables(clickhouse_url, database)))
         for path in sorted(DASHBOARDS.glob("*.json")):
             document = msgspec.json.decode(path.read_bytes())
             wanted.append(("dashboard", document["uid"], document["title"], document))
@@ -177,4 +180,26 @@ def _source(prometheus_url: str) -> dict[str, Any]:
         "url": prometheus_url,
         "isDefault": False,
         "jsonData": {"httpMethod": "POST", "timeInterval": "5s"},
+    }
+
+
+def _tables(clickhouse_url: str, database: str) -> dict[str, Any]:
+    parsed = urllib3.util.parse_url(clickhouse_url)
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise UsageError(f"{clickhouse_url!r} is not the address of a ClickHouse", hint="http://127.0.0.1:8123")
+    secure = parsed.scheme == "https"
+    return {
+        "uid": TABLES_UID,
+        "name": "mevflow ClickHouse",
+        "type": "grafana-clickhouse-datasource",
+        "access": "proxy",
+        "isDefault": False,
+        "jsonData": {
+            "host": parsed.host,
+            "port": parsed.port or (8443 if secure else 8123),
+            "protocol": "http",
+            "secure": secure,
+            "username": "default",
+            "defaultDatabase": database,
+        },
     }

@@ -1,8 +1,10 @@
 """What is found, what is decided, what it earns."""
 
-from mevflow.ops.dashboards.panels import Board, Row, curves, figure
+from mevflow.ops.dashboards.panels import Board, Row, curves, curves_of, figure, rows_of
 
 _T = 'topology=~"$topology"'
+#: Live rows of the time that is shown: time is chain time.
+_LIVE = "$__timeFilter(timestamp) AND run_id = '' AND match(topology, '^(${topology:regex})$')"
 
 BOARD = Board(
     "mevflow-bandit",
@@ -107,6 +109,34 @@ BOARD = Board(
                     "Newest version that a shard was told",
                     "none",
                     (f"mevflow_control_version{{{_T}}}", "{{topology}} {{shard}}"),
+                ),
+            ),
+        ),
+        Row(
+            "From the tables, by chain time",
+            (
+                rows_of(
+                    "Best opportunities",
+                    "Live ones by net profit, each once an episode",
+                    f"SELECT timestamp, chain, arrayStringConcat(`legs.venue`, ' > ') AS venues, "
+                    f"round(gross_profit_usd, 4) AS gross_usd, round(net_profit_usd, 4) AS net_usd, opportunity_id "
+                    f"FROM mev_opportunities FINAL WHERE {_LIVE} AND new_episode ORDER BY net_profit_usd DESC LIMIT 20",
+                ),
+                curves_of(
+                    "Net profit by minute",
+                    "USD by the reported opportunities, late ones included",
+                    "currencyUSD",
+                    f"SELECT toStartOfMinute(timestamp) AS time, chain, sum(net_profit_usd) AS usd "
+                    f"FROM mev_opportunities FINAL WHERE {_LIVE} AND NOT closed GROUP BY time, chain ORDER BY time",
+                ),
+                curves_of(
+                    "Reward by arm",
+                    "USD by hour, of the last word on each decision",
+                    "currencyUSD",
+                    f"SELECT toStartOfHour(d.timestamp) AS time, d.arm AS arm, sum(o.reward) AS usd FROM "
+                    f"(SELECT * FROM mev_decisions FINAL WHERE {_LIVE}) AS d INNER JOIN (SELECT decision_id, "
+                    f"argMax(reward_usd, revision) AS reward FROM outcomes FINAL WHERE run_id = '' "
+                    f"GROUP BY decision_id) AS o ON o.decision_id = d.decision_id GROUP BY time, arm ORDER BY time",
                 ),
             ),
         ),

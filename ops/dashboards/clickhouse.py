@@ -1,8 +1,9 @@
 """What is stored, how fast, and how the engine is."""
 
-from mevflow.ops.dashboards.panels import Board, Row, curves, figure
+from mevflow.ops.dashboards.panels import Board, Row, curves, curves_of, figure, rows_of
 
 _T = 'topology=~"$topology"'
+_LIVE = "$__timeFilter(timestamp) AND run_id = '' AND match(topology, '^(${topology:regex})$')"
 
 BOARD = Board(
     "mevflow-clickhouse",
@@ -113,6 +114,24 @@ BOARD = Board(
                         'histogram_quantile(0.99, sum by (le) (rate(mevflow_http_request_seconds_bucket{job="mevflow-clickhouse"}[$__rate_interval])))',
                         "P99",
                     ),
+                ),
+            ),
+        ),
+        Row(
+            "From the tables, by chain time",
+            (
+                rows_of(
+                    "Dead letters",
+                    "By reason, stage and topic",
+                    f"SELECT reason, stage, topic, count() AS letters, max(timestamp) AS newest "
+                    f"FROM dead_letters FINAL WHERE {_LIVE} GROUP BY reason, stage, topic ORDER BY letters DESC LIMIT 50",
+                ),
+                curves_of(
+                    "Swaps by minute",
+                    "Stored ones, by chain",
+                    "none",
+                    "SELECT toStartOfMinute(timestamp) AS time, chain, count() AS swaps "
+                    "FROM raw_swaps WHERE $__timeFilter(timestamp) GROUP BY time, chain ORDER BY time",
                 ),
             ),
         ),

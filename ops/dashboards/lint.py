@@ -21,10 +21,19 @@ def expressions(document: dict[str, Any]) -> Iterator[str]:
     """Every PromQL expression, annotations included."""
     for panel in document["panels"]:
         for target in panel.get("targets", ()):
-            yield target["expr"]
+            if "expr" in target:
+                yield target["expr"]
     for annotation in document["annotations"]["list"]:
         if "expr" in annotation:
             yield annotation["expr"]
+
+
+def statements(document: dict[str, Any]) -> Iterator[str]:
+    """Every statement to ClickHouse."""
+    for panel in document["panels"]:
+        for target in panel.get("targets", ()):
+            if "rawSql" in target:
+                yield target["rawSql"]
 
 
 def faults(document: dict[str, Any]) -> list[str]:
@@ -55,9 +64,15 @@ def _of_panel(panel: dict[str, Any], names: set[str]) -> Iterator[str]:
             yield f"no {needed}"
     if not panel["fieldConfig"]["defaults"].get("unit"):
         yield "no unit"
-    if panel["datasource"]["uid"] != "$datasource":
+    if panel["datasource"]["uid"] not in ("$datasource", "$clickhouse"):
         yield "its data source is not the dashboard's"
     for target in panel["targets"]:
+        if "rawSql" in target:
+            for used in set(re.findall(r"\$\{?([a-z]+)\b", target["rawSql"])) - names:
+                yield f"no variable {used}"
+            if "$__timeFilter(" not in target["rawSql"]:
+                yield "a statement without the dashboard's time"
+            continue
         expr = target["expr"]
         if not target.get("legendFormat"):
             yield "a query without a legend"

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, timeseries
+from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models.common import LegendDisplayMode, LegendPlacement
 from grafana_foundation_sdk.models.dashboard import DashboardLinkType, DataSourceRef, VariableRefresh
 
 SOURCE = DataSourceRef(type_val="prometheus", uid="$datasource")
+#: The data source of panels in SQL, by the plug-in of that name.
+TABLES = DataSourceRef(type_val="grafana-clickhouse-datasource", uid="$clickhouse")
 #: Variables of a dashboard that names none: name -> the query that gives its values.
 _VARIABLES = {"topology": "label_values(mevflow_events_total, topology)"}
 _WIDTH, _HEIGHT, _TOP_HEIGHT = 24, 8, 4
@@ -28,13 +32,35 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One picture. ``unit`` is Grafana's; ``figure``: one number instead of a curve."""
+    """One picture. ``unit`` is Grafana's; ``figure``: one number instead of a curve.
+
+    ``sql``: instead of ``queries``, a statement to ClickHouse; ``rows`` shows what it gives as a table, else as curves.
+    """
 
     title: str
     description: str
     unit: str
-    queries: tuple[Query, ...]
+    queries: tuple[Query, ...] = ()
     figure: bool = False
+    sql: str = ""
+    rows: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Statement(Dataquery, Builder["Statement"]):
+    """A query of the ClickHouse plug-in, which the SDK does not know. ``rows``: a table, else curves over time."""
+
+    sql: str
+    rows: bool
+
+    def build(self) -> Statement:
+        """Itself."""
+        return self
+
+    def to_json(self) -> dict[str, object]:
+        """As the plug-in reads it."""
+        shape = {"queryType": "table", "format": 1} if self.rows else {"queryType": "timeseries", "format": 0}
+        return {"refId": "A", "editorType": "sql", "rawSql": self.sql, **shape}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +89,9 @@ class Board:
         made = dashboard.Dashboard(self.title).uid(self.uid).description(self.description).tags(["mevflow"])
         made = made.time("now-1h", "now").refresh("10s").timezone("utc").readonly()
         made = made.with_variable(dashboard.DatasourceVariable("datasource").type("prometheus").label("Data source"))
+        if any(panel.sql for row in self.rows for panel in row.panels):
+            tables = dashboard.DatasourceVariable("clickhouse").type(str(TABLES.type_val)).label("ClickHouse")
+            made = made.with_variable(tables)
         variables = {"environment": "label_values(mevflow_build_info, environment)", **self.variables}
         for name, query in variables.items():
             made = made.with_variable(_variable(name, query))
@@ -97,7 +126,21 @@ def curves(title: str, description: str, unit: str, *queries: tuple[str, str]) -
     return Panel(title, description, unit, tuple(Query(*query) for query in queries))
 
 
+def rows_of(title: str, description: str, sql: str) -> Panel:
+    """A panel with the rows that a statement gives."""
+    return Panel(title, description, "none", sql=sql, rows=True)
+
+
+def curves_of(title: str, description: str, unit: str, sql: str) -> Panel:
+    """A panel of curves from a statement: a time, a name for each curve, a value."""
+    return Panel(title, description, unit, sql=sql)
+
+
 def _panel(panel: Panel) -> Any:
+    if panel.sql:
+        shown: Any = table.Panel() if panel.rows else timeseries.Panel().fill_opacity(5).line_width(1)
+        shown = shown.title(panel.title).description(panel.description).unit(panel.unit).datasource(TABLES)
+        return shown.with_target(Statement(panel.sql, panel.rows))
     made: Any = stat.Panel() if panel.figure else timeseries.Panel().fill_opacity(5).line_width(1)
     if not panel.figure:
         legend = common.VizLegendOptions().display_mode(LegendDisplayMode.TABLE).placement(LegendPlacement.BOTTOM)

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from mevflow.cli import cli
-from mevflow.metrics.grafana import DASHBOARDS, FOLDER_UID, SOURCE_UID, Grafana, differences
+from mevflow.metrics.grafana import DASHBOARDS, FOLDER_UID, SOURCE_UID, TABLES_UID, Grafana, differences
 from mevflow.operators.errors import CheckFailedError, MevflowError, UnreachableError, UsageError
 
 TOKEN = "glsa_of_the_test"
@@ -133,6 +133,19 @@ def test_what_somebody_changed_is_named_and_put_right(api):
     assert plan[SOURCE_UID].differences == ('~ url: "http://elsewhere:9090" -> "http://a:9090"',)
     list(grafana.apply(list(plan.values())))
     assert {change.action for change in grafana.plan("http://a:9090")} == {"same"}
+
+
+def test_panels_in_sql_get_their_data_source(api):
+    url, handler = api
+    grafana = Grafana(url, TOKEN)
+    asked = ("http://a:9090", "https://ch.example.org", "mev")
+    list(grafana.apply(grafana.plan(*asked)))
+    made = handler.kept[f"/api/datasources/uid/{TABLES_UID}"]
+    kept = {name: made["jsonData"][name] for name in ("host", "port", "secure", "defaultDatabase")}
+    assert kept == {"host": "ch.example.org", "port": 8443, "secure": True, "defaultDatabase": "mev"}
+    assert {change.action for change in grafana.plan(*asked)} == {"same"}
+    with pytest.raises(UsageError, match="not the address of a ClickHouse"):
+        grafana.plan("http://a:9090", "ch.example.org")
 
 
 def test_one_that_fails_does_not_stop_the_others(api):

@@ -1,13 +1,14 @@
 """Dashboards: written by the code, well made, every expression parses, every metric exists."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from mevflow.ops.dashboards.lint import expressions, faults
+from mevflow.ops.dashboards.lint import expressions, faults, statements
 from mevflow.ops.dashboards.write import files
 
 FOLDER = Path(__file__).resolve().parents[2] / "ops" / "grafana"
@@ -61,3 +62,35 @@ def test_every_expression_parses(tmp_path):
     done = subprocess.run([PROMTOOL, "check", "rules", file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert f"{len(found)} rules found" in done.stdout
+
+
+def as_sql(statement):
+    """As Grafana's plug-in sends it: all topologies, the first days of 2024."""
+    filled = re.sub(
+        r"\$__timeFilter\((\w+)\)", r"\1 >= toDateTime(1704067200) AND \1 <= toDateTime(1704672000)", statement
+    )
+    filled = filled.replace("${topology:regex}", ".*")
+    assert "$" not in filled.replace(")$')", ")')"), filled
+    return filled
+
+
+def test_every_statement_gives_what_is_stored(clickhouse_client, clickhouse_database):
+    """Each table has one live row; what a curve needs comes in the order time, name, number."""
+    at = "'2024-01-05 01:02:03'"
+    live = ("timestamp, topology, chain", f"{at}, 't', 'ethereum'")
+    for table, columns, values in (
+        ("mev_opportunities", "opportunity_id, net_profit_usd, gross_profit_usd, new_episode", "'o', 2.5, 3, true"),
+        ("mev_decisions", "decision_id, arm", "'d', 'tip50'"),
+        ("outcomes", "decision_id, reward_usd, revision", "'d', 1.25, 1"),
+        ("dead_letters", "reason, stage, topic", "'DECODE', 'decoded', 'dex-swaps-proto'"),
+        ("raw_swaps_rows", "pool", "'p'"),
+    ):
+        names, row = live if table != "dead_letters" else ("timestamp, topology", f"{at}, 't'")
+        into = f"{clickhouse_database}.{table} ({names}, {columns})"
+        clickhouse_client.command(f"INSERT INTO {into} VALUES ({row}, {values})")
+    found = [each for path in FILES for each in statements(json.loads(path.read_text()))]
+    assert len(found) == 5
+    for statement in found:
+        placed = re.sub(r"\b(FROM|JOIN) (\w+)", rf"\1 {clickhouse_database}.\2", statement)
+        answer = clickhouse_client.query(as_sql(placed))
+        assert answer.row_count == 1, statement
