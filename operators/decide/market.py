@@ -620,6 +620,8 @@ class BidMarket:
                 start = i + 1
                 if self.settings.on_drift == "relearn":
                     self._forget()
+                    for forgotten in taught[:start]:
+                        forgotten.bid.learned_at = -1
                 elif self.settings.on_drift == "fallback" and self.settings.fallback is not None:
                     self._fallback_until = self.policy.updates + self.settings.fallback.below
         self._teach(taught[start:], known)

@@ -163,3 +163,21 @@ def test_what_is_kept_is_bounded_and_what_is_no_outcome_is_a_dead_letter() -> No
     letters = rows(tell(one, *bad), "errors")
     assert [letter["reason"] for letter in letters] == ["bad_outcome"] * 4
     assert list(one.on_watermark("in", END))
+
+
+def test_what_a_relearn_forgot_is_not_unlearned_once_more() -> None:
+    """Also where the alarm falls among rewards that are settled together; the snapshot can still be read."""
+    one = stage(on_drift="relearn", drift_threshold=0.5)
+    items = [opportunity(tx_index=i, cycle=(i, 99), new_episode=True) for i in range(90)]
+    identifiers = [row["decision_id"] for row in rows(one.process("in", batch(*items)), "decisions")]
+    tell(one, *(outcome(identifier, usd=9.0) for identifier in identifiers))
+    events = [row["kind"] for row in rows(one.process("in", batch(LATER)), "events")]
+    assert "drift" in events
+    after = len(events) - 1 - events[::-1].index("drift")
+    tell(one, *(outcome(identifier, "missed", -9.0, revision=1) for identifier in identifiers))
+    learned = policy(one).snapshot()
+    assert counters(one).corrections == 90
+    assert counters(one).uncorrected == sum(kind == "reward" for kind in events[:after])
+    restored = stage(on_drift="relearn", drift_threshold=0.5)
+    restored.restore(one.snapshot())
+    assert policy(restored).snapshot() == learned
