@@ -34,13 +34,29 @@ def run(environment, *arguments, check=True):
     return done.stdout
 
 
+@dataclass
+class Deployment:
+    """A gateway and everything behind it; its commands run in ``environment``."""
+
+    environment: dict
+
+    @property
+    def address(self):
+        return f"http://127.0.0.1:{self.environment['MEVFLOW_CONTROL__HTTP_PORT']}"
+
+    def port(self, of):
+        return int(self.environment[f"MEVFLOW_{of}__PORT"])
+
+    def command(self, text, check=True):
+        return run(self.environment, "mevflow.cli", *text.split(), check=check)
+
+
 @pytest.fixture(scope="session")
-def address(tmp_path_factory):
-    """The gateway's, with everything behind it running and loaded."""
+def deployment(tmp_path_factory):
+    """Running and loaded with the recorded days."""
     assert CHROMIUM.exists(), "the browser tests need Chromium: apt-get update && apt-get install -y chromium"
     if not built() or not (FOLDER / "node_modules" / "axe-core").is_dir():
         run(os.environ, "mevflow.web.build")
-    port = free_port()
     environment = {
         **os.environ,
         "MEVFLOW_VAR": str(tmp_path_factory.mktemp("web") / "var"),
@@ -49,15 +65,22 @@ def address(tmp_path_factory):
         "MEVFLOW_CLICKHOUSE__PORT": str(free_port()),
         "MEVFLOW_WEBSOCKET__PORT": str(free_port()),
         "MEVFLOW_CONTROL__PORT": str(free_port()),
-        "MEVFLOW_CONTROL__HTTP_PORT": str(port),
+        "MEVFLOW_CONTROL__HTTP_PORT": str(free_port()),
     }
+    made = Deployment(environment)
     try:
-        run(environment, "mevflow.cli", "demo", "--keep")
-        run(environment, "mevflow.cli", "control", "start")
-        yield f"http://127.0.0.1:{port}"
+        made.command("demo --keep")
+        made.command("control start")
+        yield made
     finally:
         for command in ("control stop", "stop detect-live", "hub stop", "clickhouse stop", "broker stop"):
-            run(environment, "mevflow.cli", *command.split(), check=False)
+            made.command(command, check=False)
+
+
+@pytest.fixture(scope="session")
+def address(deployment):
+    """The gateway's."""
+    return deployment.address
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ export interface Episode {
   opportunity_id: string;
   chain: string;
   topology: string;
+  run_id: string;
   opened_at_us: number;
   closed_at_us: number | null;
   opened_slot: number;
@@ -24,6 +25,8 @@ export interface Episode {
 export interface Decision {
   decision_id: string;
   opportunity_id: string;
+  topology: string;
+  run_id: string;
   chain: string;
   slot: number;
   timestamp_us: number;

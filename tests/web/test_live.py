@@ -1,0 +1,216 @@
+"""Rows that are pushed: they come without being asked for, each once, also over a stop, a hidden tab and a restart."""
+
+import itertools
+import re
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from mevflow.operators.stage import StageContext
+from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
+from mevflow.sinks.websocket.sink import WebSocketSettings, WebSocketSink
+from mevflow.v1 import decision_pb2
+from mevflow.web import FOLDER
+from tests.sinks.clickhouse.rows import batch_of, opportunity
+
+expect.set_options(timeout=30_000)
+pytestmark = pytest.mark.timeout(900)
+
+#: A day for each test alone, long before the recorded ones.
+DAYS_US = itertools.count(time.time_ns() // 1_000 - 20 * 365 * 86_400_000_000, 86_400_000_000)
+ROWS = "section[aria-label=Episodes] tbody tr"
+
+
+class Day:
+    """A day of one test."""
+
+    def __init__(self):
+        self.start_us = next(DAYS_US)
+        self.range = f"{self.start_us}-{self.start_us + 86_400_000_000}"
+
+    def us(self, second):
+        return self.start_us + second * 1_000_000
+
+    def episode(self, number, **more):
+        """The first moment of an episode of its own."""
+        at = {"timestamp_us": self.us(number), "opened_us": self.us(number), "opened_slot": number, "slot": number}
+        given = {"path": f"L{number} > M > L{number}", "net_profit_usd": number / 100, "topology": "pushed"}
+        return opportunity(self.start_us + number, **{**at, **given, **more})
+
+    def decision(self, number):
+        return decision_pb2.Decision(
+            decision_id=self.us(number).to_bytes(16, "big"), topology="pushed", chain=1, slot=number, arm="0.5",
+            propensity=0.5, timestamp_us=self.us(number), policy="tip-linucb", expected_profit_usd=number / 100,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def day():
+    return Day()
+
+
+@pytest.fixture
+def push(deployment):
+    """Give messages to the hub as a shard does."""
+    sinks = {}
+
+    def give(channel, *messages):
+        if channel not in sinks:
+            settings = WebSocketSettings(hub="external", port=deployment.port("WEBSOCKET"), channel=channel)
+            sinks[channel] = WebSocketSink(settings, StageContext("pushed", channel))
+            sinks[channel].open(None)
+        sinks[channel].write(batch_of(list(messages)))
+
+    yield give
+    for sink in sinks.values():
+        sink.close()
+
+
+@pytest.fixture
+def store(deployment):
+    """Write messages into the history as a shard does."""
+    sink = ClickHouseSink(ClickHouseSettings(port=deployment.port("CLICKHOUSE")), StageContext("pushed", "history"))
+    sink.open(None)
+
+    def give(*messages):
+        sink.write(batch_of(list(messages)))
+        sink.snapshot()
+
+    yield give
+    sink.close()
+
+
+@pytest.fixture
+def watching(window):
+    """Open a page and wait until it is live; counts what it asks of the history."""
+    window.asked = []
+    window.page.on("request", lambda request: window.asked.append(request.url))
+
+    def open_page(path):
+        window.open(path)
+        live(window)
+
+    window.watch = open_page
+    return window
+
+
+def live(window):
+    expect(window.page.locator(".health .tag")).to_have_text(re.compile("^live"), timeout=120_000)
+
+
+def test_the_field_numbers_are_those_of_the_messages():
+    text = (FOLDER / "src" / "live" / "rows.ts").read_text()
+    for name, message in (("LEG", "Leg"), ("OPPORTUNITY", "Opportunity"), ("DECISION", "Decision")):
+        body = re.search(rf"const {name}: Fields = \{{(.*?)\n?\}};", text, re.DOTALL)[1]
+        found = {int(number): field for number, field in re.findall(r'(\d+): \["(\w+)"', body)}
+        fields = getattr(decision_pb2, message).DESCRIPTOR.fields_by_number
+        assert found == {number: fields[number].name for number in found}
+        assert found
+
+
+def test_episodes_come_by_themselves_each_once_and_grow(watching, day, push):
+    watching.watch(f"/opportunities?range={day.range}&order=time")
+    rows = watching.page.locator(ROWS)
+    push("opportunities", *(day.episode(number) for number in (1, 2, 3)))
+    expect(rows).to_have_count(3)
+    assert "L3 → M → L3" in rows.first.inner_text()
+    expect(rows.first).to_contain_text("not seen to close")
+    later = {"timestamp_us": day.us(5), "slot": 5}
+    better = day.episode(3, opportunity_id=b"\1" * 16, net_profit_usd=7.5, **later)
+    push("opportunities", better, better)  # the same twice: nothing is counted twice
+    expect(rows.first).to_contain_text("+7.50")
+    ended = day.episode(3, opportunity_id=b"\2" * 16, closed=True, net_profit_usd=0.0, **later)
+    push("opportunities", ended)
+    expect(rows.first).to_contain_text("2 blocks, 2.0 s")
+    expect(rows.first).to_contain_text("+7.50")
+    expect(rows).to_have_count(3)
+    watching.page.get_by_label("Net USD at least").fill("1")  # filters hold for pushed rows as for stored ones
+    watching.page.keyboard.press("Enter")
+    expect(rows).to_have_count(0)
+    push("opportunities", day.episode(4), day.episode(5, net_profit_usd=2.0))
+    expect(rows).to_have_count(1)
+
+
+def test_decisions_come_by_themselves(watching, day, push):
+    watching.watch(f"/decisions?range={day.range}")
+    push("decisions", day.decision(1), day.decision(2))
+    rows = watching.page.locator("section[aria-label=Decisions] tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("not known yet")
+    assert watching.axe() == []
+
+
+def test_the_best_episodes_of_the_overview_come_by_themselves(watching, day, push):
+    watching.watch(f"/overview?range={day.range}")
+    push("opportunities", *(day.episode(number) for number in range(20, 30)))
+    rows = watching.page.locator("section[aria-label='Best opportunities'] tbody tr")
+    expect(rows.first).to_contain_text("L29 → M → L29")
+    watching.screen("overview-live-1440-light")
+
+
+def test_while_nothing_is_pushed_nothing_is_asked(watching, day):
+    watching.watch(f"/opportunities?range={day.range}&chain=ethereum")
+    page = watching.page
+    page.wait_for_timeout(12_000)  # the questions after a connection's beginning are over
+    watching.asked.clear()
+    page.wait_for_timeout(4_000)
+    assert [url for url in watching.asked if "/api/opportunities" in url] == []
+
+
+def test_a_stop_leaves_no_gap_and_no_double(watching, day, push, store):
+    watching.watch(f"/opportunities?range={day.range}&order=time&min_open_slots=0&legs=2")
+    page, rows = watching.page, watching.page.locator(ROWS)
+    store(day.episode(101))
+    push("opportunities", day.episode(101))
+    cells = page.locator(f"{ROWS} td:nth-child(3)")
+    expect(cells.first).to_have_text("L101 → M → L101")
+    page.locator("main").click(position={"x": 2, "y": 2})
+    page.keyboard.press(" ")
+    expect(page.locator(".health")).to_contain_text("paused")
+    store(day.episode(102))
+    push("opportunities", day.episode(102))
+    page.keyboard.press(" ")
+    live(watching)
+    store(day.episode(103))
+    push("opportunities", day.episode(103))
+    expect(cells.first).to_have_text("L103 → M → L103")
+    expect(rows.filter(has_text="L102 → M → L102")).to_have_count(1)
+    shown = cells.all_inner_texts()
+    assert len(shown) == len(set(shown))
+
+
+def test_a_gateway_that_restarts_leaves_no_gap_and_no_double(watching, day, push, store, deployment):
+    watching.watch(f"/opportunities?range={day.range}&order=time&token=L20")
+    page, rows = watching.page, watching.page.locator(ROWS)
+    store(day.episode(200))
+    push("opportunities", day.episode(200))
+    expect(rows).to_have_count(1)
+    deployment.command("control stop")
+    expect(page.locator(".health")).to_contain_text("gateway: Gateway unreachable")
+    store(day.episode(201))
+    push("opportunities", day.episode(201))  # nobody hears it
+    deployment.command("control start")
+    live(watching)
+    store(day.episode(202))
+    push("opportunities", day.episode(202))
+    expect(rows).to_have_count(3)
+    expect(page.locator(f"{ROWS} td:nth-child(3)")).to_have_text([f"L{n} → M → L{n}" for n in (202, 201, 200)])
+    away = re.compile("ERR_CONNECTION|WebSocket connection|50[234]")  # what the browser says meanwhile
+    watching.said[:] = [each for each in watching.said if not away.search(each)]
+
+
+def test_a_hidden_tab_hears_nothing_and_shows_all_when_it_is_seen_again(watching, day, push, store):
+    watching.watch(f"/opportunities?range={day.range}&order=time&token=L30")
+    page, rows = watching.page, watching.page.locator(ROWS)
+    hide = """hidden => {
+        Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(hide, True)
+    expect(page.locator(".health")).to_contain_text("not live")
+    store(day.episode(300))
+    push("opportunities", day.episode(300))
+    page.evaluate(hide, False)
+    live(watching)
+    expect(rows).to_have_count(1)

@@ -1,0 +1,125 @@
+/**
+ * The worker that owns the WebSocket of live messages: it connects, connects again, takes batches apart, and hands the
+ * page at most thirty updates a second with the newest rows of each channel. What it cannot hand over it counts, so
+ * that the page asks the history for it.
+ */
+
+import { decision, episode } from "./rows";
+import { read, WireReader } from "./wire";
+
+export interface LiveUpdate {
+  state: "off" | "connecting" | "live" | "waiting";
+  /** Messages that arrived; that the hub says it dropped for us; that were left out here because too many came. */
+  received: number;
+  dropped: number;
+  passed: number;
+  /** How often rows may have been missed: by each connection's beginning, by drops, and by what was left out. */
+  gaps: number;
+  rows: Record<string, unknown[]>;
+}
+
+const UPDATE_MS = 33;
+/** Rows of one channel in one update. */
+const MOST = 300;
+const RETRY_MS = [500, 1_000, 2_000, 5_000];
+const READ: Record<string, (payload: Uint8Array) => unknown> = { "mevflow.v1.Opportunity": episode, "mevflow.v1.Decision": decision };
+const MESSAGE = { 1: ["channel", "text"], 2: ["payload", "bytes"], 5: ["type", "text"] } as const;
+
+let channels: string[] = [];
+let socket: WebSocket | undefined;
+let tries = 0;
+let retry: ReturnType<typeof setTimeout> | undefined;
+let due: ReturnType<typeof setTimeout> | undefined;
+let waiting: Record<string, { type: string; payload: Uint8Array }[]> = {};
+const said: LiveUpdate = { state: "off", received: 0, dropped: 0, passed: 0, gaps: 0, rows: {} };
+
+onmessage = (event: MessageEvent<string[]>) => {
+  const before = channels.join();
+  channels = event.data;
+  if (channels.join() === before && (socket || retry)) return;
+  clearTimeout(retry);
+  retry = undefined;
+  tries = 0;
+  close();
+  if (channels.length) connect();
+  else tell("off");
+};
+
+function close(): void {
+  const old = socket;
+  socket = undefined;
+  old?.close();
+}
+
+function connect(): void {
+  tell("connecting");
+  const mine = (socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/api/realtime/ws?channels=${channels.join()}`));
+  mine.binaryType = "arraybuffer";
+  mine.onmessage = (event: MessageEvent<ArrayBuffer>) => {
+    if (socket === mine) take(new Uint8Array(event.data));
+  };
+  mine.onclose = () => {
+    if (socket !== mine) return;
+    socket = undefined;
+    tell("waiting");
+    retry = setTimeout(connect, RETRY_MS[Math.min(tries++, RETRY_MS.length - 1)]);
+  };
+}
+
+/** One RealtimeBatch. The first of a connection is empty: the filter is in force, and what comes from now on arrives. */
+function take(data: Uint8Array): void {
+  if (said.state !== "live") {
+    tries = 0;
+    said.gaps++;
+    tell("live");
+  }
+  const reader = new WireReader(data);
+  while (reader.at < reader.end) {
+    const head = reader.varint();
+    if (head === 18) {
+      said.received++;
+      keep(reader.bytes());
+    } else if (head === 24) {
+      const dropped = reader.varint();
+      said.dropped += dropped;
+      if (dropped) said.gaps++;
+    } else reader.skip(head & 7);
+  }
+  due ??= setTimeout(update, UPDATE_MS);
+}
+
+function keep(message: Uint8Array): void {
+  const found = read(message, MESSAGE as never) as { channel: string; payload: Uint8Array; type: string };
+  if (!(found.type in READ)) return;
+  const rows = (waiting[found.channel] ??= []);
+  rows.push(found);
+  if (rows.length >= 2 * MOST) {
+    said.passed += rows.length - MOST;
+    waiting[found.channel] = rows.slice(-MOST);
+    said.gaps++;
+  }
+}
+
+function update(): void {
+  due = undefined;
+  const rows: Record<string, unknown[]> = {};
+  for (const [channel, messages] of Object.entries(waiting)) rows[channel] = messages.flatMap(readable);
+  waiting = {};
+  postMessage({ ...said, rows });
+}
+
+function readable({ type, payload }: { type: string; payload: Uint8Array }): unknown[] {
+  try {
+    return [READ[type]!(payload)];
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    said.passed++;
+    return [];
+  }
+}
+
+function tell(state: LiveUpdate["state"]): void {
+  said.state = state;
+  clearTimeout(due);
+  update();
+}
