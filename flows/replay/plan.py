@@ -7,6 +7,7 @@ run are given again after the rows at which they took effect; live control is no
 
 Sinks that would speak to live readers (Kafka, WebSocket, dead letters) are left out. Results go to ClickHouse under the
 run's id and, in a canonical order, to one Parquet file a message type: two replays of one window are equal to the byte.
+Of a topology that has no other sinks, what those would have been given is kept in the files.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.lease import Lease
 from mevflow.flows.runtime.spec import ReplayBounds, ReplaySpec, RunSpec, shape_of
 from mevflow.flows.spec.preflight import preflight
-from mevflow.flows.spec.resolve import ResolvedNode, ResolvedTopology, resolve
+from mevflow.flows.spec.resolve import ResolvedNode, ResolvedTopology, Wire, resolve
 from mevflow.flows.spec.topology import load
 from mevflow.flows.steering.history import recorded_commands
 from mevflow.flows.steering.settings import control_settings
@@ -55,67 +56,96 @@ _ORDER = (
 )
 #: What differs between two runs of one window.
 _RUN_COLUMNS = ("run_id",)
-#: The input, and envelopes around other results (which name the run inside).
-_NOT_RESULTS = ("mevflow.v1.Swap", "mevflow.v1.RealtimeMessage")
+#: What most topologies are fed, and store as well.
+_INPUT = "mevflow.v1.Swap"
+#: Envelopes around other results; they name the run inside.
+_ENVELOPES = ("mevflow.v1.RealtimeMessage",)
+#: No node of a file has a name that begins so.
+_RECORDER = "_results"
 
 
 class WindowSettings(Settings):
-    """The inner sink (None: only record), the window in chain time, and where to record."""
+    """The window in chain time or slots."""
 
-    use: str | None
-    inner: dict[str, Any]
     from_us: int | None
     to_us: int | None
     slots: tuple[int, int | None, int | None] | None = None
-    folder: str
+
+    def of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows of a batch that lie in the window."""
+        if self.slots is not None and {"chain", "slot"} <= set(batch.schema.names):
+            batch = _of_slots(batch, SlotWindow(*self.slots))
+        time_us = batch.column("timestamp_us")
+        inside: Any = pa.scalar(True)
+        if self.from_us is not None:
+            inside = pc.greater_equal(time_us, self.from_us)
+        if self.to_us is not None:
+            inside = pc.and_(inside, pc.less(time_us, self.to_us))
+        return batch.filter(inside) if isinstance(inside, pa.Array) else batch
 
 
-class WindowSink(Sink[WindowSettings]):
-    """Lets rows of the window through to the sink that it stands for, and records them."""
+class PassSettings(WindowSettings):
+    """``use`` and ``inner``: the sink that is stood for, and its settings."""
+
+    use: str
+    inner: dict[str, Any]
+
+
+class WindowSink(Sink[PassSettings]):
+    """Lets rows of the window through to the sink that it stands for."""
 
     use = "replay.window"
     summary = "The rows of a replay's window"
-    settings_type = WindowSettings
-
-    def __init__(self, settings: WindowSettings, context: StageContext) -> None:
-        super().__init__(settings, context)
-        self._rows: dict[str, list[pa.RecordBatch]] = {}
-        self._inner: Sink | None = None
+    settings_type = PassSettings
 
     def open(self, state: bytes | None) -> None:
-        if self.settings.use is not None:
-            from mevflow.flows.spec import catalogue
+        from mevflow.flows.spec import catalogue
 
-            kind = catalogue.part(self.settings.use)
-            assert issubclass(kind, Sink)
-            self._inner = kind(kind.settings_type(**self.settings.inner), self.context)
-            self._inner.open(None)
+        kind = catalogue.part(self.settings.use)
+        assert issubclass(kind, Sink)
+        self._inner: Sink = kind(kind.settings_type(**self.settings.inner), self.context)
+        self._inner.open(None)
 
     def write(self, batch: pa.RecordBatch) -> None:
-        if self.settings.slots is not None and {"chain", "slot"} <= set(batch.schema.names):
-            batch = _of_slots(batch, SlotWindow(*self.settings.slots))
-        time_us = batch.column("timestamp_us")
-        inside: Any = pa.scalar(True)
-        if self.settings.from_us is not None:
-            inside = pc.greater_equal(time_us, self.settings.from_us)
-        if self.settings.to_us is not None:
-            inside = pc.and_(inside, pc.less(time_us, self.settings.to_us))
-        kept = batch.filter(inside) if isinstance(inside, pa.Array) else batch
-        if not kept.num_rows:
-            return
-        if self._inner is not None:
+        kept = self.settings.of(batch)
+        if kept.num_rows:
             self._inner.write(kept)
-        message = batch.schema.metadata[b"message"].decode()
-        if message not in _NOT_RESULTS:
-            self._rows.setdefault(message, []).append(kept)
 
     def snapshot(self) -> bytes:
-        return b"" if self._inner is None else self._inner.snapshot()
+        return self._inner.snapshot()
 
     def close(self) -> None:
-        if self._inner is not None:
-            self._inner.snapshot()
-            self._inner.close()
+        self._inner.snapshot()
+        self._inner.close()
+
+
+class RecordSettings(WindowSettings):
+    """``folder``: where the files are to be; ``not_results``: messages that are not kept."""
+
+    folder: str
+    not_results: tuple[str, ...]
+
+
+class ResultRecorder(Sink[RecordSettings]):
+    """Keeps the window's rows, each wire's once however many sinks take it, as one Parquet file a message."""
+
+    use = "replay.results"
+    summary = "The results of a replay's window as files"
+    settings_type = RecordSettings
+
+    def __init__(self, settings: RecordSettings, context: StageContext) -> None:
+        super().__init__(settings, context)
+        self._rows: dict[str, list[pa.RecordBatch]] = {}
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        message = batch.schema.metadata[b"message"].decode()
+        if message in self.settings.not_results:
+            return
+        kept = self.settings.of(batch)
+        if kept.num_rows:
+            self._rows.setdefault(message, []).append(kept)
+
+    def close(self) -> None:
         folder = Path(self.settings.folder)
         private_folder(folder)
         for message, batches in self._rows.items():
@@ -140,7 +170,10 @@ def canonical(batches: list[pa.RecordBatch]) -> pa.Table:
 
 
 def bounded(topology: ResolvedTopology, replay: ReplaySpec, layout: Layout) -> ResolvedTopology:
-    """The topology as a replay runs it: sources with bounds, live-only sinks out, the others behind the window."""
+    """The topology as a replay runs it: sources with bounds, live-only sinks out, the others behind the window.
+
+    What the others are given is kept in files; where there are none, what the live-only sinks would have been given.
+    """
     nodes: list[ResolvedNode] = []
     for node in topology.nodes:
         if node.name in replay.bounds:
@@ -149,30 +182,48 @@ def bounded(topology: ResolvedTopology, replay: ReplaySpec, layout: Layout) -> R
             nodes.append(dataclasses.replace(node, settings=settings))
         elif not node.is_sink:
             nodes.append(node)
-        elif _stays(node):
-            nodes.append(_window(node, replay, layout))
-    return dataclasses.replace(topology, nodes=tuple(nodes))
+        elif replay.to_clickhouse and _stays(node):
+            nodes.append(_window(node, replay))
+    return dataclasses.replace(topology, nodes=(*nodes, _results_of(topology, replay, layout)))
 
 
 def _stays(node: ResolvedNode) -> bool:
     return issubclass(node.kind, Sink) and not node.kind.live_only
 
 
-def _window(node: ResolvedNode, replay: ReplaySpec, layout: Layout) -> ResolvedNode:
-    settings = WindowSettings(
-        use=node.kind.use if replay.to_clickhouse else None,
-        inner=node.settings.model_dump(),
+def _window(node: ResolvedNode, replay: ReplaySpec) -> ResolvedNode:
+    settings = PassSettings(
         from_us=replay.from_us,
         to_us=replay.to_us,
         slots=replay.slots,
-        folder=str(layout.results),
+        use=node.kind.use,
+        inner=node.settings.model_dump(),
     )
     return ResolvedNode(node.name, WindowSink, settings, node.wires)
 
 
+def _results_of(topology: ResolvedTopology, replay: ReplaySpec, layout: Layout) -> ResolvedNode:
+    """The recorder, on every wire that leads to a sink whose rows are results."""
+    sinks = [node for node in topology.nodes if node.is_sink]
+    kept = [node for node in sinks if _stays(node)]
+    settings = RecordSettings(
+        from_us=replay.from_us,
+        to_us=replay.to_us,
+        slots=replay.slots,
+        folder=str(layout.results),
+        # A topology whose sinks all speak to live readers may give nothing but swaps.
+        not_results=(*_ENVELOPES, *((_INPUT,) if kept else ())),
+    )
+    wires = dict.fromkeys(Wire(wire.source, wire.source_port, "in") for node in kept or sinks for wire in node.wires)
+    return ResolvedNode(_RECORDER, ResultRecorder, settings, tuple(wires))
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """What a replay would do: offsets by node and partition, how many messages, what is left out."""
+    """What a replay would do: offsets by node and partition, how many messages, what is left out.
+
+    ``only_files``: no sink is run, so the results are in the run's files alone.
+    """
 
     topology: str
     run_id: str
@@ -180,12 +231,13 @@ class Plan:
     to_us: int | None
     sources: dict[str, dict[str, Any]]
     left_out: list[str]
+    only_files: bool
     commands_lost: list[str]
     spec: RunSpec
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json`` and for people."""
-        fields = ("topology", "run_id", "from_us", "to_us", "sources", "left_out", "commands_lost")
+        fields = ("topology", "run_id", "from_us", "to_us", "sources", "left_out", "only_files", "commands_lost")
         return {name: getattr(self, name) for name in fields} | {"messages": self.messages, "commands": self.commands}
 
     @property
@@ -276,7 +328,8 @@ def plan(
         clickhouse=config().clickhouse.by_tls,
     )
     left_out = [node.name for node in topology.nodes if node.is_sink and not _stays(node)]
-    return Plan(name, run_id, from_us, to_us, shown, left_out, lost, spec)
+    only_files = not to_clickhouse or len(left_out) == sum(node.is_sink for node in topology.nodes)
+    return Plan(name, run_id, from_us, to_us, shown, left_out, only_files, lost, spec)
 
 
 @contextmanager

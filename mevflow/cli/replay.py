@@ -105,6 +105,8 @@ def run(
         table(["node", "topic", "partition", "from offset", "to offset", "messages"], rows)
         if plan.left_out:
             note(f"left out, as they speak to live readers: {', '.join(plan.left_out)}")
+        if plan.only_files:
+            note(f"nothing is stored elsewhere: the results are files in {plan.spec.layout.results}")
         if plan.commands:
             note(f"{plan.commands} commands that steered the live run are given again where they took effect")
         for reason in plan.commands_lost:
