@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ class StateChange:
     """``kind`` is a ``PoolUpdate.Kind``; ``fields`` are its fields, amounts still integers.
 
     ``position`` is the account whose range is meant; ``opens``: it begins with this range. ``needs_outcome``: the
-    instruction alone does not tell what it did.
+    instruction alone does not tell what it did. ``refused``: the pool now charges what no row can carry.
     """
 
     kind: int
@@ -28,6 +29,7 @@ class StateChange:
     position: bytes = b""
     opens: bool = False
     needs_outcome: bool = False
+    refused: bool = False
     then: StateChange | None = None  # a second change that the same event states
 
     def told(self, event: StateChange) -> StateChange:
@@ -38,16 +40,29 @@ class StateChange:
             {**self.fields, **event.fields},
             self.position or event.position,
             self.opens,
+            refused=self.refused or event.refused,
             then=event.then or self.then,
         )
 
 
 class Memory:
-    """Ranges of positions (account -> lower, upper) and bin steps of pairs, as creations told them."""
+    """Ranges of positions (account -> lower, upper) and bin steps of pairs, as creations told them; pools by venue."""
 
     def __init__(self) -> None:
+        self._venues: OrderedDict[bytes, int] = OrderedDict()
         self._ranges: OrderedDict[bytes, tuple[bytes, int, int]] = OrderedDict()
         self._steps: OrderedDict[bytes, int] = OrderedDict()
+
+    def keep_pool(self, pool: bytes, venue: int) -> None:
+        """Rows of ``pool`` have been given."""
+        self._venues[pool] = venue
+        self._venues.move_to_end(pool)
+        if len(self._venues) > MEMORY:
+            self._venues.popitem(last=False)
+
+    def pools_among(self, accounts: Iterable[bytes]) -> dict[bytes, int]:
+        """Which accounts are pools of which rows have been given, and their venues."""
+        return {key: self._venues[key] for key in accounts if key in self._venues}
 
     def keep_range(self, position: bytes, pool: bytes, lower: int, upper: int) -> None:
         self._ranges[position] = pool, lower, upper

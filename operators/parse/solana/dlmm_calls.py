@@ -103,6 +103,11 @@ def _listed(skip: int, entry: int, active: bool = False) -> Callable[[PoolInstru
     return call
 
 
+def _cancelled(instruction: PoolInstruction) -> StateChange:
+    """A limit order leaves the bins that are listed."""
+    return StateChange(LIQUIDITY, instruction.key(0), _span(instruction.arguments("bins"), 4))
+
+
 def _span(read: AccountReader, entry: int) -> dict[str, object]:
     count = read.u32()
     read.require(count <= _MOST_BINS, f"a list of {count} bins")
@@ -161,4 +166,5 @@ DLMM: dict[str, Callable[[PoolInstruction], StateChange]] = {
     "remove_all_liquidity": _plain,
     "rebalance_liquidity": _plain,
     "go_to_a_bin": _go_to,
+    "cancel_limit_order": _cancelled,
 }

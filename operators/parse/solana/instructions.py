@@ -85,17 +85,21 @@ _SWAP_FIRST_BYTES = {program: _anchor(names) for program, names in _SWAPS.items(
 _OTHER_FIRST_BYTES = {program: _anchor(names) for program, names in _OTHERS.items()}
 
 
-#: Where an instruction that changes a pool has it among its accounts.
-_POOL_PLACES: dict[bytes, dict[str, int]] = {
+#: Where an instruction that changes a pool, or two, has it among its accounts.
+_POOL_PLACES: dict[bytes, dict[str, int | tuple[int, int]]] = {
     WHIRLPOOL: {
         "swap": 2,
         "swap_v2": 4,
+        "two_hop_swap": (2, 3),
+        "two_hop_swap_v2": (0, 1),
+        "set_fee_rate": 1,
         "increase_liquidity": 0,
         "increase_liquidity_v2": 0,
         "decrease_liquidity": 0,
         "decrease_liquidity_v2": 0,
         "increase_liquidity_by_token_amounts_v2": 0,
         "reposition_liquidity_v2": 0,
+        "reset_position_range": 2,
     },
     RAYDIUM_CLMM: {
         "swap": 2,
@@ -118,19 +122,55 @@ _POOL_PLACES: dict[bytes, dict[str, int]] = {
         "swap_exact_out2": 0,
         "swap_with_price_impact": 0,
         "swap_with_price_impact2": 0,
+        "add_liquidity": 1,
+        "add_liquidity2": 1,
+        "add_liquidity_by_strategy": 1,
+        "add_liquidity_by_strategy2": 1,
+        "add_liquidity_by_strategy_one_side": 1,
+        "add_liquidity_by_weight": 1,
+        "add_liquidity_by_weight2": 1,
+        "add_liquidity_one_side": 1,
+        "add_liquidity_one_side_precise": 1,
+        "add_liquidity_one_side_precise2": 1,
+        "remove_liquidity": 1,
+        "remove_liquidity2": 1,
+        "remove_liquidity_by_range": 1,
+        "remove_liquidity_by_range2": 1,
+        "remove_all_liquidity": 1,
+        "rebalance_liquidity": 1,
+        "go_to_a_bin": 0,
+        "place_limit_order": 0,
+        "cancel_limit_order": 0,
+        "update_base_fee_parameters": 0,
+        "update_dynamic_fee_parameters": 0,
     },
 }
-_AMM_V4_CHANGES = (3, 4, *_AMM_V4_SWAPS)
+#: Instructions after which a pool charges another fee.
+_FEES: dict[bytes, str] = {
+    WHIRLPOOL: "set_fee_rate",
+    METEORA_DLMM: "update_base_fee_parameters update_dynamic_fee_parameters",
+}
+_AMM_V4_SET_PARAMS = 6
+_AMM_V4_CHANGES = (3, 4, _AMM_V4_SET_PARAMS, *_AMM_V4_SWAPS)
 
 
 _PLACES = {program: {_first(name): place for name, place in places.items()} for program, places in _POOL_PLACES.items()}
+_FEE_FIRST_BYTES = {program: _anchor(names) for program, names in _FEES.items()}
 
 
-def pool_place(program: bytes, data: bytes) -> int | None:
-    """Where an instruction that changes a pool's state has the pool among its accounts; None for any other."""
+def pool_places(program: bytes, data: bytes) -> tuple[int, ...]:
+    """Where an instruction that changes pools has them among its accounts; nothing for any other."""
     if program == RAYDIUM_AMM_V4:
-        return 1 if data and data[0] in _AMM_V4_CHANGES else None
-    return _PLACES.get(program, {}).get(data[:8])
+        return (1,) if data and data[0] in _AMM_V4_CHANGES else ()
+    place = _PLACES.get(program, {}).get(data[:8], ())
+    return (place,) if isinstance(place, int) else place
+
+
+def sets_fee(program: bytes, data: bytes) -> bool:
+    """Whether an instruction gives a pool another fee."""
+    if program == RAYDIUM_AMM_V4:
+        return data[:1] == bytes([_AMM_V4_SET_PARAMS])
+    return data[:8] in _FEE_FIRST_BYTES.get(program, ())
 
 
 def is_swap(program: bytes, data: bytes) -> bool | None:

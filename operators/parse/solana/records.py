@@ -50,6 +50,14 @@ def read_record(document: Any) -> TransactionRecord | None:
         raise ParseError(f"not a transaction: {type(wrong).__name__} {wrong}") from wrong
 
 
+def keys_of(document: Any) -> list[bytes]:
+    """The account keys of a record that may be unreadable otherwise; empty where they are not told."""
+    try:
+        return account_keys(plain(document)) if isinstance(document, Mapping) else []
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, IndexError, ParseError):
+        return []
+
+
 class _Keys:
     """Account keys numbered in order of appearance."""
 

@@ -29,7 +29,7 @@ from mevflow.operators.parse.solana.events import SELF_CALL, VENUES, SwapEvent, 
 from mevflow.operators.parse.solana.instructions import is_swap
 from mevflow.operators.parse.solana.logs import DATA, RAY_LOG, log_data
 from mevflow.operators.parse.solana.mints import with_mints
-from mevflow.operators.parse.solana.records import TransactionRecord, read_record
+from mevflow.operators.parse.solana.records import TransactionRecord, keys_of, read_record
 from mevflow.operators.parse.solana.trace import ProgramCall
 from mevflow.operators.parse.solana.updates import lost_of, updates_of
 from mevflow.v1 import market_pb2 as market
@@ -62,32 +62,34 @@ class SolanaSwaps:
         line: int = 0,
     ) -> None:
         """Parse one transaction (``getTransaction`` JSON, or its ``meta``) at its place in the chain."""
+        base = {
+            "chain": market.CHAIN_SOLANA,
+            "slot": slot,
+            "tx_index": tx_index,
+            "timestamp_us": timestamp_us,
+            "signature": signature,
+        }
         try:
             record = read_record(document)
         except ParseError as error:
             self._output.reject(error, file, line, timestamp_us)
+            for place, (pool, venue) in enumerate(self._memory.pools_among(keys_of(document)).items()):
+                kind = market.PoolUpdate.KIND_LIQUIDITY
+                self._output.updates.add(**base, ix_index=place, venue=venue, pool=pool, kind=kind)
             return
         if record is None:
             return
+        base["signer"] = record.signer
         places = _Places()
         for call in record.calls:
             if call.program not in VENUES:
                 continue
-            base = {
-                "chain": market.CHAIN_SOLANA,
-                "slot": slot,
-                "tx_index": tx_index,
-                "timestamp_us": timestamp_us,
-                "signature": signature,
-                "signer": record.signer,
-            }
             try:
                 self._call(call, record, base, places)
             except ParseError as error:
                 error.payload = error.payload or (call.data or b"")
                 self._output.reject(error, file, line, timestamp_us)
-                lost = lost_of(call, record.keys)
-                if lost is not None:
+                for lost in lost_of(call, record.keys, self._memory):
                     self._output.updates.add(**base, ix_index=places.next(call), **lost)
 
     def _call(self, call: ProgramCall, record: TransactionRecord, base: dict[str, Any], places: _Places) -> None:
@@ -96,12 +98,15 @@ class SolanaSwaps:
         updates = updates_of(call, record.calls, record.keys, self._memory)
         swap = None if call.data is None else is_swap(call.program, call.data)
         own = call.data is not None and call.data[:8] != SELF_CALL
-        if own and swap is None and not events and not updates and not _said_itself(call, record.calls):
+        told = [data for data in _self_calls(call, record.calls) if swap is None or decode(call.program, data)]
+        if own and swap is not False and not call.whole and not told:
+            raise ParseError("the log is truncated before the end of this call", reason="log_truncated")
+        if own and swap is None and not events and not updates and not told:
             raise ParseError(
                 f"an instruction that begins with {(call.data or b'')[:8].hex() or 'nothing'} is not known",
                 reason="unknown_instruction",
             )
-        if own and swap and not events and not _said_itself(call, record.calls):
+        if own and swap and not events and not told:
             raise ParseError("a swap whose outcome is not in the record", reason="no_outcome")
         for event in with_mints(events, call, record):
             if event.transfer_fee_in or event.transfer_fee_out:
@@ -112,8 +117,10 @@ class SolanaSwaps:
                     **base, ix_index=places.next(call), **removed, mint_a=mints[0], mint_b=mints[1]
                 )
             self._output.swaps.add(**base, ix_index=places.next(call), **_fields(event))
+            self._memory.keep_pool(event.pool, event.venue)
         for update in updates:
             self._output.updates.add(**base, ix_index=places.next(call), **update)
+            self._memory.keep_pool(update["pool"], update["venue"])
 
 
 class _Places:
@@ -167,11 +174,13 @@ def _events(call: ProgramCall, keys: list[bytes]) -> Iterator[SwapEvent]:
             yield event
 
 
-def _said_itself(call: ProgramCall, trace: list[ProgramCall]) -> bool:
-    """Whether a call told what it did by a call to itself, which gives rows of its own."""
-    return any(
-        other.parent == call.ordinal and other.data is not None and other.data[:8] == SELF_CALL for other in trace
-    )
+def _self_calls(call: ProgramCall, trace: list[ProgramCall]) -> list[bytes]:
+    """The events that a call told by calls to itself, which give rows of their own."""
+    return [
+        other.data[8:]
+        for other in trace[call.ordinal + 1 :]
+        if other.parent == call.ordinal and other.data is not None and other.data[:8] == SELF_CALL
+    ]
 
 
 def _in_pool(event: SwapEvent | None, call: ProgramCall, keys: list[bytes]) -> SwapEvent | None:

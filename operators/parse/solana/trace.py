@@ -29,13 +29,18 @@ PRECOMPILES = frozenset(
         "Secp256r1SigVerify1111111111111111111111111",
     )
 )
+#: The runtime keeps 10,000 bytes of a transaction's log.
+_TRUNCATED = "Log truncated"
 #: Longer logs than any validator keeps are not a transaction's.
 _MOST_LINES = 20_000
 
 
 @dataclass(slots=True)
 class ProgramCall:
-    """One call. ``data`` is None where the record does not have it; ``accounts`` are places in the account keys."""
+    """One call. ``data`` is None where the record does not have it; ``accounts`` are places in the account keys.
+
+    ``whole``: all that it logged is in the record.
+    """
 
     program: bytes
     depth: int
@@ -44,6 +49,7 @@ class ProgramCall:
     data: bytes | None = None
     accounts: tuple[int, ...] = ()
     logged: list[str] = field(default_factory=list)
+    whole: bool = True
 
 
 def calls(document: Mapping[str, Any]) -> list[ProgramCall]:
@@ -53,10 +59,13 @@ def calls(document: Mapping[str, Any]) -> list[ProgramCall]:
         logs = meta["logMessages"]
         if not isinstance(logs, list) or len(logs) > _MOST_LINES or not all(isinstance(line, str) for line in logs):
             raise ParseError("logMessages is not a list of lines", reason="malformed")
-        found = from_log(logs)
         inner = {int(group["index"]): group["instructions"] for group in meta.get("innerInstructions") or []}
         outer = document.get("transaction", {}).get("message", {}).get("instructions", [])
-        _attach(found, outer, inner, account_keys(document))
+        keys = account_keys(document)
+        if _TRUNCATED in logs:
+            return _without_the_rest(logs[: logs.index(_TRUNCATED)], outer, inner, keys)
+        found = from_log(logs)
+        _attach(found, outer, inner, keys)
     except (KeyError, TypeError, AttributeError, ValueError) as wrong:
         raise ParseError(f"not a transaction: {type(wrong).__name__} {wrong}", reason="malformed") from wrong
     return found
@@ -82,7 +91,7 @@ def from_log(logs: Sequence[str], first: int = 0) -> list[ProgramCall]:
     found: list[ProgramCall] = []
     open_calls: list[int] = []
     for line in logs:
-        if line == "Log truncated":
+        if line == _TRUNCATED:
             raise ParseError("the log is truncated: what came after is not known", reason="log_truncated")
         if invoked := _INVOKE.fullmatch(line):
             depth = int(invoked[2])
@@ -97,6 +106,8 @@ def from_log(logs: Sequence[str], first: int = 0) -> list[ProgramCall]:
             open_calls.pop()
         elif open_calls:
             found[open_calls[-1]].logged.append(line)
+    for at in open_calls:
+        found[at].whole = False
     return found
 
 
@@ -128,6 +139,44 @@ def _attach(
                     reason="malformed",
                 )
             _give(each, listed[place])
+
+
+def _without_the_rest(
+    logs: Sequence[str], outer: Sequence[Any], inner: Mapping[int, Sequence[Any]], keys: Sequence[bytes]
+) -> list[ProgramCall]:
+    """The calls by the instructions alone, with what they logged before the log was cut.
+
+    Raises ParseError where the record does not tell the instructions' programs and depths.
+    """
+    found: list[ProgramCall] = []
+    for number, one in enumerate(outer):
+        within: list[int] = []
+        for each in (one, *inner.get(number, ())):
+            program = _program(each, keys)
+            if program in PRECOMPILES:
+                continue
+            depth = 1 if each is one else each.get("stackHeight")
+            if program is None or not isinstance(depth, int) or not 1 <= depth <= len(within) + 1:
+                break
+            del within[depth - 1 :]
+            call = ProgramCall(program, depth, len(found), within[-1] if within else None)
+            _give(call, each)
+            within.append(call.ordinal)
+            found.append(call)
+        else:
+            continue
+        raise ParseError("the log is truncated, and the instructions do not tell their depths", reason="log_truncated")
+    if not found:
+        raise ParseError("the log is truncated: what came after is not known", reason="log_truncated")
+    told = from_log(logs)
+    for at, call in enumerate(found):
+        if at >= len(told):
+            call.whole = False
+        elif told[at].program != call.program or told[at].depth != call.depth:
+            raise ParseError(f"call {at} is another in the log than in the record")
+        else:
+            call.logged, call.whole = told[at].logged, told[at].whole
+    return found
 
 
 def _match(calls: Sequence[ProgramCall], listed: Sequence[Any], keys: Sequence[bytes]) -> list[int]:

@@ -17,15 +17,18 @@ from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.solana.dlmm_calls import DLMM
 from mevflow.v1 import market_pb2 as market
 
-CREATE, LIQUIDITY, FEE = (
+CREATE, LIQUIDITY, FEE, REMOVE = (
     market.PoolUpdate.KIND_CREATE,
     market.PoolUpdate.KIND_LIQUIDITY,
     market.PoolUpdate.KIND_FEE,
+    market.PoolUpdate.KIND_REMOVE,
 )
-_INITIALIZE2, _DEPOSIT, _WITHDRAW = 1, 3, 4
+_INITIALIZE2, _DEPOSIT, _WITHDRAW, _SET_PARAMS = 1, 3, 4, 6
+#: Of AMM v4's ``AmmParams``: the fees.
+_PARAM_FEES = 9
 #: What AMM v4 gives every new pool (``Fees::initialize``): 25 of 10,000.
 _AMM_V4_FEE_PIPS = 2_500
-_Read = Callable[[PoolInstruction], StateChange]
+_Read = Callable[[PoolInstruction], StateChange | None]
 
 
 def change_of(program: bytes, instruction: PoolInstruction) -> StateChange | None:
@@ -77,16 +80,28 @@ def _move(position: int, pool: int, sign: int) -> _Read:
     return call
 
 
-def _create(pool: int, mint_a: int, skip: int, spacing: bool) -> _Read:
+def _create(pool: int, mint_a: int, skip: int, spacing: bool, refused: bool = False) -> _Read:
     def call(instruction: PoolInstruction) -> StateChange:
         read = instruction.arguments("create pool")
         read.skip(skip)
         fields: dict[str, object] = {"tick_spacing": read.u16()} if spacing else {}
         fields["sqrt_price_x64"] = read.u128()
         fields["mint_a"], fields["mint_b"] = instruction.key(mint_a), instruction.key(mint_a + 1)
-        return StateChange(CREATE, instruction.key(pool), fields)
+        return StateChange(CREATE, instruction.key(pool), fields, refused=refused)
 
     return call
+
+
+def _clmm_customizable(instruction: PoolInstruction) -> StateChange:
+    """A pool that may take its fee from one token only, or one that depends on how far the price moved."""
+    read = instruction.arguments("create pool")
+    fields = {"sqrt_price_x64": read.u128(), "mint_a": instruction.key(3), "mint_b": instruction.key(4)}
+    return StateChange(CREATE, instruction.key(2), fields, refused=bool(read.u8() or read.u8()))
+
+
+def _uncarried(pool: int) -> _Read:
+    """The pool now charges what no row can carry."""
+    return lambda instruction: StateChange(REMOVE, instruction.key(pool))
 
 
 def _whirlpool_fee(instruction: PoolInstruction) -> StateChange:
@@ -110,6 +125,19 @@ def _amm_v4_create(instruction: PoolInstruction) -> StateChange:
     return StateChange(CREATE, instruction.key(4), fields)
 
 
+def _amm_v4_params(instruction: PoolInstruction) -> StateChange | None:
+    """``SetParams``; of its kinds the fees alone change what a swap pays: the last two of eight numbers."""
+    read = instruction.arguments("SetParams", 1)
+    if read.u8() != _PARAM_FEES:
+        return None
+    read.skip(8 * 6)
+    numerator, denominator = read.u64(), read.u64()
+    read.require(0 <= numerator < denominator, f"a fee of {numerator}/{denominator}")
+    if numerator * PIPS % denominator:
+        return StateChange(REMOVE, instruction.key(1))
+    return StateChange(FEE, instruction.key(1), {"fee_pips": numerator * PIPS // denominator})
+
+
 def _by_outcome(pool: int) -> _Read:
     """A deposit or a withdrawal: its arguments are bounds, what moved is in the log."""
     return lambda instruction: StateChange(LIQUIDITY, instruction.key(pool), needs_outcome=True)
@@ -128,12 +156,20 @@ def _named(calls: dict[str, _Read]) -> dict[bytes, _Read]:
     return {_first(name): read for name, read in calls.items()}
 
 
-_AMM_V4: dict[int, _Read] = {_INITIALIZE2: _amm_v4_create, _DEPOSIT: _by_outcome(1), _WITHDRAW: _by_outcome(1)}
+_AMM_V4: dict[int, _Read] = {
+    _INITIALIZE2: _amm_v4_create,
+    _DEPOSIT: _by_outcome(1),
+    _WITHDRAW: _by_outcome(1),
+    _SET_PARAMS: _amm_v4_params,
+}
 _CALLS: dict[bytes, dict[bytes, _Read]] = {
     WHIRLPOOL: _named(
         {
             "initialize_pool": _create(4, 1, 1, True),
             "initialize_pool_v2": _create(6, 1, 0, True),
+            "initialize_pool_with_adaptive_fee": _create(7, 1, 0, False, refused=True),
+            "set_adaptive_fee_constants": _uncarried(0),
+            "set_fee_rate_by_delegated_fee_authority": _uncarried(0),
             "open_position": _open(2, 5, 1),
             "open_position_with_metadata": _open(2, 6, 2),
             "open_position_with_token_extensions": _open(2, 5),
@@ -152,6 +188,7 @@ _CALLS: dict[bytes, dict[bytes, _Read]] = {
     RAYDIUM_CLMM: _named(
         {
             "create_pool": _create(2, 3, 0, False),
+            "create_customizable_pool": _clmm_customizable,
             "open_position": _open(9, 5, liquidity=True),
             "open_position_v2": _open(9, 5, liquidity=True),
             "open_position_with_token22_nft": _open(8, 4, liquidity=True),
@@ -171,7 +208,7 @@ _CALLS: dict[bytes, dict[bytes, _Read]] = {
             "withdraw": _by_outcome(2),
         }
     ),
-    METEORA_DLMM: _named(DLMM),
+    METEORA_DLMM: _named({**DLMM, "update_dynamic_fee_parameters": _uncarried(0), "place_limit_order": _limit_order}),
 }
 
 

@@ -65,9 +65,17 @@ def _whirlpool_liquidity(sign: int) -> Callable[[AccountReader], StateChange]:
         pool, position = read.key(), read.key()
         lower, upper, amount = read.i32(), read.i32(), read.u128()
         fields = {"tick_lower": lower, "tick_upper": upper, "liquidity_delta": sign * amount}
-        return StateChange(LIQUIDITY, pool, fields, position)
+        return StateChange(LIQUIDITY, pool, fields, position, refused=_kept(read, 16))
 
     return read_event
+
+
+def _kept(read: AccountReader, skip: int) -> bool:
+    """Whether mints kept some of what was moved: two fees after ``skip`` bytes, which old events do not have."""
+    if len(read.data) < read.at + skip + 16:
+        return False
+    read.skip(skip)
+    return bool(read.u64() + read.u64())
 
 
 def _whirlpool_repositioned(read: AccountReader) -> StateChange:
@@ -75,7 +83,14 @@ def _whirlpool_repositioned(read: AccountReader) -> StateChange:
     ranges = [{"tick_lower": read.i32(), "tick_upper": read.i32()} for _ in range(2)]
     before, after = read.u128(), read.u128()
     put = StateChange(LIQUIDITY, pool, {**ranges[1], "liquidity_delta": after}, position, opens=True)
-    return StateChange(LIQUIDITY, pool, {**ranges[0], "liquidity_delta": -before}, then=put)
+    refused = False
+    if len(read.data) >= read.at + 32 + 34:
+        read.skip(32)
+        for _ in range(2):  # of either token: what was moved, the fee of it, whether the owner paid
+            read.skip(8)
+            refused |= bool(read.u64())
+            read.skip(1)
+    return StateChange(LIQUIDITY, pool, {**ranges[0], "liquidity_delta": -before}, refused=refused, then=put)
 
 
 def _whirlpool_opened(read: AccountReader) -> StateChange:
@@ -105,7 +120,7 @@ def _clmm_position(read: AccountReader) -> StateChange:
     pool = read.key()
     read.skip(64)
     fields = {"tick_lower": read.i32(), "tick_upper": read.i32(), "liquidity_delta": read.u128()}
-    return StateChange(LIQUIDITY, pool, fields)
+    return StateChange(LIQUIDITY, pool, fields, refused=_kept(read, 16))
 
 
 def _clmm_change(read: AccountReader) -> StateChange:
@@ -118,10 +133,13 @@ def _clmm_change(read: AccountReader) -> StateChange:
     return StateChange(LIQUIDITY, pool, {**fields, "liquidity": after})
 
 
-def _clmm_amount(sign: int) -> Callable[[AccountReader], StateChange]:
+def _clmm_amount(sign: int, skip: int) -> Callable[[AccountReader], StateChange]:
+    """``skip`` bytes lie between the liquidity and the fees that mints kept."""
+
     def read_event(read: AccountReader) -> StateChange:
         read.skip(32)
-        return StateChange(LIQUIDITY, fields={"liquidity_delta": sign * read.u128()})
+        fields: dict[str, object] = {"liquidity_delta": sign * read.u128()}
+        return StateChange(LIQUIDITY, fields=fields, refused=_kept(read, skip))
 
     return read_event
 
@@ -135,7 +153,8 @@ def _cpmm_liquidity(read: AccountReader) -> StateChange:
         moved_a, moved_b = moved_a + fee_a, moved_b + fee_b
         read.require(moved_a <= a and moved_b <= b, "more is withdrawn than the pool holds")
         moved_a, moved_b = -moved_a, -moved_b
-    return StateChange(LIQUIDITY, pool, {"reserve_a": a + moved_a, "reserve_b": b + moved_b})
+    reserves: dict[str, object] = {"reserve_a": a + moved_a, "reserve_b": b + moved_b}
+    return StateChange(LIQUIDITY, pool, reserves, refused=bool(fee_a or fee_b))
 
 
 def _dlmm_liquidity(read: AccountReader) -> StateChange:
@@ -164,8 +183,8 @@ _EVENTS: dict[tuple[bytes, bytes], Callable[[AccountReader], StateChange]] = {
     (RAYDIUM_CLMM, _first("PoolCreatedEvent")): _clmm_created,
     (RAYDIUM_CLMM, _first("CreatePersonalPositionEvent")): _clmm_position,
     (RAYDIUM_CLMM, _first("LiquidityChangeEvent")): _clmm_change,
-    (RAYDIUM_CLMM, _first("IncreaseLiquidityEvent")): _clmm_amount(1),
-    (RAYDIUM_CLMM, _first("DecreaseLiquidityEvent")): _clmm_amount(-1),
+    (RAYDIUM_CLMM, _first("IncreaseLiquidityEvent")): _clmm_amount(1, 16),
+    (RAYDIUM_CLMM, _first("DecreaseLiquidityEvent")): _clmm_amount(-1, 16 + 16 + 24),
     (RAYDIUM_CPMM, _first("LpChangeEvent")): _cpmm_liquidity,
     (METEORA_DLMM, _first("AddLiquidity")): _dlmm_liquidity,
     (METEORA_DLMM, _first("RemoveLiquidity")): _dlmm_liquidity,

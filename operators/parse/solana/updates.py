@@ -18,10 +18,10 @@ from mevflow.operators.parse.changes import Memory, PoolInstruction, StateChange
 from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.solana.dlmm_calls import base_fee, base_fee_pips
 from mevflow.operators.parse.solana.events import SELF_CALL
-from mevflow.operators.parse.solana.instructions import is_swap, pool_place
+from mevflow.operators.parse.solana.instructions import is_swap, pool_places, sets_fee
 from mevflow.operators.parse.solana.logs import DATA, RAY_LOG, log_data
 from mevflow.operators.parse.solana.trace import ProgramCall
-from mevflow.operators.parse.solana.update_calls import CREATE, FEE, LIQUIDITY, change_of, checked
+from mevflow.operators.parse.solana.update_calls import CREATE, FEE, LIQUIDITY, REMOVE, change_of, checked
 from mevflow.operators.parse.solana.update_events import decode_change, decode_ray_change
 from mevflow.v1 import market_pb2 as market
 
@@ -54,21 +54,33 @@ def updates_of(call: ProgramCall, trace: list[ProgramCall], keys: list[bytes], m
     if change is not None and change.needs_outcome:
         raise ParseError("a change of liquidity whose amounts are not in the record", reason="no_outcome")
     rows = []
+    refused = change.pool if change is not None and change.refused else b""
     while change is not None:
         found = _complete(call.program, change, memory)
         if found is not None:
             rows.append(_fields(call.program, checked(found)))
         change = change.then
+    if refused:
+        rows.append({"venue": VENUE_OF[call.program], "pool": refused, "kind": REMOVE})
     return rows
 
 
-def lost_of(call: ProgramCall, keys: list[bytes]) -> dict[str, Any] | None:
-    """After a call that could not be read: its pool changed and nobody knows how. None where no pool is named."""
-    place = pool_place(call.program, call.data or b"")
-    if place is None or place >= len(call.accounts) or call.accounts[place] >= len(keys):
-        return None
-    kind = market.PoolUpdate.KIND_UNSPECIFIED if is_swap(call.program, call.data or b"") else LIQUIDITY
-    return {"venue": VENUE_OF[call.program], "pool": keys[call.accounts[place]], "kind": kind}
+def lost_of(call: ProgramCall, keys: list[bytes], memory: Memory) -> list[dict[str, Any]]:
+    """After a call that could not be read: its pools changed and nobody knows how.
+
+    Which they are its accounts tell, by their places or, where those are not known (a router's, an unknown
+    instruction's), because rows of them have been given. A fee that is not known is one that no row can carry.
+    """
+    data, venue = call.data or b"", VENUE_OF[call.program]
+    accounts = [keys[place] for place in call.accounts if place < len(keys)]
+    if sets_fee(call.program, data):
+        kind = REMOVE
+    else:
+        kind = market.PoolUpdate.KIND_UNSPECIFIED if is_swap(call.program, data) else LIQUIDITY
+    places = pool_places(call.program, data)
+    named = [keys[call.accounts[at]] for at in places if at < len(call.accounts) and call.accounts[at] < len(keys)]
+    known = [] if places else [key for key, one in memory.pools_among(accounts).items() if one == venue]
+    return [{"venue": venue, "pool": pool, "kind": kind} for pool in named or known]
 
 
 def _events(call: ProgramCall, trace: list[ProgramCall]) -> list[StateChange]:

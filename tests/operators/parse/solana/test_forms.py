@@ -125,9 +125,10 @@ def test_clmm_pays_the_fee_of_what_it_sends(a_to_b: bool) -> None:
 def test_cpmm_withdrawals_pay_the_transfer_fee_too(change: int, reserves: tuple[int, int]) -> None:
     event = anchor("event", "LpChangeEvent") + POOL + numbers(8, 1, 1000, 2000, 100, 200, 5, 10) + bytes([change])
     document = transaction(registry.RAYDIUM_CPMM, anchor("global", "whatever"), logged(event))
-    _, (row,), errors = parse(document)
+    _, (row, removed), errors = parse(document)
     assert errors == []
     assert (row["reserve_a"], row["reserve_b"]) == reserves
+    assert (removed["kind"], removed["pool"]) == (market.PoolUpdate.KIND_REMOVE, POOL)
 
 
 def cpmm(trade_fee: int, creator_fee: int, on_input: bool, amount_in: int = 10**9) -> dict[str, Any]:

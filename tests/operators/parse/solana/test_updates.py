@@ -65,7 +65,7 @@ def refused(*documents: Any) -> str:
 
 def lost(row: dict[str, Any]) -> bool:
     """Whether an update only says that its pool changed and nobody knows how."""
-    return row["kind"] in (market.PoolUpdate.KIND_UNSPECIFIED, LIQUIDITY) and not any(
+    return row["kind"] in (market.PoolUpdate.KIND_UNSPECIFIED, LIQUIDITY, market.PoolUpdate.KIND_REMOVE) and not any(
         row[name] for name in ("reserve_a", "tick_lower", "tick_upper", "liquidity_delta", "tick", "bins")
     )
 
