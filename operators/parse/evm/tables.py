@@ -1,7 +1,8 @@
 """EVM logs that are columns already: Parquet or CSV as cryo writes them (github.com/paradigmxyz/cryo, ``logs``).
 
 Columns: ``block_number, transaction_index, log_index, transaction_hash, address, topic0 .. topic3, data``, bytes as
-binary or (``--hex``) as 0x-text. ``timestamp`` or ``block_timestamp`` (seconds) is read where there is one.
+binary or (``--hex``) as 0x-text. ``timestamp`` or ``block_timestamp`` (seconds) is read where there is one, and so is
+``removed``, as tables made of a node's own answers have it.
 """
 
 from __future__ import annotations
@@ -53,9 +54,21 @@ def logs_of(batch: pa.RecordBatch) -> Logs:
         log_index=_numbers(batch.column("log_index")),
         timestamp_s=np.full(rows, -1, np.int64) if times is None else _numbers(batch.column(times)),
         tx_hash=_fixed(batch.column("transaction_hash"), 32),
-        removed=np.zeros(rows, np.bool_),
+        removed=_flags(batch),
         position=np.arange(rows),
     )
+
+
+def _flags(batch: pa.RecordBatch) -> NDArray[np.bool_]:
+    """Which logs the chain took back; text as spreadsheets and databases write it, too."""
+    if "removed" not in batch.schema.names or pa.types.is_null(batch.column("removed").type):
+        return np.zeros(batch.num_rows, np.bool_)
+    try:
+        told = batch.column("removed").cast(pa.bool_()).fill_null(False)
+    except pa.ArrowInvalid as wrong:
+        raise ValueError(f"removed is true or false: {wrong}") from wrong
+    flags: NDArray[np.bool_] = told.to_numpy(zero_copy_only=False)
+    return flags
 
 
 def _numbers(column: pa.Array) -> Numbers:
@@ -76,7 +89,7 @@ def _variable(column: pa.Array) -> tuple[Bytes, Numbers]:
     """All bytes of a column of bytes or of 0x-text, and how many each value has."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         text = column.fill_null("0x").cast(pa.large_utf8())
-        if len(text) and not pc.all(pc.starts_with(text, "0x")).as_py():
+        if len(text) and not pc.all(pc.starts_with(text, "0x", ignore_case=True)).as_py():
             raise ValueError("bytes as text begin with 0x")
         digits = pc.utf8_slice_codeunits(text, 2)
         size: NDArray[np.int64] = np.asarray(pc.binary_length(digits)).astype(np.int64)

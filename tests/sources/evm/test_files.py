@@ -108,6 +108,26 @@ def test_every_form_gives_the_same_rows(logs: list[dict[str, object]], pools: Kn
             assert rows(LogFiles([path], pools)) == whole, path.name
 
 
+@pytest.mark.parametrize("spelled", [(True, False), ("true", "false"), (1, 0)])
+def test_tables_tell_what_the_chain_took_back_and_digits_may_be_large(
+    logs: list[dict[str, object]], pools: KnownPools, tmp_path: Path, spelled: tuple[object, object]
+) -> None:
+    half = len(logs) // 2
+    flags = [spelled[0]] * half + [spelled[1]] * (len(logs) - half)
+    whole = cryo(logs, True, True)
+    for name in ("address", "topic0", "topic1", "topic2", "topic3", "data"):
+        at = whole.schema.get_field_index(name)
+        whole = whole.set_column(at, name, pa.compute.utf8_upper(whole.column(name).cast(pa.string())))
+    pq.write_table(whole.append_column("removed", pa.array(flags)), tmp_path / "flagged.parquet")
+    pc_csv.write_csv(whole.append_column("removed", pa.array(flags)), tmp_path / "flagged.csv")
+    pq.write_table(cryo(logs[half:], False, True), tmp_path / "rest.parquet")
+    kept = rows(LogFiles([tmp_path / "rest.parquet"], pools))
+    for name in ("flagged.parquet", "flagged.csv"):
+        found = rows(LogFiles([tmp_path / name], pools))
+        assert {row["reason"] for row in found.pop("mevflow.v1.DeadLetter")} == {"removed"}
+        assert found == kept
+
+
 def test_a_swap_whose_events_lie_in_two_stretches_is_one(
     logs: list[dict[str, object]], pools: KnownPools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
