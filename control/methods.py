@@ -69,6 +69,7 @@ METHODS = {
         Method("TopicLag", "viewer"),
         Method("Schemas", "viewer"),
         Method("Messages", "viewer"),
+        Method("MessagesLive", "viewer"),
         Method("Message", "viewer"),
         Method("DeadLetters", "viewer"),
         Method("DeadLetter", "viewer"),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from mevflow.control.gateway.carry import Carrier
@@ -74,7 +74,7 @@ class Endpoints:
                 carrier.check(request)
                 if isinstance(body, Refused):
                     raise body
-                asked = _read(each, request, body)
+                asked = read_asked(each, request, body)
                 record.request = msgspec.json.encode(asked)[:2_000]
                 found = msgspec.json.encode(await self._run(each, asked))
             return Response(found, 200, {"cache-control": "no-store"}, "application/json")
@@ -100,8 +100,8 @@ class Endpoints:
             self._turns.release()
 
 
-def _read(each: HttpEndpoint, request: Request, body: bytes) -> msgspec.Struct:
-    """Raises Refused for what the struct does not take."""
+def read_asked(each: HttpEndpoint, request: HTTPConnection, body: bytes = b"") -> Any:
+    """``each.asked`` of a request. Raises Refused for what the struct does not take."""
     try:
         if each.verb == "GET":
             given: dict[str, Any] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -14,6 +15,7 @@ from mevflow.flows.messages import schemas
 from mevflow.flows.messages.anatomy import anatomy
 from mevflow.flows.messages.browse import PageRequest, read_page
 from mevflow.flows.messages.conditions import MAX_CONDITIONS, parse
+from mevflow.flows.messages.look import MessageFilter
 from mevflow.flows.messages.record import read_record
 from mevflow.kafka.topics import admin_client, listing
 from mevflow.operators.addresses import address
@@ -108,29 +110,25 @@ def known(around: Surroundings, asked: Nothing) -> dict[str, Any]:
 
 def messages(around: Surroundings, asked: MessagesAsked) -> dict[str, Any]:
     """A page of records with the counts of what was read, shown and passed; ``next`` goes on, also as a live tail."""
-    schema = _schema(asked.topic, asked.schema)
-    if not schema and (asked.where or asked.pool or asked.text):
-        raise invalid("schema", "only decoded messages can be filtered")
-    if len(asked.where) > MAX_CONDITIONS:
-        raise invalid("where", f"at most {MAX_CONDITIONS} conditions")
+    by = filter_of(asked.topic, asked.schema, asked.where, asked.pool, asked.text)
     page = read_page(
         around.bootstrap,
         PageRequest(
             topic=asked.topic,
-            schema=schema,
+            schema=by.schema,
             limit=asked.limit,
-            places=_places(asked.cursor),
+            places=places_of(asked.cursor),
             from_us=asked.from_us,
             start=asked.start,
-            partitions=_partitions(asked.partition),
-            conditions=tuple(parse(each, codec(schema)) for each in asked.where),
-            pool=_pool(asked.pool),
-            text=asked.text,
+            partitions=partitions_of(asked.partition),
+            conditions=by.conditions,
+            pool=by.pool,
+            text=by.text,
         ),
     )
     return {
         "topic": asked.topic,
-        "schema": schema,
+        "schema": by.schema,
         "rows": page.rows,
         "read": page.read,
         "shown": page.shown,
@@ -139,7 +137,7 @@ def messages(around: Surroundings, asked: MessagesAsked) -> dict[str, Any]:
         "behind": page.behind,
         "bytes": page.bytes,
         "took_ms": page.took_ms,
-        "next": ",".join(f"{partition}:{offset}" for partition, offset in sorted(page.next.items())),
+        "next": cursor_of(page.next),
     }
 
 
@@ -182,7 +180,23 @@ def _schema(topic: str, given: str) -> str:
     return given or schemas.OF_TOPIC.get(topic, "")
 
 
-def _places(cursor: str) -> dict[int, int] | None:
+def filter_of(topic: str, schema: str, where: list[str], pool: str, text: str) -> MessageFilter:
+    """What is asked of records. Raises Refused, UsageError (a condition that makes no sense)."""
+    schema = _schema(topic, schema)
+    if not schema and (where or pool or text):
+        raise invalid("schema", "only decoded messages can be filtered")
+    if len(where) > MAX_CONDITIONS:
+        raise invalid("where", f"at most {MAX_CONDITIONS} conditions")
+    return MessageFilter(schema, tuple(parse(each, codec(schema)) for each in where), _pool(pool), text)
+
+
+def cursor_of(places: Mapping[int, int]) -> str:
+    """The next offset of each partition as text."""
+    return ",".join(f"{partition}:{offset}" for partition, offset in sorted(places.items()))
+
+
+def places_of(cursor: str) -> dict[int, int] | None:
+    """The reverse of ``cursor_of``. Raises Refused."""
     if not cursor:
         return None
     found = [_PLACE.match(each) for each in cursor.split(",")]
@@ -191,7 +205,8 @@ def _places(cursor: str) -> dict[int, int] | None:
     return {int(each[1]): int(each[2]) for each in found if each}
 
 
-def _partitions(text: str) -> frozenset[int] | None:
+def partitions_of(text: str) -> frozenset[int] | None:
+    """Numbers with commas between; None: all."""
     return frozenset(int(each) for each in text.split(",") if each) or None
 
 

@@ -110,7 +110,7 @@ def document() -> dict[str, Any]:
             "title": "mevflow control",
             "version": "1",
             "description": "The control plane over HTTP. WebSockets: /api/control/ws carries the same calls, "
-            "/api/realtime/ws live messages.",
+            "/api/realtime/ws live messages, /api/messages/{topic}/ws records of a topic.",
         },
         "security": [{"bearer": []}, {"session": [], "csrf": []}],
         "paths": paths,

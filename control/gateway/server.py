@@ -23,6 +23,7 @@ from starlette.routing import Route as Served
 from starlette.routing import WebSocketRoute
 
 from mevflow.control.gateway import openapi, pages, problems, protocol
+from mevflow.control.gateway.bridge import TopicBridge
 from mevflow.control.gateway.calls import endpoint
 from mevflow.control.gateway.carry import MAX_BODY, Carrier
 from mevflow.control.gateway.catalogue import ENDPOINTS
@@ -88,7 +89,10 @@ class HttpServer:
         )
         self._health = Health(service, carrier, self._reader)
         self._realtime = Realtime(carrier, door.hub, authenticates=authenticates)
-        self._meter = HttpMeter(_application(service, carrier, self._reader, self._health, self._realtime, door))
+        self._bridge = TopicBridge(carrier, service.settings.bootstrap)
+        self._meter = HttpMeter(
+            _application(service, carrier, self._reader, self._health, self._realtime, self._bridge, door)
+        )
         self.tell = self._meter.tell
         self._server = _Server(
             uvicorn.Config(
@@ -139,6 +143,7 @@ class HttpServer:
         self._realtime.stop()
         await self._health.stop()
         await self._server.end()
+        self._bridge.close()
         self._reader.close()
 
 
@@ -170,6 +175,7 @@ def _application(
     reader: ClickHouseReader,
     health: Health,
     realtime: Realtime,
+    bridge: TopicBridge,
     door: HttpDoor,
 ) -> Starlette:
     login, queries, datasets = Login(carrier), QueryEndpoints(carrier, reader), Datasets(carrier, reader)
@@ -197,6 +203,7 @@ def _application(
         Served("/api/openapi.json", describe, methods=["GET"]),
         WebSocketRoute("/api/control/ws", SocketChannel(carrier).serve),
         *(WebSocketRoute(path, realtime.serve) for path in ("/api/realtime/ws", "/ws")),
+        WebSocketRoute(bridge.path, bridge.serve),
         Served("/api/realtime/connections", realtime.connections, methods=["GET"]),
         *(Served(each.path, tables.endpoint(each), methods=["GET"]) for each in TABLES),
         Served("/api/opportunities/{id}", stories.opportunity, methods=["GET"]),

@@ -18,17 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mevflow.flows.messages.conditions import Condition
+from mevflow.flows.messages.look import Look, MessageFilter
 from mevflow.kafka.topics import listing, offsets_for_times
-from mevflow.operators.codec import codec, message_type
-from mevflow.operators.decode import Decode, DecodeSettings
 from mevflow.operators.errors import UnreachableError
-from mevflow.operators.readable import readable
 from mevflow.operators.stage import StageContext
-from mevflow.sinks.websocket.sink import pools_of
 from mevflow.sources.kafka.source import KafkaSource, KafkaSourceSettings
 
 MAX_ROWS, MAX_BYTES, MAX_S = 50_000, 32 << 20, 8.0
-_PREVIEW = 64
 _STALLED_S = 10.0
 
 
@@ -52,9 +48,9 @@ class PageRequest:
     text: str = ""
 
     @property
-    def filters(self) -> bool:
-        """Whether rows are chosen."""
-        return bool(self.conditions or self.pool or self.text)
+    def by(self) -> MessageFilter:
+        """Which rows are shown."""
+        return MessageFilter(self.schema, self.conditions, self.pool, self.text)
 
 
 @dataclass(slots=True)
@@ -97,13 +93,11 @@ def read_page(bootstrap: str, asked: PageRequest) -> MessagePage:
         if starts[partition] < stop
     }
     if stops:
-        decode = (
-            Decode(DecodeSettings(message=asked.schema), StageContext("browse", "decode")) if asked.schema else None
-        )
+        look = Look(asked.by)
         ended = True
         with closing(_batches(bootstrap, asked.topic, starts, stops)) as batches:
             for partition, raw in batches:
-                _take(page, asked, decode, partition, raw)
+                _take(page, asked, look, partition, raw)
                 if page.shown >= asked.limit or page.bytes >= MAX_BYTES or time.monotonic() - began > MAX_S:
                     ended = False
                     break
@@ -124,7 +118,7 @@ def _starts(bootstrap: str, asked: PageRequest, ends: Mapping[int, tuple[int, in
         return {partition: found[partition][0] for partition in ends}
     if asked.start == "earliest":
         return {partition: first for partition, (first, _) in ends.items()}
-    back = (MAX_ROWS if asked.filters else asked.limit) // max(1, len(ends))
+    back = (MAX_ROWS if asked.by.chooses else asked.limit) // max(1, len(ends))
     return {partition: max(first, stop - max(1, back)) for partition, (first, stop) in ends.items()}
 
 
@@ -149,10 +143,7 @@ def _batches(
             poll = source.poll()
             for _, raw in poll.batches:
                 heard = time.monotonic()
-                partitions = raw.column("source_partition").to_numpy()
-                cuts = [0, *(np.flatnonzero(np.diff(partitions)) + 1).tolist(), raw.num_rows]
-                for begin, end in pairwise(cuts):
-                    yield int(partitions[begin]), raw.slice(begin, end - begin)
+                yield from by_partition(raw)
             if poll.ended:
                 return
             if time.monotonic() - heard > _STALLED_S:
@@ -162,64 +153,21 @@ def _batches(
         source.close()
 
 
-def _take(page: MessagePage, asked: PageRequest, decode: Decode | None, partition: int, raw: pa.RecordBatch) -> None:
+def by_partition(raw: pa.RecordBatch) -> Generator[tuple[int, pa.RecordBatch]]:
+    """A batch in pieces of one partition each."""
+    partitions = raw.column("source_partition").to_numpy()
+    cuts = [0, *(np.flatnonzero(np.diff(partitions)) + 1).tolist(), raw.num_rows]
+    for begin, end in pairwise(cuts):
+        yield int(partitions[begin]), raw.slice(begin, end - begin)
+
+
+def _take(page: MessagePage, asked: PageRequest, look: Look, partition: int, raw: pa.RecordBatch) -> None:
     """Look at a batch up to the page's last row; what comes after stays for the next page."""
-    offsets = raw.column("source_offset").to_numpy()
-    good = np.ones(raw.num_rows, bool) if decode is None else np.zeros(raw.num_rows, bool)
-    chosen = np.zeros(raw.num_rows, bool)
-    whys: dict[int, str] = {}
-    for port, batch in decode.process("in", raw) if decode is not None else ():
-        if port == "out":
-            at = np.searchsorted(offsets, batch.column("source_offset").to_numpy())
-            good[at] = True
-            chosen[at] = _matching(asked, batch)
-        else:
-            at = np.searchsorted(offsets, batch.column("offset").to_numpy())
-            whys.update(zip(at.tolist(), batch.column("detail").to_pylist(), strict=True))
-    if not asked.filters:
-        chosen[:] = True
-    hits = np.flatnonzero(chosen)
+    found = look.at(raw)
     room = asked.limit - page.shown
-    count = raw.num_rows if len(hits) <= room else int(hits[room])
-    values = raw.column("value")
+    count = raw.num_rows if len(found.hits) <= room else int(found.hits[room])
     page.read += count
-    page.undecodable += int((~good[:count]).sum())
-    page.bytes += int(pc.sum(pc.binary_length(values.slice(0, count))).as_py() or 0)
-    page.next[partition] = int(offsets[count - 1]) + 1 if count else page.next[partition]
-    times = raw.column("timestamp_us")
-    for row in hits[:room].tolist():
-        value = values[row].as_py()
-        shown: dict[str, Any] = {
-            "partition": partition,
-            "offset": int(offsets[row]),
-            "timestamp_us": times[row].as_py(),
-            "bytes": len(value),
-        }
-        if decode is not None and good[row]:
-            shown["fields"] = readable(message_type(asked.schema).FromString(value))
-        else:
-            shown["hex"] = value[:_PREVIEW].hex()
-            if decode is not None:
-                shown["error"] = whys.get(row, f"not a {asked.schema}")
-        page.rows.append(shown)
-
-
-def _matching(asked: PageRequest, batch: pa.RecordBatch) -> Any:
-    found = np.ones(batch.num_rows, bool)
-    for condition in asked.conditions:
-        found &= condition.rows(batch)
-    if asked.pool:
-        pools = pools_of(batch)
-        holds = np.zeros(batch.num_rows, bool)
-        equal = pc.fill_null(pc.equal(pools.flatten(), pa.scalar(asked.pool, pools.type.value_type)), False)
-        holds[pc.list_parent_indices(pools).to_numpy()[equal.to_numpy(zero_copy_only=False)]] = True
-        found &= holds
-    if asked.text:
-        holds = np.zeros(batch.num_rows, bool)
-        for name in codec(asked.schema).schema.names:
-            column = batch.column(name)
-            if pa.types.is_string(column.type):
-                hit = pc.fill_null(pc.match_substring(column, asked.text, ignore_case=True), False)
-                holds |= hit.to_numpy(zero_copy_only=False)
-        found &= holds
-    return found
+    page.undecodable += found.undecodable(count)
+    page.bytes += int(pc.sum(pc.binary_length(raw.column("value").slice(0, count))).as_py() or 0)
+    page.next[partition] = int(found.offsets[count - 1]) + 1 if count else page.next[partition]
+    page.rows += [found.row(at, partition) for at in found.hits[:room].tolist()]

@@ -7,10 +7,12 @@ import time
 import pytest
 from playwright.sync_api import expect
 
+from mevflow.kafka.topics import TopicSpec, admin_client, create
 from mevflow.operators.stage import StageContext
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from mevflow.sinks.websocket.sink import WebSocketSettings, WebSocketSink
 from mevflow.v1 import decision_pb2
+from mevflow.v1.market_pb2 import Swap
 from mevflow.web import FOLDER
 from tests.sinks.clickhouse.rows import batch_of, opportunity
 
@@ -79,6 +81,27 @@ def store(deployment):
 
     yield give
     sink.close()
+
+
+@pytest.fixture
+def send_swaps(deployment):
+    """Swaps by their slots, onto a topic of this test alone; two are there from the beginning."""
+    from confluent_kafka import Producer
+
+    bootstrap, name = deployment.environment["MEVFLOW_KAFKA__BOOTSTRAP"], "lab-followed"
+    with admin_client(bootstrap) as client:
+        if name in client.list_topics():
+            client.delete_topics([name])
+    create(bootstrap, (TopicSpec(name, 2),))
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1, "log_level": 0})
+
+    def give(*slots):
+        for slot in slots:
+            producer.produce(name, Swap(chain=1, slot=slot).SerializeToString(), partition=slot % 2)
+        assert producer.flush(60) == 0
+
+    give(1, 2)
+    return give
 
 
 @pytest.fixture
@@ -178,6 +201,29 @@ def test_a_stop_leaves_no_gap_and_no_double(watching, day, push, store):
     expect(rows.filter(has_text="L102 → M → L102")).to_have_count(1)
     shown = cells.all_inner_texts()
     assert len(shown) == len(set(shown))
+
+
+def test_records_are_followed_filtered_at_the_server_and_go_on_after_a_stop(window, deployment, send_swaps):
+    window.open("/messages/lab-followed?schema=mevflow.v1.Swap&where=slot%20%3E%3D%20100&every=1&rate=1000")
+    page, records = window.page, window.page.locator("section[aria-label=Records]")
+    page.get_by_role("button", name="Follow").click()
+    expect(records).to_contain_text("following")
+    send_swaps(*range(90, 110))
+    expect(records.locator("tbody tr")).to_have_count(10)
+    expect(records).to_contain_text("22 read")
+    page.get_by_role("button", name="Stop following").click()
+    expect(records.get_by_text("following", exact=True)).to_have_count(0)
+    send_swaps(*range(110, 130))
+    page.get_by_role("button", name="Follow").click()
+    expect(records.locator("tbody tr")).to_have_count(30)
+    send_swaps(*range(130, 135))
+    expect(records.locator("tbody tr")).to_have_count(35)
+    slots = [int(re.search(r"slot=(\d+)", row)[1]) for row in records.locator("tbody tr").all_inner_texts()]
+    assert sorted(slots) == list(range(100, 135))
+    expect(records).to_contain_text("47 read")
+    expect(records).to_contain_text("0 sampled out")
+    window.screen("messages-followed-1440-light")
+    assert window.axe() == []
 
 
 def test_a_gateway_that_restarts_leaves_no_gap_and_no_double(watching, day, push, store, deployment):

@@ -30,6 +30,18 @@ export interface MessagePage {
   next: string;
 }
 
+/** What `/api/messages/{topic}/ws` sends: what came since the frame before. */
+export interface LiveFrame {
+  rows: Row[];
+  received: number;
+  matched: number;
+  sampled: number;
+  dropped: number;
+  undecodable: number;
+  behind: number;
+  next: string;
+}
+
 export interface Node {
   field: number;
   name: string;
