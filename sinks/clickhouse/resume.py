@@ -3,7 +3,9 @@
 Rows that were inserted after the last snapshot come again: the source goes back to the snapshot, and the stages
 are deterministic. They come in other batches and another order, some of them only after further crashes. So nothing is
 concluded from a block's bounds: before a block is cut, ClickHouse is asked which of its rows are there, each by its
-identity. It is asked only about minutes of chain time in which such rows were found when the sink opened.
+identity. It is asked only about minutes of chain time in which such rows were found when the sink opened, and there
+only about the stretches that the block's rows span: however many rows a minute has, about as many are read back as are
+to be written.
 A snapshot keeps these minutes, so that any number of crashes may follow each other; they cost nothing once the
 stream is past them.
 """
@@ -24,6 +26,8 @@ from mevflow.sinks.clickhouse.columns import BatchRows, Number, TableColumn, dis
 from mevflow.sinks.clickhouse.tables import Table
 
 _MINUTE_US = 60_000_000
+#: Rows of a block that are further apart belong to two stretches of chain time.
+_APART_US = 1_000_000
 #: More stretches than this are joined where the gaps between them are shortest.
 MAX_SPANS = 256
 
@@ -54,22 +58,14 @@ class Spans:
             merged = [[merged[a][0], merged[b - 1][1]] for a, b in zip(starts, ends, strict=True)]
         return Spans(tuple((low, high) for low, high in merged))
 
-    def condition(self) -> str:
-        """The SQL that is true of a ``timestamp`` inside."""
-        at = "fromUnixTimestamp64Micro({}, 'UTC')".format
-        within = [
-            f"timestamp >= {at(low * _MINUTE_US)} AND timestamp < {at((high + 1) * _MINUTE_US)}"
-            for low, high in self.spans
-        ]
-        return f"({' OR '.join(within)})"
-
-    def among(self, minutes: np.ndarray) -> np.ndarray:
-        """Those of the ascending ``minutes`` that lie inside."""
+    def holds(self, minutes: np.ndarray) -> np.ndarray:
+        """Which of ``minutes`` lie inside."""
         if not self.spans:
-            return minutes[:0]
+            return np.zeros(len(minutes), np.bool_)
         lows, highs = np.array(self.spans, np.int64).T
         at = np.searchsorted(lows, minutes, side="right") - 1
-        return minutes[(at >= 0) & (minutes <= highs[at])]
+        inside: np.ndarray = (at >= 0) & (minutes <= highs[at])
+        return inside
 
 
 def find_spans(client: Client, database: str, tables: Sequence[Table], who: str, first_seq: int) -> dict[str, Spans]:
@@ -100,23 +96,37 @@ class Known:
 
     def fresh(self, batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
         """``batches`` (of one month) without the rows that are there."""
-        times = [times_us(batch).to_numpy(zero_copy_only=False) for batch in batches]
-        minutes = self.spans.among(np.unique(np.concatenate(times) // _MINUTE_US))
-        if not len(minutes):
+        times = np.sort(np.concatenate([times_us(batch).to_numpy(zero_copy_only=False) for batch in batches]))
+        times = times[self.spans.holds(times // _MINUTE_US)]
+        if not len(times):
             return batches
-        there = self._stored(Spans.of_minutes(minutes.tolist()))
+        there = self._stored(times)
         masks = [pc.invert(pc.is_in(_hash_rows(self._columns, rows_of(batch)), there)) for batch in batches]
         kept = [batch.filter(mask) for batch, mask in zip(batches, masks, strict=True)]
         return [batch for batch in kept if batch.num_rows]
 
-    def _stored(self, spans: Spans) -> pa.Array:
-        """Hashes of the identities of the rows that are stored in these minutes."""
+    def _stored(self, times: np.ndarray) -> pa.Array:
+        """Hashes of the identities of the rows that are stored in the stretches of these ascending times."""
         answer = self._client.query_arrow(
-            self._sql + spans.condition(),
+            f"{self._sql} ({' OR '.join(_between(times))})",
             parameters=self._who,
             settings={"output_format_arrow_string_as_string": "0"},
         )
         return _hash([column.combine_chunks() for column in answer.columns], answer.num_rows)
+
+
+def _between(times: np.ndarray) -> list[str]:
+    """SQL that is true of a ``timestamp`` in a stretch of the ascending ``times``: one a stretch, at most MAX_SPANS.
+
+    A row that comes again has the same time, so nothing outside can be it.
+    """
+    gaps = np.diff(times)
+    wide = np.flatnonzero(gaps > _APART_US)
+    if len(wide) >= MAX_SPANS:
+        wide = np.sort(wide[np.argsort(gaps[wide])[1 - MAX_SPANS :]])
+    lows, highs = times[np.append(0, wide + 1)].tolist(), times[np.append(wide, -1)].tolist()
+    at = "fromUnixTimestamp64Micro({}, 'UTC')".format
+    return [f"timestamp BETWEEN {at(low)} AND {at(high)}" for low, high in zip(lows, highs, strict=True)]
 
 
 _MINUTE = f"intDiv(toUnixTimestamp64Micro(timestamp), {_MINUTE_US})"

@@ -4,7 +4,8 @@ What was written is known by row. Nothing is concluded from how far a block or a
 crashes in a row, their places, and how a re-read is cut into batches do not matter.
 
 1. ``open`` claims the lineage (topology/run/node/shard) under the next epoch, and fences all earlier ones: the engine
-   refuses what a zombie sends from then on (``clickhouse_claim``). It waits for INSERTs that had passed the fence.
+   refuses what a zombie sends from then on (``clickhouse_claim``). It waits until no INSERT is left that may have
+   passed before the fence stood.
 2. ``open`` asks which minutes of chain time have rows that were stored after the last snapshot (their number
    ``ingest_seq`` is at or above the snapshot's). Those, and the ones that the snapshot names, may have rows that come
    again.

@@ -229,19 +229,20 @@ def wait_for_inserts(client: Client, lineage: str, table: str = "") -> None:
 
 
 def end_inserts(client: Client, lineage: str, patience_s: float = 10.0) -> None:
-    """Wait until no INSERT of the fenced epochs of ``lineage`` is about to be stored.
+    """Wait until no INSERT of the fenced epochs of ``lineage`` is about to be stored, for as long as that takes.
 
-    One that runs for longer waits for a sender that stands still. It is killed; should it go on after all, it meets the
-    fence, for the engine looks there when the rows have come.
+    One that has passed the fence is stored, however slow the machine is: what is looked for before that would not be
+    found. One that runs for longer than ``patience_s`` may wait for a sender that stands still, so it is killed, and
+    again; what a kill does not end any more is stored, and has to be waited for all the same.
     """
-    deadline = time.monotonic() + patience_s
+    asked = time.monotonic()
     while running := _running(client, lineage):
-        if time.monotonic() > deadline:
-            log.warning("%d earlier INSERTs of %s stand still: they are killed", len(running), lineage)
+        if time.monotonic() - asked > patience_s:
+            log.warning("%d earlier INSERTs of %s do not end: they are killed", len(running), lineage)
             for query_id in running:
                 with suppress(ClickHouseError):
                     client.command("KILL QUERY WHERE query_id = {id:String} ASYNC", parameters={"id": query_id})
-            return
+            asked = time.monotonic()
         time.sleep(0.05)
 
 

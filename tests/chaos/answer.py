@@ -70,6 +70,20 @@ def _tables(world: World) -> dict[str, Counter[bytes]]:
         client.close()
 
 
+def blocks_of(world: World, found: Difference) -> list[str]:
+    """Who stored what, of tables with a difference: a block that is there twice names its writers."""
+    with connect(port=world.place.clickhouse_port) as client:
+        return [
+            f"{table}: {rows} rows of block {seq & 0xFFFFFFFF} of {by}, in {part}"
+            for table in ("dead_letters", "raw_swaps_rows", "dex_pools", "mev_opportunities", "price_feeds")
+            if any(line.startswith(f"table {table}:") for line in found.where)
+            for by, seq, rows, part in client.query(
+                "SELECT ingest_by, ingest_seq, count(), min(_part) "
+                f"FROM {world.database}.{table} GROUP BY ALL ORDER BY ALL"
+            ).result_rows
+        ]
+
+
 def _letters(world: World) -> list[bytes]:
     """Dead letters by what they are about: the rest of one tells when it was written."""
     return [

@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tests.chaos.answer import Answer, Difference, answer_of, difference
+from tests.chaos.answer import Answer, Difference, answer_of, blocks_of, difference
 from tests.chaos.faults import FAULTS, schedule
 from tests.chaos.place import Place
 from tests.chaos.stream import TAIL_CHUNKS, stream
@@ -151,6 +151,7 @@ def disturbed(place: Place, kind: str, stream_seed: int, seed: int, faults: int,
         answer = answer_of(world)
         found: Difference = difference(answer, wanted)
         outcome.lost, outcome.doubled, outcome.where = found.lost, found.doubled, found.where
+        outcome.where += blocks_of(world, found)
         outcome.sent_again = answer.sent_again
     except Exception as error:
         outcome.stalled = f"{type(error).__name__}: {error}"[:2000]

@@ -7,13 +7,19 @@ import sys
 import textwrap
 import threading
 import time
+from functools import partial
 
 import pytest
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.httpclient import HttpClient as Client
 
 from mevflow.operators.stage import StageContext
+from mevflow.sinks.clickhouse import sink as sink_module
 from mevflow.sinks.clickhouse.claim import FencedError, claim
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
-from tests.sinks.clickhouse.rows import batch_of, opportunity, swap
+from mevflow.sinks.clickhouse.writer import end_inserts
+from mevflow.v1.dead_letter_pb2 import DeadLetter
+from tests.sinks.clickhouse.rows import DAY_US, batch_of, opportunity, swap
 
 
 @pytest.fixture
@@ -94,6 +100,37 @@ def test_other_shards_and_topologies_do_not_fence_each_other(make_sink, ask):
         sink.write(batch_of([opportunity(number, topology=sink.context.topology)]))
         sink.snapshot()
     assert ask("SELECT count() FROM mev_opportunities") == [(4,)]
+
+
+def test_an_insert_that_had_passed_the_fence_is_waited_for_however_slow_it_is(
+    make_sink, ask, monkeypatch, clickhouse_client, clickhouse_database
+):
+    """The block of a dead process is still being stored, and no kill ends it: its rows are known, not stored again."""
+    letters = [DeadLetter(topic="swaps", offset=n, reason="odd", timestamp_us=DAY_US) for n in range(10)]
+    older = make_sink(topology="slow")
+    slow = "ADD CONSTRAINT slow CHECK sleepEachRow(0.2) = 0"
+    clickhouse_client.command(f"ALTER TABLE {clickhouse_database}.dead_letters {slow}")
+    older.write(batch_of(letters))
+    last_words = threading.Thread(target=older._flush)
+    last_words.start()
+    while not ask("SELECT 1 FROM system.processes WHERE query LIKE 'INSERT%by slow/%' AND written_rows = 10"):
+        time.sleep(0.01)
+    monkeypatch.setattr(sink_module, "end_inserts", partial(end_inserts, patience_s=0.05))
+    monkeypatch.setattr(Client, "command", _refusing_kills(Client.command))
+    newer = make_sink(topology="slow")
+    newer.write(batch_of(letters))
+    newer.snapshot()
+    last_words.join()
+    assert ask("SELECT count(), uniqExact(offset) FROM dead_letters") == [(10, 10)]
+
+
+def _refusing_kills(command):
+    def refuse(client, text, *args, **more):
+        if text.startswith("KILL"):
+            raise ClickHouseError("not allowed to kill")
+        return command(client, text, *args, **more)
+
+    return refuse
 
 
 _ZOMBIE = """

@@ -1,5 +1,6 @@
 """Any sequence of crashes: every row is stored once, whatever was cut, stored, snapshotted or re-read when."""
 
+import re
 import uuid
 from contextlib import suppress
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from mevflow.operators.stage import StageContext
 from mevflow.sinks.clickhouse.claim import FencedError
-from mevflow.sinks.clickhouse.resume import MAX_SPANS, Spans
+from mevflow.sinks.clickhouse.resume import MAX_SPANS, Spans, _between
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from tests.sinks.clickhouse.rows import DAY_US, OTHER_DAY_US, batch_of, opportunity, swap
 
@@ -171,7 +172,41 @@ def test_spans_cover_what_they_were_made_of(first, second):
     assert len(joined.spans) <= MAX_SPANS
     assert all(a[1] + 1 < b[0] for a, b in zip(joined.spans, joined.spans[1:], strict=False))
     wanted = np.unique(np.array([*first, *second], np.int64))
-    assert joined.among(wanted).tolist() == wanted.tolist()
+    assert joined.holds(wanted).all()
     outside = np.setdiff1d(np.arange(-5, 2_010), wanted)
     if len(wanted) < MAX_SPANS:
-        assert not len(joined.among(outside))
+        assert not joined.holds(outside).any()
+
+
+def test_of_a_full_minute_only_what_the_block_spans_is_read_back(
+    clickhouse_server, clickhouse_client, clickhouse_database
+):
+    """2,000 rows of one minute are there; batches of 20 that come again ask for themselves and no more."""
+    rows = [opportunity(number, timestamp_us=DAY_US + number * 20_000) for number in range(2_000)]
+    settings = ClickHouseSettings(port=clickhouse_server.port, database=clickhouse_database, flush_rows=20)
+    sinks = [ClickHouseSink(settings, StageContext("full", "history")) for _ in range(2)]
+    for sink in sinks:
+        sink.open(None)
+        known, read = sink._known.get("mev_opportunities"), []
+        if known is not None:
+            ask = known._client.query_arrow
+            known._client.query_arrow = lambda *args, ask=ask, read=read, **more: _counted(read, ask(*args, **more))
+        for at in range(0, len(rows), 20):
+            sink.write(batch_of(rows[at : at + 20]))
+        sink.snapshot()
+        sink._writers.close()
+    assert read == [20] * 100
+    found = clickhouse_client.query(f"SELECT count() FROM {clickhouse_database}.mev_opportunities").result_rows
+    assert found == [(2_000,)]
+
+
+def _counted(read, answer):
+    read.append(answer.num_rows)
+    return answer
+
+
+@given(st.lists(st.integers(0, 10**13), min_size=1, max_size=400))
+def test_stretches_hold_every_time_and_are_bounded(times):
+    bounds = [[int(us) for us in re.findall(r"Micro\((\d+)", one)] for one in _between(np.sort(times))]
+    assert len(bounds) <= MAX_SPANS
+    assert all(any(low <= time <= high for low, high in bounds) for time in times)
