@@ -79,7 +79,8 @@ def _show(story: dict[str, Any]) -> None:
         _line("opportunity", f"{decision['opportunity_id']}  {found['path']}, {since}")
         _line(
             "expected",
-            f"{found['net_profit']} raw = {found['net_profit_usd']:,.6f} USD net, "
+            f"{found['net_profit']} raw = {found['net_profit_usd']:,.6f} USD "
+            f"{'net' if found['cost'] is not None else 'before costs, which are not known'}, "
             f"{found['gross_profit']} raw gross, for {found['amount_in']} raw in",
         )
     _line("policy", f"{decision['policy']} version {decision['policy_version']}, model {decision['model_version']}")

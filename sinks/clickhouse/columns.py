@@ -172,6 +172,16 @@ class Amount(TableColumn):
 
 
 @dataclass(frozen=True, slots=True)
+class AmountOrUnknown(Amount):
+    """An amount that may not be known: empty is NULL."""
+
+    def of_array(self, array: pa.Array, chains: np.ndarray | None) -> Encoded:
+        lengths, _ = native.raw_bytes(array)
+        # Not super(): a dataclass with slots is another class than the one that its methods were written in.
+        return native.nullable(lengths == 0, Amount.of_array(self, array, chains))
+
+
+@dataclass(frozen=True, slots=True)
 class Text(TableColumn):
     """Text or bytes with many distinct values; ``longest`` bounds their bytes (0: the record does)."""
 

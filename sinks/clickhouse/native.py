@@ -63,6 +63,11 @@ def fixed(kind: str, values: np.ndarray) -> Encoded:
     return Encoded(kind, _bytes_of(values))
 
 
+def nullable(unknown: np.ndarray, values: Encoded) -> Encoded:
+    """A Nullable column: which rows are NULL, shape (n,), then the values, of which those rows' do not count."""
+    return Encoded(f"Nullable({values.type})", (*_bytes_of(unknown.astype(np.uint8)), *values.pieces), values.prefix)
+
+
 def strings(lengths: np.ndarray, data: np.ndarray) -> Encoded:
     """A String column from each value's length and all bytes in a row.
 

@@ -186,16 +186,21 @@ class Report:
         least = self._of.policy.min_profit_usd
         return least == 0 or (amounts[-1] - amounts[0]) * hit.usd >= least
 
-    def _cost(self, chain: int, facts: Facts, hit: SizedCycle, gross: int) -> int:
-        """What an attempt costs in raw units of the cycle's mint; 0 where it or the native token has no price."""
+    def _cost(self, chain: int, facts: Facts, hit: SizedCycle, gross: int) -> int | None:
+        """What an attempt costs in raw units of the cycle's mint.
+
+        None where nobody knows: it or the native token has no price, or nothing says what the chain takes.
+        """
         if not hit.usd or not hit.native_usd:
-            return 0
+            return None
         # A tip may be a share of the profit. What cannot be held as a number of lamports or wei is no profit.
         gross_native = int(min(gross * hit.usd / hit.native_usd, _MAX_COST))
         try:
             cost = self._of.policy.costs.cost_native(chain, facts.venues, gross_native)
         except KeyError:
-            return 0  # a chain of which no rule is known
+            return None  # a chain of which no rule is known
+        if not cost.total:
+            return None  # no chain is free: its fee was not set
         # A start token that is worth next to nothing makes a cost that no amount can hold.
         return int(min(cost.total * hit.native_usd / hit.usd, _MAX_COST))
 
@@ -211,15 +216,16 @@ class Report:
         hit: SizedCycle | None,
         chain: int,
     ) -> None:
-        first, last, cost, usd, rate = 0, 0, 0, 0.0, 0.0
+        first, last, usd, rate = 0, 0, 0.0, 0.0
+        told: int | None = 0
         ins = outs = facts.nothing
         if amounts is not None and hit is not None:
             raw = [u128(amount) for amount in amounts]
             first, last = amounts[0], amounts[-1]
-            cost = self._cost(chain, facts, hit, last - first)
+            told = self._cost(chain, facts, hit, last - first)
             usd, rate = hit.usd, hit.rate
             ins, outs = raw[:-1], raw[1:]
-        gross = last - first
+        gross, cost = last - first, told or 0
         self.opportunities.add(
             event,
             OpportunityRow(
@@ -229,7 +235,7 @@ class Report:
                 amount_out=u128(last),
                 gross_profit=i128(gross),
                 net_profit=i128(gross - cost),
-                cost=u128(cost),
+                cost=b"" if told is None else u128(told),
                 gross_profit_usd=gross * usd,
                 net_profit_usd=(gross - cost) * usd,
                 log_rate=rate,

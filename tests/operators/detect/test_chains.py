@@ -59,7 +59,9 @@ def test_a_chain_that_nobody_named_is_a_market_with_costs_of_its_own(tmp_path: P
     found = run(stage, items([batch(*rows)]))["opportunities"].to_pylist()
     assert {row["chain"] for row in found} == {8453, 31337}
     opened = [row for row in found if not row["closed"]]
-    assert all((unsigned(row["cost"]) > 0) == (row["chain"] == 8453) for row in opened)
+    assert all(unsigned(row["cost"]) > 0 for row in opened if row["chain"] == 8453)
+    assert {row["cost"] for row in opened if row["chain"] == 31337} == {b""}, "nobody said what that chain takes"
+    assert {row["cost"] for row in found if row["closed"]} == {bytes(16)}
 
 
 def test_a_snapshot_may_fall_while_more_is_open_than_64_bits_hold() -> None:

@@ -100,6 +100,15 @@ def test_every_message_has_a_table_and_reads_well(make_sink, ask):
     assert ask("SELECT symbol, decimals FROM tokens WHERE symbol = 'A'") == [("A", 6)]
 
 
+def test_a_cost_that_is_not_known_is_null(make_sink, ask):
+    sink = make_sink()
+    costs = {1: b"", 2: u128(0), 3: u128(70), 4: b""}
+    sink.write(batch_of([opportunity(number, cost=cost) for number, cost in costs.items()]))
+    sink.snapshot()
+    assert ask("SELECT cost FROM mev_opportunities ORDER BY slot") == [(None,), (0,), (70,), (None,)]
+    assert ask("SELECT count(), sum(cost) FROM mev_opportunities WHERE cost IS NOT NULL") == [(2, 70)]
+
+
 def test_sums_by_minute_are_those_of_the_rows(make_sink, ask):
     sink = make_sink()
     sink.write(batch_of([opportunity(number) for number in range(100)] + [opportunity(100, closed=True)]))
