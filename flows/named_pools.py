@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from mevflow.operators.chains import name_of, number_of_id
 from mevflow.operators.errors import UsageError
-from mevflow.operators.parse.evm.pools import PAIR, EvmPool
+from mevflow.operators.parse.evm.pools import KINDS, EvmPool
 from mevflow.sources.evm.blocks import header
 from mevflow.sources.evm.discover import discover
 from mevflow.sources.evm.factories import KNOWN, Factory
@@ -71,7 +71,7 @@ def _asked(node: RpcNode, addresses: list[bytes], factories: Sequence[Factory]) 
 
 
 def _entry(pool: EvmPool) -> dict[str, object]:
-    kind = "pairs" if pool.venue == PAIR else "concentrated"
+    kind = next(name for name, venue in KINDS.items() if venue == pool.venue)
     entry: dict[str, object] = {"address": "0x" + pool.address.hex(), "kind": kind}
     entry |= {"token0": "0x" + pool.token0.hex(), "token1": "0x" + pool.token1.hex(), "fee_pips": pool.fee_pips}
     if pool.tick_spacing:

@@ -27,6 +27,7 @@ _KINDS: dict[int, int] = {
     market.VENUE_RAYDIUM_CLMM: KIND_CONCENTRATED_X64,
     market.VENUE_UNISWAP_V3: KIND_CONCENTRATED_X96,
     market.VENUE_UNISWAP_V2: KIND_CONSTANT_PRODUCT,
+    market.VENUE_AERODROME_VOLATILE: KIND_CONSTANT_PRODUCT,
     market.VENUE_RAYDIUM_V4: KIND_CONSTANT_PRODUCT,
     market.VENUE_RAYDIUM_CPMM: KIND_CONSTANT_PRODUCT,
     market.VENUE_METEORA_DLMM: KIND_BINS,
@@ -131,5 +132,8 @@ def _reserves(
         cpmm = raydium_cpmm.CpmmState(*reserves, fee_pips=fee_pips)
         return (raydium_cpmm.quote_exact_in if exact_in else raydium_cpmm.quote_exact_out)(cpmm, a_to_b, amount)
     # The fee of a pair is one fraction, whatever its denominator.
-    pair = uniswap_v2.PairState(*reserves, fee_a=fee_pips, fee_b=fee_pips, fee_denominator=PIPS)
+    away = venue == market.VENUE_AERODROME_VOLATILE
+    pair = uniswap_v2.PairState(
+        *reserves, fee_a=fee_pips, fee_b=fee_pips, fee_denominator=PIPS, split_fee=away, fee_leaves=away
+    )
     return (uniswap_v2.quote_exact_in if exact_in else uniswap_v2.quote_exact_out)(pair, a_to_b, amount)

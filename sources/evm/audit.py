@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mevflow.operators.parse.evm.pools import PAIR, EvmPool
+from mevflow.operators.parse.evm.pools import TWO_RESERVES, EvmPool
 from mevflow.sources.evm.contracts import ContractCall, integer, number, read
 from mevflow.sources.evm.rpc import RpcNode
 from mevflow.v1 import market_pb2 as market
@@ -76,12 +76,13 @@ def said(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> list[ToldStat
     """What contracts say at the block with that hash, as rows tell it; None for one that does not answer."""
     calls = []
     for pool in pools:
-        calls += [ContractCall(pool.address, name) for name in (_PAIR if pool.venue == PAIR else _CONCENTRATED)]
+        names = _PAIR if pool.venue in TWO_RESERVES else _CONCENTRATED
+        calls += [ContractCall(pool.address, name) for name in names]
     answers = iter(read(node, calls, block))
     found: list[ToldState | None] = []
     for pool in pools:
         first = next(answers)
-        if pool.venue == PAIR:
+        if pool.venue in TWO_RESERVES:
             a, b = number(first), number(first, 1)
             found.append(None if a is None or b is None else (a, b))
             continue

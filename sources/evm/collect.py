@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from mevflow.operators.codec import ERRORS
-from mevflow.operators.parse.evm.events import CONCENTRATED_EVENTS, PAIR_EVENTS
+from mevflow.operators.parse.evm.events import CONCENTRATED_EVENTS, PAIR_EVENTS, VOLATILE_EVENTS
 from mevflow.operators.parse.evm.logs import LogJson, read_logs
 from mevflow.operators.parse.evm.parse import parse_logs
 from mevflow.operators.parse.evm.pools import EvmPool, PoolTable
@@ -29,7 +29,7 @@ from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.state import states
 from mevflow.v1 import market_pb2 as market
 
-EVENTS = (*PAIR_EVENTS, *CONCENTRATED_EVENTS)
+EVENTS = (*PAIR_EVENTS, *VOLATILE_EVENTS, *CONCENTRATED_EVENTS)
 #: Row indices of what a source says of a whole block, behind everything that is in it.
 AFTER_ALL = (1 << 24) - 1
 #: Addresses that are known to be no pools; the oldest are asked again some day.

@@ -1,7 +1,8 @@
 """Factories whose pools are known to keep to their venue's rules. Users add theirs in a topology's settings.
 
 Addresses and fees are those that the projects publish: docs.uniswap.org (deployments), docs.pancakeswap.finance,
-docs.sushi.com. A fork not listed may charge another fee or log otherwise, so its pools are not taken unasked.
+docs.sushi.com, github.com/aerodrome-finance/contracts, github.com/velodrome-finance/contracts. A fork not listed may
+charge another fee or log otherwise, so its pools are not taken unasked.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class Factory(BaseModel):
-    """A contract that makes pools. ``fee_pips`` of a pair's factory is what its pairs charge."""
+    """A contract that makes pools. ``fee_pips`` of a pair's factory is what its pairs charge; others say it by pool."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     address: str
-    kind: Literal["pairs", "concentrated"]
+    kind: Literal["pairs", "volatile", "concentrated"]
     fee_pips: int = Field(0, ge=0, lt=1_000_000)
     name: str = ""
 
@@ -42,6 +43,10 @@ def _concentrated(name: str, address: str) -> Factory:
     return Factory(name=name, address=address, kind="concentrated")
 
 
+def _volatile(name: str, address: str) -> Factory:
+    return Factory(name=name, address=address, kind="volatile")
+
+
 #: By chain id.
 KNOWN: dict[int, tuple[Factory, ...]] = {
     1: (
@@ -55,9 +60,11 @@ KNOWN: dict[int, tuple[Factory, ...]] = {
         _concentrated("PancakeSwap v3", "0x0bfbcf9fa4f9c56b0f40a671ad40e0805a091865"),
         _concentrated("Uniswap v3", "0xdb1d10011ad0ff90774d0c6bb92e5c5c8b4461f7"),
     ),
+    10: (_volatile("Velodrome v2", "0xf1046053aa5682b4f9a81b5481394da16be5ff5a"),),
     137: (_concentrated("Uniswap v3", "0x1f98431c8ad98523631ae4a59f267346ea31f984"),),
     8453: (
         _pairs("Uniswap v2", "0x8909dc15e40173ff4699343b6eb8132c65e18ec6", 3000),
+        _volatile("Aerodrome", "0x420dd381b31aef6683db6b902084cb0ffece40da"),
         _concentrated("Uniswap v3", "0x33128a8fc17869897dce68ed026d694621f6fdfd"),
         _concentrated("PancakeSwap v3", "0x0bfbcf9fa4f9c56b0f40a671ad40e0805a091865"),
     ),

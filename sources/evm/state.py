@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mevflow.operators.amounts import i128, u128, u160
 from mevflow.operators.parse.evm.concentrated import MAX_TICK
-from mevflow.operators.parse.evm.pools import PAIR, EvmPool
+from mevflow.operators.parse.evm.pools import TWO_RESERVES, EvmPool
 from mevflow.sources.evm.contracts import ContractCall, integer, number, read
 from mevflow.sources.evm.rpc import NodeError, RpcNode
 
@@ -54,7 +54,7 @@ State = PairReserves | ConcentratedPoolState
 
 def states(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> dict[bytes, State]:
     """The state of each pool at the block with that hash; a pool that did not exist or had no price is left out."""
-    pairs = [pool for pool in pools if pool.venue == PAIR]
+    pairs = [pool for pool in pools if pool.venue in TWO_RESERVES]
     found: dict[bytes, State] = {}
     answers = read(node, [ContractCall(pool.address, "getReserves()") for pool in pairs], block)
     for pool, said in zip(pairs, answers, strict=True):
@@ -62,7 +62,7 @@ def states(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> dict[bytes,
         if first and second:
             found[pool.address] = PairReserves(first, second)
     for pool in pools:
-        if pool.venue != PAIR and (state := _concentrated(node, pool, block)) is not None:
+        if pool.venue not in TWO_RESERVES and (state := _concentrated(node, pool, block)) is not None:
             found[pool.address] = state
     return found
 

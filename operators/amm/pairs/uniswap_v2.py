@@ -19,8 +19,8 @@ _MAX_RESERVE = (1 << 112) - 1
 class PairState:
     """A pair. ``fee_a`` of ``fee_denominator`` is taken from input of token A (token0), ``fee_b`` from token B.
 
-    ``split_fee``: the fee is first rounded down and subtracted, as Camelot's volatile pairs do, instead of being
-    carried through one division.
+    ``split_fee``: the fee is first rounded down and subtracted, as Camelot's and Aerodrome's volatile pairs do, instead
+    of being carried through one division. ``fee_leaves``: it does not stay in the pair, as Aerodrome's.
     """
 
     reserve_a: int
@@ -29,6 +29,7 @@ class PairState:
     fee_b: int = 3
     fee_denominator: int = 1000
     split_fee: bool = False
+    fee_leaves: bool = False
 
 
 def quote_exact_in(state: PairState, a_to_b: bool, amount_in: int) -> PairQuote:
@@ -42,11 +43,13 @@ def quote_exact_in(state: PairState, a_to_b: bool, amount_in: int) -> PairQuote:
     else:
         kept = amount_in * (of - fee)
         amount_out = kept * y // (x * of + kept)
-    return quote(state.reserve_a, state.reserve_b, a_to_b, amount_in, amount_out, fee_amount)
+    leaves = fee_amount if state.fee_leaves else 0
+    return quote(state.reserve_a, state.reserve_b, a_to_b, amount_in, amount_out, fee_amount, leaves)
 
 
 def quote_exact_out(state: PairState, a_to_b: bool, amount_out: int) -> PairQuote:
-    """What ``amount_out`` costs: the library's figure, which may be one unit more than needed.
+    """What ``amount_out`` costs: the library's figure, which may be one unit more than needed; with ``split_fee``,
+    of which no contract tells a figure, the least.
 
     Raises AmmError for an amount that is not positive or that the pair does not hold.
     """
@@ -56,13 +59,13 @@ def quote_exact_out(state: PairState, a_to_b: bool, amount_out: int) -> PairQuot
     if amount_out >= y:
         raise AmmError(f"the pair holds {y}, not more than {amount_out}")
     if state.split_fee:
-        net = cost(amount_out, x, y)
-        amount_in = -(-net * of // (of - fee))
-        while amount_in - amount_in * fee // of < net:
-            amount_in += 1
+        # The least input that leaves enough once its fee, rounded down, is off.
+        amount_in = (cost(amount_out, x, y) - 1) * of // (of - fee) + 1
     else:
         amount_in = x * amount_out * of // ((y - amount_out) * (of - fee)) + 1
-    return quote(state.reserve_a, state.reserve_b, a_to_b, amount_in, amount_out, amount_in * fee // of)
+    fee_amount = amount_in * fee // of
+    leaves = fee_amount if state.fee_leaves else 0
+    return quote(state.reserve_a, state.reserve_b, a_to_b, amount_in, amount_out, fee_amount, leaves)
 
 
 def marginal_price(state: PairState, a_to_b: bool) -> float:
@@ -76,6 +79,9 @@ def after_swap(state: PairState, amount_a_in: int, amount_b_in: int, amount_a_ou
 
     Raises AmmError when the pair does not hold the outputs or would hold more than 112 bits.
     """
+    if state.fee_leaves:
+        amount_a_in -= amount_a_in * state.fee_a // state.fee_denominator
+        amount_b_in -= amount_b_in * state.fee_b // state.fee_denominator
     after = state.reserve_a + amount_a_in - amount_a_out, state.reserve_b + amount_b_in - amount_b_out
     if not all(0 < reserve <= _MAX_RESERVE for reserve in after):
         raise AmmError(f"reserves of {after} are not possible")

@@ -226,6 +226,7 @@ _COMPUTE_UNITS: Mapping[int, int] = {
 #: Gas of one swap, token transfers included, without the transaction's intrinsic gas: round estimates.
 _GAS: Mapping[int, int] = {
     market.VENUE_UNISWAP_V2: 90_000,
+    market.VENUE_AERODROME_VOLATILE: 150_000,
     market.VENUE_UNISWAP_V3: 130_000,
     market.VENUE_CURVE_STABLE: 160_000,
 }

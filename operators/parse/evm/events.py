@@ -1,4 +1,7 @@
-"""The events of pools and factories, by their first topic. Sources: Uniswap v2-core, v3-core; PancakeSwap v3-core."""
+"""The events of pools and factories, by their first topic.
+
+Sources: Uniswap v2-core, v3-core; PancakeSwap v3-core; aerodrome-finance/contracts, ``IPool.sol``.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,10 @@ def topic_of(signature: str) -> bytes:
 
 V2_SYNC = topic_of("Sync(uint112,uint112)")
 V2_SWAP = topic_of("Swap(address,uint256,uint256,uint256,uint256,address)")
+#: Aerodrome's and Velodrome's pools, of which the fee that a swap paid is an event of its own.
+VOLATILE_SYNC = topic_of("Sync(uint256,uint256)")
+VOLATILE_SWAP = topic_of("Swap(address,address,uint256,uint256,uint256,uint256)")
+VOLATILE_FEES = topic_of("Fees(address,uint256,uint256)")
 V3_INITIALIZE = topic_of("Initialize(uint160,int24)")
 V3_SWAP = topic_of("Swap(address,address,int256,int256,uint160,uint128,int24)")
 #: PancakeSwap v3 adds the protocol's fees of both tokens.
@@ -39,6 +46,7 @@ V2_PAIR_CREATED = topic_of("PairCreated(address,address,address,uint256)")
 V3_POOL_CREATED = topic_of("PoolCreated(address,address,uint24,int24,address)")
 
 PAIR_EVENTS = (V2_SYNC, V2_SWAP)
+VOLATILE_EVENTS = (VOLATILE_SYNC, VOLATILE_SWAP, VOLATILE_FEES)
 CONCENTRATED_EVENTS = (V3_INITIALIZE, V3_SWAP, V3_SWAP_PANCAKE, V3_MINT, V3_BURN)
 CREATIONS = (V2_PAIR_CREATED, V3_POOL_CREATED)
 

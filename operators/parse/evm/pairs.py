@@ -3,6 +3,10 @@
 Uniswap/v2-core ``UniswapV2Pair.sol``: ``_update`` logs ``Sync`` right before ``Swap``, ``Mint`` or ``Burn``, in the
 same call, so the two log indices are neighbours. A ``Sync`` without a swap states the reserves as an update; so does
 a flash swap that pays back the token it took, which exchanges nothing.
+
+Aerodrome's and Velodrome's volatile pools (aerodrome-finance/contracts, ``Pool.sol``) do the same with other events.
+Their factory may change a fee without a word, but each swap logs what it paid (``Fees``, right before its ``Sync``):
+rows tell the fee that this shows, and none where it shows none.
 """
 
 from __future__ import annotations
@@ -11,39 +15,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mevflow.operators.parse.evm import words
-from mevflow.operators.parse.evm.events import PAIR_EVENTS, which
+from mevflow.operators.parse.evm.events import PAIR_EVENTS, VOLATILE_EVENTS, which
 from mevflow.operators.parse.evm.logs import Logs
 from mevflow.operators.parse.evm.parsed import Parsed
 from mevflow.v1 import market_pb2 as market
 
-_SYNC, _SWAP = 0, 1
+_SYNC, _SWAP, _FEES = range(3)
+#: Volatile pools' fees are whole basis points of the input, rounded down: below this input several give one amount.
+_BPS, _LEAST_INPUT = 10_000, 1e6
 
 
 def parse_pairs(logs: Logs, pools: NDArray[np.int64], out: Parsed) -> None:
     """Add the rows of ``logs``, all of pairs and in chain order; ``pools`` are their numbers."""
-    kind = which(logs.topics[:, 0], PAIR_EVENTS)
+    _parse(logs, pools, out, which(logs.topics[:, 0], PAIR_EVENTS), 14, None)
+
+
+def parse_volatile(logs: Logs, pools: NDArray[np.int64], out: Parsed) -> None:
+    """The same of volatile pools."""
+    kind = which(logs.topics[:, 0], VOLATILE_EVENTS)
+    _parse(logs, pools, out, kind, 16, np.flatnonzero((kind == _FEES) & (logs.word_counts() == 2)))
+
+
+def _parse(
+    logs: Logs,
+    pools: NDArray[np.int64],
+    out: Parsed,
+    kind: NDArray[np.int64],
+    width: int,
+    fees: NDArray[np.intp] | None,
+) -> None:
+    """``width`` in bytes of a reserve; ``fees`` are the logs of fees paid, None where a pool's fee never changes."""
     counts = logs.word_counts()
     sync = np.flatnonzero(kind == _SYNC)
     good = counts[sync] == 2
     out.lose(logs, sync[~good], pools, "malformed", "a Sync has two words")
     sync = sync[good]
     reserves = logs.words(sync, 2)
-    fits = ~(reserves[:, :, :18].any(axis=(1, 2)))  # 112 bits
-    out.lose(logs, sync[~fits], pools, "malformed", "a reserve of a Sync is above 112 bits")
+    fits = ~(reserves[:, :, : 32 - width].any(axis=(1, 2)))
+    out.lose(logs, sync[~fits], pools, "malformed", f"a reserve of a Sync is above {8 * width} bits")
     sync, reserves = sync[fits], reserves[fits]
     swap = np.flatnonzero(kind == _SWAP)
-    # The Sync of each swap: the log right before it, of the same pair and transaction.
-    before = np.searchsorted(sync, swap) - 1
-    at = sync[np.maximum(before, 0)] if len(sync) else np.zeros(len(swap), np.int64)
-    paired = (
-        (before >= 0)
-        & (pools[at] == pools[swap])
-        & (logs.block[at] == logs.block[swap])
-        & (logs.tx_index[at] == logs.tx_index[swap])
-        & (logs.log_index[at] + 1 == logs.log_index[swap])
-        if len(sync)
-        else np.zeros(len(swap), np.bool_)
-    )
+    before, paired = _right_before(logs, pools, sync, swap)
     out.lose(logs, swap[~paired], pools, "no_sync", "a swap without the pair's Sync right before it")
     swap, before = swap[paired], before[paired]
     good = counts[swap] == 4
@@ -60,15 +72,19 @@ def parse_pairs(logs: Logs, pools: NDArray[np.int64], out: Parsed) -> None:
     low = words.unsigned(reserves.reshape(-1, 32), 16)[0].reshape(len(sync), 2, 16)
     first, second = net[traded, 0], net[traded, 1]
     side = a_to_b[:, None]
+    paid, told = np.where(side, first, second), {}
+    if fees is not None:
+        told["fee_pips"] = _fee_paid(logs, pools, fees, sync[known], a_to_b, paid)
     out.swaps(
         logs,
         rows,
         pools[rows],
         a_to_b,
-        amount_in=words.binary(np.where(side, first, second)),
+        amount_in=words.binary(paid),
         amount_out=words.binary(np.where(side, second, first)),
         reserve_a=words.binary(low[known, 0]),
         reserve_b=words.binary(low[known, 1]),
+        **told,
     )
     alone = np.flatnonzero(~swapped)
     out.updates(
@@ -78,7 +94,57 @@ def parse_pairs(logs: Logs, pools: NDArray[np.int64], out: Parsed) -> None:
         market.PoolUpdate.KIND_SNAPSHOT,
         reserve_a=words.binary(low[alone, 0]),
         reserve_b=words.binary(low[alone, 1]),
+        **({} if fees is None else {"fee_pips": 0}),
     )
+
+
+def _right_before(
+    logs: Logs, pools: NDArray[np.int64], earlier: NDArray[np.intp], later: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Of each of ``later``: the place in ``earlier`` of the last log before it, and whether that is its neighbour, of
+    the same pool and transaction."""
+    before = np.searchsorted(earlier, later) - 1
+    if not len(earlier):
+        return before, np.zeros(len(later), np.bool_)
+    at = earlier[np.maximum(before, 0)]
+    neighbours: NDArray[np.bool_] = (
+        (before >= 0)
+        & (pools[at] == pools[later])
+        & (logs.block[at] == logs.block[later])
+        & (logs.tx_index[at] == logs.tx_index[later])
+        & (logs.log_index[at] + 1 == logs.log_index[later])
+    )
+    return before, neighbours
+
+
+def _fee_paid(
+    logs: Logs,
+    pools: NDArray[np.int64],
+    fees: NDArray[np.intp],
+    sync: NDArray[np.intp],
+    a_to_b: NDArray[np.bool_],
+    paid: NDArray[np.uint8],
+) -> NDArray[np.uint32]:
+    """The fee in millionths that each swap of ``sync`` paid; 0 where its event, or its input, does not tell one."""
+    before, found = _right_before(logs, pools, fees, sync)
+    told = np.zeros(len(sync), np.uint32)
+    if not found.any():
+        return told
+    amounts = logs.words(fees[before[found]], 2)
+    taken = np.where(a_to_b[found, None], amounts[:, 0], amounts[:, 1])[:, ::-1]
+    given, kept = _floats(paid[found]), _floats(np.ascontiguousarray(taken[:, :16]))
+    share = np.rint(kept / np.maximum(given, 1.0) * _BPS)
+    certain = (given >= _LEAST_INPUT) & (share < _BPS) & ~taken[:, 16:].any(axis=1)
+    certain &= np.abs(share * given / _BPS - kept) <= 1.0 + given * 1e-12
+    told[found] = np.where(certain, share, 0).astype(np.uint32) * 100
+    return told
+
+
+def _floats(low: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Little-endian numbers of 128 bits."""
+    limbs = np.ascontiguousarray(low).view("<u8").astype(np.float64)
+    whole: NDArray[np.float64] = limbs[:, 1] * 2.0**64 + limbs[:, 0]
+    return whole
 
 
 def _net(data: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:

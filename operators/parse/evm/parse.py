@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from mevflow.operators.parse.evm.concentrated import parse_concentrated
 from mevflow.operators.parse.evm.logs import Logs
-from mevflow.operators.parse.evm.pairs import parse_pairs
+from mevflow.operators.parse.evm.pairs import parse_pairs, parse_volatile
 from mevflow.operators.parse.evm.parsed import Parsed
-from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, PoolTable
+from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, VOLATILE, PoolTable
 
 
 def parse_logs(chain: int, logs: Logs, table: PoolTable, timestamps_us: NDArray[np.int64]) -> Parsed:
@@ -29,7 +29,7 @@ def parse_logs(chain: int, logs: Logs, table: PoolTable, timestamps_us: NDArray[
     out.reject(logs, np.flatnonzero(logs.removed), "removed", "the chain took this log back")
     numbers = table.numbers(logs.address)
     venues = table.venues(numbers)
-    for venue, parser in ((PAIR, parse_pairs), (CONCENTRATED, parse_concentrated)):
+    for venue, parser in ((PAIR, parse_pairs), (VOLATILE, parse_volatile), (CONCENTRATED, parse_concentrated)):
         rows = np.flatnonzero((venues == venue) & ~logs.removed)
         if len(rows):
             parser(logs.take(rows), numbers[rows], out)

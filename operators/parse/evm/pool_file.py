@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from mevflow.operators.chains import checked_name, number_of
 from mevflow.operators.documents import read_yaml
 from mevflow.operators.errors import UsageError
-from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, EvmPool, PoolTable
+from mevflow.operators.parse.evm.pools import KINDS, EvmPool, PoolTable
 
 _MOST_BYTES = 16 << 20
 
@@ -34,7 +34,7 @@ class KnownPools:
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     address: str
-    kind: Literal["pairs", "concentrated"]
+    kind: Literal["pairs", "volatile", "concentrated"]
     token0: str
     token1: str
     fee_pips: int = Field(gt=0, lt=1_000_000)
@@ -61,7 +61,7 @@ class _Entry(BaseModel):
     def pool(self) -> EvmPool:
         return EvmPool(
             address=bytes.fromhex(self.address[2:]),
-            venue=PAIR if self.kind == "pairs" else CONCENTRATED,
+            venue=KINDS[self.kind],
             token0=bytes.fromhex(self.token0[2:]),
             token1=bytes.fromhex(self.token1[2:]),
             fee_pips=self.fee_pips,

@@ -13,13 +13,18 @@ from mevflow.v1 import market_pb2 as market
 
 PAIR = market.VENUE_UNISWAP_V2
 CONCENTRATED = market.VENUE_UNISWAP_V3
+VOLATILE = market.VENUE_AERODROME_VOLATILE
+#: Venues by the kinds that factories and pool files name, and those of which two reserves are the whole state.
+KINDS = {"pairs": PAIR, "volatile": VOLATILE, "concentrated": CONCENTRATED}
+TWO_RESERVES = (PAIR, VOLATILE)
 
 
 @dataclass(frozen=True, slots=True)
 class EvmPool:
     """A pool's immutables. Addresses are 20 bytes; ``venue`` says which events and which arithmetic it has.
 
-    ``fee_pips`` of a pair is its factory's. ``decimals`` and ``symbols`` are for people and may be 0 and empty.
+    ``fee_pips`` of a pair is its factory's, of a volatile pool what its factory says of it. ``decimals`` and
+    ``symbols`` are for people and may be 0 and empty.
     """
 
     address: bytes

@@ -255,6 +255,7 @@ def _dlmm(keys: _Keys) -> Leg:
 
 _VENUES: dict[str, Callable[[_Keys], Leg]] = {
     "uniswap_v2": _reserves(market.VENUE_UNISWAP_V2, 3_000),
+    "aerodrome_volatile": _reserves(market.VENUE_AERODROME_VOLATILE, 3_000),
     "raydium_v4": _reserves(market.VENUE_RAYDIUM_V4, 2_500),
     "raydium_cpmm": _reserves(market.VENUE_RAYDIUM_CPMM, 2_500),
     "uniswap_v3": _concentrated(market.VENUE_UNISWAP_V3, _X96),

@@ -263,6 +263,18 @@ def test_a_venue_rounds_its_fee_as_its_program_does(venue: int) -> None:
             assert unsigned(leg["amount_out"]) == amount
 
 
+def test_an_aerodrome_pool_takes_its_fee_off_before_the_exchange() -> None:
+    small = [swap(1, b"p", (10**6, 10**6)), swap(2, b"q", (10**6, 1_030_000)), swap(3, b"p", (10**6, 10**6))]
+    for each in small:
+        each.venue = market.VENUE_AERODROME_VOLATILE
+    row = rows(run(make(), items([batch(*small)])))[0]
+    amount = unsigned(row["amount_in"])
+    for leg, (x, y) in zip(row["legs"], ((10**6, 10**6), (10**6, 1_030_000)), strict=True):
+        net = amount - amount * 25 // 10_000
+        amount = net * y // (x + net)
+        assert unsigned(leg["amount_out"]) == amount
+
+
 def test_an_impossible_change_of_liquidity_is_a_dead_letter() -> None:
     (updates, _) = RandomMarket(5).batches()
     taken = market.PoolUpdate(

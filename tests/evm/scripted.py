@@ -1,0 +1,63 @@
+"""Contracts that answer what they are told to and log what a transaction tells them to, put on a chain as code.
+
+For venues whose own contracts no package has: what is tried is how they are found, read and parsed, on a real node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from Crypto.Hash import keccak
+
+from mevflow.operators.parse.evm.events import VOLATILE_FEES, VOLATILE_SWAP, VOLATILE_SYNC
+from tests.evm.chain import Chain
+
+#: ``act``'s arguments: both reserves after the swap, both fees, both inputs, both outputs.
+ACT = "act(uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256)"
+
+
+def _push(value: int, width: int) -> bytes:
+    return bytes([0x5F + width]) + value.to_bytes(width, "big")
+
+
+def _answer(value: int) -> bytes:
+    return _push(value, 32) + bytes.fromhex("600052" + "60206000f3")  # MSTORE(0, value), RETURN(0, 32)
+
+
+#: SLOAD both reserves into three words, RETURN(0, 96).
+_RESERVES = bytes.fromhex("600054600052" + "600154602052" + "6000604052" + "60606000f3")
+
+
+def _log(begin: int, size: int, *topics: bytes) -> bytes:
+    return (b"".join(b"\x7f" + topic for topic in reversed(topics)) + _push(size, 1) + _push(begin, 1)) + bytes(
+        [0xA0 + len(topics)]
+    )
+
+
+def _act() -> bytes:
+    """Store the reserves, then log Fees (where there are any), Sync and Swap, as ``Pool.swap`` of Aerodrome does."""
+    somebody = bytes(31) + b"\x07"
+    store = bytes.fromhex("610100" + "6004" + "6000" + "37" + "600051600055" + "602051600155")
+    fees = _log(64, 64, VOLATILE_FEES, somebody)
+    # Jump over the log where both fees are zero; JUMP counts from PC, which stands before it.
+    skip = bytes.fromhex("604051606051171558") + _push(5 + len(fees), 1) + bytes.fromhex("0157")
+    rest = _log(0, 64, VOLATILE_SYNC) + _log(128, 128, VOLATILE_SWAP, somebody, somebody) + b"\x00"
+    return store + skip + fees + b"\x5b" + rest
+
+
+def code(answers: Mapping[str, int], pool: bool = False) -> bytes:
+    """A contract with a constant for each function; of a ``pool`` also its reserves and ``act``."""
+    bodies = {function: _answer(value) for function, value in answers.items()}
+    if pool:
+        bodies |= {"getReserves()": _RESERVES, ACT: _act()}
+    table, at, parts = b"", 6 + 11 * len(bodies) + 4, b""
+    for function, body in bodies.items():
+        selector = keccak.new(digest_bits=256, data=function.encode()).digest()[:4]
+        table += b"\x80\x63" + selector + b"\x14" + _push(at + len(parts), 2) + b"\x57"
+        parts += b"\x5b" + body
+    return bytes.fromhex("60003560e01c") + table + bytes.fromhex("600080fd") + parts
+
+
+def put(chain: Chain, address: bytes, contract: bytes) -> None:
+    """Give an address code."""
+    chain.ask("anvil_setCode", "0x" + address.hex(), "0x" + contract.hex())
