@@ -16,10 +16,10 @@ failed bids, or what a tip would have bought. So landing is a rule over what is 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import msgspec
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +33,7 @@ Ints = npt.NDArray[np.int64]
 _jit: Any = numba.njit(cache=True, nogil=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Rival:
+class Rival(msgspec.Struct, frozen=True, gc=False):
     """Who ended the cycle. ``bid_usd`` is None when the data has neither tip nor priority fee."""
 
     kind: str  # round_trip | swap | unseen
@@ -42,8 +41,11 @@ class Rival:
     bid_usd: float | None = None
 
 
-@dataclass(slots=True)
-class Fate:
+#: Who ended a cycle is not in the data, or nobody did.
+UNSEEN = Rival("unseen")
+
+
+class Fate(msgspec.Struct, gc=False):
     """What the stream says of one cycle after a decision at ``decided_slot``.
 
     ``closed_slot`` is None while the cycle pays. ``landing_usd`` is its profit at the landing slot (or at the last
@@ -74,8 +76,7 @@ class Fate:
         return math.nan if self.rival.bid_usd is None else self.rival.bid_usd
 
 
-@dataclass(frozen=True, slots=True)
-class LandingVerdict:
+class LandingVerdict(msgspec.Struct, frozen=True, gc=False):
     """One arm's outcome: kind, reward in USD after tip and costs, and what it rests on (``key=value`` words)."""
 
     kind: str
@@ -95,6 +96,9 @@ def lands(
     if not math.isnan(rival_usd):
         return expected_usd * share > rival_usd
     return share >= rival_share  # False for NaN
+
+
+_lands = lands.py_func  # for one bid: arguments of a compiled function cost more than the rule itself
 
 
 @_jit
@@ -134,7 +138,7 @@ def judge(fate: Fate, share: float) -> LandingVerdict:
     if state == _CONTESTED:
         words += f" {_grounds(fate)}"
     tip_usd = fate.expected_usd * share
-    if lands(state, fate.expected_usd, fate.landing_usd, fate.rival_usd, fate.rival_share, share):
+    if _lands(state, fate.expected_usd, fate.landing_usd, fate.rival_usd, fate.rival_share, share):
         return LandingVerdict(LANDED, fate.landing_usd - tip_usd - fate.landed_cost_usd, words)
     if state != _GONE and fate.landing_usd <= tip_usd:
         words += " reverted=profit_below_tip"

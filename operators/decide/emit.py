@@ -159,17 +159,20 @@ def outcomes(settled: Sequence[Settled], settled_by: StageContext, chains: Seque
     )
 
 
-def counterfactuals(settled: Sequence[Settled], settled_by: StageContext) -> list[pa.RecordBatch]:
-    """Located Counterfactual rows: what the same rule gives for each eligible arm not taken."""
-    told = [item for item in settled if item.fate is not None]
+def counterfactuals(settled: Sequence[Settled], told: pa.RecordBatch) -> list[pa.RecordBatch]:
+    """Located Counterfactual rows: what the same rule gives for each eligible arm not taken.
+
+    ``told`` are the rows of :func:`outcomes`.
+    """
+    at = [i for i, item in enumerate(settled) if item.fate is not None]
     # Bids made before a policy command may have had other arms.
-    runs = [list(run) for _, run in groupby(told, key=lambda item: item.bid.arms)]
-    return [batch for run in runs if (batch := _counterfactuals(run, settled_by)).num_rows]
+    runs = [list(run) for _, run in groupby(at, key=lambda i: settled[i].bid.arms)]
+    return [batch for run in runs if (batch := _counterfactuals(settled, run, told)).num_rows]
 
 
-def _counterfactuals(settled: Sequence[Settled], settled_by: StageContext) -> pa.RecordBatch:
-    bids = [item.bid for item in settled]
-    fates = [item.fate for item in settled if item.fate is not None]
+def _counterfactuals(settled: Sequence[Settled], at: Sequence[int], told: pa.RecordBatch) -> pa.RecordBatch:
+    bids = [settled[i].bid for i in at]
+    fates = [fate for i in at if (fate := settled[i].fate) is not None]
     arms = bids[0].arms
     estimates = rewards_usd(
         np.array([fate.state for fate in fates]),
@@ -185,19 +188,16 @@ def _counterfactuals(settled: Sequence[Settled], settled_by: StageContext) -> pa
     shown = chances > 0.0
     shown[np.arange(len(bids)), [bid.arm for bid in bids]] = False
     of, arm = np.nonzero(shown)
-    row = pa.array(of)
+    row = pa.array(np.array(at)[of])
     columns: Columns = {
-        "decision_id": pa.array([bid.decision_id for bid in bids], pa.binary()).take(row),
         "arm": pa.array(arms).take(pa.array(arm)),
         "estimate_usd": estimates[shown],
         "estimator": pa.repeat(ESTIMATOR, len(of)),
-        "timestamp_us": np.array([bid.timestamp_us for bid in bids])[of],
-        "topology": pa.repeat(settled_by.topology, len(of)),
-        "run_id": pa.repeat(settled_by.run_id, len(of)),
         "propensity": chances[shown],
     }
-    for name, values in _coordinates([bid.source for bid in bids]).items():
-        columns[name] = values.take(row)
+    for name in COUNTERFACTUAL.names:
+        if name not in columns:
+            columns[name] = told.column(name).take(row)
     return _batch(columns, COUNTERFACTUAL)
 
 
@@ -205,14 +205,14 @@ def events(
     made: pa.RecordBatch | None,
     at: np.ndarray,
     settled: Sequence[Settled],
-    chains: Sequence[int],
-    by: StageContext,
+    told: pa.RecordBatch | None,
     left_out: pa.RecordBatch | None = None,
     left_at: Sequence[int] = (),
 ) -> pa.RecordBatch:
     """Located BanditEvent rows: decisions and rewards in the order in which the policy saw them.
 
-    ``left_out`` are :func:`implausible` rows, which stood at rows ``left_at``.
+    ``made`` and ``told`` are the rows of :func:`decisions` (which stood at rows ``at``) and :func:`outcomes`,
+    ``left_out`` those of :func:`implausible`, which stood at rows ``left_at``.
     """
     parts, places = [], []
     if left_out is not None and left_out.num_rows:
@@ -226,44 +226,38 @@ def events(
         decided["detail"] = pa.repeat("", made.num_rows)
         parts.append(_batch(decided, EVENT))
         places.append(at * 2 + 1)
-    # A reward that came from a bid that expired is none: nothing was learned.
-    told = [
-        (item, chain, kind)
-        for item, chain in zip(settled, chains, strict=True)
-        if item.verdict.kind not in (EXPIRED, INACTIVE)
-        for kind in (("reward", "drift") if item.drift else ("correction",) if item.correction else ("reward",))
-    ]
-    bids = [item.bid for item, _, _ in told]
-    starts = np.cumsum([0, *(len(bid.context) // 8 for bid in bids)]).astype(np.int32)
-    flat = np.frombuffer(b"".join([bid.context for bid in bids]))
-    parts.append(
-        _batch(
-            {
-                "decision_id": [bid.decision_id for bid in bids],
-                "kind": [kind for _, _, kind in told],
-                "topology": pa.repeat(by.topology, len(bids)),
-                "run_id": pa.repeat(by.run_id, len(bids)),
-                "chain": [chain for _, chain, _ in told],
-                "slot": [item.slot for item, _, _ in told],
-                "timestamp_us": [bid.timestamp_us for bid in bids],
-                "policy": [bid.policy for bid in bids],
-                "policy_version": [bid.policy_version for bid in bids],
-                "arm": [bid.arms[bid.arm] for bid in bids],
-                "propensity": [bid.propensity for bid in bids],
-                "reward_usd": [item.verdict.reward_usd for item, _, _ in told],
-                "utility": [item.utility for item, _, _ in told],
-                "episode_id": [bid.episode_id for bid in bids],
-                "detail": pa.repeat("", len(bids)),
-                "features": _lists(starts, pa.array(flat), "features"),
-                **_coordinates([bid.source for bid in bids]),
-            },
-            EVENT,
-        )
-    )
-    # Rewards of row i were learned before row i was decided.
-    places.append(np.array([item.trigger * 2 for item, _, _ in told], np.int64))
+    if told is not None:
+        # A reward that came from a bid that expired is none: nothing was learned.
+        kinds = [
+            (i, kind)
+            for i, item in enumerate(settled)
+            if item.verdict.kind not in (EXPIRED, INACTIVE)
+            for kind in (("reward", "drift") if item.drift else ("correction",) if item.correction else ("reward",))
+        ]
+        parts.append(_rewards(settled, kinds, told))
+        # Rewards of row i were learned before row i was decided.
+        places.append(np.array([settled[i].trigger * 2 for i, _ in kinds], np.int64))
     order = np.argsort(np.concatenate(places), kind="stable")
     return pa.concat_batches(parts).take(pa.array(order))
+
+
+def _rewards(settled: Sequence[Settled], kinds: Sequence[tuple[int, str]], told: pa.RecordBatch) -> pa.RecordBatch:
+    """BanditEvent rows of ``kinds`` (place among ``settled``, kind of event)."""
+    bids = [settled[i].bid for i, _ in kinds]
+    starts = np.cumsum([0, *(len(bid.context) // 8 for bid in bids)]).astype(np.int32)
+    flat = np.frombuffer(b"".join([bid.context for bid in bids]))
+    row = pa.array([i for i, _ in kinds], pa.int64())
+    columns: Columns = {
+        "kind": [kind for _, kind in kinds],
+        "policy": [bid.policy for bid in bids],
+        "policy_version": [bid.policy_version for bid in bids],
+        "detail": pa.repeat("", len(bids)),
+        "features": _lists(starts, pa.array(flat), "features"),
+    }
+    for name in EVENT.names:
+        if name not in columns:
+            columns[name] = told.column(name).take(row)
+    return _batch(columns, EVENT)
 
 
 def implausible(

@@ -28,7 +28,7 @@ from mevflow.operators.errors import StateError
 from mevflow.operators.learn import Policy, Proposal, draw
 from mevflow.operators.learn.drift import ResidualDrift
 from mevflow.operators.learn.kernels import Bools, Floats, Ints, Seeds, proper
-from mevflow.operators.outcomes import EXPIRED, LANDED, MISSED, SKIPPED, Fate, LandingVerdict, Rival, judge, tip_raw
+from mevflow.operators.outcomes import EXPIRED, LANDED, MISSED, SKIPPED, UNSEEN, Fate, LandingVerdict, judge, tip_raw
 from mevflow.operators.switch import Off
 
 
@@ -115,8 +115,7 @@ class BidMarketState(msgspec.Struct):
     former: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True, gc=False):
     """Rows decided together: ``rows`` of the batch, chosen arms and, as ``[arms, rows]``, scores and chances."""
 
     rows: Ints
@@ -135,8 +134,7 @@ class Segment:
     attempts: list[int]
 
 
-@dataclass(slots=True)
-class Settled:
+class Settled(msgspec.Struct, gc=False):
     """A bid's outcome. ``trigger`` is the batch's row that was about to come, ``fate`` None for one that expired."""
 
     trigger: int
@@ -390,15 +388,16 @@ class BidMarket:
     def _choose(self, rows: OpportunityColumns, at: Ints, ids: list[bytes], out: SettledRows) -> int:
         """Let the policy choose for rows ``at``; gives how many it could decide before it failed."""
         bids = [self._bids[identifier] for identifier in ids]
-        eligible = self._eligible(rows, at, bids)
+        x, eligible = rows.x[:, at], self._eligible(rows, at)
         version = self.policy.updates
         try:
-            proposal = self._propose(rows.x[:, at], eligible)
+            proposal = self._propose(x, eligible)
             count = proper(proposal.propensities, eligible)
         except ArithmeticError:
             return 0
         if count < len(at):
-            at, ids, bids, eligible = at[:count], ids[:count], bids[:count], eligible[:, :count]
+            at, ids, bids = at[:count], ids[:count], bids[:count]
+            x, eligible = x[:, :count], eligible[:, :count]
         if not count:
             return 0
         chances, scores = proposal.propensities[:, :count], proposal.scores[:, :count]
@@ -406,17 +405,17 @@ class BidMarket:
         seeds = np.frombuffer(b"".join(ids), np.uint64)[::2] ^ np.uint64(self.settings.seed)
         chosen = draw(chances, seeds)
         # Packed: thousands of small lists would keep the garbage collector busy.
-        contexts, width = rows.x[:, at].T.tobytes(), 8 * len(rows.x)
+        contexts, width = x.T.tobytes(), 8 * len(x)
         packed, span = chances.T.tobytes(), 8 * len(self._shares)
         columns = np.arange(count)
         taken, hoped = chances[chosen, columns].tolist(), expected[chosen, columns].tolist()
-        spec = self.spec
+        spec, active = self.spec, not self._deferred
+        arms, policy, policy_version = spec.arms, spec.policy, spec.version
         for i, (bid, arm, chance, hope) in enumerate(zip(bids, chosen.tolist(), taken, hoped, strict=True)):
-            bid.arms, bid.arm, bid.propensity, bid.expected = spec.arms, arm, chance, hope
+            bid.arms, bid.arm, bid.propensity, bid.expected = arms, arm, chance, hope
             bid.propensities = packed[i * span : (i + 1) * span]
             bid.context = contexts[i * width : (i + 1) * width]
-            bid.policy, bid.policy_version = spec.policy, spec.version
-            bid.active = not self._deferred
+            bid.policy, bid.policy_version, bid.active = policy, policy_version, active
             for word in self._early.pop(bid.decision_id, ()) if self._early else ():
                 self._note(bid, word)
         out.segments.append(
@@ -439,12 +438,11 @@ class BidMarket:
         )
         return count
 
-    def _eligible(self, rows: OpportunityColumns, at: Ints, bids: list[Bid]) -> Bools:
+    def _eligible(self, rows: OpportunityColumns, at: Ints) -> Bools:
         """``[arms, rows]``: arms that would leave something after tip and fee, and skip."""
         usd, row_cost = rows.usd_column[at], rows.cost_column[at]
         cost = np.where(row_cost > 0.0, 0.0, self._attempt_usd)
-        pays = np.array([number(bid.net) > 0 for bid in bids])
-        eligible: Bools = pays & (usd - usd * self._shares[:, None] > cost)
+        eligible: Bools = rows.pays[at] & (usd - usd * self._shares[:, None] > cost)
         eligible[-1] = True
         return eligible
 
@@ -579,13 +577,13 @@ class BidMarket:
     def _fate(self, bid: Bid) -> Fate:
         rules = self.rules
         attempt = bid.row_cost_usd if bid.cost_in_profit else self._attempt_usd
-        rival = Rival("unseen")
-        if bid.closed:
-            rival = self._swaps.rival(bid.closed, bid.legs, rules.native_usd, rules.native_decimals)
+        closed, rival = bid.closed, UNSEEN
+        if closed:
+            rival = self._swaps.rival(closed, bid.legs, rules.native_usd, rules.native_decimals)
         return Fate(
             decided_slot=bid.slot,
             latency_slots=rules.latency_slots,
-            closed_slot=bid.closed[0] if bid.closed else None,
+            closed_slot=closed[0] if closed else None,
             expected_usd=bid.usd,
             landing_usd=min(bid.usd, bid.landing_usd),
             landed_cost_usd=0.0 if bid.cost_in_profit else attempt,
@@ -610,20 +608,26 @@ class BidMarket:
             and item.verdict.kind not in (INACTIVE, EXPIRED)
         ]
         self.counters.unlearned += len(settled) - len(taught)
-        threshold = self.settings.drift_threshold
-        start = 0
-        for i, item in enumerate(taught):
-            # Skips always bring 0: only bids say whether the market has moved.
-            if item.verdict.kind != SKIPPED and self._drift.update(item.utility, item.bid.expected, threshold):
-                item.drift = True
-                self._teach(taught[start : i + 1], known)
-                start = i + 1
-                if self.settings.on_drift == "relearn":
-                    self._forget()
-                    for forgotten in taught[:start]:
-                        forgotten.bid.learned_at = -1
-                elif self.settings.on_drift == "fallback" and self.settings.fallback is not None:
-                    self._fallback_until = self.policy.updates + self.settings.fallback.below
+        # Skips always bring 0: only bids say whether the market has moved.
+        watched = [i for i, item in enumerate(taught) if item.verdict.kind != SKIPPED]
+        rewards = np.array([taught[i].utility for i in watched])
+        expected = np.array([taught[i].bid.expected for i in watched])
+        seen = start = 0
+        while seen < len(watched):
+            moved = self._drift.first(rewards[seen:], expected[seen:], self.settings.drift_threshold)
+            if moved < 0:
+                break
+            seen += moved + 1
+            alarm = watched[seen - 1]
+            taught[alarm].drift = True
+            self._teach(taught[start : alarm + 1], known)
+            start = alarm + 1
+            if self.settings.on_drift == "relearn":
+                self._forget()
+                for forgotten in taught[:start]:
+                    forgotten.bid.learned_at = -1
+            elif self.settings.on_drift == "fallback" and self.settings.fallback is not None:
+                self._fallback_until = self.policy.updates + self.settings.fallback.below
         self._teach(taught[start:], known)
 
     def _utility(self, item: Settled) -> float:

@@ -64,26 +64,26 @@ class OpportunityColumns:
         self.usd: list[float] = self._list("net_profit_usd")
         self.gross_usd: list[float] = self._list("gross_profit_usd")
         self.usd_column = batch.column("net_profit_usd").to_numpy()
+        #: Whether the net profit is above 0, in the token's own integers.
+        self.pays: Bools = _positive(batch.column("net_profit"))
         self.cost_column = batch.column("gross_profit_usd").to_numpy() - self.usd_column
         self.closed: list[bool] = self._list("closed")
         self.new_episode: list[bool] = self._list("new_episode")
         legs = batch.column("legs")
         flat = legs.flatten()
-        self._pools = _Bytes(flat.field("pool"))
-        self._mints = _Bytes(flat.field("mint_in"))
+        self._pools: list[bytes] = flat.field("pool").to_pylist()
+        self._mints: list[bytes] = flat.field("mint_in").to_pylist()
         self._starts: list[int] = np.concatenate(([0], np.cumsum(legs.value_lengths().to_numpy()))).tolist()
 
     def cycle(self, row: int) -> bytes:
         """What names a cycle within its chain: its pools and the tokens that go in, leg by leg."""
         start, stop = self._starts[row], self._starts[row + 1]
-        return self._pools.span(start, stop) + self._mints.span(start, stop)
+        return b"".join(self._pools[start:stop] + self._mints[start:stop])
 
     def legs(self, row: int) -> list[tuple[bytes, bytes]]:
         """(pool, mint in) of every leg."""
-        return [
-            (self._pools.span(leg, leg + 1), self._mints.span(leg, leg + 1))
-            for leg in range(self._starts[row], self._starts[row + 1])
-        ]
+        start, stop = self._starts[row], self._starts[row + 1]
+        return list(zip(self._pools[start:stop], self._mints[start:stop], strict=True))
 
     def touches(self, row: int, off: Off) -> bool:
         """Whether the row is about something that is off."""
@@ -93,12 +93,12 @@ class OpportunityColumns:
 
     def source(self, row: int) -> tuple[str, int, int]:
         """Topic, partition and offset that the row comes from."""
-        topics, partitions, offsets = self._coordinates
-        return topics[row], partitions[row], offsets[row]
+        return self._sources[row]
 
     @cached_property
-    def _coordinates(self) -> tuple[list[str], list[int], list[int]]:
-        return self._list("source_topic"), self._list("source_partition"), self._list("source_offset")
+    def _sources(self) -> list[tuple[str, int, int]]:
+        columns = ("source_topic", "source_partition", "source_offset")
+        return list(zip(*(self._list(name) for name in columns), strict=True))
 
     def _list(self, name: str) -> list[Any]:
         column = self._batch.column(name)
@@ -119,15 +119,13 @@ def _age_limit(batch: pa.RecordBatch, bounds: Plausible) -> Floats:
     return limit
 
 
-class _Bytes:
-    """Slices over the values of a binary column that lie side by side."""
-
-    def __init__(self, column: pa.BinaryArray) -> None:
-        _, offsets, data = column.buffers()
-        at = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
-        self._at: list[int] = at.tolist() or [0]
-        self._data = memoryview(data or b"")
-
-    def span(self, start: int, stop: int) -> bytes:
-        """The values from ``start`` up to ``stop``, joined."""
-        return bytes(self._data[self._at[start] : self._at[stop]])
+def _positive(column: pa.BinaryArray) -> Bools:
+    """Whether i128 of 16 little-endian bytes are above 0; values of another width are not."""
+    _, offsets, data = column.buffers()
+    at = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+    out = np.zeros(len(column), np.bool_)
+    wide = np.flatnonzero(np.diff(at) == 16)
+    if len(wide):
+        octets = np.frombuffer(data, np.uint8)[at[wide][:, None] + np.arange(16)]
+        out[wide] = (octets[:, 15] < 128) & octets.any(axis=1)
+    return out

@@ -258,14 +258,15 @@ class BanditDecide(Stage[BanditSettings]):
             made = emit.decisions(chosen, rows, at, segments, self.settings, self.context)
             yield "decisions", made
             yield "lineage", lineage(made, chosen)
-        if settled:
-            yield "outcomes", emit.outcomes(settled, self.context, chains)
-            for others in emit.counterfactuals(settled, self.context):
+        outcomes = emit.outcomes(settled, self.context, chains) if settled else None
+        if outcomes is not None:
+            yield "outcomes", outcomes
+            for others in emit.counterfactuals(settled, outcomes):
                 yield "counterfactuals", others
         doubted = sorted(pair for one in collected.values() for pair in one.implausible)
         if made is not None or settled or doubted:
             left_out = emit.implausible(batch, rows, doubted, self.context) if batch is not None and rows else None
-            events = emit.events(made, at, settled, chains, self.context, left_out, [row for row, _ in doubted])
+            events = emit.events(made, at, settled, outcomes, left_out, [row for row, _ in doubted])
             if events.num_rows:
                 yield "events", events
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mevflow.operators.outcomes import Rival
+from mevflow.operators.outcomes import UNSEEN, Rival
 
 #: What is kept of a swap.
 COLUMNS = (
@@ -74,7 +74,7 @@ class RecentSwaps:
         ]
         closing = [row for row in rows if row["ix_index"] == ix_index]
         if not closing:
-            return Rival("unseen")
+            return UNSEEN
         taken = {(row["pool"], row["mint_in"]) for row in rows}
         fees = max(row["priority_fee_lamports"] + row["tip_lamports"] for row in rows)
         return Rival(

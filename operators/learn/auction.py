@@ -19,7 +19,7 @@ import numba
 import numpy as np
 
 from mevflow.operators.errors import StateError
-from mevflow.operators.learn.kernels import Bools, Floats, Ints
+from mevflow.operators.learn.kernels import Bools, Floats, Ints, eligible_sets
 from mevflow.operators.learn.means import for_all
 from mevflow.operators.learn.policy import Judgement, Policy, bounded
 
@@ -66,10 +66,10 @@ class TipAuction(Policy):
             self._draw()
         assert self._below is not None
         shares = self.shares
-        sets, row_set = np.unique(eligible, axis=1, return_inverse=True)
+        sets, row_set = eligible_sets(eligible)
         preference = _best_counts(self._below, shares, sets)
         expected = np.where(shares > 0.0, (1.0 - shares) * self._below.mean(axis=0), 0.0)
-        return Judgement(for_all(expected, n), preference[:, row_set.reshape(-1)], for_all(expected, n))
+        return Judgement(for_all(expected, n), preference[:, row_set], for_all(expected, n))
 
     def learn(self, x: Floats, arms: Ints, rewards: Floats, propensities: Floats) -> None:
         moved = _observe(

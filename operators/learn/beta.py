@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from mevflow.operators.learn.betas import best_beta_probabilities
-from mevflow.operators.learn.kernels import Bools, Floats, best_probabilities
+from mevflow.operators.learn.kernels import Bools, Floats, best_probabilities, eligible_sets
 from mevflow.operators.learn.means import MeanPolicy, for_all
 from mevflow.operators.learn.policy import Judgement
 
@@ -33,7 +33,7 @@ class BetaThompson(MeanPolicy):
         successes = np.clip((self.sums - low * self.pulls) / (1.0 - low), 0.0, self.pulls)
         alphas, betas = 1.0 + successes, 1.0 + self.pulls - successes
         means = low + (1.0 - low) * alphas / (alphas + betas)
-        sets, row_set = np.unique(eligible, axis=1, return_inverse=True)
+        sets, row_set = eligible_sets(eligible)
         if self.pulls.max() > _NORMAL:
             weights = alphas + betas
             spreads = np.sqrt(alphas * betas / (weights + 1.0)) / weights
@@ -43,4 +43,4 @@ class BetaThompson(MeanPolicy):
         else:
             chances = best_beta_probabilities(alphas, betas, sets)
         scores = for_all(means, n)
-        return Judgement(scores, chances[:, row_set.reshape(-1)], scores)
+        return Judgement(scores, chances[:, row_set], scores)

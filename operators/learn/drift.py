@@ -8,8 +8,15 @@ The detector is Page's test (1954) as river's PageHinkley computes it, which giv
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
+import numba
+import numpy as np
+
+from mevflow.operators.learn.kernels import Floats
+
+_jit: Any = numba.njit(cache=True, nogil=True)
 
 #: Older deviations fade by this factor a number.
 _FADE = 1.0 - 0.0001
@@ -43,18 +50,23 @@ class PageHinkley(msgspec.Struct):
 
     def update(self, value: float, threshold: float, delta: float = 0.005, fade: float = _FADE) -> bool:
         """Take a number; True when the mean has risen or fallen: by more than ``delta`` for long enough."""
-        self.seen += 1
-        self.mean += (value - self.mean) / self.seen
-        deviation = value - self.mean
-        self.up = fade * self.up + deviation - delta
-        self.down = fade * self.down + deviation + delta
-        self.lowest = min(self.lowest, self.up)
-        self.highest = max(self.highest, self.down)
-        if self.seen < _WARM_UP or max(self.up - self.lowest, self.highest - self.down) <= threshold:
-            return False
-        self.seen, self.mean, self.up, self.down = 0, 0.0, 0.0, 0.0
-        self.lowest, self.highest = math.inf, -math.inf
-        return True
+        state = self.as_array()
+        moved: bool = _page(state, value, threshold, delta, fade)
+        if moved:
+            self.seen, self.mean, self.up, self.down = 0, 0.0, 0.0, 0.0
+            self.lowest, self.highest = math.inf, -math.inf
+        else:
+            self.take(state)
+        return moved
+
+    def as_array(self) -> Floats:
+        """The fields in their order."""
+        return np.array(msgspec.structs.astuple(self))
+
+    def take(self, state: Floats) -> None:
+        """Set the fields from :meth:`as_array`."""
+        seen, self.mean, self.up, self.down, self.lowest, self.highest = state.tolist()
+        self.seen = int(seen)
 
 
 class ResidualDrift(msgspec.Struct):
@@ -71,15 +83,49 @@ class ResidualDrift(msgspec.Struct):
 
     def update(self, reward: float, expected: float, threshold: float) -> bool:
         """Take a reward and what was expected of it when it was bid for; True when the market has moved."""
-        residual = reward - expected
-        self.seen = min(self.seen + 1, _MEMORY)
-        self.square += (residual * residual - self.square) / self.seen
-        self.size += (reward * reward - self.size) / self.seen
-        spread = max(math.sqrt(self.square), _LEAST_SPREAD * math.sqrt(self.size))
-        if self.seen < _WARM_UP or spread == 0.0:
-            return False
-        # Without fading: it would pull the sums back as fast as the allowance lets them fall, and cry for nothing.
-        moved = self.page.update(min(max(residual / spread, -_BOUND), _BOUND), threshold, _ALLOWED, fade=1.0)
-        if moved:
+        return self.first(np.array([reward]), np.array([expected]), threshold) == 0
+
+    def first(self, rewards: Floats, expected: Floats, threshold: float) -> int:
+        """Take rewards and what was expected of each, up to the first that says that the market has moved.
+
+        Gives its place; -1: none does, and all were taken.
+        """
+        moments, page = np.array([self.seen, self.square, self.size]), self.page.as_array()
+        at: int = _watch(moments, page, rewards, expected, threshold)
+        seen, self.square, self.size = moments.tolist()
+        self.seen = int(seen)
+        if at < 0:
+            self.page.take(page)
+        else:
             self.page = PageHinkley(_IMAGINED)
-        return moved
+        return at
+
+
+@_jit
+def _page(page: Floats, value: float, threshold: float, delta: float, fade: float) -> bool:
+    """One number into the fields of a :class:`PageHinkley`; whether the mean has moved."""
+    page[0] += 1.0
+    page[1] += (value - page[1]) / page[0]
+    deviation = value - page[1]
+    page[2] = fade * page[2] + deviation - delta
+    page[3] = fade * page[3] + deviation + delta
+    page[4] = min(page[4], page[2])
+    page[5] = max(page[5], page[3])
+    return not (page[0] < _WARM_UP or max(page[2] - page[4], page[5] - page[3]) <= threshold)
+
+
+@_jit
+def _watch(moments: Floats, page: Floats, rewards: Floats, expected: Floats, threshold: float) -> int:
+    """The first reward at which the market has moved, or -1. ``moments``: seen, square and size."""
+    for i in range(rewards.shape[0]):
+        residual = rewards[i] - expected[i]
+        moments[0] = min(moments[0] + 1.0, _MEMORY)
+        moments[1] += (residual * residual - moments[1]) / moments[0]
+        moments[2] += (rewards[i] * rewards[i] - moments[2]) / moments[0]
+        spread = max(math.sqrt(moments[1]), _LEAST_SPREAD * math.sqrt(moments[2]))
+        if moments[0] < _WARM_UP or spread == 0.0:
+            continue
+        # Without fading: it would pull the sums back as fast as the allowance lets them fall, and cry for nothing.
+        if _page(page, min(max(residual / spread, -_BOUND), _BOUND), threshold, _ALLOWED, 1.0):
+            return i
+    return -1

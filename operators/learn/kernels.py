@@ -47,6 +47,35 @@ def with_floor(preference: Floats, eligible: Bools, exploration: float) -> Float
 
 
 @_jit
+def eligible_sets(eligible: Bools) -> tuple[Bools, Ints]:
+    """The distinct columns of ``eligible[arms, n]`` as ``[arms, sets]``, and of which set each column is."""
+    arms, n = eligible.shape
+    first, of = np.empty(n, np.int64), np.empty(n, np.int64)
+    sets = 0
+    for i in range(n):
+        # Few sets are eligible at a time: the amounts that arms leave rise together.
+        found = -1
+        for known in range(sets):
+            same = True
+            for arm in range(arms):
+                if eligible[arm, i] != eligible[arm, first[known]]:
+                    same = False
+                    break
+            if same:
+                found = known
+                break
+        if found < 0:
+            first[sets] = i
+            found = sets
+            sets += 1
+        of[i] = found
+    out = np.empty((arms, sets), np.bool_)
+    for known in range(sets):
+        out[:, known] = eligible[:, first[known]]
+    return out, of
+
+
+@_jit
 def greedy(scores: Floats, eligible: Bools) -> Floats:
     """All of the preference on the best eligible arm; the first of equals."""
     arms, n = scores.shape

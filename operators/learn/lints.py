@@ -21,6 +21,6 @@ class LinThompson(RidgePolicy):
     }
 
     def judge(self, x: Floats, eligible: Bools) -> Judgement:
-        means = self.estimates(x)
-        spreads = np.maximum(self.option["noise"] * self.deviations(x), 1e-9)
+        means, deviations = self.estimates_and_deviations(x)
+        spreads = np.maximum(self.option["noise"] * deviations, 1e-9)
         return Judgement(means, best_probabilities(means, spreads, eligible), means)

@@ -19,6 +19,6 @@ class LinUcb(RidgePolicy):
     }
 
     def judge(self, x: Floats, eligible: Bools) -> Judgement:
-        expected = self.estimates(x)
-        scores = expected + self.option["width"] * self.deviations(x)
+        expected, deviations = self.estimates_and_deviations(x)
+        scores = expected + self.option["width"] * deviations
         return Judgement(scores, greedy(scores, eligible), expected)

@@ -80,11 +80,11 @@ class RidgePolicy(Policy):
         estimates: Floats = regression.combine(self._coefficients, regression.standardise(x, self.frame))
         return estimates
 
-    def deviations(self, x: Floats) -> Floats:
-        """``sqrt(z' A^-1 z)`` as ``[arms, n]``, with ``z`` standardised: how little an arm knows of a context."""
+    def estimates_and_deviations(self, x: Floats) -> tuple[Floats, Floats]:
+        """:meth:`estimates`, and how little an arm knows: ``sqrt(z' A^-1 z)`` of standardised contexts ``z``."""
         self._solve()
-        deviations: Floats = regression.deviations(self._root, regression.standardise(x, self.frame))
-        return deviations
+        z = regression.standardise(x, self.frame)
+        return regression.combine(self._coefficients, z), regression.deviations(self._root, z)
 
     def _solve(self) -> None:
         ridge = self.option["ridge"]

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from mevflow.operators.learn.kernels import Bools, Floats, best_probabilities
+from mevflow.operators.learn.kernels import Bools, Floats, best_probabilities, eligible_sets
 from mevflow.operators.learn.means import MeanPolicy, for_all
 from mevflow.operators.learn.policy import Judgement
 
@@ -29,10 +29,10 @@ class GaussianThompson(MeanPolicy):
             chances = best_probabilities(means[:, None], spreads[:, None], eligible)
             return Judgement(means[:, None], chances, means[:, None])
         # Rows differ in nothing but which arms are eligible: one quadrature for each such set.
-        sets, row_set = np.unique(eligible, axis=1, return_inverse=True)
+        sets, row_set = eligible_sets(eligible)
         chances = best_probabilities(for_all(means, sets.shape[1]), for_all(spreads, sets.shape[1]), sets)
         scores = for_all(means, n)
-        return Judgement(scores, chances[:, row_set.reshape(-1)], scores)
+        return Judgement(scores, chances[:, row_set], scores)
 
 
 class DiscountedThompson(GaussianThompson):

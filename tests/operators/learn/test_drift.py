@@ -93,3 +93,18 @@ def test_learning_is_no_drift(name: str) -> None:
             reward = 0.75 if rng.random() < chance else -0.05
             assert not detector.update(reward, float(proposal.expected[arm[0], 0]), THRESHOLD)
             policy.update(np.ascontiguousarray(x.T), arm, np.array([reward]), proposal.propensities[arm, 0])
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1 << 32), size=st.integers(1, 400))
+def test_many_at_once_are_as_one_by_one(seed: int, size: int) -> None:
+    rng = np.random.default_rng(seed)
+    rewards, expected = np.clip(rng.normal(0.3, 0.5, size), -1, 1), rng.normal(0.0, 0.1, size)
+    together, singly = ResidualDrift(), ResidualDrift()
+    alarms, at = [], 0
+    while (moved := together.first(rewards[at:], expected[at:], 5.0)) >= 0:
+        at += moved + 1
+        alarms.append(at - 1)
+    pairs = enumerate(zip(rewards.tolist(), expected.tolist(), strict=True))
+    assert alarms == [i for i, (reward, hope) in pairs if singly.update(reward, hope, 5.0)]
+    assert together == singly

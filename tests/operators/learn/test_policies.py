@@ -67,7 +67,7 @@ def test_linear_estimates_are_those_of_ridge_regression() -> None:
     probe = rng.normal(size=(FEATURES, 5))
     assert np.allclose(policy.estimates(probe)[0], np.linalg.solve(gram, x.T @ rewards) @ probe)
     widths = np.sqrt(np.einsum("fn,fg,gn->n", probe, np.linalg.inv(gram), probe))
-    assert np.allclose(policy.deviations(probe)[0], widths)
+    assert np.allclose(policy.estimates_and_deviations(probe)[1][0], widths)
 
 
 @EVERY
