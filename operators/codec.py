@@ -6,7 +6,8 @@ A batch in flight is a message's columns (as ptars lays them out: bytes as ``bin
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 import ptars
 import pyarrow as pa
@@ -15,6 +16,9 @@ from google.protobuf.message import Message
 
 from mevflow.operators.errors import UsageError
 from mevflow.v1 import control_pb2, dead_letter_pb2, decision_pb2, market_pb2, realtime_pb2
+
+if TYPE_CHECKING:
+    from mevflow.operators.plain_wire import PlainWire
 
 FILES = [module.DESCRIPTOR for module in (market_pb2, decision_pb2, control_pb2, realtime_pb2, dead_letter_pb2)]
 
@@ -74,7 +78,17 @@ class Codec:
 
     def decode(self, values: pa.BinaryArray) -> pa.RecordBatch:
         """Decode serialized messages. Raises ValueError when any one of them is malformed."""
+        if self._plain is not None and (columns := self._plain.decode(values)) is not None:
+            return pa.RecordBatch.from_arrays(list(columns), schema=self.schema)
         return self._handler.array_to_record_batch(values).replace_schema_metadata(self.schema.metadata)
+
+    @cached_property
+    def _plain(self) -> PlainWire | None:
+        """The compiled reader, for a message that it can read. Loaded when something is decoded: a command that shows
+        help must not wait for the compiler."""
+        from mevflow.operators.plain_wire import PlainWire
+
+        return PlainWire(self.message, self.schema) if PlainWire.fits(self.message) else None
 
     def encode(self, batch: pa.RecordBatch) -> pa.BinaryArray:
         """Serialize the message's columns of ``batch``; other columns are left out."""
