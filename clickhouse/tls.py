@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import urllib3
+
+if TYPE_CHECKING:
+    import urllib3
 
 
 class ClickHouseTls(msgspec.Struct, frozen=True):
@@ -52,6 +54,8 @@ def tls_of(host: str, port: int) -> ClickHouseTls | None:
 
 def connections(host: str, port: int, **options: Any) -> urllib3.HTTPConnectionPool:
     """A pool of connections to a server, for who speaks HTTP itself; ``options`` are urllib3's. Raises OSError."""
+    import urllib3  # a command that only reads the configuration does not wait for it
+
     tls = tls_of(host, port)
     if tls is None:
         return urllib3.HTTPConnectionPool(host, port, **options)

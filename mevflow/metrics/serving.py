@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from mevflow.metrics.endpoint import Endpoint
-from mevflow.metrics.page import Teller
 from mevflow.operators.errors import UsageError
+
+if TYPE_CHECKING:
+    from mevflow.metrics.endpoint import Endpoint
+    from mevflow.metrics.page import Teller
 
 
 class Serving(msgspec.Struct, frozen=True):
@@ -41,5 +44,7 @@ class Serving(msgspec.Struct, frozen=True):
         unready: Callable[[], str] = lambda: "",
     ) -> Endpoint:
         """Serve. Raises MevflowError when the address cannot be had."""
+        from mevflow.metrics.endpoint import Endpoint  # a command that only reads the configuration serves nothing
+
         endpoint = Endpoint(labels, tellers, host=self.host, port=self.port, pages=pages, unready=unready)
         return endpoint.join(Path(self.var), job)

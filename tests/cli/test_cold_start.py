@@ -1,0 +1,23 @@
+"""What a command that only reads the configuration does not wait for: each of these takes a tenth of a second or more
+to import. A budget in seconds would hang on the machine; a list of modules does not."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("urllib3", "prometheus_client", "numpy", "pyarrow", "numba", "confluent_kafka", "clickhouse_connect", "grpc")
+TELL = "import sys; print(*(name for name in {heavy!r} if name in sys.modules))"
+
+
+@pytest.mark.parametrize("modules", ["mevflow.cli", "mevflow.flows.config, mevflow.flows.runtime.status"])
+def test_status_and_help_load_no_clients_and_no_columns(modules):
+    code = f"import {modules}; {TELL.format(heavy=HEAVY)}"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert told.stdout.split() == []
+
+
+def test_a_codec_is_known_before_the_compiler_is_loaded():
+    code = f"from mevflow.operators.codec import codec; codec('mevflow.v1.Swap'); {TELL.format(heavy=('numba',))}"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert told.stdout.split() == []
