@@ -17,7 +17,9 @@ def test_status_and_help_load_no_clients_and_no_columns(modules):
     assert told.stdout.split() == []
 
 
-def test_a_codec_is_known_before_the_compiler_is_loaded():
-    code = f"from mevflow.operators.codec import codec; codec('mevflow.v1.Swap'); {TELL.format(heavy=('numba',))}"
+def test_a_few_messages_are_read_before_the_compiler_is_loaded():
+    read = "from mevflow.operators.codec import codec; import pyarrow; "
+    read += "codec('mevflow.v1.Swap').decode(pyarrow.array([b'\\x10\\x05'] * 20, pyarrow.binary())); "
+    code = read + TELL.format(heavy=("numba",))
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert told.stdout.split() == []
