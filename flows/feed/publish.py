@@ -102,18 +102,28 @@ def feed(
     """Publish ``paths``; what is on the topics already is skipped.
 
     Whirlpool days go one after the other; Uniswap logs are merged into one stream in chain order. EVM logs as nodes or
-    cryo give them are of the ``pools`` that a pool file names, file after file. ``rate`` is in
-    messages a second, ``speed`` in multiples of chain time; neither: as fast as possible. ``progress`` takes the bytes
-    read so far, ``say`` what a person should know. The same files on the same topics are fed by one process at a time.
+    cryo give them are of the ``pools`` that a pool file names, file after file; so come Solana's transactions.
+    ``rate`` is in messages a second, ``speed`` in multiples of chain time; neither: as fast as possible. ``progress``
+    takes the bytes read so far, ``say`` what a person should know. The same files on the same topics are fed by one
+    process at a time.
     Raises UnreachableError, UsageError (a missing file or topic) or MevflowError (a message was not taken).
     """
     from mevflow.sources.recorded import open_recorded
+    from mevflow.sources.solana.files import TransactionFiles
 
-    logs = evm_logs(paths)
+    transactions = solana_transactions(paths)
+    logs = evm_logs([path for path in paths if path not in transactions])
     topics = {SWAP: topic, UPDATE: updates_topic, LETTER: TOPICS[LETTER]}
     before, total = 0, FeedOutcome(0, 0, 0, 0.0)
-    for group in [*groups([path for path in paths if path not in logs]), *([logs] if logs else [])]:
-        stream: Stream = _logs_of(logs, pools) if group is logs else open_recorded(*group, on_error=lambda error: None)
+    rest = [path for path in paths if path not in logs and path not in transactions]
+    for group in [*groups(rest), *(each for each in (logs, transactions) if each)]:
+        stream: Stream
+        if group is logs:
+            stream = _logs_of(logs, pools)
+        elif group is transactions:
+            stream = TransactionFiles(transactions)
+        else:
+            stream = open_recorded(*group, on_error=lambda error: None)
 
         def told(done: int, base: int = before) -> None:
             progress(base + done)
@@ -131,6 +141,13 @@ def feed(
             round(total.seconds + one.seconds, 3),
         )
     return total
+
+
+def solana_transactions(paths: Sequence[Path]) -> list[Path]:
+    """Those of the files that hold what Solana's nodes answered."""
+    from mevflow.sources.solana.files import is_transactions
+
+    return [path for path in dict.fromkeys(paths) if is_transactions(path)]
 
 
 def evm_logs(paths: Sequence[Path]) -> list[Path]:

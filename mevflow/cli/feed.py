@@ -31,8 +31,9 @@ def command(
 ) -> None:
     """Publish recorded FILES to Kafka, keyed by pool, with chain time as timestamp.
 
-    Takes Whirlpool days, Uniswap csv, and EVM logs: JSON of eth_getLogs (array, lines or responses), Parquet and CSV
-    as cryo writes them, with a file of blocks where logs have no time.
+    Takes Whirlpool days, Uniswap csv, EVM logs: JSON of eth_getLogs (array, lines or responses), Parquet and CSV
+    as cryo writes them, with a file of blocks where logs have no time; and Solana transactions: what getTransaction
+    or getBlock answered, a line each (of a block {"slot": N, "result": {...}}).
 
     Every message is published once: a feed that was cut off, or is run again, goes on where the topics end.
     What cannot be read goes to dlq.

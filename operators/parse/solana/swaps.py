@@ -51,6 +51,10 @@ class SolanaSwaps:
     def flush(self) -> Iterator[pa.RecordBatch]:
         return self._output.flush()
 
+    def reject(self, error: ParseError, file: str, line: int) -> None:
+        """Give what is no transaction at all its place among the dead letters."""
+        self._output.reject(error, file, line, 0)
+
     def add(
         self,
         document: Mapping[str, Any],

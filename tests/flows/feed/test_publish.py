@@ -254,6 +254,19 @@ def test_recorded_logs_and_damaged_lines(kafka_broker, make_topic, tmp_path):
     assert listing(kafka_broker, ["dlq"])[0].messages == before + 1
 
 
+def test_solana_transactions_are_fed_once(kafka_broker, make_topic, tmp_path):
+    from tests.sources.solana.test_files import answer, write
+
+    create(kafka_broker, TOPICS)
+    config = Config(var=tmp_path, kafka=KafkaConfig(bootstrap=kafka_broker))
+    topic, updates = make_topic(4), make_topic(4)
+    path = write(tmp_path / "transactions.jsonl", *(answer(slot, slot % 200 + 1) for slot in range(50)))
+    outcome = feed([path], config=config, topic=topic, updates_topic=updates)
+    assert (outcome.published, outcome.rejected) == (50, 0)
+    assert listing(kafka_broker, [topic])[0].messages == 50
+    assert feed([path], config=config, topic=topic, updates_topic=updates).published == 0
+
+
 def test_a_missing_file_is_named(kafka_broker, tmp_path):
     config = Config(var=tmp_path, kafka=KafkaConfig(bootstrap=kafka_broker))
     with pytest.raises(UsageError, match=r"no\.csv"):
