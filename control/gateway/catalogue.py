@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from mevflow.control.gateway import dead_letters, lab, messages, replays, running, topology_views
+from mevflow.control.gateway import dead_letters, lab, messages, replays, running, topology_views, training
 
 ENDPOINTS = (
     *messages.ENDPOINTS,
     *dead_letters.ENDPOINTS,
     *running.ENDPOINTS,
     *replays.ENDPOINTS,
+    *training.ENDPOINTS,
     *topology_views.ENDPOINTS,
     *lab.ENDPOINTS,
 )

@@ -11,6 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from mevflow.control.gateway.catalogue import ENDPOINTS
 from mevflow.control.gateway.endpoints import HttpEndpoint
 from mevflow.control.gateway.history import TABLES
+from mevflow.control.gateway.model_deploy import DeployAsked
 from mevflow.control.gateway.routes import ROUTES, HttpRoute
 from mevflow.control.gateway.sessions import CSRF_HEADER
 from mevflow.control.gateway.shape import JSON_FIELDS
@@ -51,6 +52,14 @@ _OTHERS: tuple[tuple[str, str, str, tuple[str, ...], dict[str, Any] | None, str]
         "Kill a query of one's own",
         (),
         {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]},
+        _JSON,
+    ),
+    (
+        "post",
+        "/api/training/models/{id}/deploy",
+        "Give a registered model to a topology, and wait for its shards",
+        (),
+        msgspec.json.schema(DeployAsked)["$defs"]["DeployAsked"],
         _JSON,
     ),
     ("get", "/api/realtime/connections", "Feeds and clients of the hub, and what they missed", (), None, _JSON),

@@ -34,6 +34,7 @@ from mevflow.control.gateway.graphs import Graphs
 from mevflow.control.gateway.health import Health
 from mevflow.control.gateway.history import TABLES
 from mevflow.control.gateway.login import Login
+from mevflow.control.gateway.model_deploy import ModelDeploy
 from mevflow.control.gateway.origin import Origins
 from mevflow.control.gateway.queries import QueryEndpoints
 from mevflow.control.gateway.reader import ClickHouseReader
@@ -210,6 +211,7 @@ def _application(
         Served("/api/decisions/{id}", stories.decision, methods=["GET"]),
         Served("/api/topologies/{name}/graph", Graphs(service, carrier).graph, methods=["GET"]),
         *(Served(each.path, plain.serve(each), methods=[each.verb]) for each in ENDPOINTS),
+        Served("/api/training/models/{id}/deploy", ModelDeploy(carrier, settings.var).deploy, methods=["POST"]),
         Served("/api/clickhouse/templates", SqlTemplates(carrier).listing, methods=["GET"]),
         Served("/api/stats/summary", stories.figures, methods=["GET"]),
         *pages.routes(),

@@ -13,9 +13,13 @@ from click.testing import CliRunner
 from mevflow.cli import cli
 from mevflow.flows.config import config
 from mevflow.flows.registry import ModelRegistry
+from mevflow.flows.replay.plan import plan
+from mevflow.learning.jobs import TrainingJob, TrainingJobs
+from mevflow.operators.errors import UsageError
 from mevflow.operators.model.pipelines import kind_of
 from mevflow.operators.model.state import decode_steps, recipe_in
 from mevflow.operators.stage import StageContext
+from mevflow.processes.background import ProcessId
 from mevflow.sinks.kafka.sink import KafkaSink
 from mevflow.sources.recorded import open_recorded
 from tests.operators.detect.feeding import ROOT, UNISWAP_DAY, located, port_of
@@ -87,3 +91,28 @@ def test_the_same_window_gives_the_same_content_id_and_what_cannot_learn_is_refu
     recipe, learned = recipe_in(registry.state(meta))
     assert (kind_of(recipe), learned) == ("classifier", 50)
     assert len(decode_steps(recipe, registry.state(meta))) == 2
+
+
+@pytest.mark.services
+def test_a_job_in_the_background_registers_the_same_model_and_a_cancelled_one_nothing(run: Any, tmp_path: Path) -> None:
+    file, var = tmp_path / "topologies.yaml", tmp_path / "var"
+    jobs, registry = TrainingJobs(var), ModelRegistry(var / "models")
+
+    def start(identifier: str, name: str) -> TrainingJob:
+        window = plan(file, "learn", var, identifier, from_us=None, to_us=None, warmup_us=0, to_clickhouse=False)
+        return jobs.start(window, "landing", name, "", file)
+
+    start("stopped", "stopped")
+    with pytest.raises(UsageError, match="already"):
+        start("stopped", "stopped")
+    stopped = jobs.cancel("stopped")
+    assert (stopped.state, stopped.job.alive, registry.all()) == ("cancelled", False, [])
+    with pytest.raises(UsageError, match="does not run"):
+        jobs.cancel("stopped")
+    job = start("kept", "landing")
+    ProcessId(*job.process).wait(300)
+    found = jobs.find("kept")
+    assert (found.state, found.error, found.done) == ("done", "", job.messages)
+    by_command = run("train", "learn", "landing", "--name", "landing", "--run-id", "again", "--json")
+    assert [model.id for model in found.models] == [one["id"] for one in json.loads(by_command.stdout)["models"]]
+    assert [one.job.id for one in jobs.all()] == ["kept", "stopped"]
