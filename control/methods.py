@@ -89,6 +89,8 @@ METHODS = {
         Method("Evaluate", "viewer"),
         Method("TrainStart", "operator", changes=True),
         Method("TrainCancel", "operator", changes=True),
+        Method("QueryProgress", "viewer"),
+        Method("QuerySchema", "viewer"),
         Method("LabTests", "viewer"),
         Method("LabRuns", "viewer"),
         Method("LabRun", "operator", changes=True),

@@ -77,6 +77,8 @@ _OTHERS: tuple[tuple[str, str, str, tuple[str, ...], dict[str, Any] | None, str]
     ("get", "/api/decisions/{id}", "A decision with its whole lineage", _OF_RUN, None, _JSON),
     ("get", "/api/topologies/{name}/graph", "Nodes, edges and counters of a topology", (), None, _JSON),
     ("get", "/api/clickhouse/templates", "Queries by name", (), None, _JSON),
+    ("get", "/api/clickhouse/progress", "How far a query of one's own is", ("id",), None, _JSON),
+    ("get", "/api/clickhouse/schema", "Tables, columns and functions that a statement may name", (), None, _JSON),
     ("get", "/api/stats/summary", "From gap to landing over a range", _RANGE, None, _JSON),
 )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import uuid
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -74,6 +75,7 @@ class QueryEndpoints:
     def __init__(self, carrier: Carrier, reader: ClickHouseReader) -> None:
         self._carrier, self._reader = carrier, reader
         self._running: dict[tuple[str, str], asyncio.Task[Any]] = {}
+        self._marks: dict[tuple[str, str], str] = {}
 
     async def ask(self, request: Request) -> Response:
         """Columns, rows (arrays; integers of 64 bits and more as text), and whether there would be more."""
@@ -85,9 +87,8 @@ class QueryEndpoints:
                 raise body
             statement, parameters, name = _read(body)
             record.request = msgspec.json.encode({"query": statement[:_SHOWN], "parameters": sorted(parameters)})
-            answer = await self._while_wanted(
-                request, (identity.name, name), self._run(statement, parameters, identity.name)
-            )
+            key = (identity.name, name)
+            answer = await self._while_wanted(request, key, self._run(statement, parameters, key))
         return Response(msgspec.json.encode(answer), 200, {"cache-control": "no-store"}, "application/json")
 
     async def cancel(self, request: Request) -> Response:
@@ -107,6 +108,19 @@ class QueryEndpoints:
                 task.cancel()
         found = msgspec.json.encode({"cancelled": task is not None})
         return Response(found, 200, {"cache-control": "no-store"}, "application/json")
+
+    async def progress(self, request: Request) -> Response:
+        """How far a query of the caller's own is: rows read, of how many, seconds; ``running`` false: there is none."""
+        carrier = self._carrier
+        with carrier.dispatcher.guard("QueryProgress", carrier.caller(request)) as (identity, _):
+            carrier.check(request)
+            name = request.query_params.get("id", "")
+            if not 0 < len(name) <= _MAX_ID:
+                raise invalid("id", f"has 1 to {_MAX_ID} characters")
+            mark = self._marks.get((identity.name, name))
+            found = await self._reader.progress(mark) if mark else None
+        told = {"running": mark is not None, **(msgspec.structs.asdict(found) if found else {})}
+        return Response(msgspec.json.encode(told), 200, {"cache-control": "no-store"}, "application/json")
 
     async def _while_wanted(self, request: Request, key: tuple[str, str], query: Coroutine[Any, Any, T]) -> T:
         """The answer of a query, unless its caller hangs up or cancels it: the reader kills it then."""
@@ -130,12 +144,18 @@ class QueryEndpoints:
         except asyncio.CancelledError:
             raise Refused("CANCELLED", "QUERY_CANCELLED", "the query was cancelled") from None
 
-    async def _run(self, statement: str, parameters: dict[str, str], caller: str) -> dict[str, Any]:
+    async def _run(self, statement: str, parameters: dict[str, str], key: tuple[str, str]) -> dict[str, Any]:
+        caller, mark = key[0], uuid.uuid4().hex
         check_text(statement)
         statement = statement.strip().rstrip(";")
         functions = await self._reader.functions()
         check_tree(await self._reader.explain(statement, parameters, caller), self._reader.where.database, functions)
-        text = await self._reader.read(statement, "JSONCompact", parameters, caller)
+        if key[1]:
+            self._marks[key] = mark
+        try:
+            text = await self._reader.read(statement, "JSONCompact", parameters, caller, mark)
+        finally:
+            self._marks.pop(key, None)
         try:
             found = _answers.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import urlencode
 
+import msgspec
 import structlog
 import urllib3
 
@@ -28,6 +29,8 @@ from mevflow.control.refusal import Refused
 from mevflow.flows.config import ClickHouseConfig
 
 _CODE = re.compile(r"Code: (\d+)\. DB::Exception: ")
+_EXPLAIN = "EXPLAIN AST "
+_PLACE = re.compile(r"(failed at position |\(line 1, col )(\d{1,9})")
 _VERSION = re.compile(r"\s*\(version [^()]*(?:\([a-z]+\))?\)\.?")
 _PIECE = 1 << 16
 #: Past a query's own bound, for the answer's way; then it is killed.
@@ -84,6 +87,21 @@ class ReadBounds:
         }
 
 
+class QueryProgress(msgspec.Struct, frozen=True):
+    """``rows_total``: as far as ClickHouse knows it, 0: not."""
+
+    elapsed_s: float
+    rows_read: int
+    rows_total: int
+    bytes_read: int
+    memory_bytes: int
+
+
+_PROGRESS = """SELECT elapsed AS elapsed_s, toFloat64(read_rows) AS rows_read,
+       toFloat64(total_rows_approx) AS rows_total, toFloat64(read_bytes) AS bytes_read,
+       toFloat64(memory_usage) AS memory_bytes FROM system.processes"""
+
+
 @dataclass(slots=True)
 class _Run:
     """One query. ``mark`` tells it in ClickHouse's list of what runs; ``ended``: ClickHouse is done with it."""
@@ -124,11 +142,22 @@ class ClickHouseReader:
         """ClickHouse's tree of a statement. Raises Refused."""
         parsing = ReadBounds(rows=1_000_000, at_once=self.bounds.at_once)
         async with self._turn(self.bounds, caller) as run:
-            return (await self._whole("EXPLAIN AST " + statement, "TSVRaw", parameters, parsing, run)).decode()
+            try:
+                return (await self._whole(_EXPLAIN + statement, "TSVRaw", parameters, parsing, run)).decode()
+            except Refused as refused:
+                raise Refused(
+                    refused.code,
+                    refused.reason,
+                    _PLACE.sub(_placed, refused.message),
+                    metadata=refused.metadata,
+                    retry_after_s=refused.retry_after_s,
+                ) from refused
 
-    async def read(self, statement: str, form: str, parameters: Mapping[str, str], caller: str = "") -> bytes:
-        """A whole answer; ``caller``: whose turn it is. Raises Refused."""
-        async with self._turn(self.bounds, caller) as run:
+    async def read(
+        self, statement: str, form: str, parameters: Mapping[str, str], caller: str = "", mark: str = ""
+    ) -> bytes:
+        """A whole answer; ``caller``: whose turn it is; ``mark``: to ask for its progress by. Raises Refused."""
+        async with self._turn(self.bounds, caller, mark) as run:
             return await self._whole(statement, form, parameters, self.bounds, run)
 
     async def _whole(
@@ -184,6 +213,22 @@ class ClickHouseReader:
             finally:
                 response.close()
 
+    async def progress(self, mark: str) -> QueryProgress | None:
+        """How far the query of a mark is; None when ClickHouse does not list it (yet, or any more). Raises Refused."""
+        statement = f"{_PROGRESS} WHERE Settings['log_comment'] = '{mark}' FORMAT JSONEachRow"
+
+        def work() -> bytes:
+            try:
+                return self._plain(statement)
+            except urllib3.exceptions.HTTPError as error:
+                raise _unreachable(self.where) from error
+
+        text = await self._within(5.0 + _GRACE_S, work)
+        try:
+            return msgspec.json.decode(text, type=QueryProgress) if text.strip() else None
+        except msgspec.DecodeError:
+            return None
+
     async def ping(self) -> bool:
         """Whether it answers."""
 
@@ -203,10 +248,10 @@ class ClickHouseReader:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @contextlib.asynccontextmanager
-    async def _turn(self, bounds: ReadBounds, caller: str) -> AsyncIterator[_Run]:
+    async def _turn(self, bounds: ReadBounds, caller: str, mark: str = "") -> AsyncIterator[_Run]:
         turns = self._turns.setdefault(bounds, Turns("queries", bounds.at_once, bounds.each))
         await turns.take(caller, bounds.patience_s)
-        run = _Run()
+        run = _Run(mark) if mark else _Run()
         try:
             yield run
         finally:
@@ -279,6 +324,11 @@ class ClickHouseReader:
             raise _unreachable(self.where) from error
         run.ended = True
         raise _failed(said)
+
+
+def _placed(found: re.Match[str]) -> str:
+    """Where in the caller's text something is wrong, not where in what ClickHouse was sent."""
+    return f"{found[1]}{int(found[2]) - len(_EXPLAIN)}"
 
 
 def _failed(said: str) -> Refused:

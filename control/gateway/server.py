@@ -41,6 +41,7 @@ from mevflow.control.gateway.reader import ClickHouseReader
 from mevflow.control.gateway.realtime import Realtime
 from mevflow.control.gateway.routes import ROUTES
 from mevflow.control.gateway.sessions import CSRF_HEADER, CookieSessions
+from mevflow.control.gateway.sql_schema import SqlSchema
 from mevflow.control.gateway.sql_templates import SqlTemplates
 from mevflow.control.gateway.stories import Stories
 from mevflow.control.gateway.tables import TableCalls
@@ -199,6 +200,8 @@ def _application(
         Served("/api/health/metrics/performance", health.performance, methods=["GET"]),
         Served("/api/clickhouse/query", queries.ask, methods=["POST"]),
         Served("/api/clickhouse/cancel", queries.cancel, methods=["POST"]),
+        Served("/api/clickhouse/progress", queries.progress, methods=["GET"]),
+        Served("/api/clickhouse/schema", SqlSchema(tables).look, methods=["GET"]),
         Served("/api/datasets/schema", datasets.schema, methods=["GET"]),
         Served("/api/datasets/export", datasets.export, methods=["GET"]),
         Served("/api/openapi.json", describe, methods=["GET"]),

@@ -177,6 +177,40 @@ def test_sql_by_template_with_parameters_and_errors_in_clickhouses_own_words(win
     window.said[:] = [each for each in window.said if "422" not in each]  # the refusal that was asked for
 
 
+def test_sql_is_completed_by_the_schema_and_shows_how_far_it_is_until_it_is_stopped(window):
+    window.open("/sql")
+    page, editor = window.page, window.page.get_by_role("textbox", name="SQL")
+    offered = page.locator("#completions")
+    editor.fill("")
+    editor.press_sequentially("SELECT count() FROM raw_sw")
+    expect(offered.get_by_role("option").first).to_have_text("raw_swapsView")
+    editor.press("Enter")
+    editor.press_sequentially(" AS s WHERE s.amou")
+    expect(offered.get_by_role("option").first).to_contain_text("amount_in")
+    window.screen("sql-completion-1440-light")
+    assert window.axe() == []
+    editor.press("ArrowDown")
+    editor.press("Tab")
+    expect(editor).to_have_value("SELECT count() FROM raw_swaps AS s WHERE s.amount_out")
+    editor.press_sequentially(" > toUInt1")
+    expect(offered.get_by_role("option").first).to_contain_text("toUInt128")
+    editor.press("Escape")
+    expect(offered).to_be_hidden()
+    editor.fill("SELECT sum(cityHash64(number, number)) FROM numbers(100000000000)")
+    editor.press("Control+Enter")
+    expect(page.locator("section[aria-label=Query]")).to_contain_text(
+        re.compile(r"[1-9][\d,]+ of 100,000,000,000 rows")
+    )
+    window.screen("sql-running-1440-light")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Run")).to_be_enabled()
+    editor.fill("SELECT 1 AS a\nFROM raw_swaps raw_swaps raw_swaps")
+    editor.press("Control+Enter")
+    window.shows("[role=alert]", "Syntax error")
+    assert editor.evaluate("each => each.value.slice(each.selectionStart, each.selectionEnd)") == "raw_swaps"
+    window.said[:] = [each for each in window.said if not re.search("40[03]|422", each)]  # what was asked for
+
+
 def test_messages_are_filtered_and_one_is_read_byte_by_byte(window):
     window.open("/messages")
     page = window.page

@@ -294,3 +294,45 @@ async def test_a_query_ends_when_its_caller_hangs_up(ask, clickhouse_client):
     async with asyncio.timeout(8):  # its own bound would come after ten seconds
         while await _listed(clickhouse_client, "hungup"):
             await asyncio.sleep(0.02)
+
+
+async def test_what_a_statement_may_name(ask, keys):
+    schema = (await ask("GET", "/api/clickhouse/schema", token=keys.token(role="viewer"))).body
+    tables = {each["name"]: each for each in schema["databases"][0]["tables"]}
+    assert {"name": "pool", "type": "LowCardinality(String)"}.items() <= tables["raw_swaps"]["columns"][6].items()
+    assert "mev_decisions" in tables
+    assert not any(name.startswith(".") for name in tables)
+    assert schema["databases"][1]["name"] == "system"
+    assert "users" not in {each["name"] for each in schema["databases"][1]["tables"]}
+    names = {each["name"]: each["aggregate"] for each in schema["functions"]}
+    assert (names["sum"], names["toStartOfHour"]) == (True, False)
+    assert "file" not in names
+    for name in ("raw_swaps", "mev_decisions"):  # what is offered passes
+        assert (await ask("POST", QUERY, {"query": f"SELECT count() FROM {name}"})).status == 200
+    assert (await ask("GET", "/api/clickhouse/schema", token="")).status == 401
+
+
+async def test_how_far_a_query_is(ask, keys):
+    slow = "SELECT sum(cityHash64(number, number)) FROM numbers(100000000000)"
+    asked = asyncio.ensure_future(ask("POST", QUERY, {"query": slow, "id": "q7"}))
+    path = "/api/clickhouse/progress?id=q7"
+    async with asyncio.timeout(120):
+        while not (found := (await ask("GET", path)).body).get("rows_read"):
+            assert not asked.done()
+            await asyncio.sleep(0.05)
+    assert found["running"] is True
+    assert found["rows_total"] == 100_000_000_000
+    assert found["elapsed_s"] > 0
+    assert (await ask("GET", path, token=keys.token(sub="bob"))).body == {"running": False}
+    assert (await ask("POST", "/api/clickhouse/cancel", {"id": "q7"})).body == {"cancelled": True}
+    assert (await asked).body["reason"] == "QUERY_CANCELLED"
+    assert (await ask("GET", path)).body == {"running": False}
+    assert (await ask("GET", "/api/clickhouse/progress")).status == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("SELECT x x x", "position 12 (x)"), ("SELECT 1\nFROM t t t", "position 19 (t) (line 2, col 10)")],
+)
+async def test_a_fault_of_syntax_is_told_where_it_is(ask, text, place):
+    assert place in (await ask("POST", QUERY, {"query": text})).body["detail"]
