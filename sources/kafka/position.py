@@ -177,7 +177,7 @@ class Positions:
         else:
             wanted = _from_settings(client, settings, chosen, bounds, topic_id)
         for partition, stop in (settings.stop_offsets or {}).items():
-            if stop > bounds[partition][1]:
+            if partition in bounds and stop > bounds[partition][1]:
                 raise UsageError(
                     f"stop_offsets reach to {stop}, the log to {bounds[partition][1]}",
                     topic=settings.topic,

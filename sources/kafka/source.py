@@ -73,6 +73,8 @@ class KafkaSource(Source[KafkaSourceSettings]):
         self._topic_names = pa.array([wanted.topic])
         self._stops = wanted.stop_offsets
         position = Positions.resolve(self._client, wanted, state)
+        if self._stops is not None:  # of the partitions that are this shard's
+            self._stops = {p: stop for p, stop in self._stops.items() if p in position.offsets}
         if position.anew:
             self._notes.append("the topic was made anew since the last snapshot: it is read from its start")
         self._begin(position)

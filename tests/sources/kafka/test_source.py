@@ -126,6 +126,21 @@ def test_bounded_gives_just_the_range_and_ends(kafka_broker, make_topic, send, r
     assert sorted(found) == [(0, offset) for offset in range(100, 900)] + [(2, 5)]
 
 
+def test_shards_that_divide_a_bounded_read_give_it_together(kafka_broker, make_topic, send):
+    topic = make_topic(3)
+    send(topic, [(n % 3, 1000 + n, b"%d" % n) for n in range(30)])
+    found = []
+    for shard in range(2):
+        source = open_source(kafka_broker, topic, start="earliest", stop_offsets={0: 9, 1: 10, 2: 4}, share=(shard, 2))
+        found += [(row["source_partition"], row["source_offset"]) for row in table(polls(source, _ended))]
+        source.close()
+    assert sorted(found) == [(p, offset) for p, end in ((0, 9), (1, 10), (2, 4)) for offset in range(end)]
+
+
+def _ended(_, poll):
+    return poll.ended
+
+
 def test_bounded_over_nothing_ends_at_once(kafka_broker, make_topic):
     source = open_source(kafka_broker, make_topic(2), stop_offsets={0: 0, 1: 0})
     poll = source.poll()
