@@ -30,7 +30,7 @@ def stretches(stream: BinaryIO, file: str) -> Iterator[tuple[list[LogJson], list
     while True:
         block = stream.read(_BLOCK)
         text = rest + block
-        if not rest or responses:
+        if (not rest or responses) and b'"result"' in text:
             text, found = _RESPONSE.subn(b"", text)
             responses |= bool(found)
         end = text.rfind(b"}") + 1 if block else len(text)

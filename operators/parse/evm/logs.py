@@ -144,7 +144,7 @@ def _columns(found: Sequence[LogJson], position: Numbers) -> Logs:
         address=_fixed([log.address for log in found], 20),
         topics=topics,
         topic_count=topic_count,
-        data=_hex(data),
+        data=_hex(data, sizes + 2),
         data_at=ends - sizes // 2,
         data_size=sizes // 2,
         block=_quantities([log.block_number for log in found]),
@@ -157,20 +157,15 @@ def _columns(found: Sequence[LogJson], position: Numbers) -> Logs:
     )
 
 
-def _hex(texts: list[str]) -> Bytes:
-    """The bytes of ``0x`` and hexadecimal digits, one text's after the other's."""
-    joined = "".join(texts)
-    if "X" in joined:
-        joined = joined.replace("X", "x")
-    # No digit is an x, so as many 0x as texts, one at the beginning of each, are all that there is.
-    digits = joined.replace("0x", "")
-    if len(joined) - len(digits) != 2 * len(texts) or not all(map(_starts, texts)):
+def _hex(texts: list[str], lengths: Numbers) -> Bytes:
+    """The bytes of ``0x`` and hexadecimal digits, one text's after the other's; ``lengths`` are the texts' own."""
+    letters = np.frombuffer("".join(texts).encode("ascii"), np.uint8)
+    at = np.cumsum(lengths) - lengths
+    if not ((letters[at] == ord("0")) & ((letters[at + 1] | 0x20) == ord("x"))).all():
         raise ValueError("no 0x")
-    return np.frombuffer(unhexlify(digits), np.uint8)
-
-
-def _starts(text: str) -> bool:
-    return text.startswith(("0x", "0X"))
+    digits = np.ones(len(letters), np.bool_)
+    digits[at] = digits[at + 1] = False
+    return np.frombuffer(unhexlify(letters[digits].tobytes()), np.uint8)
 
 
 def _fixed(texts: list[str], width: int) -> Bytes:

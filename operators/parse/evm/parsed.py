@@ -59,6 +59,8 @@ class Parsed:
         self, logs: Logs, rows: NDArray[np.intp], pools: NDArray[np.int64], a_to_b: NDArray[np.bool_], **state: Any
     ) -> None:
         """Add swaps; ``state`` is amounts and the state after."""
+        if not len(rows):
+            return
         told = self._table.columns(pools)
         side = pa.array(a_to_b)
         columns = {
@@ -75,6 +77,8 @@ class Parsed:
 
     def updates(self, logs: Logs, rows: NDArray[np.intp], pools: NDArray[np.int64], kind: int, **state: Any) -> None:
         """Add updates of one kind."""
+        if not len(rows):
+            return
         columns = {**self._where(logs, rows), **self._table.columns(pools), "kind": kind, **state}
         self._add("mevflow.v1.PoolUpdate", logs, rows, columns)
 
@@ -102,7 +106,5 @@ class Parsed:
         }
 
     def _add(self, message: str, logs: Logs, rows: NDArray[np.intp], columns: dict[str, Any]) -> None:
-        if not len(rows):
-            return
         # Logs come in chain order, so their place among those given is their place in the chain.
         self._parts[message].append((logs.position[rows], batch(message, len(rows), columns)))

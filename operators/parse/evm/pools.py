@@ -44,6 +44,7 @@ class PoolTable:
     def __init__(self, pools: Iterable[EvmPool] = ()) -> None:
         self.pools: list[EvmPool] = []
         self._numbers: dict[bytes, int] = {}
+        self._told: dict[str, pa.Array] = {}
         for pool in pools:
             self.add(pool)
 
@@ -55,6 +56,7 @@ class PoolTable:
 
     def add(self, pool: EvmPool) -> None:
         """Add a pool, or replace what was known of it."""
+        self._told.clear()
         number = self._numbers.setdefault(pool.address, len(self.pools))
         if number == len(self.pools):
             self.pools.append(pool)
@@ -63,6 +65,7 @@ class PoolTable:
 
     def keep(self, addresses: Iterable[bytes]) -> None:
         """Forget all pools but these."""
+        self._told.clear()
         wanted = set(addresses)
         self.pools = [pool for pool in self.pools if pool.address in wanted]
         self._numbers = {pool.address: i for i, pool in enumerate(self.pools)}
@@ -85,6 +88,11 @@ class PoolTable:
 
     def columns(self, numbers: NDArray[np.int64]) -> dict[str, pa.Array]:
         """What every update of a pool states of it."""
+        rows = pa.array(numbers)
+        return {name: values.take(rows) for name, values in (self._told or self._tell()).items()}
+
+    def _tell(self) -> dict[str, pa.Array]:
+        """The columns of all pools, kept until one is added or forgotten."""
         pools = self.pools
         told: dict[str, list[object]] = {
             "pool": [pool.address for pool in pools],
@@ -98,5 +106,5 @@ class PoolTable:
             "fee_pips": [pool.fee_pips for pool in pools],
             "tick_spacing": [pool.tick_spacing for pool in pools],
         }
-        rows = pa.array(numbers)
-        return {name: pa.array(values).take(rows) for name, values in told.items()}
+        self._told = {name: pa.array(values) for name, values in told.items()}
+        return self._told
