@@ -144,7 +144,7 @@ def _row(one: Found, block: int, names: dict[int, str], token: str, traced: bool
         swaps: list[Any] = [place(trade) for trade in one.trades]
     else:
         kind, first = "sandwich", one.front
-        parts = [("front", one.front), *(("victim", victim) for victim in one.victims)]
+        parts = [*(("front", front) for front in one.fronts), *(("victim", victim) for victim in one.victims)]
         parts += [("back", back) for back in one.backs]
         swaps = [{"role": role, "tx": names[trade.tx_index], "swap": place(trade)} for role, trade in parts]
     return {

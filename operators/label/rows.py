@@ -1,6 +1,6 @@
 """What was found, as ``mevflow.v1.Label`` rows: one a transaction and label.
 
-An arbitrage is one row. A sandwich is a row of its front-run, one of each victim's transaction and one of its back-run;
+An arbitrage is one row. A sandwich is a row of each transaction of its front-run, of each victim's and of its back-run;
 the amounts stand on the last of the back-run, which is where the profit is made. ``group`` names the finding: it joins
 the rows of one sandwich and tells two arbitrages of one transaction apart.
 """
@@ -54,7 +54,8 @@ def _rows(found: Found, swaps: pa.RecordBatch) -> Iterable[dict[str, Any]]:
         yield _row("arbitrage", found.trades, swaps, _group("arbitrage", found.trades, swaps), amounts)
         return
     group = _group("sandwich", (found.front, found.back), swaps)
-    yield _row("sandwich_front", (found.front,), swaps, group, {})
+    for _, fronts in itertools.groupby(found.fronts, key=lambda trade: trade.tx_index):
+        yield _row("sandwich_front", tuple(fronts), swaps, group, {})
     for _, victims in itertools.groupby(found.victims, key=lambda trade: trade.tx_index):
         yield _row("sandwich_victim", tuple(victims), swaps, group, {})
     parts = [tuple(part) for _, part in itertools.groupby(found.backs, key=lambda trade: trade.tx_index)]

@@ -134,6 +134,27 @@ def test_a_back_run_in_two_halves() -> None:
     assert (one.backs, one.profit, one.victims) == (tuple(apart), 25, (VICTIM,))
 
 
+def test_a_front_run_in_two_halves() -> None:
+    halves = [trade("A>B", (400, 210), "p", tx=1, at=at, signer="bot") for at in (0, 1)]
+    back = trade("B>A", (420, 830), "p", tx=3, signer="bot")
+    [one] = found(*halves, VICTIM, back)
+    assert (one.fronts, one.victims, one.back, one.profit) == (tuple(halves), (VICTIM,), back, 30)
+    between = trade("A>B", (9, 5), "p", tx=2, signer="user")
+    apart = [halves[0], between, trade("A>B", (410, 210), "p", tx=3, signer="bot")]
+    last = trade("A>B", (300, 140), "p", tx=4, signer="other")
+    backs = [trade("B>A", (200, 395), "p", tx=5, signer="bot"), trade("B>A", (220, 440), "p", tx=6, signer="bot")]
+    [one] = found(*apart, last, *backs)
+    assert (one.fronts, one.backs) == ((apart[0], apart[2]), tuple(backs))
+    assert (one.victims, one.profit) == ((between, last), 25)
+
+
+def test_one_front_run_goes_before_halves_and_a_router_has_none() -> None:
+    halves = [trade("A>B", (400, 210), "p", tx=1, at=at, signer="bot") for at in (0, 1)]
+    [one] = found(*halves, VICTIM, trade("B>A", (210, 415), "p", tx=3, signer="bot"))
+    assert (one.fronts, one.profit) == (tuple(halves[:1]), 15)
+    assert not found(*halves, VICTIM, trade("B>A", (420, 830), "p", tx=3, signer="bot"), shared="bot")
+
+
 def test_a_whole_back_run_goes_before_parts_of_another_size() -> None:
     [one] = found(
         FRONT,
