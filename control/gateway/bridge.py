@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
 import msgspec
-from mevflow.control.server.refusal import Refused, invalid
 from msgspec import Meta
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -22,6 +21,7 @@ from mevflow.control.gateway import problems
 from mevflow.control.gateway.carry import Carrier
 from mevflow.control.gateway.endpoints import HttpEndpoint, read_asked
 from mevflow.control.gateway.messages import Topic, cursor_of, filter_of, partitions_of, places_of
+from mevflow.control.refusal import Refused, invalid
 from mevflow.flows.messages.tail import TailBatch, TailRequest, TopicTail
 from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
 

@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from mevflow.control.gateway.carry import Carrier
 from mevflow.control.gateway.shape import encode
-from mevflow.control.server.refusal import Refused, invalid
+from mevflow.control.refusal import Refused, invalid
 from mevflow.flows.registry import ModelMeta, ModelRegistry
 from mevflow.operators.errors import MevflowError, UsageError
 from mevflow.v1 import control_service_pb2 as pb

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from mevflow.clickhouse.client import connect
 from mevflow.control.gateway.endpoints import HttpEndpoint, Nothing, Surroundings
-from mevflow.control.server.refusal import invalid
+from mevflow.control.refusal import invalid
 from mevflow.flows.registry import ModelRegistry
 from mevflow.flows.replay.plan import plan
 from mevflow.learning.evaluation.report import evaluate
