@@ -42,10 +42,10 @@ class Parameter:
             raise UsageError(f"{step}.{name} is {value!r}, not one of {', '.join(self.words)}", key=name)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise UsageError(f"{step}.{name} is {value!r}, not a number", key=name)
+        if not self.low <= value <= self.high:  # neither is what is no number
+            raise UsageError(f"{step}.{name} {value!r:.40} is not in [{self.low:g}, {self.high:g}]", key=name)
         if isinstance(self.default, int) and value != int(value):
             raise UsageError(f"{step}.{name} is {value!r}, not a whole number", key=name)
-        if not self.low <= value <= self.high:
-            raise UsageError(f"{step}.{name} {value} is not in [{self.low:g}, {self.high:g}]", key=name)
         return int(value) if isinstance(self.default, int) else float(value)
 
 

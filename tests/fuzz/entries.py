@@ -35,6 +35,7 @@ from mevflow.sinks.websocket.hub.wire import unpack_block
 from mevflow.v1.control_pb2 import ControlCommand
 from mevflow.v1.control_service_pb2 import ApplyRequest
 from mevflow.v1.realtime_pb2 import Subscribe
+from tests.fuzz import models
 
 ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[[Sequence[bytes]], int]
@@ -53,7 +54,7 @@ class Entry:
 
 def entries() -> list[Entry]:
     """All of them."""
-    return [*_decoders(), *_files(), *_doors(), *_statements()]
+    return [*_decoders(), *_files(), *_doors(), *_statements(), *_models()]
 
 
 def _each(call: Callable[[bytes], object], *refusals: type[Exception]) -> Run:
@@ -219,4 +220,11 @@ def _statements() -> list[Entry]:
         Entry("ClickHouse front, statement", texts, _each(front, ServerError), 0.01),
         Entry("gateway, words of a statement", texts, _each(lambda v: check_text(v.decode("latin-1")), Refused), 0.02),
         Entry("gateway, tree of a statement", (tree,), _each(check, Refused), 0.04),
+    ]
+
+
+def _models() -> list[Entry]:
+    return [
+        Entry("model command, policy", models.states_of_policies(), models.to_policies(), 0.0042),
+        Entry("model command, pipeline", models.states_of_pipelines(), models.to_pipelines(), 0.0042),
     ]
