@@ -94,6 +94,8 @@ METHODS = {
         Method("LabTests", "viewer"),
         Method("LabRuns", "viewer"),
         Method("LabRun", "operator", changes=True),
+        Method("GrafanaPlan", "admin"),
+        Method("GrafanaApply", "admin", changes=True),
         Method("DlqReplay", "operator", changes=True),
         Method("DlqPurge", "risk", changes=True),
     )

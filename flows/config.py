@@ -108,6 +108,7 @@ class MetricsConfig(BaseModel):
 
     ``port`` is for a process that has an address of its own (a container): shards always take a free one, and are
     behind ``/shards`` of their supervisor. ``prometheus``: the URL of one that has our rules, for alerts.
+    ``grafana_hosts``: those that the gateway may put dashboards into.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -115,6 +116,7 @@ class MetricsConfig(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(0, ge=0, le=65535)
     prometheus: str = Field("", pattern=r"^(https?://\S+)?$")
+    grafana_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1")
 
 
 class RetentionConfig(BaseModel):

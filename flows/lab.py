@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,13 +34,25 @@ _ANSWER_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of a command: ``applied`` of ``expected`` shards of ``topology`` have done it."""
+
+    topology: str
+    expected: int
+    applied: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bench:
-    """What the tests are about."""
+    """What the tests are about. ``command``: gives the shards of a topology that runs a command which
+    changes nothing, and waits for their answers."""
 
     bootstrap: str
     clickhouse: ClickHouseConfig
     var: Path
     hub: Path | None
+    command: Callable[[], Answered] | None = None
 
 
 class LabStep(msgspec.Struct, frozen=True):
@@ -61,7 +73,7 @@ class LabRun(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-class _Clock:
+class LabClock:
     """Times the steps of a run."""
 
     def __init__(self) -> None:
@@ -80,12 +92,13 @@ def _swaps(count: int) -> list[bytes]:
     return [Swap(slot=n + 1, pool=bytes([n % 7]) * 32).SerializeToString() for n in range(count)]
 
 
-def _expect(there: bool, what: str) -> None:
+def expect(there: bool, what: str) -> None:
+    """Raises MevflowError with ``what`` is wrong."""
     if not there:
         raise MevflowError(what)
 
 
-def broker_round_trip(bench: Bench, clock: _Clock) -> None:
+def broker_round_trip(bench: Bench, clock: LabClock) -> None:
     """A topic is made, 1,000 swaps are sent, read back decoded, and the topic is gone again."""
     from confluent_kafka import Producer
 
@@ -97,27 +110,27 @@ def broker_round_trip(bench: Bench, clock: _Clock) -> None:
             producer = Producer({**reach(bench.bootstrap), "linger.ms": 5, "log_level": 0})
             for number, value in enumerate(_swaps(_ROWS)):
                 producer.produce(name, value, partition=0, timestamp=number + 1)
-            _expect(producer.flush(_ANSWER_S) == 0, f"the broker took not all messages within {_ANSWER_S:g} s")
+            expect(producer.flush(_ANSWER_S) == 0, f"the broker took not all messages within {_ANSWER_S:g} s")
         with clock.step("read them back"):
             page = read_page(bench.bootstrap, PageRequest(name, _SWAP, limit=_ROWS, start="earliest"))
         slots = [row["fields"]["slot"] for row in page.rows]
-        _expect(slots == list(range(1, _ROWS + 1)), f"{len(slots):,} of {_ROWS:,} messages came back in order")
+        expect(slots == list(range(1, _ROWS + 1)), f"{len(slots):,} of {_ROWS:,} messages came back in order")
     finally:
         with clock.step("delete the topic"), admin_client(bench.bootstrap) as client:
             client.delete_topics([name])
 
 
-def decode_round_trip(bench: Bench, clock: _Clock) -> None:
+def decode_round_trip(bench: Bench, clock: LabClock) -> None:
     """Swaps become columns and bytes again."""
     values = pa.array(_swaps(20 * _ROWS), pa.binary())
     with clock.step("decode"):
         columns = codec(_SWAP).decode(values)
     with clock.step("encode"):
         again = codec(_SWAP).encode(columns)
-    _expect(again.equals(values), "what was encoded again is not what was decoded")
+    expect(again.equals(values), "what was encoded again is not what was decoded")
 
 
-def clickhouse_write_read(bench: Bench, clock: _Clock) -> None:
+def clickhouse_write_read(bench: Bench, clock: LabClock) -> None:
     """A table is made, written, read and dropped."""
     where = bench.clickhouse
     with clock.step("connect"):
@@ -130,26 +143,28 @@ def clickhouse_write_read(bench: Bench, clock: _Clock) -> None:
             client.insert(table, [[n] for n in range(_ROWS)], column_names=["n"])
         with clock.step("read them back"):
             found = client.query(f"SELECT count(), sum(n) FROM {table}").result_rows
-        _expect(list(found[0]) == [_ROWS, _ROWS * (_ROWS - 1) // 2], f"count and sum are {found[0]}")
+        expect(list(found[0]) == [_ROWS, _ROWS * (_ROWS - 1) // 2], f"count and sum are {found[0]}")
     finally:
         with clock.step("drop the table"):
             client.command(f"DROP TABLE IF EXISTS {table}")
         client.close()
 
 
-def hub_answers(bench: Bench, clock: _Clock) -> None:
+def hub_answers(bench: Bench, clock: LabClock) -> None:
     """The WebSocket hub says how it is."""
-    _expect(bench.hub is not None, "this gateway knows no hub")
+    expect(bench.hub is not None, "this gateway knows no hub")
     assert bench.hub is not None
     with clock.step("ask"):
         try:
             said = ask(bench.hub, Kind.STATUS, 5.0)
         except OSError as error:
             raise MevflowError(f"no hub answers: {error.strerror or error}", hint="mevflow hub start") from error
-    _expect("messages" in said, "its answer says nothing of messages")
+    expect("messages" in said, "its answer says nothing of messages")
 
 
-TESTS: dict[str, Callable[[Bench, _Clock], None]] = {
+SmokeTest = Callable[[Bench, LabClock], None]
+
+TESTS: dict[str, SmokeTest] = {
     "broker": broker_round_trip,
     "decode": decode_round_trip,
     "clickhouse": clickhouse_write_read,
@@ -157,12 +172,12 @@ TESTS: dict[str, Callable[[Bench, _Clock], None]] = {
 }
 
 
-def run(bench: Bench, name: str) -> LabRun:
+def run(bench: Bench, name: str, tests: Mapping[str, SmokeTest] = TESTS) -> LabRun:
     """Run one and keep what came of it. Raises UsageError when there is no such test."""
-    test = TESTS.get(name)
+    test = tests.get(name)
     if test is None:
-        raise UsageError(f"no test {name[:64]!r}", hint=", ".join(TESTS))
-    clock, began, began_us, error = _Clock(), time.monotonic(), time.time_ns() // 1000, ""
+        raise UsageError(f"no test {name[:64]!r}", hint=", ".join(tests))
+    clock, began, began_us, error = LabClock(), time.monotonic(), time.time_ns() // 1000, ""
     try:
         test(bench, clock)
     except Exception as failure:  # a smoke test tells whatever goes wrong

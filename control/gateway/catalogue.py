@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mevflow.control.gateway import dead_letters, lab, messages, replays, running, topology_views, training
+from mevflow.control.gateway import dead_letters, grafana, lab, messages, replays, running, topology_views, training
 
 ENDPOINTS = (
     *messages.ENDPOINTS,
@@ -12,4 +12,5 @@ ENDPOINTS = (
     *training.ENDPOINTS,
     *topology_views.ENDPOINTS,
     *lab.ENDPOINTS,
+    *grafana.ENDPOINTS,
 )

@@ -7,12 +7,14 @@ is made from it too. Each call is admitted, limited and audited like any other.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from google.protobuf.message import Message
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
@@ -28,7 +30,9 @@ _MAX_PARAMETER = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the gateway stands among. ``hub``: its local socket, or None; ``prometheus``: a URL, or empty."""
+    """What the gateway stands among. ``hub``: its local socket, or None; ``prometheus``: a URL, or empty; ``grafana``:
+    hosts that it may speak to; ``call``: makes a call of the service's as the caller of the endpoint (it blocks).
+    """
 
     bootstrap: str
     file: Path
@@ -36,6 +40,8 @@ class Surroundings:
     clickhouse: ClickHouseConfig
     hub: Path | None
     prometheus: str = ""
+    grafana: tuple[str, ...] = ()
+    call: Callable[[str, Message], Any] | None = None
 
 
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
@@ -46,7 +52,7 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
 class HttpEndpoint:
     """``answer`` gives what is encoded as JSON, or raises MevflowError (a UsageError with a key: 400, else 404).
 
-    ``method`` is one of ``methods.METHODS``.
+    ``method`` is one of ``methods.METHODS``. ``secret``: fields that the audit does not keep.
     """
 
     verb: str
@@ -55,6 +61,7 @@ class HttpEndpoint:
     summary: str
     asked: type[msgspec.Struct]
     answer: Callable[[Surroundings, Any], Any]
+    secret: tuple[str, ...] = ()
 
 
 class Endpoints:
@@ -75,13 +82,25 @@ class Endpoints:
                 if isinstance(body, Refused):
                     raise body
                 asked = read_asked(each, request, body)
-                record.request = msgspec.json.encode(asked)[:2_000]
-                found = msgspec.json.encode(await self._run(each, asked))
+                record.request = msgspec.json.encode(msgspec.structs.replace(asked, **dict.fromkeys(each.secret, "")))[
+                    :2_000
+                ]
+                around = dataclasses.replace(self._around, call=self._call(request))
+                found = msgspec.json.encode(await self._run(each, around, asked))
             return Response(found, 200, {"cache-control": "no-store"}, "application/json")
 
         return respond
 
-    async def _run(self, each: HttpEndpoint, asked: msgspec.Struct) -> Any:
+    def _call(self, request: Request) -> Callable[[str, Message], Any]:
+        """For the thread of an endpoint: a call of the service's, made and audited as its caller's own."""
+        loop, dispatcher, caller = asyncio.get_running_loop(), self._carrier.dispatcher, self._carrier.caller(request)
+
+        def call(method: str, message: Message) -> Any:
+            return asyncio.run_coroutine_threadsafe(dispatcher.call(method, lambda: message, caller), loop).result()
+
+        return call
+
+    async def _run(self, each: HttpEndpoint, around: Surroundings, asked: msgspec.Struct) -> Any:
         try:
             async with asyncio.timeout(_WAIT_S):
                 await self._turns.acquire()
@@ -90,7 +109,7 @@ class Endpoints:
                 "RESOURCE_EXHAUSTED", "TOO_MANY_CALLS", f"{_AT_ONCE} such calls are under way", retry_after_s=2.0
             ) from None
         try:
-            return await asyncio.to_thread(each.answer, self._around, asked)
+            return await asyncio.to_thread(each.answer, around, asked)
         except UsageError as error:
             if error.key:
                 raise invalid(error.key, str(error.message)) from error

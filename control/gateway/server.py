@@ -59,7 +59,7 @@ _GRACE_S = 5
 @dataclass(frozen=True, slots=True)
 class HttpDoor:
     """Where it listens (``port`` 0: a free one), who may call from a page, ClickHouse, and the hub's local
-    socket (None: no live messages), and the URL of a Prometheus if any."""
+    socket (None: no live messages), the URL of a Prometheus if any, and hosts of Grafana."""
 
     host: str = "127.0.0.1"
     port: int = 8001
@@ -69,6 +69,7 @@ class HttpDoor:
     clickhouse: ClickHouseConfig = field(default_factory=ClickHouseConfig)
     hub: Path | None = None
     prometheus: str = ""
+    grafana: tuple[str, ...] = ()
 
     def beside(self, authenticates: bool) -> Callable[[Service, Dispatcher], HttpServer]:
         """What ``mevflow.control.server.process`` starts. Raises UsageError for an open door."""
@@ -189,7 +190,9 @@ def _application(
         return Response(described, 200, media_type="application/json")
 
     settings = service.settings
-    around = Surroundings(settings.bootstrap, settings.file, settings.var, door.clickhouse, door.hub, door.prometheus)
+    around = Surroundings(
+        settings.bootstrap, settings.file, settings.var, door.clickhouse, door.hub, door.prometheus, door.grafana
+    )
     plain = Endpoints(carrier, around)
     routes: list[Any] = [Served(each.path, endpoint(carrier, each), methods=[each.verb]) for each in _ordered()]
     routes += [

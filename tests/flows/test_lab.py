@@ -5,9 +5,12 @@ import pytest
 from mevflow.clickhouse.client import connect
 from mevflow.flows import lab
 from mevflow.flows.config import ClickHouseConfig
-from mevflow.flows.lab import KEPT, Bench, LabRun, runs
+from mevflow.flows.lab import KEPT, Answered, Bench, LabRun, runs
+from mevflow.flows.lab_streams import TESTS
 from mevflow.kafka.topics import listing
 from mevflow.operators.errors import UsageError
+from mevflow.sinks.websocket.hub.wire import guard
+from tests.sinks.websocket.hub.conftest import hub, make_hub  # noqa: F401
 
 
 @pytest.fixture
@@ -26,6 +29,38 @@ def test_it_passes_and_leaves_nothing(bench, name):
     client = connect(bench.clickhouse.host, bench.clickhouse.port)
     assert not client.query("SELECT name FROM system.tables WHERE name LIKE 'lab_%'").result_rows
     client.close()
+
+
+def test_an_hour_is_detected_twice_the_same(bench):
+    found = lab.run(bench, "detect", TESTS)
+    assert (found.error, [step.name for step in found.steps]) == (
+        "",
+        ["read the day until then", "detect", "detect again"],
+    )
+
+
+def test_live_messages_come_back_also_from_a_guarded_hub(bench, hub):  # noqa: F811
+    told = Bench(bench.bootstrap, bench.clickhouse, bench.var, hub.path)
+    for guarded in (False, True):
+        guard(hub.path, guarded)
+        assert lab.run(told, "websocket", TESTS).error == ""
+    hub.stop()
+    assert "no hub takes clients" in lab.run(told, "websocket", TESTS).error
+
+
+@pytest.mark.parametrize(
+    ("answered", "said"),
+    [
+        (Answered("t", 2, 2, "CONVERGED"), ""),
+        (Answered("t", 2, 1, "PARTIAL"), "1 of 2"),
+        (Answered("", 0, 0, ""), "no shard"),
+    ],
+)
+def test_a_command_is_answered_by_every_shard(bench, answered, said):
+    told = Bench(bench.bootstrap, bench.clickhouse, bench.var, None, lambda: answered)
+    found = lab.run(told, "policy", TESTS)
+    assert found.passed is (said == "")
+    assert said in found.error
 
 
 def test_what_does_not_answer_fails_with_why(tmp_path):

@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.metrics.test_grafana import TOKEN, api, writes  # noqa: F401
+
 expect.set_options(timeout=20_000)
 
 #: The two recorded days are loaded before the first test.
@@ -263,6 +265,37 @@ def test_services_say_how_they_are(window):
     window.shows("section[aria-label='Live feeds']", "opportunities")
 
 
+def test_dashboards_go_into_a_grafana_once_it_is_said_what_would_change(window, api):  # noqa: F811
+    url, handler = api
+    window.open("/services")
+    panel = window.page.locator("section[aria-label=Grafana]")
+    panel.get_by_label("Address").fill(url)
+    panel.get_by_label("Token").fill(TOKEN)
+    apply = panel.get_by_role("button", name="Apply")
+    expect(apply).to_be_disabled()
+    panel.get_by_role("button", name="Plan").click()
+    expect(panel.locator("tbody tr", has_text="would be made")).to_have_count(8)
+    assert writes(handler) == []
+    apply.click()
+    expect(panel.locator("tbody tr", has_text="made")).to_have_count(8)
+    panel.get_by_role("button", name="Plan").click()
+    expect(panel.locator("tbody tr", has_text="is the same")).to_have_count(8)
+    window.screen("services-grafana-1440-light")
+    assert window.axe() == []
+
+
+def test_a_running_replay_is_cancelled(window):
+    run = {"topology": "detect-live", "run_id": "c1", "files_only": True, "replace": True}
+    post = window.page.request.post
+    assert post(f"{window.address}/api/replays", data=run).ok
+    cancel, named = f"{window.address}/api/replays/cancel", {"topology": "detect-live", "run_id": "c1"}
+    assert post(cancel, data=named, timeout=0).json()["state"] == "cancelled"
+    window.open("/replays")
+    row = window.page.locator("section[aria-label=Runs] tbody tr", has_text="c1")
+    expect(row.locator(".tag")).to_have_text("cancelled", timeout=120_000)
+    assert post(cancel, data=named).status == 404
+
+
 def test_learning_shows_what_each_arm_brought(window):
     window.open("/learning?range=all")
     expect(window.page.locator("section[aria-label=Policies] tbody tr")).to_have_count(2)
@@ -273,9 +306,11 @@ def test_learning_shows_what_each_arm_brought(window):
 
 def test_smoke_tests_are_buttons(window):
     window.open("/lab")
+    runs = window.page.locator("section[aria-label=Runs] tbody tr")
+    before = runs.count()
     window.page.get_by_role("button", name="Run all").click()
     rows = window.page.locator("section[aria-label='Smoke tests'] tbody tr")
-    for name in ("broker", "decode", "clickhouse", "hub"):
+    for name in ("broker", "decode", "clickhouse", "hub", "detect", "policy", "websocket"):
         row = rows.filter(has=window.page.get_by_role("button", name=f"Run {name}"))
         expect(row.locator(".tag")).to_have_text("passed", timeout=60_000)
-    expect(window.page.locator("section[aria-label=Runs] tbody tr")).to_have_count(4)
+    expect(runs).to_have_count(before + 7)

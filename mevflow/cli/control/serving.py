@@ -39,6 +39,7 @@ def serve(host: str | None, port: int | None, http_port: int | None, log_level: 
         clickhouse=settings.clickhouse,
         hub=socket_path(settings.websocket.port),
         prometheus=settings.metrics.prometheus,
+        grafana=settings.metrics.grafana_hosts,
     )
     options = Options(
         ServiceSettings(
