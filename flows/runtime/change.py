@@ -38,6 +38,7 @@ def rescale(name: str, var: Path, shards: int, say: Say = silent) -> RunSpec:
     wanted = msgspec.structs.replace(former, shards=shards)
     topology = resolve(former.topology_file(), name)
     if shards != former.shards:
+        _check_one_host(former)
         _check_divisible(topology, former)
     return _change(former, wanted, topology, say)
 
@@ -45,7 +46,9 @@ def rescale(name: str, var: Path, shards: int, say: Say = silent) -> RunSpec:
 def upgrade(file: Path, name: str, var: Path, say: Say = silent) -> RunSpec:
     """Run ``name`` as ``file`` has it now. Raises StateError that names the stage whose state does not fit."""
     former = _former(name, var)
-    wanted = deploy.prepare(file, name, var, shards=former.shards, fresh=False, keep=True, say=say)
+    wanted = deploy.prepare(
+        file, name, var, shards=former.shards, fresh=False, keep=True, host=(former.host, former.hosts), say=say
+    )
     return _change(former, wanted, resolve(wanted.topology_file(), name), say)
 
 
@@ -57,7 +60,9 @@ def rollback(name: str, var: Path, say: Say = silent) -> RunSpec:
         raise UsageError(f"{name} has had no other deployment to go back to", file=str(path))
     wanted = RunSpec.load(path)
     topology = resolve(wanted.topology_file(), name)
-    if wanted.shards != former.shards:
+    if wanted.numbers != former.numbers:
+        _check_one_host(former)
+        _check_one_host(wanted)
         _check_divisible(topology, former)
     return _change(former, wanted, topology, say)
 
@@ -92,15 +97,16 @@ def _former(name: str, var: Path) -> RunSpec:
 
 def _change(former: RunSpec, wanted: RunSpec, topology: ResolvedTopology, say: Say) -> RunSpec:
     name, layout, var = former.topology, former.layout, Path(former.var)
-    _moved(topology, _states(former), wanted.shards)  # a refusal leaves what runs alone
+    _moved(topology, _states(former), len(wanted.numbers))  # a refusal leaves what runs alone
     runs = status(name, var)["state"] in ("running", "failing")
     if runs:
-        say(f"{name}: draining {former.shards} shards")
+        say(f"{name}: draining {len(former.numbers)} shards")
         deploy.stop(name, var)
     deployment = uuid.uuid4().hex[:12]
     folder = f"state-{deployment}"
     try:
-        for shard, states in enumerate(_moved(topology, _states(former), wanted.shards)):
+        moved = _moved(topology, _states(former), len(wanted.numbers))
+        for shard, states in zip(wanted.numbers, moved, strict=True):
             seed(layout.root / folder / f"shard-{shard}", states)
         changed = msgspec.structs.replace(
             wanted, deployment=deployment, state=folder, fresh=False, after=former.deployment
@@ -119,7 +125,16 @@ def _change(former: RunSpec, wanted: RunSpec, topology: ResolvedTopology, say: S
 
 
 def _states(spec: RunSpec) -> States:
-    return [saved_states(spec.recovery(shard)) for shard in range(spec.shards)]
+    return [saved_states(spec.recovery(shard)) for shard in spec.numbers]
+
+
+def _check_one_host(spec: RunSpec) -> None:
+    """Raise UsageError where other hosts have state of the topology, which cannot be divided from here."""
+    if spec.hosts > 1:
+        raise UsageError(
+            f"{spec.topology} is divided among {spec.hosts} hosts: their state cannot be divided anew from here",
+            hint=f"stop it on each; then on each: mevflow deploy {spec.topology} --shards N --host I/N --fresh",
+        )
 
 
 def _check_divisible(topology: ResolvedTopology, former: RunSpec) -> None:

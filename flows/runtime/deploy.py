@@ -16,6 +16,7 @@ import msgspec
 
 from mevflow.flows.config import config
 from mevflow.flows.runtime.claim import HeldError, LockClaim, holder_of
+from mevflow.flows.runtime.claim_log import held_now
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.lease import Lease
 from mevflow.flows.runtime.spec import RunSpec, shape_of
@@ -56,11 +57,13 @@ def prepare(
     fresh: bool,
     takeover: bool = False,
     keep: bool = False,
+    host: tuple[int, int] = (0, 1),
     say: Say = silent,
 ) -> RunSpec:
     """Check everything that can be known before anything starts; :func:`start` does it.
 
-    ``keep`` is for a change of what runs: :mod:`mevflow.flows.runtime.change` sees to its state.
+    ``keep`` is for a change of what runs: :mod:`mevflow.flows.runtime.change` sees to its state. ``host``: the number
+    of this host (from 0), and how many divide the shards among themselves.
     Raises UsageError (the file is not valid, or it runs already), UnreachableError (broker, ClickHouse),
     StateError (saved state does not fit the topology's shape) or MevflowError (a folder, a port).
     """
@@ -88,7 +91,13 @@ def prepare(
         metrics=config().serving(var),
         kafka=config().kafka.security,
         clickhouse=config().clickhouse.by_tls,
+        host=host[0],
+        hosts=host[1],
     )
+    if spec.hosts > spec.shards:
+        raise UsageError(f"{spec.hosts} hosts cannot divide {spec.shards} shards", key="--host")
+    if spec.hosts > 1 and not spec.claims:
+        raise UsageError(f"{name} names no Kafka cluster, so hosts cannot tell each other what they run", key="--host")
     _check_state(spec)
     if config().control.authenticates:
         guard(socket_path(config().websocket.port), True)  # before any shard starts a hub
@@ -114,7 +123,7 @@ def _check_state(spec: RunSpec) -> None:
         if former.deployment != spec.after:
             raise UsageError(f"{name} was deployed anew meanwhile", hint=f"mevflow status {name}")
         return
-    if not former.recovery(0).exists():
+    if not any(former.recovery(shard).exists() for shard in former.numbers):
         return
     if former.shape != spec.shape:
         raise StateError(
@@ -126,6 +135,12 @@ def _check_state(spec: RunSpec) -> None:
         raise StateError(
             f"{name} has state for {former.shards} shards, not {spec.shards}",
             hint=f"mevflow deploy {name} --shards {former.shards}, then mevflow rescale; or --fresh",
+            file=str(layout.root),
+        )
+    if former.numbers != spec.numbers:
+        raise StateError(
+            f"the state here is that of host {former.host + 1}/{former.hosts}, not {spec.host + 1}/{spec.hosts}",
+            hint=f"mevflow deploy {name} --host {former.host + 1}/{former.hosts}; or --fresh",
             file=str(layout.root),
         )
 
@@ -161,17 +176,29 @@ def claimed(spec: RunSpec, say: Say = silent) -> Iterator[tuple[RunSpec, LockCla
 
 
 def _lease(spec: RunSpec, above: int) -> Lease:
-    """The claim for all folders and hosts."""
+    """The claim for all folders and hosts, beside which no other division of the topology is held."""
     name = spec.topology
     try:
-        return Lease.take(
-            spec.claims, f"topology/{name}", spec.layout.root, "deploy", above=above, takeover=spec.takeover
+        lease = Lease.take(
+            spec.claims, spec.claim_name, spec.layout.root, "deploy", above=above, takeover=spec.takeover
         )
     except HeldError as error:
         raise UsageError(
             f"{name} is already deployed from another folder or host, on the same topics and tables: {error.message}",
             hint=f"stop it there; or, if that host is gone for good, mevflow deploy {name} --takeover",
         ) from None
+    try:
+        # Looked for after the claim stands: of two that divide it otherwise at once, one at least sees the other.
+        for held, record in held_now(spec.claims).items():
+            if held.split("/")[:2] == ["topology", name] and held.partition(" of ")[2] != spec.division:
+                raise UsageError(
+                    f"{name} runs with its shards divided otherwise: {held.partition('/')[2]} is held by {record}",
+                    hint="stop it there first; every host is given the same --shards, and --host I/N with the same N",
+                )
+    except BaseException:
+        lease.release()
+        raise
+    return lease
 
 
 def _take(spec: RunSpec, say: Say) -> LockClaim:
@@ -203,7 +230,7 @@ def _take(spec: RunSpec, say: Say) -> LockClaim:
 
 
 def _forget(former: RunSpec) -> None:
-    for shard in range(former.shards):
+    for shard in former.numbers:
         for path in former.recovery(shard).glob("*"):
             path.unlink()
 
@@ -224,10 +251,10 @@ def start(spec: RunSpec, say: Say = silent) -> int:
     """
     with claimed(spec, say) as (ready, claim, _):
         layout = ready.layout
-        for shard in range(ready.shards):
+        for shard in ready.numbers:
             layout.status(shard).unlink(missing_ok=True)
             open_private(layout.log(shard)).close()
-        startup = Startup([layout.log(shard) for shard in range(ready.shards)])
+        startup = Startup([layout.log(shard) for shard in ready.numbers])
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "mevflow.flows.runtime.supervisor", str(layout.spec), str(claim.fd)],
             stdin=subprocess.DEVNULL,
@@ -255,11 +282,11 @@ def _await(spec: RunSpec, supervisor: subprocess.Popen[bytes], startup: Startup,
         gone = supervisor.poll() is not None
         saved = read_status(layout.supervisor)
         entries = saved.get("shards", []) if saved.get("deployment") == spec.deployment else []
-        said = [shard_status(layout, shard) for shard in range(spec.shards)]
+        said = [shard_status(layout, shard) for shard in spec.numbers]
         states = [s.get("state", "loading") if s.get("deployment") == spec.deployment else "loading" for s in said]
         if entries and all(state in ("running", "ended") for state in states):
             return
-        for shard, state in enumerate(states):
+        for shard, state in zip(spec.numbers, states, strict=True):
             if told.get(shard) != state:
                 told[shard] = state
                 say(f"{name}: shard {shard} is {state}")

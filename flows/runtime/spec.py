@@ -50,7 +50,8 @@ class RunSpec(msgspec.Struct, frozen=True):
     runs under; ``takeover`` takes it from another holder. ``text``: the topology file as it was when it was deployed
     (empty: read it anew), ``state``: the folder of its recovery stores, ``after``: the deployment that it continues.
     ``metrics``: where its processes serve theirs. ``kafka``, ``clickhouse``: how its processes reach
-    these.
+    these. ``host`` (from 0) of ``hosts`` that divide the topology's ``shards`` among themselves: this one runs
+    :attr:`numbers`.
     """
 
     file: str
@@ -74,6 +75,24 @@ class RunSpec(msgspec.Struct, frozen=True):
     metrics: Serving | None = None
     kafka: KafkaSecurity | None = None
     clickhouse: ClickHouseTls | None = None
+    host: int = 0
+    hosts: int = 1
+
+    @property
+    def numbers(self) -> range:
+        """The shards that run here."""
+        return range(self.host, self.shards, self.hosts)
+
+    @property
+    def division(self) -> str:
+        """How the shards are divided among hosts; all hosts of a topology have the same. Empty: there is one."""
+        return f"{self.hosts} hosts, {self.shards} shards" if self.hosts > 1 else ""
+
+    @property
+    def claim_name(self) -> str:
+        """What is claimed for all folders and hosts: the topology, or this host's part of it."""
+        whole = f"topology/{self.topology}"
+        return f"{whole}/{self.host + 1} of {self.division}" if self.hosts > 1 else whole
 
     @property
     def layout(self) -> Layout:

@@ -39,7 +39,7 @@ class Supervisor:
 
     def __init__(self, spec: RunSpec, claim: LockClaim, lease: Lease | None = None) -> None:
         self.spec, self.claim, self.lease = spec, claim, lease
-        self.shards = [Shard(number) for number in range(spec.shards)]
+        self.shards = [Shard(number) for number in spec.numbers]
         self.stopping = False
         self.rolling: list[int] = []
         self.leaving: int | None = None
@@ -119,7 +119,7 @@ class Supervisor:
         """Ask the next shard to drain once the one before it runs again."""
         if not self.rolling or self.stopping:
             return
-        shard = self.shards[self.rolling[0]]
+        shard = next(shard for shard in self.shards if shard.number == self.rolling[0])
         if shard.exit_code is not None:
             self.rolling.pop(0)
         elif shard.process is None:
