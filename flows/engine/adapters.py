@@ -24,6 +24,7 @@ from mevflow.flows.steering.progress import SteeringProgress
 from mevflow.flows.steering.recorded import RecordedCommand, RecordedCommands
 from mevflow.flows.steering.steering import Steering
 from mevflow.operators.stage import Stage, Watermark
+from mevflow.processes.fail_points import passed
 from mevflow.processes.private import private_folder, write_private
 from mevflow.sinks.sink import Sink
 from mevflow.sources.source import Source, Standing
@@ -156,6 +157,7 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
                 self._source.committed(self._last_snapshot)
             self._last_snapshot = self._source.snapshot()
             made.append(self._last_snapshot)
+        passed("source snapshot")
         return self._last_snapshot
 
     def close(self) -> None:
@@ -256,6 +258,7 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
     def snapshot(self) -> bytes:
         with self._meter.snapshot(self._node) as made:
             made.append(self._stage.snapshot())
+        passed("stage snapshot")
         return made[0]
 
 
@@ -296,6 +299,7 @@ class _SinkPart(StatefulSinkPartition[Envelope, bytes]):
     def snapshot(self) -> bytes:
         with self._meter.busy(self._node), self._meter.snapshot(self._node) as made:
             made.append(self._sink.snapshot())
+        passed("sink given")
         # The sink counts since it opened, the meter takes what is new.
         fresh = self._sink.rejected - self._rejected
         if fresh:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from clickhouse_connect.driver.client import Client
 
 from mevflow.operators.errors import StateError
+from mevflow.processes.fail_points import passed
 
 #: Name of the CHECK in every table of the sink.
 CONSTRAINT = "fence"
@@ -90,6 +91,7 @@ def claim(client: Client, database: str, lineage: str, above_seq: int = 0) -> Si
         if len(takers) == 1:
             break
         time.sleep(random.uniform(0, 0.05))
+    passed("sink claimed")
     # Rows of before there were epochs have the lineage alone.
     client.command(
         f"INSERT INTO {database}.sink_fences SELECT {{lineage:String}}, 1 UNION ALL "

@@ -17,6 +17,9 @@ crashes in a row, their places, and how a re-read is cut into batches do not mat
    the claim still stands (so no block met a fence), and gives the next number and the minutes as state.
 5. The runtime stores that state together with the sources' positions.
 
+Fail points (:mod:`mevflow.processes.fail_points`): ``sink claimed`` and ``sink fenced`` in 1, ``sink opened`` after 2,
+``sink stored`` after each block of 3, ``sink flushed`` and ``sink snapshot`` in 4.
+
 States of a row, and what a death between two steps leaves:
 
 | the row is | died in | the next ``open`` finds | when the row comes again |
@@ -52,6 +55,7 @@ from mevflow.clickhouse.client import connect
 from mevflow.metrics.page import Page
 from mevflow.operators.errors import MevflowError, StateError, UsageError
 from mevflow.operators.stage import Settings, StageContext, Watermark
+from mevflow.processes.fail_points import passed
 from mevflow.sinks.clickhouse.block import InsertBlock, by_month, times_us
 from mevflow.sinks.clickhouse.claim import claim
 from mevflow.sinks.clickhouse.figures import Figures
@@ -142,12 +146,14 @@ class ClickHouseSink(Sink[ClickHouseSettings]):
         lineage, database = f"{self._prefix}{self.context.shard}", self.settings.database
         self._claim = claim(self._client, database, lineage, restored.next_seq if restored else 0)
         self._numbers = itertools.count(self._claim.first_seq)
+        passed("sink fenced")
         end_inserts(self._client, lineage)
         self._find_known(restored)
         inserter = Inserter(
             self._connect(), self._claim, self._numbers, self._rejects, threading.Event(), self._figures
         )
         self._writers = Writers(inserter, self.settings.writers, self.settings.queue_blocks)
+        passed("sink opened")
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take a batch; blocks while ClickHouse is slower than the stream, or away."""
@@ -168,10 +174,12 @@ class ClickHouseSink(Sink[ClickHouseSettings]):
         self._flush()
         while self._give_letters():
             self._flush()
+        passed("sink flushed")
         if self._letters_open and self.dead_letters is not None:
             self.dead_letters.snapshot()
         self._claim.check(self._client)
         again = {name: list(known.spans.spans) for name, known in self._known.items()}
+        passed("sink snapshot")
         return msgspec.json.encode(_State(STATE_VERSION, next(self._numbers), again))
 
     def tell(self, page: Page) -> None:

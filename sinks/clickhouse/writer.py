@@ -25,6 +25,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from mevflow.operators.errors import MevflowError
+from mevflow.processes.fail_points import passed
 from mevflow.sinks.clickhouse.block import InsertBlock
 from mevflow.sinks.clickhouse.claim import CONSTRAINT, SinkClaim
 from mevflow.sinks.clickhouse.columns import ColumnError
@@ -116,6 +117,7 @@ class Inserter:
                     settings=dict(INSERT_SETTINGS),
                     fmt="Native",
                 )
+                passed("sink stored")
                 self.figures.stored(block, time.monotonic() - began)
                 return
             except (ClickHouseError, OSError) as error:

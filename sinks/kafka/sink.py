@@ -17,6 +17,7 @@ from mevflow.operators.codec import codec
 from mevflow.operators.dead_letters import dead_letters
 from mevflow.operators.errors import MevflowError, StateError, UnreachableError, UsageError
 from mevflow.operators.stage import Settings, StageContext, Watermark
+from mevflow.processes.fail_points import passed
 from mevflow.sinks.kafka.limits import beyond, cut, producer_limits, record_limit
 from mevflow.sinks.kafka.producer import Producer, open_producer
 from mevflow.sinks.kafka.sent import AlreadySent, TopicEnds
@@ -227,6 +228,7 @@ class KafkaSink(Sink[KafkaSinkSettings]):
                 f"{left} messages are not acknowledged after {self.settings.flush_timeout_s:g} s",
                 topic=self.settings.topic,
             )
+        passed("kafka flushed")
         if self._sent is not None and self._sent.over():
             self._sent = None
         assert self._ends is not None
