@@ -84,6 +84,10 @@ class Codec:
             return pa.RecordBatch.from_arrays(list(columns), schema=self.schema)
         return self._handler.array_to_record_batch(values).replace_schema_metadata(self.schema.metadata)
 
+    def prepare(self) -> bool:
+        """Load what decodes a stream now, not with its first batch; gives whether that is compiled."""
+        return self._plain is not None
+
     @cached_property
     def _plain(self) -> PlainWire | None:
         """The compiled reader, for a message that it can read. Loaded when a stream is decoded: a command that looks at

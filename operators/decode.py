@@ -40,6 +40,7 @@ class Decode(Stage[DecodeSettings]):
     def __init__(self, settings: DecodeSettings, context: StageContext) -> None:
         super().__init__(settings, context)
         self._codec = codec(settings.message)
+        self._codec.prepare()
         self._bounds = bounds_of(self._codec.schema)
 
     @classmethod

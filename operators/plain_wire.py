@@ -97,7 +97,39 @@ def _room(count: int, kind: type[np.generic]) -> NDArray[Any]:
     return np.frombuffer(pa.allocate_buffer(count * np.dtype(kind).itemsize), kind)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
+def _varint(octets, at, end):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """The number at ``at`` and where it ends; -1 where it does not, or is more than 64 bits."""
+    if at >= end:
+        return np.uint64(0), np.int64(-1)
+    octet = np.uint64(octets[at])
+    at += 1
+    if octet < np.uint64(128):
+        return octet, at
+    number, shift = octet & np.uint64(127), np.uint64(7)
+    while at < end:
+        octet = np.uint64(octets[at])
+        at += 1
+        if shift == np.uint64(63) and octet > np.uint64(1):
+            return number, np.int64(-1)
+        number |= (octet & np.uint64(127)) << shift
+        if octet < np.uint64(128):
+            return number, at
+        shift += np.uint64(7)
+    return number, np.int64(-1)
+
+
+#: Arrow's buffers may be written to or not; one signature takes both, and is loaded with this module, before a stream
+#: waits for it.
+_OCTETS, _ENDS = (types.Array(kind, 1, "C", readonly=True) for kind in (types.uint8, types.int32))
+_SPANS = types.int32[:, ::1]
+
+
+@njit(
+    types.boolean(_OCTETS, _ENDS, types.int8[::1], types.int64[::1], types.uint64[:, ::1], _SPANS, _SPANS),
+    cache=True,
+    nogil=True,
+)
 def _read(octets, ends, form, place, numbers, begins, lengths):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Where each field of each row is, and the numbers; False at the first row that is not plain.
 
@@ -146,32 +178,10 @@ def _read(octets, ends, form, place, numbers, begins, lengths):  # type: ignore[
     return True
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _varint(octets, at, end):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """The number at ``at`` and where it ends; -1 where it does not, or is more than 64 bits."""
-    if at >= end:
-        return np.uint64(0), np.int64(-1)
-    octet = np.uint64(octets[at])
-    at += 1
-    if octet < np.uint64(128):
-        return octet, at
-    number, shift = octet & np.uint64(127), np.uint64(7)
-    while at < end:
-        octet = np.uint64(octets[at])
-        at += 1
-        if shift == np.uint64(63) and octet > np.uint64(1):
-            return number, np.int64(-1)
-        number |= (octet & np.uint64(127)) << shift
-        if octet < np.uint64(128):
-            return number, at
-        shift += np.uint64(7)
-    return number, np.int64(-1)
-
-
 _memcpy: Any = types.ExternalFunction("memcpy", types.intp(types.intp, types.intp, types.intp))
 
 
-@njit(cache=True, nogil=True)
+@njit(types.void(_OCTETS, _SPANS, _SPANS, types.int64, types.int32[::1], types.uint8[::1]), cache=True, nogil=True)
 def _gather(octets, begins, lengths, place, ends, data):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """One field of every row, one value after another, and where each ends."""
     source, target = octets.ctypes.data, data.ctypes.data

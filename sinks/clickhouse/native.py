@@ -79,17 +79,17 @@ def strings(lengths: np.ndarray, data: np.ndarray) -> Encoded:
     return Encoded("String", (prefixed(lengths, data),))
 
 
-def prefixed(lengths: np.ndarray, data: np.ndarray) -> bytes:
+def prefixed(lengths: np.ndarray, data: np.ndarray) -> memoryview:
     """Every value behind its length in LEB128."""
     count = len(lengths)
     if count == 0:
-        return b""
+        return memoryview(b"")
     longest = int(lengths.max())
     if longest == int(lengths.min()) and longest < 0x80:
         rows = np.empty((count, longest + 1), np.uint8)
         rows[:, 0] = longest
         rows[:, 1:] = data.reshape(count, longest)
-        return rows.tobytes()
+        return rows.reshape(-1).data
     lengths = lengths.astype(np.int64)
     header = np.ones(count, np.int64)
     for bits in (7, 14, 21, 28):
@@ -105,7 +105,7 @@ def prefixed(lengths: np.ndarray, data: np.ndarray) -> bytes:
         out[at] = (lengths[has] >> (7 * position)) & 0x7F | more.astype(np.int64) << 7
         is_data[at] = False
     out[is_data] = data
-    return out.tobytes()
+    return out.data
 
 
 def low_cardinality(values: Sequence[bytes], keys: np.ndarray) -> Encoded:

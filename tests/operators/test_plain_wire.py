@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mevflow.operators import plain_wire
 from mevflow.operators.codec import codec
 from mevflow.operators.plain_wire import PlainWire
 from mevflow.v1.market_pb2 import PoolUpdate, Swap
@@ -120,6 +121,15 @@ def test_a_long_batch_is_the_same_whichever_reader_reads_it():
     assert SWAP.decode(newer).equals(general(newer))
     with pytest.raises(ValueError, match="decode"):
         SWAP.decode(pa.concat_arrays([values, pa.array([b"\x08"])]))
+
+
+def test_buffers_that_may_not_be_written_to_are_read_by_the_same_code():
+    values = pa.array([ONE] * 3, pa.binary())
+    frozen = [pa.py_buffer(buffer.to_pybytes()) for buffer in values.buffers()[1:]]
+    found = plain(pa.Array.from_buffers(pa.binary(), 3, [None, *frozen]))
+    assert found is not None
+    assert found.equals(general(values))
+    assert len(plain_wire._read.signatures) == len(plain_wire._gather.signatures) == 1
 
 
 def test_a_message_with_parts_is_not_read_here():
