@@ -147,9 +147,6 @@ class PoolCollector:
                 self._no_pools[one] = None
         while len(self._no_pools) > _MOST_DENIED:
             del self._no_pools[next(iter(self._no_pools))]
-        for pool in pools:
-            self.table.add(pool)
-            self.since[pool.address] = first[pool.address]
         by_number = {block.header.number: block for block in blocks}
         rows = RowBuilder("mevflow.v1.PoolUpdate")
         for number in sorted({first[pool.address] for pool in pools}):
@@ -164,6 +161,10 @@ class PoolCollector:
                         slot=number - 1,
                         timestamp_us=header.timestamp_s * 1_000_000,
                     )
+        # Known only now: where a node failed before, the same blocks are taken again, and the pools stated then.
+        for pool in pools:
+            self.table.add(pool)
+            self.since[pool.address] = first[pool.address]
         return rows.take() if len(rows) else None
 
     def _stated(self, pool: EvmPool) -> dict[str, object]:

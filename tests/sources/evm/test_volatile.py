@@ -5,15 +5,19 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
+
 from mevflow.operators.amm.pairs import uniswap_v2
 from mevflow.operators.amm.pairs.uniswap_v2 import PairState
+from mevflow.operators.errors import UnreachableError
 from mevflow.operators.sizing.venues import reserves_cost, reserves_out
+from mevflow.sources.evm import collect
 from mevflow.sources.evm.blocks import Block, LogFilter
 from mevflow.sources.evm.collect import EVENTS, PoolCollector
 from mevflow.sources.evm.factories import Factory
 from mevflow.sources.evm.follow import Follower, Fork
 from mevflow.sources.evm.nodes import Nodes
-from mevflow.sources.evm.rpc import EndpointSettings
+from mevflow.sources.evm.rpc import EndpointSettings, NodeError
 from mevflow.v1 import market_pb2 as market
 from tests.evm.chain import Chain, word
 from tests.evm.scripted import ACT, code, put
@@ -52,14 +56,14 @@ class Collected:
     def __init__(self, chain: Chain) -> None:
         nodes = Nodes([EndpointSettings(url=chain.url, max_rps=1e6)])
         factory = Factory(address="0x" + FACTORY.hex(), kind="volatile")
-        self._follower = Follower(nodes, LogFilter(EVENTS))
+        self.follower = Follower(nodes, LogFilter(EVENTS))
         self.collector = PoolCollector(market.CHAIN_BASE, "base", nodes, {factory.key: factory})
-        self.collector.fork(self._follower.start(chain.head()))
+        self.collector.fork(self.follower.start(chain.head()))
 
     def rows(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
         """Updates, swaps and dead letters since the last call; amounts are integers."""
         found: tuple[list[dict[str, Any]], ...] = ([], [], [])
-        while steps := self._follower.step():
+        while steps := self.follower.step():
             for step in steps:
                 if isinstance(step, Fork):
                     self.collector.fork(step)
@@ -138,3 +142,35 @@ def test_the_cost_of_an_output_is_the_least_that_gives_it() -> None:
         assert (reserves_out(VENUE, held, fee, a_to_b, paid) or 0) >= wanted
         less = reserves_out(VENUE, held, fee, a_to_b, paid - 1) if paid > 1 else 0
         assert (less or 0) < wanted
+
+
+def test_a_node_that_fails_after_it_named_a_pool_loses_no_state(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(chain, FACTORY, code({"getPool(address,address,bool)": word(POOL), "getFee(address,bool)": 5}))
+    put(chain, POOL, pool(stable=0))
+    for slot in (0, 1):
+        chain.ask("anvil_setStorageAt", "0x" + POOL.hex(), hex(slot), f"0x{10**18:064x}")
+    chain.mine()
+    collected = Collected(chain)
+    chain.do(POOL, ACT, *VolatilePool((10**18, 10**18), 5).swap(0, 10**9)[0])
+    chain.mine()
+    read, broken = collect.states, [True]
+
+    def states(*given: Any) -> Any:
+        if broken:
+            raise NodeError("hangs up")
+        return read(*given)
+
+    monkeypatch.setattr(collect, "states", states)
+    blocks: list[Block] = []
+    while steps := collected.follower.step():
+        blocks += [step for step in steps if isinstance(step, Block)]
+    with pytest.raises(UnreachableError):
+        collected.collector.take(blocks)
+    broken.clear()
+    taken = collected.collector.take(blocks)
+    assert taken.updates is not None
+    assert taken.swaps is not None
+    assert [(row["kind"], row["fee_pips"]) for row in taken.updates.to_pylist()] == [
+        (market.PoolUpdate.KIND_SNAPSHOT, 500)
+    ]
+    assert taken.swaps.num_rows == 1
