@@ -114,6 +114,16 @@ def dlmm(**changes: Any) -> dict[str, Any]:
     return {**EVERY_VENUE[6], **changes}
 
 
+def stable(venue: str, **changes: Any) -> dict[str, Any]:
+    return {**next(leg for leg in EVERY_VENUE if leg["venue"] == venue), **changes}
+
+
+#: Thirty million dollars of each coin.
+TRICRYPTO = {
+    "venue": "curve_tricrypto", "balances": [3 * 10**13, 10**11, str(15 * 10**21)], "precisions": [10**12, 10**10, 1],
+    "price_scale": [str(3 * 10**22), str(2 * 10**21)], "ann": 1_707_629, "gamma": 11_809_167_828_997,
+    "d": str(9 * 10**25), "mid_fee": 3 * 10**6, "out_fee": 3 * 10**7, "fee_gamma": 5 * 10**14, "i": 0, "j": 1,
+}  # fmt: skip
 PART = {"known_tick_lower": -60, "known_tick_upper": 60}
 CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "tick and price": (v3(tick=5000), "leg 0: tick is 5000, where sqrt_price_x96 .* is at tick 0"),
@@ -132,6 +142,21 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "a bin on the wrong side": (dlmm(bins=[[-1, 5, 5], [0, 5, 5]]), "leg 0: bins hold a token in -1"),
     "a bin's price": (dlmm(bins=[[1, 5, 0, 77]]), "leg 0: bins give 1 the price 77"),
     "a bin beyond 64 bits": (dlmm(bins=[[1, 1 << 64, 0]]), "leg 0: bins hold more"),
+    "a bin of less than nothing": (dlmm(bins=[[1, -5, 0]]), "leg 0: bins hold less than nothing in 1"),
+    "a bin twice": (dlmm(bins=[[1, 5, 0], [1, 6, 0]]), "bins name 1 twice"),
+    "a step of more than all": (dlmm(bin_step_bps=10_001), "leg 0: bin_step_bps is 10001"),
+    "a power without end": (dlmm(fees={"base_factor": 1, "base_fee_power": 10**6}), "leg 0: base_fee_power is"),
+    "more volatility than there can be": (dlmm(volatility={"accumulator": 1}), "leg 0: accumulator is 1"),
+    "a Curve fee of all": (stable("curve_stable", fee=10**10), "leg 0: fee is"),
+    "an owner's share of more": (stable("curve_stable", admin_fee=10**11), "leg 0: admin_fee is"),
+    "an off-peg fee of all": (stable("curve_stable", offpeg_fee_multiplier=10**20), "leg 0: offpeg_fee_multiplier is"),
+    "an amplification of less than a unit": (stable("curve_stable", amp=1, amp_precision=100), "leg 0: amp is"),
+    "balances that overflow": (stable("curve_stable", balances=[1 << 250] * 3), "leg 0: balances have no invariant"),
+    "a Saber fee of all": (stable("saber", fee_numerator=5, fee_denominator=5), "leg 0: fee_numerator is 5"),
+    "a Saber vault beyond 64 bits": (stable("saber", reserve_b=1 << 64), "leg 0: reserve_b is"),
+    "a Saber amplification": (stable("saber", amp=10**7), "leg 0: amp is"),
+    "an invariant unlike its balances": ({**TRICRYPTO, "d": 1}, "leg 0: balances and d"),
+    "a tricrypto fee of more than all": ({**TRICRYPTO, "mid_fee": 10**11}, "leg 0: mid_fee is"),
 }
 
 
@@ -140,6 +165,11 @@ def test_a_state_that_contradicts_itself_is_refused_by_file_cycle_and_key(tmp_pa
     leg, says = CONTRADICTIONS[name]
     with pytest.raises(UsageError, match=f"cycles.json:odd: {says}"):
         run(tmp_path, [{"name": "odd", "legs": [leg, CYCLE[1]]}])
+
+
+def test_a_tricrypto_pool_about_its_invariant_is_sized(tmp_path: Path) -> None:
+    (cycle,) = run(tmp_path, [{"legs": [TRICRYPTO, v2(10**11, 4 * 10**13)]}])["cycles"]
+    assert cycle["profit"] > 0
 
 
 def test_an_off_peg_fee_leaves_less(tmp_path: Path) -> None:

@@ -5,13 +5,21 @@ from __future__ import annotations
 from itertools import accumulate
 
 from mevflow.operators.amm.bins.dlmm import DlmmState
-from mevflow.operators.amm.bins.dlmm_math import MAX_BIN_ID, MIN_BIN_ID, price_of
+from mevflow.operators.amm.bins.dlmm_math import BPS, MAX_BIN_ID, MIN_BIN_ID, price_of
 from mevflow.operators.amm.concentrated.curve import AmmError, ConcentratedState, Rules
+from mevflow.operators.amm.stable.saber import SaberState
+from mevflow.operators.amm.stable.swap import FEE_DENOMINATOR, StableState
+from mevflow.operators.amm.stable.tricrypto import CryptoState
+from mevflow.operators.amm.stable.tricrypto_math import newton_y
 from mevflow.operators.errors import MevflowError
 from mevflow.operators.sizing.venues import reserve_bits
 
 _U64, _U128, _I128 = 1 << 64, 1 << 128, 1 << 127
 _MOST_SPACING = (1 << 16) - 1
+#: ``MAX_A`` and ``MAX_FEE`` of Curve's contracts; Saber's ``MAX_AMP`` is the same.
+_MOST_AMP, _MOST_FEE = 10**6, FEE_DENOMINATOR // 2
+#: Powers of ten that DLMM's base fee is multiplied by.
+_MOST_POWER = 4
 
 
 def of_reserves(venue: int, reserves: tuple[int, int]) -> str | None:
@@ -61,8 +69,53 @@ def _of_depth(rules: Rules, state: ConcentratedState) -> str | None:
     return None
 
 
+def of_stable(state: StableState) -> str | None:
+    """Of a Curve pool: what its contract lets its owner set, and balances that have an invariant."""
+    if state.fee > _MOST_FEE:
+        return f"fee is {state.fee}, above {_MOST_FEE}"
+    if state.admin_fee > FEE_DENOMINATOR:
+        return f"admin_fee is {state.admin_fee}, more than all of the fee"
+    if state.offpeg_fee_multiplier * state.fee > _MOST_FEE * FEE_DENOMINATOR:
+        return f"offpeg_fee_multiplier is {state.offpeg_fee_multiplier}, with which fee grows above {_MOST_FEE}"
+    if not state.amp_precision <= state.amp * len(state.balances) <= _MOST_AMP * state.amp_precision * 8:
+        return f"amp is {state.amp} in units of {state.amp_precision}"
+    try:
+        state.d(state.scaled())
+    except AmmError as wrong:
+        return f"balances have no invariant: {wrong.message}"
+    return None
+
+
+def of_tricrypto(state: CryptoState) -> str | None:
+    """Of a tricrypto pool: fees that leave something, and balances about its invariant."""
+    for name, fee in (("mid_fee", state.mid_fee), ("out_fee", state.out_fee)):
+        if fee > FEE_DENOMINATOR:
+            return f"{name} is {fee}, more than all of the output"
+    if not state.gamma or not state.ann:
+        return "ann and gamma are above zero"
+    try:
+        newton_y(state.ann, state.gamma, state.scaled(state.balances), state.d, 0, state.multiplier)
+    except AmmError as wrong:
+        return f"balances and d: {wrong.message}"
+    return None
+
+
+def of_saber(state: SaberState) -> str | None:
+    """Of a Saber pool, whose vaults have 64 bits."""
+    for name, held in (("reserve_a", state.reserve_a), ("reserve_b", state.reserve_b)):
+        if held >= _U64:
+            return f"{name} is {held}, which does not fit the 64 bits that the venue has for it"
+    if state.fee_numerator >= state.fee_denominator:
+        return f"fee_numerator is {state.fee_numerator} of {state.fee_denominator}: all of the output, or more"
+    if state.amp > _MOST_AMP:
+        return f"amp is {state.amp}, above {_MOST_AMP}"
+    return None
+
+
 def of_bins(state: DlmmState) -> str | None:
     """Of a pair of bins: those below the active one hold token B alone, those above it token A."""
+    if (wrong := _of_bin_fees(state)) is not None:
+        return wrong
     if not MIN_BIN_ID <= state.active_id <= MAX_BIN_ID:
         return f"active_id is {state.active_id}, outside [{MIN_BIN_ID}, {MAX_BIN_ID}]"
     for number, held in state.bins.items():
@@ -70,6 +123,8 @@ def of_bins(state: DlmmState) -> str | None:
             return f"bins name {number}, outside [{MIN_BIN_ID}, {MAX_BIN_ID}]"
         if max(held.amount_a, held.amount_b) >= _U64:
             return f"bins hold more than 64 bits in {number}"
+        if min(held.amount_a, held.amount_b) < 0:
+            return f"bins hold less than nothing in {number}"
         if (number < state.active_id and held.amount_a) or (number > state.active_id and held.amount_b):
             return f"bins hold a token in {number} that lies on the other side of active_id {state.active_id}"
         try:
@@ -78,4 +133,21 @@ def of_bins(state: DlmmState) -> str | None:
             return f"bins name {number}: {wrong}"
         if held.price and held.price != price:
             return f"bins give {number} the price {held.price}, which is {price}"
+    return None
+
+
+def _of_bin_fees(state: DlmmState) -> str | None:
+    fees = state.fees
+    for name, value, most in (
+        ("bin_step_bps", state.bin_step_bps, BPS),
+        ("base_factor", fees.base_factor, (1 << 16) - 1),
+        ("base_fee_power", fees.base_fee_power, _MOST_POWER),
+        ("reduction_factor_bps", fees.reduction_factor_bps, BPS),
+        ("protocol_share_bps", fees.protocol_share_bps, BPS),
+        ("variable_fee_control", fees.variable_fee_control, (1 << 32) - 1),
+        ("max_volatility_accumulator", fees.max_volatility_accumulator, (1 << 32) - 1),
+        ("accumulator", state.volatility.accumulator, fees.max_volatility_accumulator),
+    ):
+        if value > most:
+            return f"{name} is {value}, above {most}"
     return None

@@ -175,6 +175,7 @@ def _coins(keys: _Keys, count: int) -> tuple[int, int]:
 
 def _curve(keys: _Keys) -> Leg:
     state = _stable_state(keys)
+    keys.refuse(contradictions.of_stable(state))
     return StableLeg(state, *_coins(keys, len(state.balances)))
 
 
@@ -183,6 +184,8 @@ def _curve_meta(keys: _Keys) -> Leg:
     state = MetaState(_stable_state(pool), _stable_state(base))
     if max(state.pool.offpeg_fee_multiplier, state.base.offpeg_fee_multiplier) > FEE_DENOMINATOR:
         raise LegError("offpeg_fee_multiplier: a metapool with an off-peg fee is not covered; docs/venues.md")
+    pool.refuse(contradictions.of_stable(state.pool))
+    base.refuse(contradictions.of_stable(state.base))
     pool.done()
     base.done()
     return MetaLeg(state, *_coins(keys, 1 + len(state.base.balances)))
@@ -198,6 +201,7 @@ def _tricrypto(keys: _Keys) -> Leg:
         multiplier=keys.integer("multiplier", 10_000, least=1),
         ramping=keys.flag("ramping", False),
     )
+    keys.refuse(contradictions.of_tricrypto(state))
     return TricryptoLeg(state, *_coins(keys, 3))
 
 
@@ -209,6 +213,7 @@ def _saber(keys: _Keys) -> Leg:
         fee_numerator=keys.integer("fee_numerator"),
         fee_denominator=keys.integer("fee_denominator", least=1),
     )
+    keys.refuse(contradictions.of_saber(state))
     return SaberLeg(state, keys.flag("a_to_b"))
 
 
@@ -239,6 +244,8 @@ def _dlmm(keys: _Keys) -> Leg:
     made = {}
     for each in bins:
         numbers = [whole(value, "a bin's number") for value in each]
+        if numbers[0] in made:
+            raise LegError(f"bins name {numbers[0]} twice")
         made[numbers[0]] = Bin(numbers[3] if len(numbers) == 4 else 0, numbers[1], numbers[2])
     state = dlmm.state_of(
         keys.integer("bin_step_bps", least=1),
