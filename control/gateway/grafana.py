@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from mevflow.control.gateway.endpoints import HttpEndpoint, Surroundings
-from mevflow.control.server.refusal import Refused, invalid
+from mevflow.control.refusal import Refused, invalid
 from mevflow.metrics.grafana import Grafana, GrafanaChange
 from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
 
