@@ -23,6 +23,8 @@ _jit: Any = numba.njit(cache=True, nogil=True)
 
 #: Breakpoints around a mean, in spreads. What lies beyond the outermost has a chance below 1e-6.
 BREAKPOINTS = np.array([-4.9, -2.4, -1.0, 0.0, 1.0, 2.4, 4.9])
+#: Breakpoints are at least so far apart, in the smallest spread: arms that are alike share theirs.
+APART = 1.0
 #: Gauss-Legendre nodes between two breakpoints.
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(5)
 
@@ -181,15 +183,28 @@ def proper(propensities: Floats, eligible: Bools) -> int:
 
 
 @_jit
+def _thinned(points: Floats, size: int, apart: float) -> int:
+    """Keep of sorted points the first, the last, and those between that are ``apart``; gives how many are kept."""
+    kept = 1
+    for at in range(1, size):
+        if points[at] - points[kept - 1] >= apart:
+            points[kept] = points[at]
+            kept += 1
+    if kept > 1:
+        points[kept - 1] = points[size - 1]
+    return kept
+
+
+@_jit
 def best_probabilities(means: Floats, spreads: Floats, eligible: Bools) -> Floats:
     """Probability that each eligible arm's normal variable is the largest; all ``[arms, n]``, spreads > 0.
 
     ``P(k is best) = integral of f_k(v) prod_{j != k} F_j(v) dv`` over the value ``v`` of the best arm, one integral for
     all arms. Its nodes follow the posteriors: Gauss-Legendre between breakpoints at fixed numbers of spreads around
-    every mean, so that the density of a well-known arm is met as finely as that of an unknown one. A Thompson policy
-    draws from *these* numbers and not by sampling posteriors, so the logged propensity is exact for the policy that
-    runs; the quadrature's error (below 1e-4) makes it a slightly different policy from ideal Thompson sampling and
-    never a wrongly logged one.
+    every mean, so that the density of a well-known arm is met as finely as that of an unknown one. Of breakpoints closer
+    together than the narrowest spread one is enough. A Thompson policy draws from *these* numbers and not by sampling
+    posteriors, so the logged propensity is exact for the policy that runs; the quadrature's error (below 1e-4) makes it
+    a slightly different policy from ideal Thompson sampling and never a wrongly logged one.
     """
     arms, n = means.shape
     out = np.zeros((arms, n))
@@ -197,10 +212,11 @@ def best_probabilities(means: Floats, spreads: Floats, eligible: Bools) -> Float
     mean, spread, index = np.empty(arms), np.empty(arms), np.empty(arms, np.int64)
     below, density, before, chance = np.empty(arms), np.empty(arms), np.empty(arms), np.empty(arms)
     for i in range(n):
-        count, low = 0, -np.inf
+        count, low, narrowest = 0, -np.inf, np.inf
         for arm in range(arms):
             if eligible[arm, i]:
                 index[count], mean[count], spread[count] = arm, means[arm, i], spreads[arm, i]
+                narrowest = min(narrowest, spread[count])
                 low = max(low, mean[count] + BREAKPOINTS[0] * spread[count])
                 count += 1
         # Below `low` lies at least one arm as a whole, so the best is above it.
@@ -214,6 +230,7 @@ def best_probabilities(means: Floats, spreads: Floats, eligible: Bools) -> Float
                     points[size] = point
                     size += 1
         points[:size].sort()
+        size = _thinned(points, size, APART * narrowest)
         for segment in range(size - 1):
             half = 0.5 * (points[segment + 1] - points[segment])
             if half <= 0.0:
