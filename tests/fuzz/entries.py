@@ -46,7 +46,7 @@ class Entry:
     """``share`` of all inputs go to ``run``, which raises nothing; ``batch`` at a time."""
 
     name: str
-    seeds: tuple[bytes, ...]
+    seeds: Sequence[bytes]
     run: Run
     share: float
     batch: int = 1
@@ -225,6 +225,8 @@ def _statements() -> list[Entry]:
 
 def _models() -> list[Entry]:
     return [
-        Entry("model command, policy", models.states_of_policies(), models.to_policies(), 0.0042),
-        Entry("model command, pipeline", models.states_of_pipelines(), models.to_pipelines(), 0.0042),
+        Entry("model command, policy", models.TaughtStates(models.states_of_policies), models.to_policies(), 0.0042),
+        Entry(
+            "model command, pipeline", models.TaughtStates(models.states_of_pipelines), models.to_pipelines(), 0.0042
+        ),
     ]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import overload
 
 import msgspec
 import pyarrow as pa
@@ -25,6 +27,27 @@ from tests.operators.model.test_state import rows, teach
 
 _NAMES = (*POLICIES, *SPECIAL)
 _RECIPES = ("StandardScaler | LogisticRegression", [{"HoeffdingTreeClassifier": {"grace_period": 50}}])
+
+
+class TaughtStates(Sequence[bytes]):
+    """What ``teach`` gives, made when it is first asked for: whoever only lists the entries waits for nothing."""
+
+    def __init__(self, teach: Callable[[], tuple[bytes, ...]]) -> None:
+        self._teach = teach
+
+    @cached_property
+    def _states(self) -> tuple[bytes, ...]:
+        return self._teach()
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    @overload
+    def __getitem__(self, at: int) -> bytes: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[bytes, ...]: ...
+    def __getitem__(self, at: int | slice) -> bytes | tuple[bytes, ...]:
+        return self._states[at]
 
 
 def states_of_policies() -> tuple[bytes, ...]:
