@@ -201,10 +201,10 @@ def best_probabilities(means: Floats, spreads: Floats, eligible: Bools) -> Float
 
     ``P(k is best) = integral of f_k(v) prod_{j != k} F_j(v) dv`` over the value ``v`` of the best arm, one integral for
     all arms. Its nodes follow the posteriors: Gauss-Legendre between breakpoints at fixed numbers of spreads around
-    every mean, so that the density of a well-known arm is met as finely as that of an unknown one. Of breakpoints closer
-    together than the narrowest spread one is enough. A Thompson policy draws from *these* numbers and not by sampling
-    posteriors, so the logged propensity is exact for the policy that runs; the quadrature's error (below 1e-4) makes it
-    a slightly different policy from ideal Thompson sampling and never a wrongly logged one.
+    every mean, so that the density of a well-known arm is met as finely as that of an unknown one. Of breakpoints
+    closer together than the narrowest spread one is enough. A Thompson policy draws from *these* numbers and not by
+    sampling posteriors, so the logged propensity is exact for the policy that runs; the quadrature's error (below 1e-4)
+    makes it a slightly different policy from ideal Thompson sampling and never a wrongly logged one.
     """
     arms, n = means.shape
     out = np.zeros((arms, n))
