@@ -184,3 +184,6 @@ CLASSES: dict[type, dict[str, str]] = {
 
 #: Short name -> class.
 BY_NAME: dict[str, type] = {kind.__name__: kind for kind in CLASSES}
+
+#: Numbers that no parameter of a step sets. A tree loops so often for each split: a state could say for ever.
+FIXED: dict[tuple[type, str], int] = {(gaussian_splitter.GaussianSplitter, "n_splits"): 10}

@@ -24,7 +24,7 @@ from river._river_rust.vectordict import VectorDict
 from river.tree.splitter import ebst_splitter
 
 from mevflow.operators.errors import StateError
-from mevflow.operators.model.classes import BY_NAME, CLASSES, CONTAINERS
+from mevflow.operators.model.classes import BY_NAME, CLASSES, CONTAINERS, FIXED
 from mevflow.operators.model.pipelines import Recipe, recipe_of, steps_of
 
 STATE_VERSION = 1
@@ -196,6 +196,9 @@ def _made(name: str, fields: dict[str, Any], made: list[Any]) -> Any:
         own, _, inside = wanted[label].partition(":")
         values[label] = _decode(value, made)
         _check(values[label], own.split("|"), inside.split("|"), f"{name}.{label}")
+        fixed = FIXED.get((kind, label))
+        if fixed is not None and (type(values[label]) is not int or values[label] != fixed):
+            raise ValueError(f"{name}.{label} is {values[label]!r:.40}, not {fixed}")
     if kind is VectorDict:
         return VectorDict(values["weights"], None, None)
     if kind is AdaptiveWindowing:

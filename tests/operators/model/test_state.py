@@ -164,3 +164,13 @@ def test_an_adwin_window_is_measured_before_river_reads_it() -> None:
         window["window"] = wrong
         with pytest.raises(StateError):
             decode_steps(recipe, msgspec.msgpack.encode(content))
+
+
+@pytest.mark.parametrize("splits", [1 << 40, 0, 10.0, True])
+def test_a_tree_that_would_loop_for_ever_is_refused(splits: Any) -> None:
+    """The number of split points is nobody's parameter, and every split counts up to it."""
+    recipe = recipe_of(RECIPES[3])
+    steps = steps_of(recipe)
+    teach(recipe, steps, rows(120))
+    with pytest.raises(StateError, match=r"n_splits is"):
+        decode_steps(recipe, _changed(encode_steps(recipe, steps), _set("GaussianSplitter", "n_splits", splits)))
