@@ -19,8 +19,9 @@ from tests.sinks.clickhouse.rows import batch_of, opportunity
 expect.set_options(timeout=30_000)
 pytestmark = pytest.mark.timeout(900)
 
-#: A day for each test alone, long before the recorded ones.
-DAYS_US = itertools.count(time.time_ns() // 1_000 - 20 * 365 * 86_400_000_000, 86_400_000_000)
+#: A day for each test alone, long before the recorded ones, and not those of the run before.
+_DAY_US = 86_400_000_000
+DAYS_US = itertools.count(631_152_000_000_000 + int(time.time()) // 60 % 500 * 12 * _DAY_US, _DAY_US)
 ROWS = "section[aria-label=Episodes] tbody tr"
 
 
@@ -169,6 +170,7 @@ def test_the_best_episodes_of_the_overview_come_by_themselves(watching, day, pus
     push("opportunities", *(day.episode(number) for number in range(20, 30)))
     rows = watching.page.locator("section[aria-label='Best opportunities'] tbody tr")
     expect(rows.first).to_contain_text("L29 → M → L29")
+    expect(rows).to_have_count(8)
     watching.screen("overview-live-1440-light")
 
 

@@ -13,7 +13,9 @@ import { route } from "./route.svelte";
 
 const PAGE = 200;
 /** Live rows that the history does not have yet; older ones are left to it. */
-const MOST_FRESH = 2_000;
+const MOST_FRESH = 1_000;
+/** How often live rows are put in: sorting and drawing a table costs more than taking rows. */
+const TAKE_MS = 250;
 
 /** How live rows of a channel find their place in a list. */
 export interface LiveRows<Row> {
@@ -33,6 +35,8 @@ export class List<Row> {
   loadingMore = $state(false);
   readonly first: Resource<Page<Row>>;
   private fresh = $state.raw<Map<string, Row>>(new Map());
+  private taken: Row[] = [];
+  private taking: ReturnType<typeof setTimeout> | undefined;
   private asked = "";
   private readonly refill = new Refill(async () => {
     if (isPaused() || document.hidden) return true; // it is asked again when the socket opens
@@ -45,6 +49,7 @@ export class List<Row> {
     private readonly path: string,
     private readonly ask: () => Query,
     private readonly live?: LiveRows<Row>,
+    /** Rows of a page; a list of less than a whole page never has more. */
     private readonly size = PAGE,
   ) {
     this.first = new Resource<Page<Row>>((signal) => this.load(signal));
@@ -64,9 +69,10 @@ export class List<Row> {
     const ranked = [...all.values()].sort((one, other) => live.rank(other, query) - live.rank(one, query));
     const last = stored.at(-1);
     // What ranks below the last row that is loaded has its place on a page that is not.
-    if (!this.next || !last) return ranked;
-    const least = live.rank(last, query);
-    return ranked.filter((row) => live.rank(row, query) >= least).slice(0, this.size === PAGE ? undefined : this.size);
+    const least = this.next && last ? live.rank(last, query) : -Infinity;
+    const shown = ranked.filter((row) => live.rank(row, query) >= least);
+    // The others are of a later page, which the history has.
+    return shown.slice(0, Math.max(this.size, stored.length));
   });
 
   async goOn(): Promise<void> {
@@ -91,6 +97,11 @@ export class List<Row> {
       stops.push(
         follow<Row>(this.live.channel, (rows) => this.take(rows), () => this.refill.missed()),
         () => this.refill.stop(),
+        () => {
+          clearTimeout(this.taking);
+          this.taking = undefined;
+          this.taken = [];
+        },
       );
     }
     return () => stops.forEach((stop) => stop());
@@ -114,9 +125,15 @@ export class List<Row> {
   }
 
   private take(rows: Row[]): void {
+    this.taken.push(...rows);
+    this.taking ??= setTimeout(() => this.put(), TAKE_MS);
+  }
+
+  private put(): void {
     const live = this.live!;
     const fresh = new Map(this.fresh);
-    for (const row of rows) {
+    this.taking = undefined;
+    for (const row of this.taken.splice(0)) {
       const key = live.key(row);
       const known = fresh.get(key);
       fresh.delete(key);

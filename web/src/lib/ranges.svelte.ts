@@ -1,6 +1,7 @@
 /** The range of time that is looked at: live ones that end now, recorded days by name, or one of the user's own. */
 
 import { get } from "./api";
+import { time } from "./format";
 import { choose, route } from "./route.svelte";
 
 export interface Day {
@@ -48,8 +49,14 @@ export function offered(): { value: string; label: string }[] {
   const live = Object.entries(LIVE).map(([value, [label]]) => ({ value, label }));
   const found = [...recorded, { value: "all", label: "Everything stored" }, ...live];
   const now = current();
-  if (!found.some((each) => each.value === now)) found.unshift({ value: now, label: now.replace(/^day:/, "Day ") });
+  if (!found.some((each) => each.value === now)) found.unshift({ value: now, label: named(now) });
   return found;
+}
+
+/** A range that is not offered: a day by its name, one of the user's own by its ends. */
+function named(range: string): string {
+  const own = window_(range);
+  return range.startsWith("day:") || !own ? range.replace(/^day:/, "Day ") : `${time(own.from_us)} to ${time(own.to_us)}`;
 }
 
 /** The range in the URL; without one the newest recorded day, so that there is something to see. */

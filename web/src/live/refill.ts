@@ -13,6 +13,7 @@ export class Refill {
   private wait = FIRST_MS;
   private rounds = 0;
   private run = 0;
+  private asked = 0;
 
   /** `load` asks the history and says whether it has all that was pushed. */
   constructor(private readonly load: () => Promise<boolean>) {}
@@ -21,10 +22,14 @@ export class Refill {
     this.timer ??= setTimeout(() => void this.round(), this.wait);
   }
 
+  /** At once, unless it was asked just now: a flood misses rows with every update. */
   missed(): void {
-    this.stop();
     this.rounds = ROUNDS;
-    void this.round();
+    if (Date.now() - this.asked < FIRST_MS) this.pushed();
+    else {
+      this.stop();
+      void this.round();
+    }
   }
 
   stop(): void {
@@ -36,6 +41,7 @@ export class Refill {
 
   private async round(): Promise<void> {
     const mine = this.run;
+    this.asked = Date.now();
     const settled = await this.load();
     if (mine !== this.run) return;
     clearTimeout(this.timer);

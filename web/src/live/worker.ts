@@ -20,7 +20,7 @@ export interface LiveUpdate {
 
 const UPDATE_MS = 33;
 /** Rows of one channel in one update. */
-const MOST = 300;
+const MOST = 100;
 const RETRY_MS = [500, 1_000, 2_000, 5_000];
 const READ: Record<string, (payload: Uint8Array) => unknown> = { "mevflow.v1.Opportunity": episode, "mevflow.v1.Decision": decision };
 const MESSAGE = { 1: ["channel", "text"], 2: ["payload", "bytes"], 5: ["type", "text"] } as const;
