@@ -2,7 +2,8 @@
 
 After a crash a shard works again on everything since its last snapshot, and gives the same rows. A snapshot of the
 sink says where each partition of the topic ended when it was made; what lies behind that is read back, and a row that
-stands there is not sent a second time.
+stands there is not sent a second time. Rows may not have come again when the next snapshot is made: it names the
+stretches in which such rows stand as well, so that any number of crashes may follow each other.
 """
 
 from __future__ import annotations
@@ -27,9 +28,15 @@ if TYPE_CHECKING:
 _BATCH = 256
 #: Records of a partition that are read back: more than a sink sends between two snapshots. A hash of each is kept.
 MOST = 1 << 22
+#: So many rows in a row that were not there, and nothing is looked for any more: what is left there was never ours, or
+#: will not come. A source lets its partitions get apart by far less.
+PATIENCE_ROWS = 1 << 20
 _ANSWER_S = 10.0
 #: Polls in a row without a record after which the broker counts as gone.
 _PATIENCE = 30
+
+#: By partition: first offset and the one after the last.
+Stretches = dict[int, list[tuple[int, int]]]
 
 log = logging.getLogger("mevflow.sinks.kafka")
 
@@ -37,15 +44,19 @@ log = logging.getLogger("mevflow.sinks.kafka")
 class AlreadySent:
     """Records behind a snapshot, each of which stands for one row that comes again."""
 
-    def __init__(self, bootstrap: str, topic: str, since: Mapping[int, int]) -> None:
-        """Read ``topic`` from the offsets ``since`` (by partition) to its end. Raises UnreachableError."""
-        hashes = np.frombuffer(_hashes(bootstrap, topic, since), np.uint64)
+    def __init__(self, bootstrap: str, topic: str, since: Mapping[int, int], again: Stretches | None = None) -> None:
+        """Read ``topic`` from the offsets ``since`` (by partition) to its end, and in the stretches ``again``.
+
+        Raises UnreachableError.
+        """
+        found, self.stretches = _hashes(bootstrap, topic, since, again or {})
+        hashes = np.frombuffer(found, np.uint64)
         self._hashes, counts = np.unique(hashes, return_counts=True)
         self._left = counts.astype(np.uint32)
         self._total = len(hashes)
         #: Rows that were found there instead of being sent.
         self.skipped = 0
-        self._seen = self._skipped_before = 0
+        self._missed = 0
 
     def __len__(self) -> int:
         return self._total
@@ -55,7 +66,6 @@ class AlreadySent:
         if not self._total:
             return None
         told = values.to_pylist()
-        self._seen += len(told)
         named = keys.to_pylist() if keys is not None else [None] * len(told)
         marks = np.array([_hash(key, value) for key, value in zip(named, told, strict=True)], np.uint64)
         places = np.minimum(np.searchsorted(self._hashes, marks), len(self._hashes) - 1)
@@ -67,13 +77,12 @@ class AlreadySent:
         there = int((~fresh).sum())
         self.skipped += there
         self._total -= there
+        self._missed = 0 if there else self._missed + len(told)
         return fresh if there else None
 
     def over(self) -> bool:
-        """Asked at each snapshot: is nothing left, or did rows come since the last one and none was there?"""
-        stale = self._seen > 0 and self.skipped == self._skipped_before
-        self._seen, self._skipped_before = 0, self.skipped
-        return not self._total or stale
+        """Asked at each snapshot: is nothing left that could come?"""
+        return not self._total or self._missed > PATIENCE_ROWS
 
 
 class TopicEnds:
@@ -96,8 +105,11 @@ class TopicEnds:
             raise UnreachableError(f"the ends of the topic cannot be read: {error}", topic=self._topic) from error
 
 
-def _hashes(bootstrap: str, topic: str, since: Mapping[int, int]) -> array[int]:
-    """A hash of each record from ``since`` to the end, at most ``MOST`` a partition."""
+def _hashes(bootstrap: str, topic: str, since: Mapping[int, int], again: Stretches) -> tuple[array[int], Stretches]:
+    """A hash of each record in ``again`` and from ``since`` to the end, and all these stretches.
+
+    At most ``MOST`` records a partition are looked at.
+    """
     from confluent_kafka import Consumer, KafkaException, TopicPartition
 
     consumer = Consumer(
@@ -112,12 +124,18 @@ def _hashes(bootstrap: str, topic: str, since: Mapping[int, int]) -> array[int]:
         }
     )
     found = array("Q")
+    stretches: Stretches = {}
     try:
         last: dict[int, int] = {}
         assigned = []
         for partition in consumer.list_topics(topic, timeout=_ANSWER_S).topics[topic].partitions:
             low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_ANSWER_S)
-            first = max(low, since.get(partition, 0))
+            wanted = [*again.get(partition, ()), (since.get(partition, 0), high)]
+            wanted = [(max(low, start), end) for start, end in wanted if max(low, start) < end]
+            if not wanted:
+                continue
+            stretches[partition] = wanted
+            first = min(start for start, _ in wanted)
             if high - first > MOST:
                 skipped = high - first - MOST
                 log.warning("%s[%d]: sent rows are not looked for in its last %d records", topic, partition, skipped)
@@ -136,18 +154,22 @@ def _hashes(bootstrap: str, topic: str, since: Mapping[int, int]) -> array[int]:
                 if record.error() is not None:
                     continue
                 partition, offset = record.partition(), record.offset() or 0
-                if partition in last and offset <= last[partition]:
+                if partition in last and offset <= last[partition] and _within(stretches[partition], offset):
                     found.append(_hash(record.key(), record.value() or b""))
             # A partition may end in control records, which never come: its position tells.
             for at in consumer.position([TopicPartition(topic, one) for one in last]):
                 if at.offset > last[at.partition]:
                     del last[at.partition]
                     consumer.incremental_unassign([TopicPartition(topic, at.partition)])
-        return found
+        return found, stretches
     except KafkaException as error:
         raise UnreachableError(f"what was sent before cannot be read back: {error}", topic=topic) from error
     finally:
         consumer.close()
+
+
+def _within(stretches: list[tuple[int, int]], offset: int) -> bool:
+    return any(start <= offset < end for start, end in stretches)
 
 
 def _hash(key: bytes | None, value: bytes) -> int:

@@ -20,14 +20,15 @@ from mevflow.operators.stage import Settings, StageContext, Watermark
 from mevflow.processes.fail_points import passed
 from mevflow.sinks.kafka.limits import beyond, cut, producer_limits, record_limit
 from mevflow.sinks.kafka.producer import Producer, open_producer
-from mevflow.sinks.kafka.sent import AlreadySent, TopicEnds
+from mevflow.sinks.kafka.sent import AlreadySent, Stretches, TopicEnds
 from mevflow.sinks.sink import Sink
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
 _ANSWER_S = 10.0
-_VERSION = 1
+#: Version 1 did not name what had not come again.
+_VERSION, _READ = 2, (1, 2)
 #: A negative time is refused by brokers, and 0 would be replaced by the clock.
 _LEAST_TIME_US = 1000
 
@@ -51,10 +52,14 @@ class KafkaSinkSettings(Settings):
 
 
 class _State(msgspec.Struct):
-    """Where each partition of the topic ended when the snapshot was made."""
+    """Where each partition of the topic ended when the snapshot was made.
+
+    ``again``: stretches before that with rows that were sent before a crash, and may not have come again since.
+    """
 
     version: int
     ends: dict[int, int]
+    again: Stretches = {}
 
 
 def _read_state(state: bytes, topic: str) -> _State:
@@ -62,7 +67,7 @@ def _read_state(state: bytes, topic: str) -> _State:
         saved = msgspec.msgpack.decode(state, type=_State)
     except msgspec.DecodeError as error:
         raise StateError(f"this is no snapshot of kafka.sink: {error}", topic=topic) from error
-    if saved.version != _VERSION:
+    if saved.version not in _READ:
         raise StateError(f"kafka.sink cannot read a snapshot of version {saved.version}", topic=topic)
     return saved
 
@@ -73,7 +78,7 @@ class KafkaSink(Sink[KafkaSinkSettings]):
     1. Before the first row it is noted where the topic ends (:meth:`beginning`).
     2. A snapshot waits until the broker has acknowledged everything written before it, and notes where the topic ends.
     3. After a crash the rows since then come again; those that stand behind the noted ends are not sent again
-       (:mod:`mevflow.sinks.kafka.sent`).
+       (:mod:`mevflow.sinks.kafka.sent`). A snapshot that is made before all of them have come names where they stand.
 
     Partitions are chosen by murmur2 of the key, as Java and most other clients do.
     """
@@ -101,10 +106,14 @@ class KafkaSink(Sink[KafkaSinkSettings]):
     def joined(cls, states: Sequence[bytes]) -> bytes:
         """The least of the noted ends: what any of the shards may have sent stands behind them."""
         ends: dict[int, int] = {}
+        again: Stretches = {}
         for state in states:
-            for partition, end in _read_state(state, "").ends.items():
+            saved = _read_state(state, "")
+            for partition, end in saved.ends.items():
                 ends[partition] = min(end, ends.get(partition, end))
-        return msgspec.msgpack.encode(_State(_VERSION, ends)) if states else b""
+            for partition, stretches in saved.again.items():
+                again[partition] = sorted({*again.get(partition, ()), *stretches})
+        return msgspec.msgpack.encode(_State(_VERSION, ends, again)) if states else b""
 
     def _admin(self) -> AdminClient:
         """A client of the broker, which has the topic. Raises UnreachableError or UsageError."""
@@ -136,7 +145,7 @@ class KafkaSink(Sink[KafkaSinkSettings]):
         self._ends = TopicEnds(admin, wanted.topic)
         if state:
             saved = _read_state(state, wanted.topic)
-            self._sent = AlreadySent(wanted.bootstrap, wanted.topic, saved.ends)
+            self._sent = AlreadySent(wanted.bootstrap, wanted.topic, saved.ends, saved.again)
         self._producer = open_producer(
             wanted.topic,
             {
@@ -232,7 +241,8 @@ class KafkaSink(Sink[KafkaSinkSettings]):
         if self._sent is not None and self._sent.over():
             self._sent = None
         assert self._ends is not None
-        return msgspec.msgpack.encode(_State(_VERSION, self._ends.now()))
+        again = self._sent.stretches if self._sent is not None else {}
+        return msgspec.msgpack.encode(_State(_VERSION, self._ends.now(), again))
 
     def tell(self, page: Page) -> None:
         """Put what was given to the producer, what waits in it, and whether it has failed."""

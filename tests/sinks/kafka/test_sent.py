@@ -111,7 +111,28 @@ def test_no_more_is_read_back_than_the_bound(kafka_broker, make_topic, monkeypat
     second.close()
 
 
-def test_what_others_wrote_is_not_waited_for(kafka_broker, make_topic) -> None:
+def test_rows_that_had_not_come_again_at_a_snapshot_are_known_after_the_next_crash(kafka_broker, make_topic) -> None:
+    """40 are sent and the sink dies; rows of another partition come first, ten come again, and it dies twice more."""
+    topic = make_topic(partitions=2)
+    first = sink(kafka_broker, topic, None)
+    state = first.snapshot()
+    first.write(swaps(*range(40)))
+    first.close()
+    for fresh in (100, 110, 120):
+        one = sink(kafka_broker, topic, state)
+        one.write(swaps(*range(fresh, fresh + 10)))
+        one.snapshot()
+        one.write(swaps(*range(10)) if fresh == 100 else swaps(*range(10, 15)) if fresh == 110 else swaps())
+        state = one.snapshot()
+        one.close()
+    last = sink(kafka_broker, topic, state)
+    last.write(swaps(*range(15, 60)))
+    last.close()
+    assert slots(kafka_broker, topic, 2) == [*range(60), *range(100, 130)]
+
+
+def test_what_others_wrote_is_not_waited_for(kafka_broker, make_topic, monkeypatch) -> None:
+    monkeypatch.setattr("mevflow.sinks.kafka.sent.PATIENCE_ROWS", 25)
     topic = make_topic(partitions=2)
     first = sink(kafka_broker, topic, None)
     state = first.snapshot()
