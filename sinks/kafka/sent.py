@@ -9,6 +9,7 @@ stretches in which such rows stand as well, so that any number of crashes may fo
 from __future__ import annotations
 
 import logging
+import time
 from array import array
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -92,17 +93,25 @@ class TopicEnds:
         self._admin, self._topic = admin, topic
 
     def now(self) -> dict[int, int]:
-        """By partition. Raises UnreachableError."""
-        from confluent_kafka import KafkaException, TopicPartition
+        """By partition; waits for a leader that is being elected. Raises UnreachableError."""
+        from confluent_kafka import KafkaError, KafkaException, TopicPartition
         from confluent_kafka.admin import OffsetSpec
 
-        try:
-            partitions = self._admin.list_topics(self._topic, timeout=_ANSWER_S).topics[self._topic].partitions
-            asked = {TopicPartition(self._topic, one): OffsetSpec.latest() for one in partitions}
-            answers = self._admin.list_offsets(asked, request_timeout=_ANSWER_S)
-            return {at.partition: answer.result(_ANSWER_S).offset for at, answer in answers.items()}
-        except (KafkaException, TimeoutError) as error:
-            raise UnreachableError(f"the ends of the topic cannot be read: {error}", topic=self._topic) from error
+        electing = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+        deadline = time.monotonic() + _ANSWER_S
+        while True:
+            try:
+                partitions = self._admin.list_topics(self._topic, timeout=_ANSWER_S).topics[self._topic].partitions
+                asked = {TopicPartition(self._topic, one): OffsetSpec.latest() for one in partitions}
+                answers = self._admin.list_offsets(asked, request_timeout=_ANSWER_S)
+                return {at.partition: answer.result(_ANSWER_S).offset for at, answer in answers.items()}
+            except (KafkaException, TimeoutError) as error:
+                passes = isinstance(error, KafkaException) and error.args[0].code() in electing
+                if not passes or time.monotonic() > deadline:
+                    raise UnreachableError(
+                        f"the ends of the topic cannot be read: {error}", topic=self._topic
+                    ) from error
+                time.sleep(0.05)
 
 
 def _hashes(bootstrap: str, topic: str, since: Mapping[int, int], again: Stretches) -> tuple[array[int], Stretches]:
