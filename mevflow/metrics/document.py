@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 
 from mevflow.metrics.catalogue import BOUNDS, CATALOGUE, EVERY
@@ -47,7 +48,8 @@ def document() -> str:
     lines += ["## Buckets", ""]
     for bounds in dict.fromkeys(BOUNDS.values()):
         names = ", ".join(f"`{name}`" for name, each in BOUNDS.items() if each == bounds)
-        lines += [f"- {', '.join(f'{bound:g}' for bound in bounds)}: {names}"]
+        item = f"- {', '.join(f'{bound:g}' for bound in bounds)}: {names}"
+        lines += textwrap.wrap(item, 120, subsequent_indent="  ", break_long_words=False)
     return "\n".join(lines) + "\n"
 
 
