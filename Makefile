@@ -29,21 +29,21 @@ setup: .venv/ready ## Make .venv with the mevflow command, and check the machine
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(BIN)/mevflow doctor
 	@$(BIN)/mevflow compile
-	@$(BIN)/python -m mevflow.web.build --if-missing
+	@$(BIN)/python -m mevflow.web.build --if-needed
 	@touch $@
 
 web: setup ## Build the dashboard's files anew (web/dist)
 	@$(BIN)/python -m mevflow.web.build
 
 run: setup ## Run the main job on the recorded days and print a report (KEEP=1 leaves it running)
-	@$(BIN)/python -m mevflow.web.build --if-missing
+	@$(BIN)/python -m mevflow.web.build --if-needed
 	@$(BIN)/mevflow demo $(if $(KEEP),--keep)
 
 test: setup ## Run all tests, with the real broker and the real engine, in two processes
 	@$(BIN)/pytest -n 2 --dist loadgroup
 
 test-web: setup ## Try every page of the dashboard in a real Chromium (Debian: apt-get install chromium)
-	@$(BIN)/python -m mevflow.web.build --if-missing
+	@$(BIN)/python -m mevflow.web.build --if-needed
 	@$(BIN)/pytest tests/web
 
 test-truth: setup ## Hold states, quotes and executed opportunities against contracts on a real EVM; write docs/truth.md

@@ -23,7 +23,9 @@ _OLDEST = 20
 _PATIENCE_S = 600.0
 #: What scrolls takes the keyboard, as WCAG asks.
 _SCROLLERS = "a11y_no_noninteractive_tabindex:ignore"
-_STAMP = FOLDER / "node_modules" / ".locked"
+_STAMP, _BUILT = FOLDER / "node_modules" / ".locked", FOLDER / "node_modules" / ".built"
+#: What the build is made of.
+_SOURCES = ("src/**/*", "index.html", "package-lock.json", "tsconfig.json", "vite.config.ts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,21 @@ def build() -> None:
     check = [str(modules / "svelte-check/bin/svelte-check"), "--fail-on-warnings", "--compiler-warnings", _SCROLLERS]
     _run(tools, check, "the sources have faults")
     _run(tools, [str(modules / "vite/bin/vite.js"), "build", "--logLevel", "warn"], "the build failed")
+    _BUILT.write_text(_digest())
+
+
+def current() -> bool:
+    """Whether ``dist/`` is of these sources; an installed package has none, and what it has is right."""
+    if not built() or not (FOLDER / "package-lock.json").is_file():
+        return built()
+    return _BUILT.is_file() and _BUILT.read_text() == _digest()
+
+
+def _digest() -> str:
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in _SOURCES for path in FOLDER.glob(pattern) if path.is_file()}):
+        digest.update(f"{path.relative_to(FOLDER)}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _run(tools: NodeJs, arguments: list[str], what: str, hint: str = "") -> None:
@@ -93,11 +110,11 @@ def _run(tools: NodeJs, arguments: list[str], what: str, hint: str = "") -> None
 
 
 def main() -> int:
-    """With ``--if-missing`` what is built stays, and a failure is told without failing: the rest works without."""
+    """With ``--if-needed`` a current build stays, and a failure is told without failing: the rest works without."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--if-missing", action="store_true")
-    missing_only = parser.parse_args().if_missing
-    if missing_only and built():
+    parser.add_argument("--if-needed", action="store_true")
+    needed_only = parser.parse_args().if_needed
+    if needed_only and current():
         return 0
     try:
         print("building the dashboard", file=sys.stderr)
@@ -106,7 +123,7 @@ def main() -> int:
         print(f"the dashboard is not built: {error}", file=sys.stderr)
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)
-        return 0 if missing_only else 1
+        return 0 if needed_only else 1
     print(f"built {sum(1 for each in DIST.rglob('*') if each.is_file())} files in {DIST}", file=sys.stderr)
     return 0
 
