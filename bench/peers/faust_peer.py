@@ -52,7 +52,8 @@ async def measure(bootstrap: str, topic: str, messages: int, port: int) -> None:
     running = [asyncio.create_task(part) for part in (app.start(), asyncio.wait_for(done.wait(), 120))]
     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     if len(times) < 2:
-        sys.exit(f"Faust ended, or took too long, after {job.seen} of {messages} messages")
+        print(f"Faust ended, or took too long, after {job.seen} of {messages} messages", file=sys.stderr, flush=True)
+        os._exit(1)
     print(json.dumps({"messages": messages, "seconds": times[1] - times[0]}), flush=True)
     os._exit(0)  # told before the loop is left: Faust's shutdown leaves its group first, and may hang there
 
