@@ -20,7 +20,7 @@ from mevflow.operators.parse.evm.logs import LogJson, read_logs
 from mevflow.operators.parse.evm.parse import parse_logs
 from mevflow.operators.parse.evm.pools import EvmPool, PoolTable
 from mevflow.operators.parse.rows import RowBuilder
-from mevflow.sources.evm.audit import ToldStates, said
+from mevflow.sources.evm.audit import ToldState, ToldStates, said
 from mevflow.sources.evm.blocks import Block
 from mevflow.sources.evm.discover import discover
 from mevflow.sources.evm.factories import Factory
@@ -86,12 +86,9 @@ class PoolCollector:
         Gives a dead letter and a ``KIND_SNAPSHOT`` for each that differs; None when none does. Raises UnreachableError.
         """
         turn = [self.table.of(one) for one in self.told.turn(pools) if one in self.table]
-        answers = self.nodes.ask(lambda node: said(node, turn, block.header.hash)) if turn else []
-        wrong = [
-            (pool, answer)
-            for pool, answer in zip(turn, answers, strict=True)
-            if answer is not None and answer != self.told.known[pool.address]
-        ]
+        # A node that takes a block just then may answer of that one, whatever hash it was asked for: what differs is
+        # read once more.
+        wrong = self._differing([pool for pool, _ in self._differing(turn, block)], block)
         if not wrong:
             return None
         whole = self.nodes.ask(lambda node: states(node, [pool for pool, _ in wrong], block.header.hash))
@@ -114,6 +111,15 @@ class PoolCollector:
             self.told.known[pool.address] = answer
         errors = pa.RecordBatch.from_pylist(letters, schema=ERRORS)
         return CollectedRows(rows.take() if len(rows) else None, None, errors, time_us)
+
+    def _differing(self, pools: Sequence[EvmPool], block: Block) -> list[tuple[EvmPool, ToldState]]:
+        """Pools whose contracts say something else at the end of a block than rows told, and what they say."""
+        answers = self.nodes.ask(lambda node: said(node, pools, block.header.hash)) if pools else []
+        return [
+            (pool, answer)
+            for pool, answer in zip(pools, answers, strict=True)
+            if answer is not None and answer != self.told.known[pool.address]
+        ]
 
     def fork(self, fork: Fork) -> CollectedRows:
         """The row that takes blocks back. Pools first seen in them are stated anew when they come again."""
