@@ -19,6 +19,7 @@ import pyarrow as pa
 from mevflow.clickhouse.client import connect
 from mevflow.flows.config import ClickHouseConfig
 from mevflow.flows.messages.browse import PageRequest, read_page
+from mevflow.flows.messages.look import MessageFilter
 from mevflow.kafka.security import reach
 from mevflow.kafka.topics import TopicSpec, admin_client, create
 from mevflow.operators.codec import codec
@@ -112,7 +113,7 @@ def broker_round_trip(bench: Bench, clock: LabClock) -> None:
                 producer.produce(name, value, partition=0, timestamp=number + 1)
             expect(producer.flush(_ANSWER_S) == 0, f"the broker took not all messages within {_ANSWER_S:g} s")
         with clock.step("read them back"):
-            page = read_page(bench.bootstrap, PageRequest(name, _SWAP, limit=_ROWS, start="earliest"))
+            page = read_page(bench.bootstrap, PageRequest(name, MessageFilter(_SWAP), limit=_ROWS, start="earliest"))
         slots = [row["fields"]["slot"] for row in page.rows]
         expect(slots == list(range(1, _ROWS + 1)), f"{len(slots):,} of {_ROWS:,} messages came back in order")
     finally:

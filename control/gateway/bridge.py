@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from mevflow.control.gateway import problems
 from mevflow.control.gateway.carry import Carrier
 from mevflow.control.gateway.endpoints import HttpEndpoint, read_asked
-from mevflow.control.gateway.messages import Topic, cursor_of, filter_of, partitions_of, places_of
+from mevflow.control.gateway.messages import ReadingAsked, cursor_of
 from mevflow.control.refusal import Refused, invalid
 from mevflow.flows.messages.tail import TailBatch, TailRequest, TopicTail
 from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
@@ -32,21 +32,12 @@ _RECHECK_S = 2.0
 _POLICY_VIOLATION, _INTERNAL = 1008, 1011
 
 
-class LiveAsked(msgspec.Struct, forbid_unknown_fields=True):
-    """``schema``, ``partition``, ``where``, ``pool``, ``text`` as for a list. Where it begins: ``cursor`` (offsets by
-    partition, ``0:17,1:4``), else ``from_us`` (chain time), else ``start``. ``rate``: rows a second; ``every``: none is
-    left out; ``keep_up``: who is further behind (records) goes on at the end.
+class LiveAsked(ReadingAsked, forbid_unknown_fields=True):
+    """``rate``: rows a second; ``every``: none is left out; ``keep_up``: who is further behind (records) goes on at the
+    end.
     """
 
-    topic: Topic
-    schema: str = ""
     start: Annotated[str, Meta(pattern="^(latest|newest|earliest)$")] = "latest"
-    from_us: Annotated[int, Meta(ge=0, lt=1 << 60)] | None = None
-    cursor: Annotated[str, Meta(max_length=4_000)] = ""
-    partition: Annotated[str, Meta(pattern="^[0-9,]{0,200}$")] = ""
-    where: list[str] = []
-    pool: Annotated[str, Meta(max_length=140)] = ""
-    text: Annotated[str, Meta(max_length=256)] = ""
     rate: Annotated[int, Meta(ge=1, le=1_000)] = 100
     every: bool = False
     keep_up: Annotated[int, Meta(ge=0, le=100_000_000)] = 0
@@ -153,7 +144,8 @@ async def _disconnected(socket: WebSocket) -> None:
 def _opened(bootstrap: str, asked: LiveAsked) -> TopicTail:
     """Raises Refused."""
     try:
-        tail = TopicTail(bootstrap, _request(asked))
+        request = TailRequest(**asked.reading(), rate=asked.rate, every=asked.every, keep_up=asked.keep_up)
+        tail = TopicTail(bootstrap, request)
         try:
             tail.open()
         except BaseException:
@@ -166,21 +158,6 @@ def _opened(bootstrap: str, asked: LiveAsked) -> TopicTail:
     except UnreachableError as error:
         raise Refused("UNAVAILABLE", "BROKER_UNAVAILABLE", str(error.message), retry_after_s=2.0) from error
     return tail
-
-
-def _request(asked: LiveAsked) -> TailRequest:
-    """Raises Refused."""
-    return TailRequest(
-        topic=asked.topic,
-        by=filter_of(asked.topic, asked.schema, asked.where, asked.pool, asked.text),
-        places=places_of(asked.cursor),
-        from_us=asked.from_us,
-        start=asked.start,
-        partitions=partitions_of(asked.partition),
-        rate=asked.rate,
-        every=asked.every,
-        keep_up=asked.keep_up,
-    )
 
 
 def _shown(batch: TailBatch) -> dict[str, object]:

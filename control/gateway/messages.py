@@ -38,15 +38,14 @@ class TopicAsked(msgspec.Struct, forbid_unknown_fields=True):
     name: Topic
 
 
-class MessagesAsked(msgspec.Struct, forbid_unknown_fields=True):
-    """``schema``: a message's name, ``none``, or empty for the topic's own. ``start``: ``newest`` or ``earliest``;
-    ``from_us`` (chain time) and ``cursor`` (``next`` of an answer) go before it. ``partition``: a number, or several
-    with commas between. ``where``: conditions, any number; ``pool`` and ``text`` must hold too.
+class ReadingAsked(msgspec.Struct, forbid_unknown_fields=True):
+    """``schema``: a message's name, ``none``, or empty for the topic's own. Where it begins: ``cursor`` (``next`` of an
+    answer: offsets by partition, ``0:17,1:4``), else ``from_us`` (chain time), else ``start``. ``partition``: a number,
+    or several with commas between. ``where``: conditions, any number; ``pool`` and ``text`` must hold too.
     """
 
     topic: Topic
     schema: str = ""
-    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] = 100
     start: Annotated[str, Meta(pattern="^(newest|earliest)$")] = "newest"
     from_us: Annotated[int, Meta(ge=0, lt=1 << 60)] | None = None
     cursor: Annotated[str, Meta(max_length=4_000)] = ""
@@ -54,6 +53,23 @@ class MessagesAsked(msgspec.Struct, forbid_unknown_fields=True):
     where: list[str] = []
     pool: Annotated[str, Meta(max_length=140)] = ""
     text: Annotated[str, Meta(max_length=256)] = ""
+
+    def reading(self) -> dict[str, Any]:
+        """The fields of a :class:`TopicReading`. Raises Refused, UsageError (a condition that makes no sense)."""
+        return {
+            "topic": self.topic,
+            "by": _filter(self),
+            "places": places_of(self.cursor),
+            "from_us": self.from_us,
+            "start": self.start,
+            "partitions": frozenset(int(each) for each in self.partition.split(",") if each) or None,
+        }
+
+
+class MessagesAsked(ReadingAsked, forbid_unknown_fields=True):
+    """A page of at most ``limit`` records."""
+
+    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] = 100
 
 
 class RecordAsked(msgspec.Struct, forbid_unknown_fields=True):
@@ -110,25 +126,11 @@ def known(around: Surroundings, asked: Nothing) -> dict[str, Any]:
 
 def messages(around: Surroundings, asked: MessagesAsked) -> dict[str, Any]:
     """A page of records with the counts of what was read, shown and passed; ``next`` goes on, also as a live tail."""
-    by = filter_of(asked.topic, asked.schema, asked.where, asked.pool, asked.text)
-    page = read_page(
-        around.bootstrap,
-        PageRequest(
-            topic=asked.topic,
-            schema=by.schema,
-            limit=asked.limit,
-            places=places_of(asked.cursor),
-            from_us=asked.from_us,
-            start=asked.start,
-            partitions=partitions_of(asked.partition),
-            conditions=by.conditions,
-            pool=by.pool,
-            text=by.text,
-        ),
-    )
+    request = PageRequest(**asked.reading(), limit=asked.limit)
+    page = read_page(around.bootstrap, request)
     return {
         "topic": asked.topic,
-        "schema": by.schema,
+        "schema": request.by.schema,
         "rows": page.rows,
         "read": page.read,
         "shown": page.shown,
@@ -180,14 +182,14 @@ def _schema(topic: str, given: str) -> str:
     return given or schemas.OF_TOPIC.get(topic, "")
 
 
-def filter_of(topic: str, schema: str, where: list[str], pool: str, text: str) -> MessageFilter:
-    """What is asked of records. Raises Refused, UsageError (a condition that makes no sense)."""
-    schema = _schema(topic, schema)
-    if not schema and (where or pool or text):
+def _filter(asked: ReadingAsked) -> MessageFilter:
+    schema = _schema(asked.topic, asked.schema)
+    if not schema and (asked.where or asked.pool or asked.text):
         raise invalid("schema", "only decoded messages can be filtered")
-    if len(where) > MAX_CONDITIONS:
+    if len(asked.where) > MAX_CONDITIONS:
         raise invalid("where", f"at most {MAX_CONDITIONS} conditions")
-    return MessageFilter(schema, tuple(parse(each, codec(schema)) for each in where), _pool(pool), text)
+    conditions = tuple(parse(each, codec(schema)) for each in asked.where)
+    return MessageFilter(schema, conditions, _pool(asked.pool), asked.text)
 
 
 def cursor_of(places: Mapping[int, int]) -> str:
@@ -203,11 +205,6 @@ def places_of(cursor: str) -> dict[int, int] | None:
     if not all(found):
         raise invalid("cursor", "is the `next` of an answer")
     return {int(each[1]): int(each[2]) for each in found if each}
-
-
-def partitions_of(text: str) -> frozenset[int] | None:
-    """Numbers with commas between; None: all."""
-    return frozenset(int(each) for each in text.split(",") if each) or None
 
 
 def _pool(text: str) -> bytes:

@@ -17,9 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mevflow.flows.messages.conditions import Condition
-from mevflow.flows.messages.look import Look, MessageFilter
-from mevflow.kafka.topics import listing, offsets_for_times
+from mevflow.flows.messages.look import Look
+from mevflow.flows.messages.reading import TopicReading
 from mevflow.operators.errors import UnreachableError
 from mevflow.operators.stage import StageContext
 from mevflow.sources.kafka.source import KafkaSource, KafkaSourceSettings
@@ -29,28 +28,10 @@ _STALLED_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class PageRequest:
-    """What to read. ``schema`` empty: values are not decoded. ``pool`` and ``text`` and all ``conditions`` must hold.
+class PageRequest(TopicReading):
+    """At most ``limit`` rows; ``start`` is ``newest`` or ``earliest``."""
 
-    Where it begins, the first that is given counts: ``places`` (next offset by partition), ``from_us`` (chain time),
-    ``start`` (``newest`` or ``earliest``). ``partitions`` None: all.
-    """
-
-    topic: str
-    schema: str
     limit: int = 100
-    places: Mapping[int, int] | None = None
-    from_us: int | None = None
-    start: str = "newest"
-    partitions: frozenset[int] | None = None
-    conditions: tuple[Condition, ...] = ()
-    pool: bytes = b""
-    text: str = ""
-
-    @property
-    def by(self) -> MessageFilter:
-        """Which rows are shown."""
-        return MessageFilter(self.schema, self.conditions, self.pool, self.text)
 
 
 @dataclass(slots=True)
@@ -77,12 +58,9 @@ class MessagePage:
 def read_page(bootstrap: str, asked: PageRequest) -> MessagePage:
     """Raises UsageError (no such topic, partition), UnreachableError."""
     began = time.monotonic()
-    ends = {
-        partition: bounds
-        for partition, bounds in listing(bootstrap, [asked.topic])[0].ends.items()
-        if asked.partitions is None or partition in asked.partitions
-    }
-    starts = _starts(bootstrap, asked, ends)
+    ends = {partition: bounds for partition, bounds in asked.ends(bootstrap).items() if asked.wants(partition)}
+    back = (MAX_ROWS if asked.by.chooses else asked.limit) // max(1, len(ends))
+    starts = asked.starts(bootstrap, ends, max(1, back))
     page = MessagePage(next=dict(starts))
     if asked.places is None:
         page.skipped = sum(starts[partition] - first for partition, (first, _) in ends.items())
@@ -107,19 +85,6 @@ def read_page(bootstrap: str, asked: PageRequest) -> MessagePage:
     page.behind = sum(max(0, stop - page.next[partition]) for partition, (_, stop) in ends.items())
     page.took_ms = round((time.monotonic() - began) * 1000, 1)
     return page
-
-
-def _starts(bootstrap: str, asked: PageRequest, ends: Mapping[int, tuple[int, int]]) -> dict[int, int]:
-    if asked.places is not None:
-        # What the log has lost meanwhile is passed; what it does not have yet is waited for.
-        return {p: min(max(asked.places.get(p, first), first), stop) for p, (first, stop) in ends.items()}
-    if asked.from_us is not None:
-        found = offsets_for_times(bootstrap, asked.topic, asked.from_us, None)
-        return {partition: found[partition][0] for partition in ends}
-    if asked.start == "earliest":
-        return {partition: first for partition, (first, _) in ends.items()}
-    back = (MAX_ROWS if asked.by.chooses else asked.limit) // max(1, len(ends))
-    return {partition: max(first, stop - max(1, back)) for partition, (first, stop) in ends.items()}
 
 
 def _batches(

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from mevflow.flows.messages.browse import by_partition
-from mevflow.flows.messages.look import Look, Looked, MessageFilter
-from mevflow.kafka.topics import listing, offsets_for_times
+from mevflow.flows.messages.look import Look, Looked
+from mevflow.flows.messages.reading import TopicReading
 from mevflow.operators.errors import UsageError
 from mevflow.operators.stage import StageContext
 from mevflow.sources.kafka.settings import KafkaSourceSettings
@@ -34,20 +34,14 @@ _NEWEST = 100
 
 
 @dataclass(frozen=True, slots=True)
-class TailRequest:
-    """Where to begin, the first that is given counts: ``places`` (next offset by partition), ``from_us`` (chain time),
-    ``start`` (``latest``: what comes from now on; ``newest``: and a few before it; ``earliest``).
+class TailRequest(TopicReading):
+    """``start``: ``latest`` (what comes from now on), ``newest`` (and a few before it), ``earliest``.
 
     ``rate``: rows a second; ``every``: none is left out. ``keep_up``: who is further behind (records) goes on at the
-    end, and what was passed counts as ``dropped``; 0: never. ``partitions`` None: all.
+    end, and what was passed counts as ``dropped``; 0: never.
     """
 
-    topic: str
-    by: MessageFilter
-    places: Mapping[int, int] | None = None
-    from_us: int | None = None
     start: str = "latest"
-    partitions: frozenset[int] | None = None
     rate: int = 100
     every: bool = False
     keep_up: int = 0
@@ -85,7 +79,7 @@ class TopicTail:
     def open(self) -> None:
         """Raises UsageError (no such topic or partition), UnreachableError."""
         asked = self._asked
-        ends = self._ends()
+        ends = asked.ends(self._bootstrap)
         missing = sorted((asked.partitions or frozenset()) - ends.keys())
         if missing:
             raise UsageError(f"{asked.topic} has no partition {missing[0]}", key="partition")
@@ -162,31 +156,18 @@ class TopicTail:
         self._tokens -= len(rows)
         return sum(min(row["bytes"], MAX_ROW_BYTES) for row in rows)
 
-    def _ends(self) -> dict[int, tuple[int, int]]:
-        return listing(self._bootstrap, [self._asked.topic])[0].ends
-
     def _starts(self, ends: Mapping[int, tuple[int, int]]) -> dict[int, int]:
         """Where to begin; what the log has lost of what was asked for counts as dropped."""
         asked = self._asked
-        if asked.places is not None:
-            lost = {p: max(0, first - asked.places.get(p, first)) for p, (first, _) in ends.items() if self._wants(p)}
-            self._dropped += sum(lost.values())
-            return {p: min(max(asked.places.get(p, first), first), stop) for p, (first, stop) in ends.items()}
-        if asked.from_us is not None:
-            found = offsets_for_times(self._bootstrap, asked.topic, asked.from_us, None)
-            return {partition: found[partition][0] for partition in ends}
-        if asked.start == "earliest":
-            return {partition: first for partition, (first, _) in ends.items()}
+        places = asked.places or {}
+        self._dropped += sum(max(0, first - places.get(p, first)) for p, (first, _) in ends.items() if asked.wants(p))
         back = _NEWEST // max(1, len(ends)) if asked.start == "newest" else 0
-        return {partition: max(first, stop - back) for partition, (first, stop) in ends.items()}
-
-    def _wants(self, partition: int) -> bool:
-        return self._asked.partitions is None or partition in self._asked.partitions
+        return asked.starts(self._bootstrap, ends, back)
 
     def _begin(self, starts: Mapping[int, int]) -> None:
         asked = self._asked
         self.close()
-        mine = {partition: offset for partition, offset in starts.items() if self._wants(partition)}
+        mine = {partition: offset for partition, offset in starts.items() if asked.wants(partition)}
         self._next = dict(mine)
         settings = KafkaSourceSettings(
             bootstrap=self._bootstrap,
@@ -204,7 +185,11 @@ class TopicTail:
 
     def _leap(self) -> None:
         """Go on at the end: what lies between was not looked at."""
-        stops = {partition: stop for partition, (_, stop) in self._ends().items() if self._wants(partition)}
+        stops = {
+            partition: stop
+            for partition, (_, stop) in self._asked.ends(self._bootstrap).items()
+            if self._asked.wants(partition)
+        }
         self._dropped += sum(max(0, stop - self._next.get(partition, 0)) for partition, stop in stops.items())
         self._left.clear()
         self._begin(stops)
