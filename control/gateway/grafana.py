@@ -30,14 +30,14 @@ class GrafanaAsked(msgspec.Struct, forbid_unknown_fields=True):
 def plan(around: Surroundings, asked: GrafanaAsked) -> dict[str, Any]:
     """What would be created or changed; nothing is."""
     changes = _changes(_grafana(around, asked), asked)
-    return {"rows": [_row(change) for change in changes]}
+    return {"rows": [change.as_dict() for change in changes]}
 
 
 def apply(around: Surroundings, asked: GrafanaAsked) -> dict[str, Any]:
     """Create and change what differs, item by item; one that fails does not stop the others."""
     grafana = _grafana(around, asked)
     results = grafana.apply(_changes(grafana, asked))
-    return {"rows": [{**_row(result.change), "error": result.error} for result in results]}
+    return {"rows": [{**result.change.as_dict(), "error": result.error} for result in results]}
 
 
 def _grafana(around: Surroundings, asked: GrafanaAsked) -> Grafana:
@@ -62,16 +62,6 @@ def _changes(grafana: Grafana, asked: GrafanaAsked) -> list[GrafanaChange]:
     except MevflowError as error:
         metadata = {"hint": error.hint} if error.hint else {}
         raise Refused("FAILED_PRECONDITION", "GRAFANA_REFUSES", str(error.message), metadata=metadata) from error
-
-
-def _row(change: GrafanaChange) -> dict[str, Any]:
-    return {
-        "kind": change.kind,
-        "uid": change.uid,
-        "title": change.title,
-        "action": change.action,
-        "differences": list(change.differences),
-    }
 
 
 ENDPOINTS = (

@@ -7,8 +7,6 @@ beside its folder, which each run makes anew.
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,16 +19,14 @@ from mevflow.flows.replay.times import iso
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.spec import RunSpec
 from mevflow.flows.runtime.status import shard_status, source_rows
-from mevflow.operators.errors import MevflowError, UsageError
+from mevflow.operators.errors import UsageError
 from mevflow.processes.background import ProcessId
-from mevflow.processes.environment import environment
-from mevflow.processes.private import open_private, private_folder, write_private
+from mevflow.processes.jobs import last_words, reap, start_job
+from mevflow.processes.private import private_folder, write_private
 
 #: Background replays of one folder at once.
 MAX_RUNNING = 2
 _CANCEL_S = 20.0
-_TAIL = 2_000
-_children: list[subprocess.Popen[bytes]] = []
 
 
 class ReplayJob(msgspec.Struct, frozen=True):
@@ -67,20 +63,9 @@ def start(plan: Plan, file: Path, var: Path, options: list[str], *, replace: boo
         raise UsageError(f"{MAX_RUNNING} replays run already: wait for one, or cancel it", key="run_id")
     record = _record(layout)
     private_folder(record.parent)
-    command = [sys.executable, "-m", "mevflow.cli", "replay", "run", plan.topology, "--run-id", plan.run_id]
-    command += ["--file", str(file.absolute()), "--json", *options]
-    with open_private(record.with_suffix(".log"), "wb") as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env={**environment(), "MEVFLOW_VAR": str(var.absolute())},
-            start_new_session=True,
-        )
-    found = ProcessId.of(process.pid)
-    if found is None:
-        raise MevflowError(f"the replay ended at once: {_said(record)}")
+    words = ["replay", "run", plan.topology, "--run-id", plan.run_id]
+    words += ["--file", str(file.absolute()), "--json", *options]
+    found = start_job(words, var, record.with_suffix(".log"))
     job = ReplayJob(
         topology=plan.topology,
         run_id=plan.run_id,
@@ -91,13 +76,7 @@ def start(plan: Plan, file: Path, var: Path, options: list[str], *, replace: boo
         process=(found.pid, found.started),
     )
     write_private(record, msgspec.json.encode(job))
-    _children.append(process)
     return job
-
-
-def _reap() -> None:
-    """Take note of processes of ours that have ended."""
-    _children[:] = [each for each in _children if each.poll() is None]
 
 
 def window_options(from_us: int | None, to_us: int | None) -> list[str]:
@@ -117,7 +96,7 @@ def cancel(var: Path, topology: str, run_id: str) -> ReplayJob:
     process.signal(signal.SIGINT)
     if not process.wait(_CANCEL_S):
         process.end(5.0)
-    _reap()
+    reap()
     return job
 
 
@@ -126,7 +105,7 @@ def runs(var: Path) -> list[dict[str, Any]]:
 
     ``state``: running, done, cancelled or failed. ``done``: messages read so far of ``messages``.
     """
-    _reap()
+    reap()
     jobs = {(each.topology, each.run_id): each for each in _jobs(var)}
     keys = set(jobs) | {(path.parent.parent.name, path.parent.name) for path in (var / "replay").glob("*/*/spec.json")}
     rows = [_row(Layout.replay(var, *key), *key, jobs.get(key)) for key in keys]
@@ -139,6 +118,9 @@ def _row(layout: Layout, topology: str, run_id: str, job: ReplayJob | None) -> d
     total = 0 if spec is None else sum(sum(b.stop.values()) - sum(b.start.values()) for b in spec.bounds.values())
     began_us = job.began_us if job else int(layout.spec.stat().st_mtime * 1e6)
     state = _state(said, job)
+    error = ""
+    if state == "failed":
+        error = str(said.get("error", "") or (last_words(_record(layout).with_suffix(".log")) if job else ""))
     return {
         "topology": topology,
         "run_id": run_id,
@@ -148,7 +130,7 @@ def _row(layout: Layout, topology: str, run_id: str, job: ReplayJob | None) -> d
         "to_us": job.to_us if job else spec.to_us if spec else None,
         "messages": job.messages if job else total,
         "done": source_rows(said) if said else 0,
-        "error": str(said.get("error", "") or (_said(_record(layout)) if job else "")) if state == "failed" else "",
+        "error": error,
         "results": _results(layout) if state == "done" else [],
     }
 
@@ -194,10 +176,3 @@ def _read(record: Path) -> ReplayJob | None:
 def _jobs(var: Path) -> list[ReplayJob]:
     found = map(_read, (var / "replay").glob("*/.*.job.json"))
     return [each for each in found if each is not None]
-
-
-def _said(record: Path) -> str:
-    try:
-        return record.with_suffix(".log").read_text(errors="replace")[-_TAIL:].strip()
-    except OSError:
-        return ""

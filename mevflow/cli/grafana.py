@@ -43,7 +43,7 @@ def plan(
     """What apply would create or change; nothing is changed."""
     found = _plan(_client(url, token_file, ca_file), prometheus_url, clickhouse_url, database)
     if as_json:
-        emit_json([_row(change) for change in found])
+        emit_json([change.as_dict() for change in found])
         return
     table(["kind", "title", "", "differences"], [_cells(change, change.action) for change in found])
 
@@ -64,7 +64,7 @@ def apply(
             note(f"{result.change.title}: {result.error or result.change.action + 'd'}")
     failed = [result for result in done if result.error]
     if as_json:
-        emit_json([{**_row(result.change), "error": result.error} for result in done])
+        emit_json([{**result.change.as_dict(), "error": result.error} for result in done])
     else:
         states = [(r.change, f"failed: {r.error}" if r.error else r.change.action) for r in done]
         table(["kind", "title", "", "differences"], [_cells(change, state) for change, state in states])
@@ -82,16 +82,6 @@ def _client(url: str, token_file: Path, ca_file: str) -> Grafana:
 def _plan(client: Grafana, prometheus_url: str, clickhouse_url: str, database: str) -> list[GrafanaChange]:
     note("comparing with Grafana")
     return client.plan(prometheus_url, clickhouse_url, database)
-
-
-def _row(change: GrafanaChange) -> dict[str, Any]:
-    return {
-        "kind": change.kind,
-        "uid": change.uid,
-        "title": change.title,
-        "action": change.action,
-        "differences": list(change.differences),
-    }
 
 
 def _cells(change: GrafanaChange, state: str) -> list[str]:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Literal
@@ -23,10 +21,10 @@ from mevflow.flows.replay.jobs import window_options
 from mevflow.flows.replay.plan import Plan
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.status import shard_status, source_rows
-from mevflow.operators.errors import MevflowError, UsageError
+from mevflow.operators.errors import UsageError
 from mevflow.processes.background import ProcessId
-from mevflow.processes.environment import environment
-from mevflow.processes.private import open_private, private_folder, write_private
+from mevflow.processes.jobs import last_words, reap, start_job
+from mevflow.processes.private import private_folder, write_private
 
 #: Jobs of one folder at once: each has a shard to itself.
 MAX_RUNNING = 2
@@ -36,8 +34,6 @@ MAX_KEPT = 200
 _NICE = 10
 #: How long one that is cancelled may take to end in order; then it is killed.
 _ORDER_S = 1.2
-_TAIL = 2_000
-_children: list[subprocess.Popen[bytes]] = []
 
 
 class TrainingJob(msgspec.Struct, frozen=True):
@@ -93,28 +89,11 @@ class TrainingJobs:
         if sum(job.alive for job in jobs) >= MAX_RUNNING:
             raise UsageError(f"{MAX_RUNNING} jobs run already: wait for one, or cancel it", key="id")
         private_folder(self._folder)
-        command = [sys.executable, "-m", "mevflow.cli", "train", plan.topology, node, "--name", name]
-        command += ["--run-id", plan.run_id, "--file", str(file.absolute()), "--json"]
-        command += ["--of", label] if label else []
-        command += window_options(plan.from_us, plan.to_us)
-        with (
-            open_private(self._path(plan.run_id, "out"), "wb") as out,
-            open_private(self._path(plan.run_id, "log"), "wb") as log,
-        ):
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=log,
-                env={**environment(), "MEVFLOW_VAR": str(self._var.absolute())},
-                start_new_session=True,
-            )
-        found = ProcessId.of(process.pid)
-        if found is None:
-            raise MevflowError(f"the job ended at once: {self._error(plan.run_id)}")
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
-        _children.append(process)
+        words = ["train", plan.topology, node, "--name", name, "--run-id", plan.run_id]
+        words += ["--file", str(file.absolute()), "--json", *(["--of", label] if label else [])]
+        words += window_options(plan.from_us, plan.to_us)
+        log, out = self._path(plan.run_id, "log"), self._path(plan.run_id, "out")
+        found = start_job(words, self._var, log, out, _NICE)
         job = TrainingJob(
             id=plan.run_id,
             topology=plan.topology,
@@ -133,12 +112,12 @@ class TrainingJobs:
 
     def all(self) -> list[TrainingReport]:
         """Every job that is remembered, newest first."""
-        _reap()
+        reap()
         return sorted(map(self._report, self._jobs()), key=lambda one: one.job.began_us, reverse=True)
 
     def find(self, identifier: str) -> TrainingReport:
         """One job. Raises UsageError when there is none of this id."""
-        _reap()
+        reap()
         return self._report(self._job(identifier))
 
     def cancel(self, identifier: str) -> TrainingReport:
@@ -164,19 +143,13 @@ class TrainingJobs:
             return TrainingReport(job, "running" if alive else "done", done, models)
         if job.cancelled:
             return TrainingReport(job, "cancelled", done, [])
-        return TrainingReport(job, "failed", done, [], self._error(job.id))
+        return TrainingReport(job, "failed", done, [], last_words(self._path(job.id, "log")))
 
     def _models(self, identifier: str) -> list[ModelMeta]:
         try:
             return msgspec.json.decode(self._path(identifier, "out").read_bytes(), type=_Said).models
         except (OSError, msgspec.DecodeError):
             return []
-
-    def _error(self, identifier: str) -> str:
-        try:
-            return self._path(identifier, "log").read_text(errors="replace")[-_TAIL:].strip()
-        except OSError:
-            return ""
 
     def _job(self, identifier: str) -> TrainingJob:
         for job in self._jobs():
@@ -199,8 +172,3 @@ class TrainingJobs:
 
     def _path(self, identifier: str, kind: str) -> Path:
         return self._folder / f"{identifier}.{kind}"
-
-
-def _reap() -> None:
-    """Take note of processes of ours that have ended."""
-    _children[:] = [each for each in _children if each.poll() is None]

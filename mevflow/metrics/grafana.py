@@ -40,6 +40,16 @@ class GrafanaChange:
     wanted: dict[str, Any] = field(repr=False)
     differences: tuple[str, ...] = ()
 
+    def as_dict(self) -> dict[str, Any]:
+        """As it is shown; what would be sent is not part of it."""
+        return {
+            "kind": self.kind,
+            "uid": self.uid,
+            "title": self.title,
+            "action": self.action,
+            "differences": list(self.differences),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class GrafanaResult:
