@@ -2,6 +2,7 @@
 
 - :mod:`.source`: the contract of a source
 - :mod:`.recorded`: recorded files of raw transactions, opened by what is in them
+- :mod:`.files`: what readers of files have in common
 - :mod:`.evm`, :mod:`.solana`: chains from their nodes, and files of what nodes answered
 - :mod:`.kafka`: ``kafka.source``
 """

@@ -6,11 +6,8 @@ file of blocks beside it (cryo ``blocks``: ``block_number`` or ``number``, and `
 
 from __future__ import annotations
 
-import gzip
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 import numpy as np
@@ -29,6 +26,7 @@ from mevflow.operators.parse.evm.parse import parse_logs
 from mevflow.operators.parse.evm.pool_file import KnownPools
 from mevflow.operators.parse.evm.tables import NEEDED, logs_of
 from mevflow.sources.evm.collect import offset_of
+from mevflow.sources.files import FileBatches, opened
 
 ROWS = 50_000
 #: A log that is no JSON log, with what it is: (place in the file, text).
@@ -36,18 +34,16 @@ _Wrong = list[tuple[int, bytes]]
 _BLOCKS = ("block_number", "number")
 
 
-class LogFiles(Iterator[pa.RecordBatch]):
+class LogFiles(FileBatches):
     """Batches of ``PoolUpdate``, ``Swap`` and ``DeadLetter``, in the files' order. Logs of other pools are counted."""
 
     kind = "evm_logs"
 
     def __init__(self, paths: Sequence[Path], pools: KnownPools) -> None:
         """Raises UsageError for a file that holds neither logs nor blocks."""
+        super().__init__(paths)
         self.pools = pools
         self.logs = self.unknown = 0
-        self.bytes_total = sum(path.stat().st_size for path in paths)
-        self._done = 0
-        self._stop = False
         self._times: dict[int, int] = {}
         files = []
         for path in paths:
@@ -58,20 +54,6 @@ class LogFiles(Iterator[pa.RecordBatch]):
             else:
                 files.append(path)
         self._batches = self._read(sorted(files, key=_first_block))
-
-    @property
-    def bytes_read(self) -> int:
-        """Of the files that were read to their end."""
-        return self._done
-
-    def __next__(self) -> pa.RecordBatch:
-        if self._stop:
-            raise StopIteration
-        return next(self._batches)
-
-    def close(self) -> None:
-        """Give no more."""
-        self._stop = True
 
     def _read(self, files: Iterable[Path]) -> Iterator[pa.RecordBatch]:
         for path in files:
@@ -128,7 +110,7 @@ def is_logs(path: Path) -> bool:
     """Whether a file holds EVM logs or blocks, by its name and first bytes."""
     if path.suffix == ".parquet":
         return True
-    with _opened(path) as stream:
+    with opened(path) as stream:
         head = stream.read(4096)
     first = head.lstrip()[:1]
     if first in (b"[", b"{"):
@@ -144,7 +126,7 @@ def _stretches(path: Path) -> Iterator[tuple[Logs, _Wrong]]:
             except ValueError as fault:
                 raise ParseError(f"no logs as cryo writes them: {fault}", file=str(path), reason="malformed") from fault
         return
-    with _opened(path) as stream:
+    with opened(path) as stream:
         for found, strange in stretches(stream, str(path)):
             logs, bad = read_logs(found)
             wrong = [(one.position, msgspec.json.encode(found[one.position])) for one in bad]
@@ -157,7 +139,7 @@ def _columns(path: Path) -> Iterator[pa.RecordBatch]:
             with pq.ParquetFile(path) as file:
                 yield from file.iter_batches(ROWS)
             return
-        with _opened(path) as stream:
+        with opened(path) as stream:
             text = {name: pa.string() for name in (*NEEDED[3:], "topic1", "topic2", "topic3")}
             options = pc_csv.ConvertOptions(column_types=text, strings_can_be_null=True)
             yield from pc_csv.open_csv(stream, convert_options=options)
@@ -191,18 +173,8 @@ def _first_block(path: Path) -> tuple[int, str]:
 
 
 def _is_csv(path: Path) -> bool:
-    with _opened(path) as stream:
+    with opened(path) as stream:
         return stream.read(1) not in (b"[", b"{", b" ", b"\n", b"")
-
-
-def _opened(path: Path) -> BinaryIO:
-    try:
-        raw = path.open("rb")
-        zipped = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-    except OSError as wrong:
-        raise UsageError(f"cannot be read: {wrong.strerror}", file=str(path)) from wrong
-    return io.BufferedReader(gzip.GzipFile(fileobj=raw)) if zipped else raw
 
 
 def _dead_letters(path: Path, letters: list[tuple[int, str, str, bytes]]) -> pa.RecordBatch:

@@ -9,21 +9,19 @@ time is guessed, and the slots of a file ascend.
 from __future__ import annotations
 
 import base64
-import gzip
-import io
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import base58
 import msgspec
 import pyarrow as pa
 
-from mevflow.operators.errors import UsageError
 from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.numbers import signature
 from mevflow.operators.parse.solana.swaps import SolanaSwaps
+from mevflow.sources.files import FileBatches, opened
 
 #: The longest line: a full block in jsonParsed has tens of megabytes.
 _LONGEST_LINE = 128 << 20
@@ -37,7 +35,7 @@ _LAST_INDEX = (1 << 32) - 1
 
 def is_transactions(path: Path) -> bool:
     """Whether a file holds such lines, by what its first megabyte names."""
-    with _opened(path) as stream:
+    with opened(path) as stream:
         try:
             head = stream.read(_HEAD)
         except (OSError, EOFError, zlib.error):
@@ -45,7 +43,7 @@ def is_transactions(path: Path) -> bool:
     return head.lstrip()[:1] == b"{" and any(mark in head for mark in _MARKS)
 
 
-class TransactionFiles(Iterator[pa.RecordBatch]):
+class TransactionFiles(FileBatches):
     """Batches of ``PoolUpdate``, ``Swap`` and ``DeadLetter`` of files that follow one another by their first slots.
 
     What opened a position is remembered from file to file.
@@ -54,27 +52,11 @@ class TransactionFiles(Iterator[pa.RecordBatch]):
     kind = "solana_transactions"
 
     def __init__(self, paths: Sequence[Path]) -> None:
+        super().__init__(paths)
         self.transactions = 0
-        self.bytes_total = sum(path.stat().st_size for path in paths)
-        self._done = 0
-        self._stop = False
         self._parser = SolanaSwaps(lambda error: None)
         self._order = _Order()
         self._batches = self._read(sorted(paths, key=_first_slot))
-
-    @property
-    def bytes_read(self) -> int:
-        """Of the files that were read to their end."""
-        return self._done
-
-    def __next__(self) -> pa.RecordBatch:
-        if self._stop:
-            raise StopIteration
-        return next(self._batches)
-
-    def close(self) -> None:
-        """Give no more."""
-        self._stop = True
 
     def _read(self, paths: Sequence[Path]) -> Iterator[pa.RecordBatch]:
         waiting = 0
@@ -186,7 +168,7 @@ def _first_slot(path: Path) -> tuple[int, str]:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Numbered lines that are not empty. Raises ParseError for a damaged file or a line without end."""
-    with _opened(path) as stream:
+    with opened(path) as stream:
         number = 0
         while True:
             number += 1
@@ -202,13 +184,3 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 return
             if line.strip():
                 yield number, line
-
-
-def _opened(path: Path) -> BinaryIO:
-    try:
-        raw = path.open("rb")
-        zipped = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-    except OSError as wrong:
-        raise UsageError(f"cannot be read: {wrong.strerror}", file=str(path)) from wrong
-    return io.BufferedReader(gzip.GzipFile(fileobj=raw)) if zipped else raw
