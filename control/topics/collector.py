@@ -50,6 +50,13 @@ def _thread_class(fetch_wait_ms: int) -> type[AIOKafkaConsumerThread]:
             consumer._fetch_max_wait_ms = fetch_wait_ms
             return consumer
 
+        async def on_thread_stop(self) -> None:
+            """Close the consumer although aiokafka lets the cancelling of a fetch that waits for its broker out."""
+            with contextlib.suppress(asyncio.CancelledError):
+                await super().on_thread_stop()
+            if self._consumer is not None:
+                await self._consumer._client.close()
+
     return PromptThread
 
 
