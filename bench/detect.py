@@ -32,7 +32,7 @@ from mevflow.bench.power_law import PowerLawMarket
 from mevflow.bench.snapshot_market import SnapshotMarket
 from mevflow.operators.codec import COORDINATES
 from mevflow.operators.detect.admit import read
-from mevflow.operators.detect.events import PORTS, Events
+from mevflow.operators.detect.screen.events import PORTS, Events
 from mevflow.operators.detect.settings import DetectSettings
 from mevflow.operators.detect.stage import ArbitrageDetect
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark

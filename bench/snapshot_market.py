@@ -25,9 +25,9 @@ from mevflow.bench.flow import FIRST_SLOT, FIRST_US, SLOT_US, Flow, Pools, range
 from mevflow.bench.market import SOL, USDC
 from mevflow.bench.power_law import MSOL, USDT
 from mevflow.bench.stand import ROOT
-from mevflow.operators.accounts.pool_updates import PoolUpdates, Seen
 from mevflow.operators.accounts.snapshot import WhirlpoolSnapshot, read_whirlpools
 from mevflow.operators.codec import codec
+from mevflow.operators.parse.pool_updates import PoolUpdates, Seen
 from mevflow.v1 import market_pb2 as market
 
 SNAPSHOT = ROOT / "examples/data/whirlpool-snapshot-185759999.csv.gz"

@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from mevflow.bench.peers import websockets_peer
-from mevflow.bench.websocket_clients import BYTES, COLUMNS, DROPPED, FAULTS, FRAMES, MESSAGES, read
+from mevflow.bench.peers.websocket_clients import BYTES, COLUMNS, DROPPED, FAULTS, FRAMES, MESSAGES, read
 from mevflow.operators.codec import codec
 from mevflow.operators.errors import CheckFailedError
 from mevflow.operators.stage import StageContext

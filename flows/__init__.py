@@ -1,6 +1,6 @@
 """Topologies: from the file that declares them to shards that run.
 
-- :mod:`.config`: configuration, read once at the edge
+- :mod:`.config`, :mod:`.times`: configuration, read once at the edge; times as people write them
 - :mod:`.spec`: the topology file, checked against the catalogue of stages
 - :mod:`.engine`: a checked topology as a Bytewax dataflow
 - :mod:`.steering`: control commands inside a running shard

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
-from mevflow.bench.websocket_clients import COLUMNS, MESSAGES
+from mevflow.bench.peers.websocket_clients import COLUMNS, MESSAGES
 
 #: Messages that may be on their way to a client: the library's broadcast has no limit of its own.
 WINDOW = 2_000

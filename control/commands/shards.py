@@ -13,9 +13,9 @@ from mevflow.control.commands.draft import STATE_KINDS
 from mevflow.control.commands.record import Place
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.spec import RunSpec
+from mevflow.flows.spec.control import control_settings
 from mevflow.flows.spec.resolve import resolve
 from mevflow.flows.spec.topology import TopologyFile, load
-from mevflow.flows.steering.settings import control_settings
 from mevflow.operators.errors import MevflowError
 from mevflow.operators.stage import Stage, stage_in
 from mevflow.processes.background import ProcessId

@@ -14,7 +14,7 @@ from mevflow.flows.replay import jobs
 from mevflow.flows.replay.diff import diff as compare
 from mevflow.flows.replay.diff import folder_of
 from mevflow.flows.replay.plan import Plan, plan
-from mevflow.flows.replay.slots import SlotWindow
+from mevflow.flows.runtime.window import SlotWindow
 from mevflow.operators.chains import number_of
 
 #: Result rows of two runs that are compared over HTTP; more are for the command line.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mevflow.control.gateway.endpoints import HttpEndpoint, Nothing, Surroundings
-from mevflow.flows.alerts import alerts as by_rules
-from mevflow.flows.alerts import of_prometheus
+from mevflow.flows.runtime.alerts import alerts as by_rules
+from mevflow.flows.runtime.alerts import of_prometheus
 from mevflow.flows.services import services as running
 
 

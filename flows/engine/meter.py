@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from mevflow.flows.engine.figures import NodeFigures
-from mevflow.flows.runtime.status_file import write_status
 from mevflow.metrics.page import Page, Teller
 from mevflow.operators.stage import CAUGHT_UP_US
+from mevflow.processes.status_file import write_status
 from mevflow.sources.source import Standing
 
 _PERIOD_S = 0.5

@@ -19,9 +19,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mevflow.flows.runtime.status_file import write_status
 from mevflow.kafka.security import reach
 from mevflow.operators.errors import UnreachableError
+from mevflow.processes.status_file import write_status
 
 HEADER = "feed"
 _FORMAT = b"mevflow-feed-1"

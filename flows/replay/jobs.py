@@ -15,10 +15,10 @@ import msgspec
 import pyarrow.parquet as pq
 
 from mevflow.flows.replay.plan import Plan
-from mevflow.flows.replay.times import iso
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.spec import RunSpec
 from mevflow.flows.runtime.status import shard_status, source_rows
+from mevflow.flows.times import iso
 from mevflow.operators.errors import UsageError
 from mevflow.processes.background import ProcessId
 from mevflow.processes.jobs import last_words, reap, start_job

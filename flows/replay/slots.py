@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
-import numpy as np
-
+from mevflow.flows.runtime.window import SlotWindow
 from mevflow.flows.spec.resolve import ResolvedTopology
 from mevflow.operators.decode import Decode, DecodeSettings
 from mevflow.operators.errors import UnreachableError, UsageError
 from mevflow.operators.stage import StageContext
 
 _STALLED_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class SlotWindow:
-    """Slots ``first`` to before ``end`` (None: open) of a chain."""
-
-    chain: int
-    first: int | None
-    end: int | None
-
-    def holds(self, slots: np.ndarray) -> np.ndarray:
-        """A mask of the slots (uint64) inside."""
-        inside = np.ones(len(slots), np.bool_)
-        if self.first is not None:
-            inside &= slots >= np.uint64(self.first)
-        if self.end is not None:
-            inside &= slots < np.uint64(self.end)
-        return inside
 
 
 def times_of(topology: ResolvedTopology, window: SlotWindow) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from mevflow.flows.replay.times import iso
+from mevflow.flows.times import iso
 from mevflow.operators.errors import MevflowError, UsageError
 from mevflow.processes.background import ProcessId
 

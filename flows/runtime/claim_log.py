@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from mevflow.flows.replay.times import iso
+from mevflow.flows.times import iso
 from mevflow.kafka.security import reach
 from mevflow.kafka.topics import CLAIMS, create
 from mevflow.operators.errors import UnreachableError

@@ -21,16 +21,17 @@ from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.lease import Lease
 from mevflow.flows.runtime.spec import RunSpec, shape_of
 from mevflow.flows.runtime.status import orphans, shard_status, source_rows, status, wait_until
-from mevflow.flows.runtime.status_file import read_status
+from mevflow.flows.spec.control import control_settings
 from mevflow.flows.spec.preflight import preflight, preflight_control
 from mevflow.flows.spec.resolve import ResolvedTopology, resolve
 from mevflow.flows.spec.topology import load
-from mevflow.flows.steering.settings import ControlSettings, control_settings
+from mevflow.flows.steering.settings import ControlSettings
 from mevflow.operators.errors import MevflowError, StateError, UsageError
 from mevflow.processes.background import ProcessId
 from mevflow.processes.environment import environment
 from mevflow.processes.private import open_private
 from mevflow.processes.startup import Startup
+from mevflow.processes.status_file import read_status
 from mevflow.sinks.websocket.hub.wire import guard, socket_path
 
 __all__ = ["environment", "prepare", "shard_status", "source_rows", "start", "status", "stop", "wait_until"]

@@ -32,9 +32,10 @@ from mevflow.flows.runtime.disk import wait_for_room
 from mevflow.flows.runtime.lease import Lease, Wakefulness
 from mevflow.flows.runtime.saved_state import begun, seeded
 from mevflow.flows.runtime.spec import RunSpec
+from mevflow.flows.runtime.window import bounded
+from mevflow.flows.spec.control import control_settings
 from mevflow.flows.spec.resolve import ResolvedTopology, divided, resolve
 from mevflow.flows.spec.topology import TopologyFile
-from mevflow.flows.steering.settings import control_settings
 from mevflow.flows.steering.steering import ShardFacts, Steering
 from mevflow.metrics.endpoint import Endpoint
 from mevflow.operators.errors import MevflowError, StateError, UsageError
@@ -52,8 +53,6 @@ def run(spec: RunSpec, shard: int) -> None:
     topology = resolve(file, spec.topology)
     run_id = ""
     if spec.replay is not None:
-        from mevflow.flows.replay.plan import bounded
-
         topology = bounded(topology, spec.replay, spec.layout)
         run_id = spec.replay.run_id
     topology = divided(topology, shard, spec.shards)

@@ -9,9 +9,9 @@ from typing import Any
 
 from mevflow.flows.runtime.claim import holders
 from mevflow.flows.runtime.layout import Layout
-from mevflow.flows.runtime.status_file import read_status
 from mevflow.operators.errors import MevflowError
 from mevflow.processes.background import ProcessId
+from mevflow.processes.status_file import read_status
 
 #: A shard that has not said a word for so long gives no rows either.
 _SILENT_S = 10.0

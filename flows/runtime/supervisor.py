@@ -22,12 +22,12 @@ from mevflow.flows.runtime.claim import LockClaim
 from mevflow.flows.runtime.lease import Lease
 from mevflow.flows.runtime.spec import RunSpec
 from mevflow.flows.runtime.status import shard_status
-from mevflow.flows.runtime.status_file import write_status
 from mevflow.flows.runtime.watched import FIRST_PAUSE_S, Shard, waiting_for, watched
 from mevflow.metrics.endpoint import Endpoint
 from mevflow.processes.background import ProcessId
 from mevflow.processes.notify import Watchdog, notify
 from mevflow.processes.private import UMASK, open_private
+from mevflow.processes.status_file import write_status
 
 LAST_PAUSE_S, HEALTHY_S = 30.0, 60.0
 #: The status file is written again after so long even when nothing has changed: somebody may have removed it.

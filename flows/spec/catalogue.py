@@ -31,7 +31,7 @@ BUILT_IN = {
     "websocket.sink": "mevflow.sinks.websocket.sink:WebSocketSink",
     "kafka.sink": "mevflow.sinks.kafka.sink:KafkaSink",
     "discard.sink": "mevflow.sinks.discard:DiscardSink",
-    "dlq.sink": "mevflow.sinks.dlq:DeadLetterSink",
+    "dlq.sink": "mevflow.sinks.kafka.dlq:DeadLetterSink",
 }
 
 

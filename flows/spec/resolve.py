@@ -12,8 +12,9 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from mevflow.flows.spec import catalogue
+from mevflow.flows.spec.control import control_settings
 from mevflow.flows.spec.topology import Node, Problem, Topology, TopologyFile, did_you_mean
-from mevflow.flows.steering.settings import ControlSettings, control_settings
+from mevflow.flows.steering.settings import ControlSettings
 from mevflow.operators.errors import MevflowError, UsageError
 from mevflow.operators.stage import Settings, Stage
 from mevflow.sinks.sink import Sink

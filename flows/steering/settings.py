@@ -1,13 +1,8 @@
-"""What a topology file says of its control plane: ``defaults.control``, overridden by a topology's ``control``."""
+"""The settings under which a shard is steered."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from mevflow.flows.spec.topology import TopologyFile
-from mevflow.operators.errors import UsageError
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class ControlSettings(BaseModel):
@@ -31,17 +26,3 @@ class ControlSettings(BaseModel):
     def steers(self) -> bool:
         """Whether live shards take commands."""
         return self.enabled and bool(self.bootstrap)
-
-
-def control_settings(file: TopologyFile, name: str) -> ControlSettings:
-    """The control settings of one topology. Raises UsageError that names the wrong key."""
-    given: dict[str, Any] = {**file.defaults.get("control", {}), **file.get(name).control}
-    given.setdefault("bootstrap", file.defaults.get("kafka", {}).get("bootstrap", ""))
-    try:
-        made = ControlSettings(**given)
-        if made.signed_by:
-            made = made.model_copy(update={"signed_by": str(file.path.absolute().parent / made.signed_by)})
-        return made
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise UsageError(faults, file=str(file.path), key=f"{name}.control") from None

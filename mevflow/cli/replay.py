@@ -70,7 +70,7 @@ def run(
 
     from mevflow.flows.config import config
     from mevflow.flows.replay import plan as replay
-    from mevflow.flows.replay.times import duration_us, iso, time_us
+    from mevflow.flows.times import duration_us, iso, time_us
 
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", run_id):
         raise UsageError(f"{run_id!r} is no run id", hint="letters, digits, dots, - and _", key="--run-id")
@@ -217,7 +217,7 @@ def diff(first: str, second: str, topology: str | None, as_json: bool) -> None:
 
 def _slots(first: int | None, end: int | None, chain: str) -> Any:
     """The window by slot, if one is given. Raises UsageError for an empty one."""
-    from mevflow.flows.replay.slots import SlotWindow
+    from mevflow.flows.runtime.window import SlotWindow
     from mevflow.operators.chains import number_of
 
     if first is None and end is None:

@@ -43,7 +43,7 @@ def command(
     from mevflow.flows.config import config
     from mevflow.flows.registry import ModelRegistry
     from mevflow.flows.replay import plan as replay
-    from mevflow.flows.replay.times import time_us
+    from mevflow.flows.times import time_us
     from mevflow.learning.training import check_node, register
 
     plan = replay.plan(

@@ -6,9 +6,8 @@
 - :mod:`mevflow.operators.accounts.dlmm`: Meteora DLMM pairs and bin arrays
 - :mod:`mevflow.operators.accounts.registry`: which of them an account is, by its program and first bytes
 - :mod:`mevflow.operators.accounts.states`: accounts put together into the state that a quote takes
-- :mod:`mevflow.operators.accounts.pool_updates`: the same as ``PoolUpdate`` columns
 - :mod:`mevflow.operators.accounts.snapshot`: files of ``pubkey,base64`` lines
 
-Every decoder raises :class:`mevflow.operators.accounts.errors.AccountError` (unknown, truncated, value) and nothing
-else.
+:mod:`mevflow.operators.parse.pool_updates` makes ``PoolUpdate`` columns of them. Every decoder raises
+:class:`mevflow.operators.accounts.errors.AccountError` (unknown, truncated, value) and nothing else.
 """

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from mevflow.operators.amm.concentrated.curve import AmmError
 from mevflow.operators.chain_mark import SLOT_AHEAD, SLOT_AHEAD_DETAIL
 from mevflow.operators.detect.columns import Words, prices, words
-from mevflow.operators.detect.events import SWAPS, UPDATES, Events
 from mevflow.operators.detect.market.market import Market
 from mevflow.operators.detect.market.validate import MAX_TICK, fault
-from mevflow.operators.detect.screen.pools import KIND_CONSTANT_PRODUCT
+from mevflow.operators.detect.screen.events import SWAPS, UPDATES, Events
 from mevflow.operators.merge import Stretch, distinct
+from mevflow.operators.sizing.kinds import KIND_CONSTANT_PRODUCT
 from mevflow.operators.sizing.venues import concentrated_rules
 from mevflow.operators.stage import StageContext
 from mevflow.v1.market_pb2 import VENUE_CURVE_STABLE, VENUE_METEORA_DLMM, VENUE_SABER

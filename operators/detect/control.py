@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from mevflow.operators.addresses import address
 from mevflow.operators.chains import number_of
-from mevflow.operators.detect.report.costs import CostModel
+from mevflow.operators.detect.costs import CostModel
 from mevflow.operators.detect.settings import DetectSettings, Registry
 from mevflow.operators.errors import StateError, UsageError
 from mevflow.operators.stage import Ack, Command, StageContext

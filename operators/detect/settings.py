@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from mevflow.operators.addresses import address
 from mevflow.operators.chains import checked_name, number_of
-from mevflow.operators.detect.report.costs import CostModel
+from mevflow.operators.detect.costs import CostModel
 from mevflow.operators.documents import read_yaml
 from mevflow.operators.errors import UsageError
 from mevflow.operators.samples import found

@@ -12,11 +12,11 @@ import pyarrow as pa
 from mevflow.operators.codec import ERRORS, codec
 from mevflow.operators.detect.admit import read
 from mevflow.operators.detect.control import DetectPolicy
-from mevflow.operators.detect.events import PORTS, Events
 from mevflow.operators.detect.market.market import Market
 from mevflow.operators.detect.market.snapshot import MarketState
 from mevflow.operators.detect.report.reporter import Reporter
 from mevflow.operators.detect.report.rows import OPPORTUNITY, PRICE
+from mevflow.operators.detect.screen.events import PORTS, Events
 from mevflow.operators.detect.settings import DetectSettings, load_registry
 from mevflow.operators.errors import StateError
 from mevflow.operators.merge import ChainMerge, Stretch

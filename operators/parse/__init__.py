@@ -3,6 +3,7 @@
 - :mod:`mevflow.operators.parse.whirlpool.day`: Orca Whirlpool instructions, a JSON line a slot
 - :mod:`mevflow.operators.parse.uniswap.v3`: Uniswap v3 logs, a csv row each
 - :mod:`mevflow.operators.parse.whirlpool.start`: where a recorded Whirlpool day began, derived from how it ended
+- :mod:`mevflow.operators.parse.pool_updates`: accounts as ``PoolUpdate`` columns
 - :mod:`mevflow.operators.parse.check`: how exactly a day was replayed
 - :mod:`mevflow.operators.parse.errors`: what could not be parsed, as an exception or as rows
 

@@ -2,7 +2,7 @@
 
 A pool whose message names no venue goes by its state: a Q64.64 price is quoted as a Whirlpool, a Q64.96 price as
 Uniswap v3, reserves as Uniswap v2. Bins and stable curves have their state beside the book
-(:mod:`mevflow.operators.detect.market.curve.state`) and quote themselves.
+(:mod:`mevflow.operators.detect.book.curves`) and quote themselves.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mevflow.operators.amm.concentrated import raydium_clmm, uniswap_v3_venue, w
 from mevflow.operators.amm.concentrated.curve import PIPS, AmmError, ConcentratedState, Quote, Rules
 from mevflow.operators.amm.pairs import raydium_cpmm, raydium_v4, uniswap_v2
 from mevflow.operators.amm.pairs.two_reserves import PairQuote
-from mevflow.operators.detect.screen.pools import (
+from mevflow.operators.sizing.kinds import (
     KIND_BINS,
     KIND_CONCENTRATED_X64,
     KIND_CONCENTRATED_X96,

@@ -18,7 +18,7 @@ from mevflow.operators.codec import ERRORS
 from mevflow.operators.decode import Decode, DecodeSettings
 from mevflow.operators.errors import UsageError
 from mevflow.operators.stage import StageContext
-from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink
+from mevflow.sinks.kafka.dlq import DeadLetterSettings, DeadLetterSink
 from mevflow.sources.kafka.source import KafkaSource, KafkaSourceSettings
 from tests.flows.test_claims import wait_for
 from tests.plugins.kafka import running_broker

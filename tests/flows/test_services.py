@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from mevflow.flows.alerts import alerts, of_prometheus
 from mevflow.flows.config import ClickHouseConfig
+from mevflow.flows.runtime.alerts import alerts, of_prometheus
 from mevflow.flows.services import RunningService, figures_of, services
 from mevflow.metrics import targets
 from mevflow.metrics.page import Page

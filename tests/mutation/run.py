@@ -20,7 +20,7 @@ TARGETS = {
     "operators/ids.py": "tests/operators/test_ids.py",
     "operators/amounts.py": "tests/operators/test_amounts.py",
     "control/commands/ledger.py": "tests/control/commands/test_ledger.py",
-    "operators/detect/market/journal.py": "tests/operators/detect/market/test_journal.py",
+    "operators/detect/book/journal.py": "tests/operators/detect/book/test_journal.py",
     "operators/sizing": "tests/operators/sizing",
 }
 #: Changes that make no difference: (file, line's text) -> why.

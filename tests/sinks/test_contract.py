@@ -12,7 +12,7 @@ from mevflow.operators.stage import Settings, StageContext
 from mevflow.processes.addresses import free_port
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from mevflow.sinks.discard import DiscardSink
-from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink
+from mevflow.sinks.kafka.dlq import DeadLetterSettings, DeadLetterSink
 from mevflow.sinks.kafka.sink import KafkaSink, KafkaSinkSettings
 from mevflow.sinks.websocket.sink import WebSocketSettings, WebSocketSink
 from mevflow.testing import SINK_RULES, SinkCase

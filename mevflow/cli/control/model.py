@@ -180,7 +180,7 @@ def rollback(topology: str, target: str, to_version: int, as_json: bool, **optio
 def commands(topology: str, as_json: bool, **where: Any) -> None:
     """Models that were set by command, newest first."""
     from mevflow.control.client.client import outcome
-    from mevflow.flows.replay.times import iso
+    from mevflow.flows.times import iso
 
     with connect(**where) as control:
         rows = control.history(topology, kind="model").commands

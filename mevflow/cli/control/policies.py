@@ -110,7 +110,7 @@ def model(topology: str, target: str, payload: str, rollback: bool, as_json: boo
 def history(topology: str, target: str, kind: str, limit: int, as_json: bool, **where: Any) -> None:
     """Commands that were in force, newest first."""
     from mevflow.control.client.client import outcome
-    from mevflow.flows.replay.times import iso
+    from mevflow.flows.times import iso
 
     with connect(**where) as control:
         rows = control.history(topology, target, kind=kind, limit=limit).commands

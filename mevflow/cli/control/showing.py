@@ -61,7 +61,7 @@ def status(topology: str, command_id: str, as_json: bool, **where: Any) -> None:
 @reaching
 def watch(topology: str, from_offset: int | None, limit: int | None, as_json: bool, **where: Any) -> None:
     """Calls and what came of them, as they happen. `--json` gives one object a line; resume with --from."""
-    from mevflow.flows.replay.times import iso
+    from mevflow.flows.times import iso
 
     with connect(**where) as control:
         for number, event in enumerate(control.watch(topology, from_offset=from_offset), start=1):

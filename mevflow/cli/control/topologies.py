@@ -122,7 +122,7 @@ def replay(
 ) -> None:
     """Run NAME over a window of history, where the service runs. Interrupting ends it."""
     from mevflow.cli.progress import progress
-    from mevflow.flows.replay.times import time_us
+    from mevflow.flows.times import time_us
 
     with connect(**where) as control, progress(100, "replay", enabled=not as_json) as bar:
         events = control.replay(

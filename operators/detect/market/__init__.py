@@ -1,9 +1,8 @@
-"""All pools as they stand.
+"""What an event does to the pools of the book.
 
-- :mod:`.market`: the pools, and what an event does to them
+- :mod:`.market`: the pools as they stand, a stretch of events at a time
 - :mod:`.validate`, :mod:`.apply`: what an update must be, and what it changes
-- :mod:`.mints`, :mod:`.ticks`: mints by number, tick maps
+- :mod:`.ticks`, :mod:`.doubt`: tick maps; pools whose state no row has told
 - :mod:`.curve`: pools with curves (stable-swap, bins), which live beside the compiled loop
-- :mod:`.journal`: what the last slots changed, so that a fork can be taken back
 - :mod:`.snapshot`: the market in a snapshot
 """

@@ -8,26 +8,28 @@ from __future__ import annotations
 import numpy as np
 
 from mevflow.operators.amm.concentrated.curve import AmmError
-from mevflow.operators.detect.market import ticks
-from mevflow.operators.detect.market.doubt import forget_ticks
-from mevflow.operators.detect.market.journal import Journal, TickNote
-from mevflow.operators.detect.market.validate import MAX_TICK
-from mevflow.operators.detect.screen import depth
-from mevflow.operators.detect.screen.book import Book
-from mevflow.operators.detect.screen.pools import (
+from mevflow.operators.detect.book import depth
+from mevflow.operators.detect.book.book import Book
+from mevflow.operators.detect.book.journal import Journal, TickNote
+from mevflow.operators.detect.book.pools import (
     DOUBT_DEPTH,
     DOUBT_FEE,
     DOUBT_STATE,
-    KIND_CONCENTRATED_X64,
-    KIND_CONCENTRATED_X96,
-    KIND_CONSTANT_PRODUCT,
-    KIND_NOT_TRADED,
     LASTING_DOUBT,
     REMOVED,
     place_of,
     set_words,
 )
+from mevflow.operators.detect.market import ticks
+from mevflow.operators.detect.market.doubt import forget_ticks
+from mevflow.operators.detect.market.validate import MAX_TICK
 from mevflow.operators.detect.told import SwapTold, UpdateTold
+from mevflow.operators.sizing.kinds import (
+    KIND_CONCENTRATED_X64,
+    KIND_CONCENTRATED_X96,
+    KIND_CONSTANT_PRODUCT,
+    KIND_NOT_TRADED,
+)
 from mevflow.v1 import market_pb2 as market
 
 _UNSPECIFIED = market.PoolUpdate.KIND_UNSPECIFIED

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from mevflow.operators.detect.book import curves
+from mevflow.operators.detect.book.book import Book
+from mevflow.operators.detect.book.journal import Journal, TickNote
+from mevflow.operators.detect.book.pools import DOUBT_DEPTH, DOUBT_FEE, DOUBT_STATE, place_of
 from mevflow.operators.detect.market import ticks
 from mevflow.operators.detect.market.curve import apply as curved
-from mevflow.operators.detect.market.curve import state as curves
-from mevflow.operators.detect.market.journal import Journal, TickNote
-from mevflow.operators.detect.screen.book import Book
-from mevflow.operators.detect.screen.pools import DOUBT_DEPTH, DOUBT_FEE, DOUBT_STATE, KIND_STABLE, place_of
+from mevflow.operators.sizing.kinds import KIND_STABLE
 from mevflow.v1 import market_pb2 as market
 
 

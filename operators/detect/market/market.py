@@ -16,23 +16,24 @@ from numpy.typing import NDArray
 
 from mevflow.operators.amm.concentrated.curve import AmmError
 from mevflow.operators.chain_mark import SLOT_AHEAD, SLOT_AHEAD_DETAIL
+from mevflow.operators.detect.book.book import Book
+from mevflow.operators.detect.book.journal import Journal
+from mevflow.operators.detect.book.mints import Mints
+from mevflow.operators.detect.book.pools import place_of
 from mevflow.operators.detect.control import DetectPolicy
-from mevflow.operators.detect.events import Events, swap_of
 from mevflow.operators.detect.market import apply as applied
 from mevflow.operators.detect.market import doubt
 from mevflow.operators.detect.market import snapshot as market_state
 from mevflow.operators.detect.market.curve import apply as curved
 from mevflow.operators.detect.market.curve.updates import coins_of
-from mevflow.operators.detect.market.journal import Journal
-from mevflow.operators.detect.market.mints import Mints
 from mevflow.operators.detect.market.snapshot import MarketState
 from mevflow.operators.detect.market.validate import fault
 from mevflow.operators.detect.screen import kernel
-from mevflow.operators.detect.screen.book import Book
-from mevflow.operators.detect.screen.pools import KIND_STABLE, place_of
+from mevflow.operators.detect.screen.events import Events, swap_of
 from mevflow.operators.detect.screen.runner import Hits, Screening
 from mevflow.operators.detect.settings import DetectSettings, Registry
 from mevflow.operators.detect.told import UpdateTold
+from mevflow.operators.sizing.kinds import KIND_STABLE
 from mevflow.operators.sizing.venues import kind_of
 
 

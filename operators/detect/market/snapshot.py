@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from mevflow.operators.detect.book import curve_bytes
+from mevflow.operators.detect.book.book import Book
+from mevflow.operators.detect.book.journal import Journal, JournalState, Ticks
+from mevflow.operators.detect.book.mints import Mints
+from mevflow.operators.detect.book.usd_price import MINT_DTYPE
 from mevflow.operators.detect.market import ticks
-from mevflow.operators.detect.market.curve import bytes as curve_bytes
-from mevflow.operators.detect.market.journal import Journal, JournalState, Ticks
-from mevflow.operators.detect.market.mints import Mints
 from mevflow.operators.detect.screen import kernel
-from mevflow.operators.detect.screen.book import Book
-from mevflow.operators.detect.screen.usd_price import MINT_DTYPE
 
 
 class MarketState(msgspec.Struct):

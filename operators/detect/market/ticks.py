@@ -6,8 +6,8 @@ import numpy as np
 
 from mevflow.operators.amm.concentrated.curve import AmmError
 from mevflow.operators.amm.concentrated.tick_map import TickMap
-from mevflow.operators.detect.market.journal import Ticks
-from mevflow.operators.detect.screen.pools import PoolInfo
+from mevflow.operators.detect.book.journal import Ticks
+from mevflow.operators.detect.book.pools import PoolInfo
 from mevflow.operators.detect.told import TickTold
 
 #: A known range this wide is the whole of any venue's ticks.

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from mevflow.operators.amm.bins.dlmm import DlmmState
 from mevflow.operators.amm.concentrated.curve import ConcentratedState
 from mevflow.operators.amm.stable.saber import SaberState
-from mevflow.operators.detect.screen.book import Book
-from mevflow.operators.detect.screen.pools import KIND_CONCENTRATED_X64, KIND_CONSTANT_PRODUCT, KIND_STABLE, POOL_DTYPE
+from mevflow.operators.detect.book.book import Book
+from mevflow.operators.detect.book.pools import POOL_DTYPE
+from mevflow.operators.sizing.kinds import KIND_CONCENTRATED_X64, KIND_CONSTANT_PRODUCT, KIND_STABLE
 from mevflow.operators.sizing.legs import BinsLeg, SaberLeg, StableLeg
 from mevflow.operators.sizing.size import ConcentratedLeg, Leg, ReservesLeg, known_stretch
 

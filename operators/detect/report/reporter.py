@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from mevflow.operators.amounts import i128, u128
 from mevflow.operators.detect.control import DetectPolicy
-from mevflow.operators.detect.events import Events
 from mevflow.operators.detect.market.market import Market
 from mevflow.operators.detect.report.cycles import Cycle, Rotations, SizedCycle, States
 from mevflow.operators.detect.report.episodes import Episodes, Open
 from mevflow.operators.detect.report.rows import OpportunityRow, OpportunityRows, price_batch
+from mevflow.operators.detect.screen.events import Events
 from mevflow.operators.detect.settings import DetectSettings
 from mevflow.operators.ids import canonical
 from mevflow.operators.sizing.size import size

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from mevflow.operators.codec import codec
-from mevflow.operators.detect.events import Events
+from mevflow.operators.detect.screen.events import Events
 
 OPPORTUNITY = codec("mevflow.v1.Opportunity").located
 PRICE = codec("mevflow.v1.PriceTick").located

@@ -17,9 +17,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mevflow.operators.detect.screen.book import View
-from mevflow.operators.detect.screen.cycle_index import LEAVES_HUB
-from mevflow.operators.detect.screen.routes import NONE
+from mevflow.operators.detect.book.book import View
+from mevflow.operators.detect.book.cycle_index import LEAVES_HUB
+from mevflow.operators.detect.book.routes import NONE
 
 MAX_LEGS = 4
 #: One cycle that screens above zero after one event. ``legs`` is 2 to 4; unused legs are -1. The legs' states at that

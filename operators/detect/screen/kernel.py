@@ -12,12 +12,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mevflow.operators.detect.screen.book import View
+from mevflow.operators.detect.book.book import View
+from mevflow.operators.detect.book.pools import DOUBT_FEE, LASTING_DOUBT
+from mevflow.operators.detect.book.routes import set_best
+from mevflow.operators.detect.book.usd_price import observe_price
 from mevflow.operators.detect.screen.cycles import ScreenHits, may_pay, screen_pool
-from mevflow.operators.detect.screen.pools import DOUBT_FEE, LASTING_DOUBT
 from mevflow.operators.detect.screen.rates import log_of_keep, log_rates
-from mevflow.operators.detect.screen.routes import set_best
-from mevflow.operators.detect.screen.usd_price import observe_price
 
 
 class Columns(NamedTuple):

@@ -7,12 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
-from mevflow.operators.detect.screen.pools import (
-    KIND_CONCENTRATED_X64,
-    KIND_CONCENTRATED_X96,
-    KIND_NOT_TRADED,
-    KIND_STABLE,
-)
+from mevflow.operators.sizing.kinds import KIND_CONCENTRATED_X64, KIND_CONCENTRATED_X96, KIND_NOT_TRADED, KIND_STABLE
 
 _TWO_64 = 2.0**64
 _PER_X64, _PER_X96 = 2.0**-64, 2.0**-96

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mevflow.operators.detect.events import Events
-from mevflow.operators.detect.market.journal import Journal
-from mevflow.operators.detect.market.mints import Mints
+from mevflow.operators.detect.book.book import Book
+from mevflow.operators.detect.book.journal import Journal
+from mevflow.operators.detect.book.mints import Mints
+from mevflow.operators.detect.book.pools import POOL_DTYPE
+from mevflow.operators.detect.book.usd_price import PRICE_DTYPE
 from mevflow.operators.detect.screen import kernel
-from mevflow.operators.detect.screen.book import Book
 from mevflow.operators.detect.screen.cycles import HIT_DTYPE, MAX_LEGS, ScreenHits
-from mevflow.operators.detect.screen.pools import POOL_DTYPE
-from mevflow.operators.detect.screen.usd_price import PRICE_DTYPE
+from mevflow.operators.detect.screen.events import Events
 
 Hits = NDArray[np.void]
 

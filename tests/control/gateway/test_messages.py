@@ -8,7 +8,7 @@ import pytest
 from mevflow.flows import dead_letters
 from mevflow.operators.codec import ERRORS
 from mevflow.operators.stage import StageContext
-from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink
+from mevflow.sinks.kafka.dlq import DeadLetterSettings, DeadLetterSink
 from mevflow.v1.market_pb2 import Swap
 from tests.flows.messages.test_browse import NAME, records
 

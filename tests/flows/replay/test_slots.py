@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from mevflow.flows.replay import plan as replay
-from mevflow.flows.replay.slots import SlotWindow
 from mevflow.flows.runtime.deploy import environment
+from mevflow.flows.runtime.window import SlotWindow
 from mevflow.operators.errors import UsageError
 from mevflow.v1.market_pb2 import Swap
 

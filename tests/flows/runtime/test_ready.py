@@ -13,10 +13,10 @@ import pytest
 
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.spec import RunSpec
-from mevflow.flows.runtime.status_file import read_status
 from mevflow.flows.runtime.watched import Shard, waiting_for
 from mevflow.metrics.endpoint import Endpoint
 from mevflow.processes.notify import Watchdog, notify
+from mevflow.processes.status_file import read_status
 from tests.flows.runtime import test_deploy
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -9,7 +9,6 @@ import pytest
 
 from mevflow.operators.accounts import raydium_clmm, registry
 from mevflow.operators.accounts.errors import AccountError
-from mevflow.operators.accounts.pool_updates import PoolUpdates, Seen
 from mevflow.operators.accounts.raydium_amm import CpmmConfigAccount, CpmmPoolAccount
 from mevflow.operators.accounts.raydium_clmm import ClmmConfigAccount, ClmmPoolAccount, ClmmTickArrayAccount
 from mevflow.operators.accounts.snapshot import WhirlpoolSnapshot
@@ -18,6 +17,7 @@ from mevflow.operators.accounts.whirlpool import WhirlpoolAccount
 from mevflow.operators.amm.concentrated import tick_math_x64
 from mevflow.operators.amm.pairs import raydium_cpmm
 from mevflow.operators.amm.pairs.raydium_cpmm import CpmmState
+from mevflow.operators.parse.pool_updates import PoolUpdates, Seen
 from mevflow.v1 import market_pb2 as market
 from tests.operators.accounts.test_registry import recorded
 

@@ -11,10 +11,10 @@ import pytest
 
 from mevflow.operators.accounts import raydium_amm, whirlpool
 from mevflow.operators.accounts.errors import AccountError
-from mevflow.operators.accounts.pool_updates import PoolUpdates, Seen
 from mevflow.operators.accounts.snapshot import read_whirlpools
 from mevflow.operators.amm.concentrated import tick_math_x64
 from mevflow.operators.codec import codec
+from mevflow.operators.parse.pool_updates import PoolUpdates, Seen
 from mevflow.v1 import market_pb2 as market
 from tests.operators.accounts.test_registry import amm_v4
 

@@ -14,7 +14,7 @@ from mevflow.flows.spec.topology import load
 from mevflow.operators.chains import number_of
 from mevflow.operators.decide.settings import BanditSettings
 from mevflow.operators.decide.stage import BanditDecide, StageState
-from mevflow.operators.detect.report.costs import CostModel
+from mevflow.operators.detect.costs import CostModel
 from mevflow.operators.stage import StageContext
 from mevflow.v1 import market_pb2 as market
 from tests.operators.decide.opportunities import batch, opportunity, stream

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mevflow.operators.detect.report.costs import (
+from mevflow.operators.detect.costs import (
     CostModel,
     EthereumCosts,
     SolanaCosts,

@@ -39,7 +39,7 @@ def test_what_rows_leave_out_is_worked_out_or_in_doubt(seed: int) -> None:
 @pytest.mark.parametrize("hot", [0, 8], ids=lambda hot: f"trees-above-{hot}-ways")
 def test_many_pools_and_events(hot: int) -> None:
     seen = Counter[str]()
-    with patch("mevflow.operators.detect.screen.cycle_index.HOT", hot):
+    with patch("mevflow.operators.detect.book.cycle_index.HOT", hot):
         for seed in range(2):
             batches = RandomMarket(seed, pools=9, events=150).batches()
             seen += compare(batches, run(make(), items(batches)), every=7, units=DUST)

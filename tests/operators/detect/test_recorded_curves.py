@@ -10,12 +10,12 @@ import pytest
 
 from mevflow.operators.accounts import registry
 from mevflow.operators.accounts.dlmm import BinArrayAccount, LbPairAccount
-from mevflow.operators.accounts.pool_updates import PoolUpdates, Seen
 from mevflow.operators.accounts.states import dlmm_state
 from mevflow.operators.amm.bins import dlmm
 from mevflow.operators.amm.pairs import uniswap_v2
 from mevflow.operators.amm.pairs.uniswap_v2 import PairState
 from mevflow.operators.amm.stable import swap as stable_swap
+from mevflow.operators.parse.pool_updates import PoolUpdates, Seen
 from mevflow.v1 import market_pb2 as market
 from tests.operators.amm.recorded import SHARED, degenbot, needs_shared
 from tests.operators.amm.stable.test_swap import tripool

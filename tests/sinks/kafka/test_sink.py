@@ -13,9 +13,9 @@ from mevflow.operators.codec import COORDINATES, ERRORS, codec
 from mevflow.operators.errors import UnreachableError, UsageError
 from mevflow.operators.stage import StageContext
 from mevflow.processes.addresses import free_port
-from mevflow.sinks.dlq import DeadLetterSettings, DeadLetterSink
 from mevflow.sinks.kafka import producer as kafka_producer
 from mevflow.sinks.kafka import sink as kafka
+from mevflow.sinks.kafka.dlq import DeadLetterSettings, DeadLetterSink
 from mevflow.sinks.kafka.sink import KafkaSink, KafkaSinkSettings
 from mevflow.sources.kafka.source import KafkaSource
 from mevflow.sources.kafka.source import KafkaSourceSettings as SourceSettings

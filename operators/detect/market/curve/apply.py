@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from mevflow.operators.amm.bins.dlmm import DlmmState
 from mevflow.operators.amm.concentrated.curve import AmmError
 from mevflow.operators.amm.stable.swap import StableState
-from mevflow.operators.detect.events import Events
-from mevflow.operators.detect.market.curve import state as curves
-from mevflow.operators.detect.market.curve.state import Curve, SwapRow
+from mevflow.operators.detect.book import curves
+from mevflow.operators.detect.book.book import Book
+from mevflow.operators.detect.book.curves import Curve, SwapRow
+from mevflow.operators.detect.book.journal import Journal
+from mevflow.operators.detect.book.pools import place_of, set_words
 from mevflow.operators.detect.market.curve.updates import coins_of, updated
-from mevflow.operators.detect.market.journal import Journal
-from mevflow.operators.detect.screen.book import Book
-from mevflow.operators.detect.screen.pools import KIND_STABLE, place_of, set_words
+from mevflow.operators.detect.screen.events import Events
 from mevflow.operators.detect.told import SwapTold, UpdateTold
+from mevflow.operators.sizing.kinds import KIND_STABLE
 from mevflow.v1 import market_pb2 as market
 
 

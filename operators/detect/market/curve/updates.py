@@ -1,4 +1,4 @@
-"""What a ``PoolUpdate`` says of a curve that is beside the book (:mod:`mevflow.operators.detect.market.curve.state`).
+"""What a ``PoolUpdate`` says of a curve that is beside the book (:mod:`mevflow.operators.detect.book.curves`).
 
 What a message says in part is taken where the rest is certain, and otherwise what is in doubt is forgotten until a
 message says it whole: nothing is sized through what nobody knows (ADR 41, ADR 48).
@@ -17,7 +17,7 @@ from mevflow.operators.amm.concentrated.curve import AmmError
 from mevflow.operators.amm.stable import swap as stable_swap
 from mevflow.operators.amm.stable.saber import SaberState
 from mevflow.operators.amm.stable.swap import FEE_DENOMINATOR, StableState
-from mevflow.operators.detect.market.curve.state import Curve, SwapRow, told_whole, with_balances
+from mevflow.operators.detect.book.curves import Curve, SwapRow, told_whole, with_balances
 from mevflow.operators.detect.told import BinFeesTold, BinTold, CurveTold, UpdateTold
 from mevflow.v1 import market_pb2 as market
 

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from mevflow.operators.detect.screen.cycle_index import HOT, CycleIndex
-from mevflow.operators.detect.screen.routes import NONE
+from mevflow.operators.detect.book.cycle_index import HOT, CycleIndex
+from mevflow.operators.detect.book.routes import NONE
 
 
 def built(max_hops: int, mints: int, hubs: set[int], pairs: list[tuple[int, int]]) -> CycleIndex:

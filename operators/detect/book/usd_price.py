@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
-from mevflow.operators.detect.screen.pools import KIND_CONCENTRATED_X64, KIND_CONCENTRATED_X96
+from mevflow.operators.sizing.kinds import KIND_CONCENTRATED_X64, KIND_CONCENTRATED_X96
 
 #: What is known of a mint's worth. ``usd`` is per raw unit; ``level`` 0 is a numeraire, 1 a hub, 2 anything else.
 MINT_DTYPE = np.dtype(

@@ -2,9 +2,9 @@
 
 import pytest
 
+from mevflow.flows.spec.control import control_settings
 from mevflow.flows.spec.resolve import check
 from mevflow.flows.spec.topology import load
-from mevflow.flows.steering.settings import control_settings
 from mevflow.operators.errors import UsageError
 
 FILE = """\

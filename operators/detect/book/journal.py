@@ -10,12 +10,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mevflow.operators.detect.market.curve import bytes as curve_bytes
-from mevflow.operators.detect.market.curve.state import Curve, told_whole
-from mevflow.operators.detect.screen.book import Book
-from mevflow.operators.detect.screen.lists import grown
-from mevflow.operators.detect.screen.pools import KIND_STABLE, POOL_DTYPE
+from mevflow.operators.detect.book import curve_bytes
+from mevflow.operators.detect.book.book import Book
+from mevflow.operators.detect.book.curves import Curve, told_whole
+from mevflow.operators.detect.book.lists import grown
+from mevflow.operators.detect.book.pools import POOL_DTYPE
 from mevflow.operators.merge import distinct
+from mevflow.operators.sizing.kinds import KIND_STABLE
 
 _MANY = 1 << 15
 #: ``slot`` changed ``pool``, which was ``before``.

@@ -2,7 +2,7 @@
 
 A pool appears with its first ``PoolUpdate`` or its first ``Swap``. Prices are raw token B per raw token A as
 logarithms, so that a cycle's rate is a sum. Pools and mints are counted in order of appearance; which cycles go
-through them is in :mod:`mevflow.operators.detect.screen.cycle_index`.
+through them is in :mod:`mevflow.operators.detect.book.cycle_index`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mevflow.operators.detect.screen.cycle_index import NOT_TRADABLE, CycleIndex
-from mevflow.operators.detect.screen.lists import grown
-from mevflow.operators.detect.screen.pools import DOUBT_DEPTH, DOUBT_FEE, DOUBT_STATE, KIND_STABLE, POOL_DTYPE, PoolInfo
+from mevflow.operators.detect.book.cycle_index import NOT_TRADABLE, CycleIndex
+from mevflow.operators.detect.book.lists import grown
+from mevflow.operators.detect.book.pools import DOUBT_DEPTH, DOUBT_FEE, DOUBT_STATE, POOL_DTYPE, PoolInfo
 from mevflow.operators.detect.told import UpdateTold
+from mevflow.operators.sizing.kinds import KIND_STABLE
 from mevflow.operators.sizing.venues import FIXED_FEE_PIPS
 
 

@@ -8,13 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mevflow.operators.amm.concentrated.tick_map import TickMap
-from mevflow.operators.detect.market.curve.state import Curve
-
-#: How a pool is priced.
-KIND_NOT_TRADED, KIND_CONCENTRATED_X64, KIND_CONCENTRATED_X96, KIND_CONSTANT_PRODUCT = 0, 1, 2, 3
-#: From here on the state is a :data:`Curve` beside the book, and ``price`` holds three floats: the log rates net of fee
-#: from token A to B and back, and B per A (0: nothing is known).
-KIND_STABLE, KIND_BINS = 4, 5
+from mevflow.operators.detect.book.curves import Curve
 
 #: Why a pool has no rate, as bits of ``doubt``: a row said that it changed but not how (the next that tells its state
 #: ends that); no row has told its fee; its liquidity does not follow from what is known of its ticks; it was removed,
@@ -27,7 +21,7 @@ POOL_DTYPE = np.dtype(
     [
         ("chain", np.int32),
         ("venue", np.int32),
-        ("kind", np.int8),
+        ("kind", np.int8),  # of :mod:`mevflow.operators.sizing.kinds`
         ("flipped", np.bool_),  # token A is the pair's larger mint
         ("pair", np.int32),
         ("mint_a", np.int32),
@@ -38,7 +32,9 @@ POOL_DTYPE = np.dtype(
         ("denied", np.bool_),
         ("doubt", np.uint8),  # of kinds below KIND_STABLE
         ("derived", np.bool_),  # its liquidity followed from its ticks: no row told it
-        ("price", np.uint64, 3),  # sqrt price, little-endian words (concentrated)
+        # Sqrt price, little-endian words (concentrated). From KIND_STABLE on three floats: the log rates net of fee
+        # from token A to B and back, and B per A (0: nothing is known).
+        ("price", np.uint64, 3),
         ("liquidity", np.uint64, 2),
         ("reserve_a", np.uint64, 2),
         ("reserve_b", np.uint64, 2),

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mevflow.operators.detect.screen.lists import Lists, grown
+from mevflow.operators.detect.book.lists import Lists, grown
 
 _FIRST_ROOM = 8
 NONE = -1

@@ -9,7 +9,7 @@ from mevflow.operators.amm.bins import dlmm
 from mevflow.operators.amm.bins.dlmm import Bin, DlmmState, FeeRule, Volatility
 from mevflow.operators.amm.stable.saber import SaberState
 from mevflow.operators.amm.stable.swap import StableState
-from mevflow.operators.detect.market.curve.state import Curve
+from mevflow.operators.detect.book.curves import Curve
 
 
 def saved(curve: Curve | None) -> bytes:

@@ -15,8 +15,8 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from mevflow.operators.detect.screen.lists import Lists, grown
-from mevflow.operators.detect.screen.routes import NONE, CycleRoutes, set_best
+from mevflow.operators.detect.book.lists import Lists, grown
+from mevflow.operators.detect.book.routes import NONE, CycleRoutes, set_best
 
 NOT_TRADABLE = -np.inf
 #: More two-leg ways back than this are kept in a tree.

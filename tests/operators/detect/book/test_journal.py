@@ -6,9 +6,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from mevflow.operators.detect.market.journal import Journal, JournalState, TickNote
-from mevflow.operators.detect.screen.book import Book
-from mevflow.operators.detect.screen.pools import KIND_CONSTANT_PRODUCT, PoolInfo
+from mevflow.operators.detect.book.book import Book
+from mevflow.operators.detect.book.journal import Journal, JournalState, TickNote
+from mevflow.operators.detect.book.pools import PoolInfo
+from mevflow.operators.sizing.kinds import KIND_CONSTANT_PRODUCT
 
 SOLANA, ETHEREUM = 1, 2
 

@@ -6,10 +6,10 @@ import uuid
 import pytest
 from confluent_kafka import Producer
 
+from mevflow.flows.replay.history import recorded_commands
 from mevflow.flows.replay.plan import plan
 from mevflow.flows.spec.resolve import resolve
 from mevflow.flows.spec.topology import load
-from mevflow.flows.steering.history import recorded_commands
 from mevflow.flows.steering.protocol import ACKS, AUDIT, COMMANDS, ISSUED
 from mevflow.kafka.topics import TOPICS, create
 from mevflow.operators.errors import CheckFailedError

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mevflow.operators.chains import native_of
-from mevflow.operators.detect.screen.book import Book
-from mevflow.operators.detect.screen.usd_price import MINT_DTYPE
+from mevflow.operators.detect.book.book import Book
+from mevflow.operators.detect.book.usd_price import MINT_DTYPE
 from mevflow.operators.detect.settings import Registry
 
 _LEVELS = {"numeraire": 0, "hub": 1, "token": 2}

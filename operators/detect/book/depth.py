@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mevflow.operators.detect.screen.pools import DOUBT_DEPTH, KIND_CONCENTRATED_X64, PoolInfo
+from mevflow.operators.detect.book.pools import DOUBT_DEPTH, PoolInfo
+from mevflow.operators.sizing.kinds import KIND_CONCENTRATED_X64
 from mevflow.operators.sizing.venues import concentrated_rules
 
 
