@@ -50,6 +50,11 @@ class LbPairAccount:
     liquid_arrays: int
     activation_point: int
 
+    def swaps_disabled(self, slot: int, time_s: int) -> bool:
+        """Whether nobody may swap: switched off, or not active yet. A slot or a time of 0 is not known."""
+        now = time_s if self.activation_type else slot
+        return bool(self.status) or 0 < now < self.activation_point
+
     def array_is_empty(self, index: int) -> bool:
         """True if the pair's own bitmap says that the bin array ``index`` holds nothing.
 

@@ -19,7 +19,7 @@ CPMM_CONFIG = bytes.fromhex("daf42168cbcb2b6f")
 CPMM_CONFIG_SIZE = 236
 
 #: Status of an AMM v4 pool in which swaps are allowed: Initialized, SwapOnly, WaitingTrade.
-_SWAP_STATUS = (1, 6, 7)
+SWAP_STATUS = (1, 6, 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class AmmV4Account:
 
     @property
     def swaps_enabled(self) -> bool:
-        return self.status in _SWAP_STATUS
+        return self.status in SWAP_STATUS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,10 @@ class CpmmPoolAccount:
     open_time_s: int
     creator_fee_on: int
     creator_fee_enabled: bool
+
+    @property
+    def swaps_disabled(self) -> bool:
+        return bool(self.status >> 2 & 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 
 from mevflow.operators.accounts.errors import AccountError
@@ -19,8 +20,10 @@ MEMORY = 100_000
 class StateChange:
     """``kind`` is a ``PoolUpdate.Kind``; ``fields`` are its fields, amounts still integers.
 
-    ``position`` is the account whose range is meant; ``opens``: it begins with this range. ``needs_outcome``: the
-    instruction alone does not tell what it did. ``refused``: the pool now charges what no row can carry.
+    ``position`` is the account whose range is meant; ``opens``: it begins with this range, ``resized``: it has another
+    one now. ``needs_outcome``: the instruction alone does not tell what it did. ``refused``: the pool now charges what
+    no row can carry. ``config`` is the account whose fee the pool has; without a pool, that of all its pools changes.
+    ``open_s``: nobody swaps before that time, in seconds.
     """
 
     kind: int
@@ -30,6 +33,9 @@ class StateChange:
     opens: bool = False
     needs_outcome: bool = False
     refused: bool = False
+    resized: bool = False
+    config: bytes = b""
+    open_s: int = 0
     then: StateChange | None = None  # a second change that the same event states
 
     def told(self, event: StateChange) -> StateChange:
@@ -41,15 +47,32 @@ class StateChange:
             self.position or event.position,
             self.opens,
             refused=self.refused or event.refused,
+            resized=self.resized or event.resized,
+            config=self.config or event.config,
+            open_s=self.open_s or event.open_s,
             then=event.then or self.then,
         )
 
 
+class FeeTerms(IntEnum):
+    """What is known of a pool's fee beside that of its configuration."""
+
+    UNKNOWN = 0
+    #: The last swap paid that fee alone, as its program said.
+    LAST_SWAP = 1
+    #: The pool was made so: it can have no other.
+    FOR_EVER = 2
+
+
 class Memory:
-    """Ranges of positions (account -> lower, upper) and bin steps of pairs, as creations told them; pools by venue."""
+    """Ranges of positions (account -> lower, upper) and bin steps of pairs, as creations told them; pools by venue.
+
+    Pools that share a configuration account have its fee.
+    """
 
     def __init__(self) -> None:
         self._venues: OrderedDict[bytes, int] = OrderedDict()
+        self._configs: dict[bytes, tuple[bytes, FeeTerms]] = {}
         self._ranges: OrderedDict[bytes, tuple[bytes, int, int]] = OrderedDict()
         self._steps: OrderedDict[bytes, int] = OrderedDict()
 
@@ -58,11 +81,32 @@ class Memory:
         self._venues[pool] = venue
         self._venues.move_to_end(pool)
         if len(self._venues) > MEMORY:
-            self._venues.popitem(last=False)
+            oldest, _ = self._venues.popitem(last=False)
+            self._configs.pop(oldest, None)
 
     def pools_among(self, accounts: Iterable[bytes]) -> dict[bytes, int]:
         """Which accounts are pools of which rows have been given, and their venues."""
         return {key: self._venues[key] for key in accounts if key in self._venues}
+
+    def keep_config(self, pool: bytes, config: bytes, terms: FeeTerms) -> None:
+        """The configuration account of a pool that is kept. What it was made with holds for ever."""
+        _, before = self._configs.get(pool, (b"", FeeTerms.UNKNOWN))
+        self._configs[pool] = config, before if before is FeeTerms.FOR_EVER else terms
+
+    def pools_of(self, config: bytes, venue: int) -> list[tuple[bytes, FeeTerms]]:
+        """The pools of a venue that have this configuration, or may have it for all that was told."""
+        if not config:
+            return []
+        told = ((pool, *self._configs.get(pool, (b"", FeeTerms.UNKNOWN))) for pool in self.pools_in(venue))
+        return [(pool, terms if of else FeeTerms.UNKNOWN) for pool, of, terms in told if of in (config, b"")]
+
+    def pools_in(self, venue: int) -> list[bytes]:
+        """The pools of a venue of which rows have been given."""
+        return [pool for pool, one in self._venues.items() if one == venue]
+
+    def forget_range(self, position: bytes) -> None:
+        """The position's range is another now."""
+        self._ranges.pop(position, None)
 
     def keep_range(self, position: bytes, pool: bytes, lower: int, upper: int) -> None:
         self._ranges[position] = pool, lower, upper

@@ -69,8 +69,8 @@ class PoolUpdates:
     def raydium_clmm(
         self, pool: bytes, account: ClmmPoolAccount, config: ClmmConfigAccount, arrays: Iterable[ClmmTickArrayAccount]
     ) -> None:
-        """A pool whose fee is dynamic, or taken in one token only, is given as removed."""
-        if account.dynamic_fee or account.fee_on:
+        """A pool whose fee is dynamic, or taken in one token only, or that is closed to swaps is given as removed."""
+        if account.dynamic_fee or account.fee_on or account.swaps_disabled:
             self._refused(pool, market.VENUE_RAYDIUM_CLMM, account.mint_a, account.mint_b)
             return
         self._concentrated(
@@ -84,7 +84,10 @@ class PoolUpdates:
         )
 
     def raydium_v4(self, pool: bytes, account: AmmV4Account, vault_a_raw: int, vault_b_raw: int) -> None:
-        """``vault_a_raw`` and ``vault_b_raw`` are the vaults' balances."""
+        """``vault_a_raw`` and ``vault_b_raw`` are the vaults' balances. A pool closed to swaps is given as removed."""
+        if not account.swaps_enabled:
+            self._refused(pool, market.VENUE_RAYDIUM_V4, account.mint_a, account.mint_b)
+            return
         state = raydium_amm_state(account, vault_a_raw, vault_b_raw)
         self._add(
             pool,
@@ -94,8 +97,7 @@ class PoolUpdates:
             decimals_a=account.decimals_a,
             decimals_b=account.decimals_b,
             fee_pips=account.swap_fee_numerator * PIPS // account.swap_fee_denominator,
-            reserve_a=u128(state.reserve_a),
-            reserve_b=u128(state.reserve_b),
+            **self._reserves(state.reserve_a, state.reserve_b, account.open_time_s),
         )
 
     def raydium_cpmm(
@@ -104,10 +106,10 @@ class PoolUpdates:
         """``vault_a_raw`` and ``vault_b_raw`` are the vaults' balances.
 
         A creator's fee of every input is one rate with the trade fee. One that is taken in a certain token is another
-        rule each way: such a pool is given as removed.
+        rule each way: such a pool is given as removed, and so is one that is closed to swaps.
         """
         state = raydium_cpmm_state(account, config, vault_a_raw, vault_b_raw)
-        if state.creator_fee_pips and state.creator_fee_on:
+        if account.swaps_disabled or (state.creator_fee_pips and state.creator_fee_on):
             self._refused(pool, market.VENUE_RAYDIUM_CPMM, account.mint_a, account.mint_b)
             return
         self._add(
@@ -118,16 +120,19 @@ class PoolUpdates:
             decimals_a=account.decimals_a,
             decimals_b=account.decimals_b,
             fee_pips=state.fee_pips + state.creator_fee_pips,
-            reserve_a=u128(state.reserve_a),
-            reserve_b=u128(state.reserve_b),
+            **self._reserves(state.reserve_a, state.reserve_b, account.open_time_s),
         )
 
     def dlmm(self, pool: bytes, account: LbPairAccount, arrays: Iterable[BinArrayAccount] = ()) -> None:
         """A pair with the bins of ``arrays``; without any the row has neither bins nor the rule of their fee.
 
+        A pair that is switched off, or not active yet, is given as removed.
         ``fee_pips`` is of the account's present volatility, rounded up to a hundredth of a basis point.
         Raises AccountError (value) if the active bin's array is not among those given.
         """
+        if account.swaps_disabled(self._seen.slot, self._seen.timestamp_us // 1_000_000):
+            self._refused(pool, market.VENUE_METEORA_DLMM, account.mint_a, account.mint_b)
+            return
         rate = fee_rate(
             account.bin_step_bps,
             account.base_factor,
@@ -145,6 +150,11 @@ class PoolUpdates:
             tick=account.active_id,
             **_bins(account, arrays),
         )
+
+    def _reserves(self, a: int, b: int, open_time_s: int) -> dict[str, bytes]:
+        """None before a pool opens: its first swap states them. A time of 0 is not known."""
+        opens_later = 0 < self._seen.timestamp_us < open_time_s * 1_000_000
+        return {} if opens_later else {"reserve_a": u128(a), "reserve_b": u128(b)}
 
     def _refused(self, pool: bytes, venue: int, mint_a: bytes, mint_b: bytes) -> None:
         """A pool whose fee no row can carry: nothing is to be found through it."""

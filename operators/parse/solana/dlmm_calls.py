@@ -88,6 +88,16 @@ def _plain(instruction: PoolInstruction) -> StateChange:
     return StateChange(LIQUIDITY, instruction.key(1), position=instruction.key(0))
 
 
+def _resized(position: int) -> Callable[[PoolInstruction], StateChange]:
+    """An empty stretch of bins comes to a position, or goes: which, its next opening alone would tell."""
+    return lambda instruction: StateChange(LIQUIDITY, position=instruction.key(position), resized=True)
+
+
+def _rebalanced(instruction: PoolInstruction) -> StateChange:
+    """A position's liquidity goes into other bins, which the program's event names."""
+    return StateChange(LIQUIDITY, instruction.key(1), position=instruction.key(0), resized=True)
+
+
 def _listed(skip: int, entry: int, active: bool = False) -> Callable[[PoolInstruction], StateChange]:
     """Bins as a list of ``entry`` bytes each, the bin first; the active bin and a tolerance before it if ``active``."""
 
@@ -164,7 +174,10 @@ DLMM: dict[str, Callable[[PoolInstruction], StateChange]] = {
     "remove_liquidity_by_range": _ranged(0, active=False),
     "remove_liquidity_by_range2": _ranged(0, active=False),
     "remove_all_liquidity": _plain,
-    "rebalance_liquidity": _plain,
+    "rebalance_liquidity": _rebalanced,
+    "increase_position_length": _resized(2),
+    "increase_position_length2": _resized(2),
+    "decrease_position_length": _resized(1),
     "go_to_a_bin": _go_to,
     "cancel_limit_order": _cancelled,
 }

@@ -1,13 +1,13 @@
 """Swap events of Solana programs: what each program writes into its log, or into a call to itself.
 
-Layouts: Swap of MeteoraAg/dlmm-sdk (``idls/dlmm.json``), Traded of orca-so/whirlpools (``events.rs``), SwapEvent of
-raydium-io/raydium-clmm (``states/pool.rs``) and of raydium-io/raydium-cp-swap (``states/events.rs``), and the
-``ray_log`` of raydium-io/raydium-amm (``log.rs``). Programs grow events at the end; what follows is not looked at.
+Layouts: Swap and Swap2Evt of MeteoraAg/dlmm-sdk (``idls/dlmm.json``), Traded of orca-so/whirlpools (``events.rs``),
+SwapEvent of raydium-io/raydium-clmm (``states/pool.rs``) and of raydium-io/raydium-cp-swap (``states/events.rs``), and
+the ``ray_log`` of raydium-io/raydium-amm (``log.rs``). Programs grow events at the end; what follows is not looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from mevflow.operators.accounts.errors import AccountError
@@ -21,6 +21,7 @@ from mevflow.v1 import market_pb2 as market
 SELF_CALL = bytes.fromhex("e445a52e51cb9a1d")
 
 _DLMM_SWAP = bytes.fromhex("516ce3becdd00ac4")
+_DLMM_SWAP2 = bytes.fromhex("2e7452d7941b544d")
 _TRADED = bytes.fromhex("e1ca49af932ba096")
 #: Two Raydium programs use one name; the program tells them apart.
 _SWAP_EVENT = bytes.fromhex("40c6cde8260871e2")
@@ -66,6 +67,16 @@ def decode(program: bytes, data: bytes) -> SwapEvent | None:
     return _read(data, name, size, data[:8], read)
 
 
+def tells_swap(program: bytes, data: bytes) -> bool:
+    """Whether ``data`` (an event of ``program``) states a swap."""
+    return (program, data[:8]) in _EVENTS
+
+
+def told_twice(data: bytes, others: Iterable[bytes]) -> bool:
+    """Whether one of the ``others`` that a call told states the swap of ``data``: DLMM tells one in two events."""
+    return data[:8] == _DLMM_SWAP2 and any(one[:40] == _DLMM_SWAP + data[8:40] for one in others)
+
+
 def decode_ray_log(data: bytes) -> SwapEvent | None:
     """The swap that a ``ray_log`` of Raydium AMM v4 states; None for another entry. Raises ParseError if cut."""
     if not data or data[0] not in (_RAY_SWAP_IN, _RAY_SWAP_OUT):
@@ -85,6 +96,19 @@ def _dlmm(read: AccountReader) -> SwapEvent:
     read.skip(32 + 4)
     end, amount_in, amount_out = read.i32(), read.u64(), read.u64()
     return SwapEvent(market.VENUE_METEORA_DLMM, amount_in, amount_out, bool(read.u8()), pool, tick=end)
+
+
+def _dlmm2(read: AccountReader) -> SwapEvent:
+    """What an order left unfilled, or a fee of the output, the event does not tell apart from what moved."""
+    pool = read.key()
+    read.skip(32 + 4)
+    end, for_y = read.i32(), bool(read.u8())
+    read.skip(16)
+    amount_in, left, amount_out = read.u64(), read.u64(), read.u64()
+    read.skip(8 * 4)
+    if left or not read.u8():
+        raise ParseError("a swap whose amounts its event does not tell for sure", reason="no_outcome")
+    return SwapEvent(market.VENUE_METEORA_DLMM, amount_in, amount_out, for_y, pool, tick=end)
 
 
 def _whirlpool(read: AccountReader) -> SwapEvent:
@@ -173,6 +197,7 @@ def _ray(read: AccountReader, direction: int, amount_in: int, reserves: tuple[in
 #: (program, first eight bytes) -> (name, least size, reader).
 _EVENTS: dict[tuple[bytes, bytes], tuple[str, int, Callable[[AccountReader], SwapEvent]]] = {
     (METEORA_DLMM, _DLMM_SWAP): ("DLMM Swap event", 8 + 64 + 8 + 16 + 1, _dlmm),
+    (METEORA_DLMM, _DLMM_SWAP2): ("DLMM Swap2Evt event", 8 + 64 + 8 + 1 + 16 + 24 + 32 + 2, _dlmm2),
     (WHIRLPOOL, _TRADED): ("Whirlpool Traded event", 8 + 32 + 1 + 32 + 24, _whirlpool),
     (RAYDIUM_CLMM, _SWAP_EVENT): ("Raydium CLMM SwapEvent", 8 + 128 + 32 + 1 + 36, _clmm),
     (RAYDIUM_CPMM, _SWAP_EVENT): ("Raydium CPMM SwapEvent", 8 + 32 + 48 + 1, _cpmm),

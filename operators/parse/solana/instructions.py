@@ -12,14 +12,14 @@ from hashlib import sha256
 
 from mevflow.operators.accounts.registry import METEORA_DLMM, RAYDIUM_AMM_V4, RAYDIUM_CLMM, RAYDIUM_CPMM, WHIRLPOOL
 
-_SWAPS: dict[bytes, str] = {
+SWAPS: dict[bytes, str] = {
     WHIRLPOOL: "swap swap_v2 two_hop_swap two_hop_swap_v2",
     RAYDIUM_CLMM: "swap swap_v2 swap_router_base_in",
     RAYDIUM_CPMM: "swap_base_input swap_base_output",
     METEORA_DLMM: "swap swap2 swap_exact_out swap_exact_out2 swap_with_price_impact swap_with_price_impact2",
 }
 
-_OTHERS: dict[bytes, str] = {
+OTHERS: dict[bytes, str] = {
     WHIRLPOOL: """close_bundled_position close_position close_position_with_token_extensions collect_fees
         collect_fees_v2 collect_protocol_fees collect_protocol_fees_v2 collect_reward collect_reward_v2
         decrease_liquidity
@@ -81,8 +81,8 @@ def _anchor(names: str) -> frozenset[bytes]:
     return frozenset(_first(name) for name in names.split())
 
 
-_SWAP_FIRST_BYTES = {program: _anchor(names) for program, names in _SWAPS.items()}
-_OTHER_FIRST_BYTES = {program: _anchor(names) for program, names in _OTHERS.items()}
+_SWAP_FIRST_BYTES = {program: _anchor(names) for program, names in SWAPS.items()}
+_OTHER_FIRST_BYTES = {program: _anchor(names) for program, names in OTHERS.items()}
 
 
 #: Where an instruction that changes a pool, or two, has it among its accounts.
@@ -113,8 +113,9 @@ _POOL_PLACES: dict[bytes, dict[str, int | tuple[int, int]]] = {
         "open_position_with_token22_nft": 4,
         "open_limit_order": 1,
         "increase_limit_order": 1,
+        "update_pool_status": 1,
     },
-    RAYDIUM_CPMM: {"swap_base_input": 3, "swap_base_output": 3, "deposit": 2, "withdraw": 2},
+    RAYDIUM_CPMM: {"swap_base_input": 3, "swap_base_output": 3, "deposit": 2, "withdraw": 2, "update_pool_status": 1},
     METEORA_DLMM: {
         "swap": 0,
         "swap2": 0,
@@ -143,19 +144,36 @@ _POOL_PLACES: dict[bytes, dict[str, int | tuple[int, int]]] = {
         "cancel_limit_order": 0,
         "update_base_fee_parameters": 0,
         "update_dynamic_fee_parameters": 0,
+        "set_pair_status": 0,
+        "set_pair_status_permissionless": 0,
+        "set_activation_point": 0,
     },
 }
-#: Instructions after which a pool charges another fee.
-_FEES: dict[bytes, str] = {
-    WHIRLPOOL: "set_fee_rate",
-    METEORA_DLMM: "update_base_fee_parameters update_dynamic_fee_parameters",
+#: Instructions after which a pool charges another fee, or is closed to swaps.
+_TERMS: dict[bytes, str] = {
+    WHIRLPOOL: "set_fee_rate set_fee_rate_by_delegated_fee_authority set_adaptive_fee_constants",
+    RAYDIUM_CLMM: "update_amm_config update_pool_status",
+    RAYDIUM_CPMM: "update_amm_config update_pool_status",
+    METEORA_DLMM: """update_base_fee_parameters update_dynamic_fee_parameters set_pair_status
+        set_pair_status_permissionless set_activation_point""",
 }
+#: Where an instruction of a pool that has a configuration account has it among its accounts.
+_CONFIG_PLACES: dict[bytes, dict[str, int]] = {
+    RAYDIUM_CLMM: {"swap": 1, "swap_v2": 1, "create_pool": 1, "create_customizable_pool": 1},
+    RAYDIUM_CPMM: {"swap_base_input": 2, "swap_base_output": 2, "initialize": 1, "initialize_with_permission": 2},
+}
+_CONFIG_CHANGE = sha256(b"global:update_amm_config").digest()[:8]
 _AMM_V4_SET_PARAMS = 6
-_AMM_V4_CHANGES = (3, 4, _AMM_V4_SET_PARAMS, *_AMM_V4_SWAPS)
+_AMM_V4_CHANGES = (3, 4, _AMM_V4_SET_PARAMS, 7, *_AMM_V4_SWAPS)
+#: MonitorStep, MigrateToOpenBook, AdminCancelOrders: what of a pool lay in an order book came and went.
+_AMM_V4_ORDER_BOOK = (2, 5, 13)
 
 
 _PLACES = {program: {_first(name): place for name, place in places.items()} for program, places in _POOL_PLACES.items()}
-_FEE_FIRST_BYTES = {program: _anchor(names) for program, names in _FEES.items()}
+_TERMS_FIRST_BYTES = {program: _anchor(names) for program, names in _TERMS.items()}
+_CONFIG_FIRST_BYTES = {
+    program: {_first(name): place for name, place in places.items()} for program, places in _CONFIG_PLACES.items()
+}
 
 
 def pool_places(program: bytes, data: bytes) -> tuple[int, ...]:
@@ -166,11 +184,31 @@ def pool_places(program: bytes, data: bytes) -> tuple[int, ...]:
     return (place,) if isinstance(place, int) else place
 
 
-def sets_fee(program: bytes, data: bytes) -> bool:
-    """Whether an instruction gives a pool another fee."""
+def sets_terms(program: bytes, data: bytes) -> bool:
+    """Whether an instruction gives a pool another fee, or closes it to swaps."""
     if program == RAYDIUM_AMM_V4:
         return data[:1] == bytes([_AMM_V4_SET_PARAMS])
-    return data[:8] in _FEE_FIRST_BYTES.get(program, ())
+    return data[:8] in _TERMS_FIRST_BYTES.get(program, ())
+
+
+def sets_config(program: bytes, data: bytes) -> bool:
+    """Whether an instruction changes what all pools of a configuration account charge."""
+    return program in _CONFIG_PLACES and data[:8] == _CONFIG_CHANGE
+
+
+def runs_order_book(program: bytes, data: bytes) -> bool:
+    """Whether an instruction moves what a Raydium v4 pool has in an order book, of which it says nothing."""
+    return program == RAYDIUM_AMM_V4 and data[:1] in {bytes([one]) for one in _AMM_V4_ORDER_BOOK}
+
+
+def config_of(program: bytes, data: bytes, accounts: list[bytes], pool: bytes) -> bytes:
+    """The configuration account of a pool that an instruction swaps in or makes; empty where it has or names none."""
+    if program not in _CONFIG_FIRST_BYTES:
+        return b""
+    place = _CONFIG_FIRST_BYTES[program].get(data[:8])
+    if place is None and program == RAYDIUM_CLMM and pool in accounts:
+        place = accounts.index(pool) - 1  # a router's pools come after theirs
+    return accounts[place] if place is not None and 0 <= place < len(accounts) else b""
 
 
 def is_swap(program: bytes, data: bytes) -> bool | None:

@@ -22,15 +22,24 @@ import pyarrow as pa
 
 from mevflow.operators.accounts.registry import RAYDIUM_AMM_V4
 from mevflow.operators.amounts import u128
-from mevflow.operators.parse.changes import Memory
+from mevflow.operators.parse.changes import FeeTerms, Memory
 from mevflow.operators.parse.errors import OnError, ParseError
 from mevflow.operators.parse.output import Output
-from mevflow.operators.parse.solana.events import SELF_CALL, VENUES, SwapEvent, decode, decode_ray_log
-from mevflow.operators.parse.solana.instructions import is_swap
+from mevflow.operators.parse.solana.events import (
+    SELF_CALL,
+    VENUES,
+    SwapEvent,
+    decode,
+    decode_ray_log,
+    tells_swap,
+    told_twice,
+)
+from mevflow.operators.parse.solana.instructions import config_of, is_swap
 from mevflow.operators.parse.solana.logs import DATA, RAY_LOG, log_data
 from mevflow.operators.parse.solana.mints import with_mints
 from mevflow.operators.parse.solana.records import TransactionRecord, keys_of, read_record
 from mevflow.operators.parse.solana.trace import ProgramCall
+from mevflow.operators.parse.solana.update_events import is_known
 from mevflow.operators.parse.solana.updates import lost_of, updates_of
 from mevflow.v1 import market_pb2 as market
 
@@ -93,16 +102,17 @@ class SolanaSwaps:
             except ParseError as error:
                 error.payload = error.payload or (call.data or b"")
                 self._output.reject(error, file, line, timestamp_us)
-                for lost in lost_of(call, record.keys, self._memory):
+                own = record.calls[call.parent] if _is_self_call(call) and call.parent is not None else call
+                for lost in lost_of(own, record.keys, self._memory):
                     self._output.updates.add(**base, ix_index=places.next(call), **lost)
 
     def _call(self, call: ProgramCall, record: TransactionRecord, base: dict[str, Any], places: _Places) -> None:
         """The rows of one call. Raises ParseError."""
-        events = list(_events(call, record.keys))
-        updates = updates_of(call, record.calls, record.keys, self._memory)
+        events = list(_events(call, record))
+        updates = updates_of(call, record.calls, record.keys, self._memory, base["timestamp_us"] // 1_000_000)
         swap = None if call.data is None else is_swap(call.program, call.data)
-        own = call.data is not None and call.data[:8] != SELF_CALL
-        told = [data for data in _self_calls(call, record.calls) if swap is None or decode(call.program, data)]
+        own = call.data is not None and not _is_self_call(call)
+        told = [data for data in _self_calls(call, record.calls) if swap is None or tells_swap(call.program, data)]
         if own and swap is not False and not call.whole and not told:
             raise ParseError("the log is truncated before the end of this call", reason="log_truncated")
         if own and swap is None and not events and not updates and not told:
@@ -121,10 +131,23 @@ class SolanaSwaps:
                     **base, ix_index=places.next(call), **removed, mint_a=mints[0], mint_b=mints[1]
                 )
             self._output.swaps.add(**base, ix_index=places.next(call), **_fields(event))
-            self._memory.keep_pool(event.pool, event.venue)
+            self._keep(event, call, record)
         for update in updates:
             self._output.updates.add(**base, ix_index=places.next(call), **update)
             self._memory.keep_pool(update["pool"], update["venue"])
+        if own and swap is None and (strange := _strange(call, record)):
+            raise ParseError(
+                f"an instruction that is not known tells an event that begins with {strange[:8].hex() or 'nothing'}",
+                reason="unknown_instruction",
+            )
+
+    def _keep(self, event: SwapEvent, call: ProgramCall, record: TransactionRecord) -> None:
+        """Remember a pool that was swapped in, and whose fee it has."""
+        self._memory.keep_pool(event.pool, event.venue)
+        accounts = [record.keys[place] if place < len(record.keys) else b"" for place in call.accounts]
+        if config := config_of(call.program, call.data or b"", accounts, event.pool):
+            terms = FeeTerms.LAST_SWAP if event.fee_pips else FeeTerms.UNKNOWN
+            self._memory.keep_config(event.pool, config, terms)
 
 
 class _Places:
@@ -161,21 +184,36 @@ def _fields(event: SwapEvent) -> dict[str, Any]:
     }
 
 
-def _events(call: ProgramCall, keys: list[bytes]) -> Iterator[SwapEvent]:
+def _is_self_call(call: ProgramCall) -> bool:
+    return call.data is not None and call.data[:8] == SELF_CALL
+
+
+def _events(call: ProgramCall, record: TransactionRecord) -> Iterator[SwapEvent]:
     """The swaps that one call of a venue's program says it executed. Raises ParseError."""
-    if call.data is not None and call.data[:8] == SELF_CALL:
-        event = decode(call.program, call.data[8:])
+    if call.data is not None and _is_self_call(call):
+        others = [] if call.parent is None else _self_calls(record.calls[call.parent], record.calls)
+        event = None if told_twice(call.data[8:], others) else decode(call.program, call.data[8:])
         if event is not None:
             yield event
         return
-    for line in call.logged:
+    told = [log_data(line, DATA) if line.startswith(DATA) else b"" for line in call.logged]
+    for line, data in zip(call.logged, told, strict=True):
         event = None
         if call.program == RAYDIUM_AMM_V4 and line.startswith(RAY_LOG):
-            event = _in_pool(decode_ray_log(log_data(line, RAY_LOG)), call, keys)
-        elif line.startswith(DATA):
-            event = decode(call.program, log_data(line, DATA))
+            event = _in_pool(decode_ray_log(log_data(line, RAY_LOG)), call, record.keys)
+        elif data and not told_twice(data, told):
+            event = decode(call.program, data)
         if event is not None:
             yield event
+
+
+def _strange(call: ProgramCall, record: TransactionRecord) -> bytes:
+    """The first event of a call of which nobody knows what it says of its pools; empty where there is none."""
+    if call.program == RAYDIUM_AMM_V4:
+        return b""
+    logged = (log_data(line, DATA) for line in call.logged if line.startswith(DATA))
+    told = (*logged, *_self_calls(call, record.calls))
+    return next((one for one in told if not tells_swap(call.program, one) and not is_known(call.program, one)), b"")
 
 
 def _self_calls(call: ProgramCall, trace: list[ProgramCall]) -> list[bytes]:

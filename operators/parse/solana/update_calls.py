@@ -15,6 +15,7 @@ from mevflow.operators.amm.concentrated.curve import PIPS
 from mevflow.operators.parse.changes import PoolInstruction, StateChange, as_parse_error, checked_range
 from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.solana.dlmm_calls import DLMM
+from mevflow.operators.parse.solana.terms import amm_v4_params, config, status, uncarried, unsaid, whirlpool_fee
 from mevflow.v1 import market_pb2 as market
 
 CREATE, LIQUIDITY, FEE, REMOVE = (
@@ -23,9 +24,9 @@ CREATE, LIQUIDITY, FEE, REMOVE = (
     market.PoolUpdate.KIND_FEE,
     market.PoolUpdate.KIND_REMOVE,
 )
-_INITIALIZE2, _DEPOSIT, _WITHDRAW, _SET_PARAMS = 1, 3, 4, 6
-#: Of AMM v4's ``AmmParams``: the fees.
-_PARAM_FEES = 9
+_INITIALIZE2, _DEPOSIT, _WITHDRAW, _SET_PARAMS, _WITHDRAW_PNL = 1, 3, 4, 6, 7
+#: Bits of a pool's status that close it to swaps.
+_CLMM_CLOSED, _CPMM_CLOSED, _DLMM_CLOSED = 1 << 4, 1 << 2, 0xFF
 #: What AMM v4 gives every new pool (``Fees::initialize``): 25 of 10,000.
 _AMM_V4_FEE_PIPS = 2_500
 _Read = Callable[[PoolInstruction], StateChange | None]
@@ -80,14 +81,17 @@ def _move(position: int, pool: int, sign: int) -> _Read:
     return call
 
 
-def _create(pool: int, mint_a: int, skip: int, spacing: bool, refused: bool = False) -> _Read:
+def _create(
+    pool: int, mint_a: int, skip: int, spacing: bool, refused: bool = False, config_at: int | None = None
+) -> _Read:
     def call(instruction: PoolInstruction) -> StateChange:
         read = instruction.arguments("create pool")
         read.skip(skip)
         fields: dict[str, object] = {"tick_spacing": read.u16()} if spacing else {}
         fields["sqrt_price_x64"] = read.u128()
         fields["mint_a"], fields["mint_b"] = instruction.key(mint_a), instruction.key(mint_a + 1)
-        return StateChange(CREATE, instruction.key(pool), fields, refused=refused)
+        of = b"" if config_at is None else instruction.key(config_at)
+        return StateChange(CREATE, instruction.key(pool), fields, refused=refused, config=of)
 
     return call
 
@@ -96,51 +100,36 @@ def _clmm_customizable(instruction: PoolInstruction) -> StateChange:
     """A pool that may take its fee from one token only, or one that depends on how far the price moved."""
     read = instruction.arguments("create pool")
     fields = {"sqrt_price_x64": read.u128(), "mint_a": instruction.key(3), "mint_b": instruction.key(4)}
-    return StateChange(CREATE, instruction.key(2), fields, refused=bool(read.u8() or read.u8()))
-
-
-def _uncarried(pool: int) -> _Read:
-    """The pool now charges what no row can carry."""
-    return lambda instruction: StateChange(REMOVE, instruction.key(pool))
-
-
-def _whirlpool_fee(instruction: PoolInstruction) -> StateChange:
-    fee = instruction.arguments("set_fee_rate").u16()
-    return StateChange(FEE, instruction.key(1), {"fee_pips": fee})
+    refused = bool(read.u8() or read.u8())
+    return StateChange(CREATE, instruction.key(2), fields, refused=refused, config=instruction.key(1))
 
 
 def _cpmm_create(instruction: PoolInstruction) -> StateChange:
     read = instruction.arguments("initialize")
     fields = {"reserve_a": read.u64(), "reserve_b": read.u64()}
     mints = {"mint_a": instruction.key(4), "mint_b": instruction.key(5)}
-    return StateChange(CREATE, instruction.key(3), {**fields, **mints})
+    opens = read.u64() if len(instruction.data) >= read.at + 8 else 0
+    return StateChange(CREATE, instruction.key(3), {**fields, **mints}, config=instruction.key(1), open_s=opens)
 
 
 def _amm_v4_create(instruction: PoolInstruction) -> StateChange:
     read = instruction.arguments("initialize2", 1)
-    read.skip(1 + 8)
+    read.skip(1)
+    opens = read.u64()
     pc, coin = read.u64(), read.u64()
     mints = {"mint_a": instruction.key(8), "mint_b": instruction.key(9)}
     fields = {"reserve_a": coin, "reserve_b": pc, "fee_pips": _AMM_V4_FEE_PIPS, **mints}
-    return StateChange(CREATE, instruction.key(4), fields)
-
-
-def _amm_v4_params(instruction: PoolInstruction) -> StateChange | None:
-    """``SetParams``; of its kinds the fees alone change what a swap pays: the last two of eight numbers."""
-    read = instruction.arguments("SetParams", 1)
-    if read.u8() != _PARAM_FEES:
-        return None
-    read.skip(8 * 6)
-    numerator, denominator = read.u64(), read.u64()
-    read.require(0 <= numerator < denominator, f"a fee of {numerator}/{denominator}")
-    if numerator * PIPS % denominator:
-        return StateChange(REMOVE, instruction.key(1))
-    return StateChange(FEE, instruction.key(1), {"fee_pips": numerator * PIPS // denominator})
+    return StateChange(CREATE, instruction.key(4), fields, open_s=opens)
 
 
 def _by_outcome(pool: int) -> _Read:
     """A deposit or a withdrawal: its arguments are bounds, what moved is in the log."""
     return lambda instruction: StateChange(LIQUIDITY, instruction.key(pool), needs_outcome=True)
+
+
+def _by_event(instruction: PoolInstruction) -> StateChange:
+    """The program's event alone tells what moved, and in which pool."""
+    return StateChange(LIQUIDITY, needs_outcome=True)
 
 
 def _limit_order(instruction: PoolInstruction) -> StateChange:
@@ -160,7 +149,8 @@ _AMM_V4: dict[int, _Read] = {
     _INITIALIZE2: _amm_v4_create,
     _DEPOSIT: _by_outcome(1),
     _WITHDRAW: _by_outcome(1),
-    _SET_PARAMS: _amm_v4_params,
+    _SET_PARAMS: amm_v4_params,
+    _WITHDRAW_PNL: unsaid(1),
 }
 _CALLS: dict[bytes, dict[bytes, _Read]] = {
     WHIRLPOOL: _named(
@@ -168,8 +158,8 @@ _CALLS: dict[bytes, dict[bytes, _Read]] = {
             "initialize_pool": _create(4, 1, 1, True),
             "initialize_pool_v2": _create(6, 1, 0, True),
             "initialize_pool_with_adaptive_fee": _create(7, 1, 0, False, refused=True),
-            "set_adaptive_fee_constants": _uncarried(0),
-            "set_fee_rate_by_delegated_fee_authority": _uncarried(0),
+            "set_adaptive_fee_constants": uncarried(0),
+            "set_fee_rate_by_delegated_fee_authority": uncarried(0),
             "open_position": _open(2, 5, 1),
             "open_position_with_metadata": _open(2, 6, 2),
             "open_position_with_token_extensions": _open(2, 5),
@@ -182,12 +172,14 @@ _CALLS: dict[bytes, dict[bytes, _Read]] = {
             "increase_liquidity_v2": _move(5, 0, 1),
             "decrease_liquidity": _move(3, 0, -1),
             "decrease_liquidity_v2": _move(5, 0, -1),
-            "set_fee_rate": _whirlpool_fee,
+            "increase_liquidity_by_token_amounts_v2": _by_event,
+            "reposition_liquidity_v2": _by_event,
+            "set_fee_rate": whirlpool_fee,
         }
     ),
     RAYDIUM_CLMM: _named(
         {
-            "create_pool": _create(2, 3, 0, False),
+            "create_pool": _create(2, 3, 0, False, config_at=1),
             "create_customizable_pool": _clmm_customizable,
             "open_position": _open(9, 5, liquidity=True),
             "open_position_v2": _open(9, 5, liquidity=True),
@@ -199,6 +191,8 @@ _CALLS: dict[bytes, dict[bytes, _Read]] = {
             "decrease_liquidity_v2": _move(2, 3, -1),
             "open_limit_order": _limit_order,
             "increase_limit_order": _limit_order,
+            "update_amm_config": config(4),
+            "update_pool_status": status(1, _CLMM_CLOSED),
         }
     ),
     RAYDIUM_CPMM: _named(
@@ -206,9 +200,20 @@ _CALLS: dict[bytes, dict[bytes, _Read]] = {
             "initialize": _cpmm_create,
             "deposit": _by_outcome(2),
             "withdraw": _by_outcome(2),
+            "update_amm_config": config(8),
+            "update_pool_status": status(1, _CPMM_CLOSED),
         }
     ),
-    METEORA_DLMM: _named({**DLMM, "update_dynamic_fee_parameters": _uncarried(0), "place_limit_order": _limit_order}),
+    METEORA_DLMM: _named(
+        {
+            **DLMM,
+            "update_dynamic_fee_parameters": uncarried(0),
+            "place_limit_order": _limit_order,
+            "set_pair_status": status(0, _DLMM_CLOSED),
+            "set_pair_status_permissionless": status(0, _DLMM_CLOSED),
+            "set_activation_point": uncarried(0),
+        }
+    ),
 }
 
 

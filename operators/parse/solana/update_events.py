@@ -4,7 +4,7 @@ Layouts: LiquidityIncreased, LiquidityDecreased, LiquidityRepositioned, Position
 so/whirlpools (``events.rs``); PoolCreatedEvent, CreatePersonalPositionEvent, LiquidityChangeEvent,
 IncreaseLiquidityEvent, DecreaseLiquidityEvent of raydium-io/raydium-clmm (``states``); LpChangeEvent of raydium-
 io/raydium-cp-swap; InitLog, DepositLog, WithdrawLog of raydium-io/raydium-amm (``log.rs``); AddLiquidity,
-RemoveLiquidity, LbPairCreate of MeteoraAg/dlmm-sdk (``dlmm.json``).
+RemoveLiquidity, LbPairCreate and those of limit orders, fees and positions of MeteoraAg/dlmm-sdk (``dlmm.json``).
 """
 
 from __future__ import annotations
@@ -16,9 +16,15 @@ from mevflow.operators.accounts.errors import AccountError
 from mevflow.operators.accounts.reader import AccountReader
 from mevflow.operators.accounts.registry import METEORA_DLMM, RAYDIUM_CLMM, RAYDIUM_CPMM, WHIRLPOOL
 from mevflow.operators.parse.changes import StateChange, as_parse_error
+from mevflow.operators.parse.errors import ParseError
 from mevflow.v1 import market_pb2 as market
 
-CREATE, LIQUIDITY = market.PoolUpdate.KIND_CREATE, market.PoolUpdate.KIND_LIQUIDITY
+CREATE, LIQUIDITY, FEE, REMOVE = (
+    market.PoolUpdate.KIND_CREATE,
+    market.PoolUpdate.KIND_LIQUIDITY,
+    market.PoolUpdate.KIND_FEE,
+    market.PoolUpdate.KIND_REMOVE,
+)
 _RAY_INIT, _RAY_DEPOSIT, _RAY_WITHDRAW = 0, 1, 2
 _WITHDRAW = 1
 
@@ -32,6 +38,11 @@ def decode_change(program: bytes, data: bytes) -> StateChange | None:
         return read(AccountReader(data, "pool event", 8, data[:8]))
     except AccountError as wrong:
         raise as_parse_error(wrong, data) from wrong
+
+
+def is_known(program: bytes, data: bytes) -> bool:
+    """Whether ``data`` is an event, other than a swap's, of which it is known what it says of a pool."""
+    return (program, data[:8]) in _KNOWN
 
 
 def decode_ray_change(data: bytes) -> StateChange | None:
@@ -170,6 +181,54 @@ def _dlmm_created(read: AccountReader) -> StateChange:
     return StateChange(CREATE, pool, {"tick_spacing": step, "mint_a": read.key(), "mint_b": read.key()})
 
 
+def _dlmm_rebalanced(read: AccountReader) -> StateChange:
+    pool, position = read.key(), read.key()
+    read.skip(32)
+    active = read.i32()
+    read.skip(8 * 6)
+    ends = [read.i32() for _ in range(4)]
+    fields: dict[str, object] = {"tick": active, "tick_lower": min(ends), "tick_upper": max(ends)}
+    return StateChange(LIQUIDITY, pool, fields, position, resized=True)
+
+
+def _dlmm_resized(read: AccountReader) -> StateChange:
+    read.skip(32)
+    return StateChange(LIQUIDITY, position=read.key(), resized=True)
+
+
+def _dlmm_moved(read: AccountReader) -> StateChange:
+    """The active bin is another."""
+    pool = read.key()
+    read.skip(4)
+    return StateChange(LIQUIDITY, pool, {"tick": read.i32()})
+
+
+def _dlmm_base_fee(read: AccountReader) -> StateChange:
+    pool = read.key()
+    read.skip(2)
+    factor, power = read.u16(), read.u8()
+    read.require(power <= 4, f"a base fee power of {power}")
+    return StateChange(FEE, pool, {"dlmm_base": (factor, power)})
+
+
+def _uncarried(read: AccountReader) -> StateChange:
+    return StateChange(REMOVE, read.key())
+
+
+def _dlmm_cancelled(read: AccountReader) -> StateChange:
+    pool = read.key()
+    read.skip(64 + 16)
+    active, count = read.i32(), read.u32()
+    read.require(count <= len(read.data) // 4, f"a list of {count} bins")
+    bins = [read.i32() for _ in range(count)]
+    fields: dict[str, object] = {"tick": active}
+    return StateChange(LIQUIDITY, pool, fields | ({"tick_lower": min(bins), "tick_upper": max(bins)} if bins else {}))
+
+
+def _limit_order(read: AccountReader) -> StateChange:
+    raise ParseError("a limit order, which no state of a pool carries", reason="limit_order", payload=read.data)
+
+
 def _first(name: str) -> bytes:
     return sha256(f"event:{name}".encode()).digest()[:8]
 
@@ -189,4 +248,24 @@ _EVENTS: dict[tuple[bytes, bytes], Callable[[AccountReader], StateChange]] = {
     (METEORA_DLMM, _first("AddLiquidity")): _dlmm_liquidity,
     (METEORA_DLMM, _first("RemoveLiquidity")): _dlmm_liquidity,
     (METEORA_DLMM, _first("LbPairCreate")): _dlmm_created,
+    (METEORA_DLMM, _first("Rebalancing")): _dlmm_rebalanced,
+    (METEORA_DLMM, _first("IncreasePositionLength")): _dlmm_resized,
+    (METEORA_DLMM, _first("DecreasePositionLength")): _dlmm_resized,
+    (METEORA_DLMM, _first("GoToABin")): _dlmm_moved,
+    (METEORA_DLMM, _first("FeeParameterUpdate")): _dlmm_base_fee,
+    (METEORA_DLMM, _first("DynamicFeeParameterUpdate")): _uncarried,
+    (METEORA_DLMM, _first("PlaceLimitOrderEvt")): _limit_order,
+    (METEORA_DLMM, _first("CancelLimitOrderEvt")): _dlmm_cancelled,
+    (RAYDIUM_CLMM, _first("OpenLimitOrderEvent")): _limit_order,
+    (RAYDIUM_CLMM, _first("IncreaseLimitOrderEvent")): _limit_order,
 }
+#: Events after which nothing that a swap depends on has changed.
+QUIET: dict[bytes, str] = {
+    METEORA_DLMM: """ClaimFee ClaimFee2 ClaimReward ClaimReward2 CloseLimitOrderEvt CompositionFee FundReward
+        IncreaseObservation InitializeReward PositionClose PositionCreate SetPositionPermissionlessOperationBitsEvt
+        UpdatePositionLockReleasePoint UpdatePositionOperator UpdateRewardDuration UpdateRewardFunder
+        WithdrawIneligibleReward""",
+    RAYDIUM_CLMM: """CollectPersonalFeeEvent CollectProtocolFeeEvent DecreaseLimitOrderEvent LiquidityCalculateEvent
+        SettleLimitOrderEvent UpdateRewardInfosEvent""",
+}
+_KNOWN = frozenset(_EVENTS) | {(program, _first(name)) for program, names in QUIET.items() for name in names.split()}

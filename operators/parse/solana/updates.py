@@ -14,12 +14,13 @@ from mevflow.operators.accounts.registry import METEORA_DLMM, RAYDIUM_AMM_V4, RA
 from mevflow.operators.amm.concentrated import tick_math_raydium, tick_math_x64
 from mevflow.operators.amm.concentrated.curve import AmmError
 from mevflow.operators.amounts import i128, u128
-from mevflow.operators.parse.changes import Memory, PoolInstruction, StateChange
+from mevflow.operators.parse.changes import FeeTerms, Memory, PoolInstruction, StateChange
 from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.solana.dlmm_calls import base_fee, base_fee_pips
 from mevflow.operators.parse.solana.events import SELF_CALL
-from mevflow.operators.parse.solana.instructions import is_swap, pool_places, sets_fee
+from mevflow.operators.parse.solana.instructions import is_swap, pool_places, runs_order_book, sets_config, sets_terms
 from mevflow.operators.parse.solana.logs import DATA, RAY_LOG, log_data
+from mevflow.operators.parse.solana.terms import CONFIG_PLACE, of_config
 from mevflow.operators.parse.solana.trace import ProgramCall
 from mevflow.operators.parse.solana.update_calls import CREATE, FEE, LIQUIDITY, REMOVE, change_of, checked
 from mevflow.operators.parse.solana.update_events import decode_change, decode_ray_change
@@ -33,16 +34,27 @@ VENUE_OF = {
     METEORA_DLMM: market.VENUE_METEORA_DLMM,
 }
 _TICK_AT = {WHIRLPOOL: tick_math_x64.tick_at, RAYDIUM_CLMM: tick_math_raydium.tick_at}
+_RESERVES = ("reserve_a", "reserve_b")
 _UNSIGNED = ("sqrt_price_x64", "liquidity", "reserve_a", "reserve_b")
 
 
-def updates_of(call: ProgramCall, trace: list[ProgramCall], keys: list[bytes], memory: Memory) -> list[dict[str, Any]]:
-    """The updates' own fields (venue, pool, kind, state); none where no pool changed. Raises ParseError."""
+def updates_of(
+    call: ProgramCall, trace: list[ProgramCall], keys: list[bytes], memory: Memory, now_s: int = 0
+) -> list[dict[str, Any]]:
+    """The updates' own fields (venue, pool, kind, state); none where no pool changed. Raises ParseError.
+
+    A pool that opens after ``now_s`` (0: not known) has no reserves to trade on until its first swap states them.
+    """
     if call.program not in VENUE_OF or (call.data or b"")[:8] == SELF_CALL:
         return []
     change = None
     if call.data is not None:
         accounts = [keys[place] if place < len(keys) else b"" for place in call.accounts]
+        if runs_order_book(call.program, call.data):
+            kind = market.PoolUpdate.KIND_UNSPECIFIED
+            return [
+                {"venue": venue, "pool": pool, "kind": kind} for pool, venue in memory.pools_among(accounts).items()
+            ]
         change = change_of(call.program, PoolInstruction(call.data, accounts))
     for event in _events(call, trace):
         if change is None:
@@ -53,11 +65,15 @@ def updates_of(call: ProgramCall, trace: list[ProgramCall], keys: list[bytes], m
             change = change.told(event)
     if change is not None and change.needs_outcome:
         raise ParseError("a change of liquidity whose amounts are not in the record", reason="no_outcome")
+    if change is not None and change.kind == FEE and change.config:
+        return of_config(VENUE_OF[call.program], checked(change), memory)
     rows = []
     refused = change.pool if change is not None and change.refused else b""
     while change is not None:
         found = _complete(call.program, change, memory)
         if found is not None:
+            if found.open_s > now_s > 0:
+                found.fields = {name: one for name, one in found.fields.items() if name not in _RESERVES}
             rows.append(_fields(call.program, checked(found)))
         change = change.then
     if refused:
@@ -73,7 +89,11 @@ def lost_of(call: ProgramCall, keys: list[bytes], memory: Memory) -> list[dict[s
     """
     data, venue = call.data or b"", VENUE_OF[call.program]
     accounts = [keys[place] for place in call.accounts if place < len(keys)]
-    if sets_fee(call.program, data):
+    if sets_config(call.program, data):
+        named = accounts[CONFIG_PLACE : CONFIG_PLACE + 1]
+        pools = [pool for pool, _ in memory.pools_of(named[0], venue)] if named else memory.pools_in(venue)
+        return [{"venue": venue, "pool": pool, "kind": REMOVE} for pool in pools]
+    if sets_terms(call.program, data):
         kind = REMOVE
     else:
         kind = market.PoolUpdate.KIND_UNSPECIFIED if is_swap(call.program, data) else LIQUIDITY
@@ -102,6 +122,8 @@ def _complete(program: bytes, change: StateChange, memory: Memory) -> StateChang
     if change.kind == LIQUIDITY and change.position:
         if change.opens:
             memory.keep_range(change.position, change.pool, fields["tick_lower"], fields["tick_upper"])
+        elif change.resized:
+            memory.forget_range(change.position)
         elif (known := memory.range_of(change.position)) is not None:
             pool, lower, upper = known
             change.pool = change.pool or pool
@@ -137,6 +159,9 @@ def _created(program: bytes, change: StateChange, memory: Memory) -> None:
         except AmmError as wrong:
             raise ParseError(f"a pool cannot begin there: {wrong.message}", reason="value") from wrong
         fields.setdefault("liquidity", 0)
+    if change.config and not change.refused:
+        memory.keep_pool(change.pool, VENUE_OF[program])
+        memory.keep_config(change.pool, change.config, FeeTerms.FOR_EVER)
     if program == METEORA_DLMM and "tick_spacing" in fields:
         memory.keep_step(change.pool, fields["tick_spacing"])
 

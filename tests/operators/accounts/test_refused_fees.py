@@ -50,7 +50,8 @@ def clmm(**changes: Any) -> ClmmPoolAccount:
 
 
 @pytest.mark.parametrize(
-    ("changes", "kind"), [({}, SNAPSHOT), ({"dynamic_fee": True}, REMOVE), ({"fee_on": 1}, REMOVE)]
+    ("changes", "kind"),
+    [({}, SNAPSHOT), ({"dynamic_fee": True}, REMOVE), ({"fee_on": 1}, REMOVE), ({"status": 16}, REMOVE)],
 )
 def test_a_clmm_pool_with_another_fee(changes: dict[str, Any], kind: int) -> None:
     (row,) = rows(lambda updates: updates.raydium_clmm(POOL, clmm(**changes), CONFIG, []))

@@ -100,7 +100,7 @@ def test_every_recorded_instruction_is_read_or_refused_with_a_reason() -> None:
             read |= {name} if rows else set()
         if errors:
             reasons[name] = errors[0].reason
-    assert sum(name.startswith("meteora-dlmm") for name in read) == 20
+    assert sum(name.startswith("meteora-dlmm") for name in read) == 22
     assert {name for name in read if not name.startswith("meteora")} == {
         "orca-whirlpool initialize_pool",
         "orca-whirlpool initialize_pool_v2",
@@ -108,6 +108,7 @@ def test_every_recorded_instruction_is_read_or_refused_with_a_reason() -> None:
         "orca-whirlpool open_position",
         "orca-whirlpool open_position_with_metadata",
         "raydium-clmm create_pool",
+        "raydium-clmm update_pool_status",
     }
     assert {reason for name, reason in reasons.items() if "swap" in name} == {"no_outcome"}
     assert set(reasons.values()) == {"no_outcome", "unknown_position", "unknown_liquidity", "unknown_pool"}
