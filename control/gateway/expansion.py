@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from mevflow.control.gateway.node import SyntaxNode
 from mevflow.control.gateway.statement import refused
+from mevflow.control.refusal import Refused
 
 #: Nodes of the tree as it is written, and with names replaced.
 MAX_NODES = 10_000
@@ -16,13 +17,10 @@ MAX_EXPANDED = 50_000
 
 
 def check_size(root: SyntaxNode) -> None:
-    """Raise Refused (STATEMENT_TOO_LARGE) for a statement that is too large, or becomes so."""
-    nodes = list(root.walk())
-    if len(nodes) > MAX_NODES:
-        raise _too_large(f"has {len(nodes):,} parts; at most {MAX_NODES:,}")
-    weight = _Weights(nodes).of(root)
+    """Raise Refused (STATEMENT_TOO_LARGE) for a statement that becomes too large."""
+    weight = _Weights(list(root.walk())).of(root)
     if weight > MAX_EXPANDED:
-        raise _too_large(f"has more than {MAX_EXPANDED:,} parts once its aliases and WITH queries are replaced")
+        raise too_large(f"has more than {MAX_EXPANDED:,} parts once its aliases and WITH queries are replaced")
 
 
 class _Weights:
@@ -57,5 +55,6 @@ class _Weights:
         return weight
 
 
-def _too_large(why: str) -> Exception:
+def too_large(why: str) -> Refused:
+    """What a statement of too many parts is answered."""
     return refused("STATEMENT_TOO_LARGE", f"the statement {why}", "RESOURCE_EXHAUSTED")

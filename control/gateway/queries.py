@@ -149,7 +149,8 @@ class QueryEndpoints:
         check_text(statement)
         statement = statement.strip().rstrip(";")
         functions = await self._reader.functions()
-        check_tree(await self._reader.explain(statement, parameters, caller), self._reader.where.database, functions)
+        database = self._reader.where.database
+        await self._reader.explain(statement, parameters, lambda tree: check_tree(tree, database, functions), caller)
         if key[1]:
             self._marks[key] = mark
         try:

@@ -31,7 +31,7 @@ from mevflow.flows.config import ClickHouseConfig
 _CODE = re.compile(r"Code: (\d+)\. DB::Exception: ")
 _EXPLAIN = "EXPLAIN AST "
 _PLACE = re.compile(r"(failed at position |\(line 1, col )(\d{1,9})")
-_VERSION = re.compile(r"\s*\(version [^()]*(?:\([a-z]+\))?\)\.?")
+_VERSION = re.compile(r" ?\(version [^()]*(?:\([a-z]+\))?\)\.?")
 _PIECE = 1 << 16
 #: Past a query's own bound, for the answer's way; then it is killed.
 _GRACE_S = 2.0
@@ -138,12 +138,14 @@ class ClickHouseReader:
             self._functions = (time.monotonic(), known)
         return known
 
-    async def explain(self, statement: str, parameters: Mapping[str, str], caller: str = "") -> str:
-        """ClickHouse's tree of a statement. Raises Refused."""
+    async def explain(
+        self, statement: str, parameters: Mapping[str, str], look: Callable[[str], None], caller: str = ""
+    ) -> None:
+        """Let ``look`` judge ClickHouse's tree of a statement, in a thread: a large one takes long. Raises Refused."""
         parsing = ReadBounds(rows=1_000_000, at_once=self.bounds.at_once)
         async with self._turn(self.bounds, caller) as run:
             try:
-                return (await self._whole(_EXPLAIN + statement, "TSVRaw", parameters, parsing, run)).decode()
+                tree = (await self._whole(_EXPLAIN + statement, "TSVRaw", parameters, parsing, run)).decode()
             except Refused as refused:
                 raise Refused(
                     refused.code,
@@ -152,6 +154,7 @@ class ClickHouseReader:
                     metadata=refused.metadata,
                     retry_after_s=refused.retry_after_s,
                 ) from refused
+            await asyncio.get_running_loop().run_in_executor(self._threads, look, tree)
 
     async def read(
         self, statement: str, form: str, parameters: Mapping[str, str], caller: str = "", mark: str = ""

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 
-from mevflow.control.gateway.expansion import check_size
+from mevflow.control.gateway.expansion import MAX_NODES, check_size, too_large
 from mevflow.control.gateway.functions import allowed
 from mevflow.control.gateway.node import SyntaxNode
 from mevflow.control.gateway.statement import refused
+from mevflow.control.gateway.structure import check_structure
 
 #: What a statement may be, as ClickHouse names it.
 _HEADS = ("SelectWithUnionQuery", "DescribeQuery", "ShowTables", "ShowCreateTableQuery")
@@ -122,6 +123,7 @@ def check_tree(tree: str, database: str, functions: Set[str]) -> None:
 def _check_table(node: SyntaxNode) -> None:
     if node.name.lower() not in TABLE_FUNCTIONS:
         raise refused("FUNCTION_REFUSED", f"the table function {node.name[:50]} may not be called")
+    check_structure(node)
 
 
 def _check_identifier(node: SyntaxNode, database: str, functions: Set[str]) -> None:
@@ -168,7 +170,10 @@ def _parse(tree: str) -> SyntaxNode:
     """The tree from its indented lines. Raises Refused when it does not look like one."""
     path: list[tuple[int, SyntaxNode]] = []
     root: SyntaxNode | None = None
-    for line in tree.rstrip("\n").split("\n"):
+    lines = tree.rstrip("\n").split("\n")
+    if len(lines) > MAX_NODES:
+        raise too_large(f"has {len(lines):,} parts; at most {MAX_NODES:,}")
+    for line in lines:
         found = _LINE.match(line)
         if found is None:
             raise refused("STATEMENT_REFUSED", "a name in the statement holds a line break")

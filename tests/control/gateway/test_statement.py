@@ -46,6 +46,9 @@ GOOD = [
     "SELECT pool, count() FROM raw_swaps GROUP BY GROUPING SETS ((pool), (chain))",
     "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t WHERE n < 3) SELECT * FROM t",
     'SELECT * FROM numbers(1) AS "a (children 2)"',
+    "SELECT * FROM values('a Array(Tuple(x UInt8, y String)), b Enum8(\\'p\\' = -1)', ([(1, 'x')], 'p'))",
+    "SELECT * FROM values((now(), 'x'), (now(), 'y')) AS rows, values('one', 'two') AS words, values(1, 2) AS numbers",
+    "DESCRIBE values('a DateTime64(3, \\'UTC\\')', 1)",
 ]
 BAD = [
     "",
@@ -245,12 +248,13 @@ def tree(clickhouse_server, database):
         ClickHouseConfig(host=clickhouse_server.host, port=clickhouse_server.port, database=database)
     )
 
-    async def check(statement):
+    async def check(statement, columns=""):
         check_text(statement)
         statement = statement.strip().rstrip(";")
         functions = await reader.functions()
-        check_tree(await reader.explain(statement, {"pool": "a", "t": "one"}), database, functions)
-        return await reader.read(statement, "JSONCompact", {"pool": "a"})
+        given = {"pool": "a", "t": "one", "columns": columns}
+        await reader.explain(statement, given, lambda tree: check_tree(tree, database, functions))
+        return await reader.read(statement, "JSONCompact", {"pool": "a", "columns": columns})
 
     yield check
     reader.close()
@@ -275,6 +279,30 @@ async def test_what_does_not_is_refused_before_it_runs(tree, statement):
         "TOO_LARGE",
         "STATEMENT_TOO_LARGE",
     ) or any(word in refused.value.message for word in ("SYNTAX_ERROR", "TOO_DEEP", "TOO_BIG"))
+
+
+#: Pieces that a lexer might read to the text's end again and again: each took minutes, with every call waiting.
+LONG = [
+    "'" + "\\'" * 32_000,
+    '"' + '\\"' * 32_000,
+    "`" + "\\`" * 32_000,
+    "/*" * 32_000,
+    "{a:" + " " * 60_000,
+    "{a:(" * 16_000,
+]
+
+
+@pytest.mark.parametrize("piece", LONG, ids=[piece[:4] for piece in LONG])
+def test_a_text_is_read_once_however_it_is_quoted(piece):
+    with pytest.raises(Refused) as refused:
+        check_text("SELECT " + piece)
+    assert refused.value.reason == "STATEMENT_REFUSED"
+
+
+def test_a_tree_of_many_parts_is_refused_before_it_is_looked_at():
+    with pytest.raises(Refused) as refused:
+        check_tree("SelectWithUnionQuery (children 1)\n" + "what is this\n" * 10_000, "mevflow", frozenset())
+    assert refused.value.reason == "STATEMENT_TOO_LARGE"
 
 
 #: Wherever an expression may stand.
@@ -422,6 +450,58 @@ async def test_no_other_function_reads_or_reaches_out(clickhouse_client, clickho
                     assert "marked" not in str(answer), name
         with pytest.raises(BlockingIOError):
             listener.accept()
+
+
+#: Columns of a table function that say more than names and types.
+COMPUTED = [
+    "{0} UInt8, a String ALIAS {1}",
+    "{0} UInt8, a String MATERIALIZED {1}",
+    "{0} UInt8, a String DEFAULT {1}",
+    "{0} UInt8, a String EPHEMERAL {1}",
+    "{0} UInt8, a DEFAULT ({1})",
+    "{0} UInt8, a ALIAS({1})",
+    "{0} UInt8, a/**/ALIAS/**/{1}",
+    "{0} UInt8, a String\n-- x\nALIAS {1}",
+    "{0} UInt8, `a` String ALIAS {1}",
+    '{0} UInt8, "a" Array(String) ALIAS arrayMap(x -> {1}, [1])',
+    "{0} UInt8, a String CODEC(NONE) ALIAS {1}",
+    "{0} UInt8, a String ALIAS {1} COMMENT 'x'",
+    "{0} UInt8, a DateTime TTL a + length({1})",
+    "{0} UInt8, CONSTRAINT c CHECK {1} = ''",
+    "{0} UInt8, a AggregateFunction(sum, UInt64)",
+    "{0} UInt8, a Array(AggregateFunction(sum, UInt64))",
+]
+#: Where such a text may stand, as a literal and otherwise.
+STRUCTURES = [
+    "SELECT a FROM values({0}, 1)",
+    "SELECT a FROM VALUES({0} AS x, 1)",
+    "SELECT a FROM values(({0}), 1)",
+    "SELECT * FROM null({0})",
+    "SELECT * FROM `null`({0})",
+    "SELECT * FROM SQLStandardValues({0}, 1)",
+    "SELECT a FROM values(concat({0}, ''), 1)",
+    "SELECT * FROM null({0} || '')",
+    "WITH {0} AS s SELECT a FROM values(s, 1)",
+    "WITH {0} AS s SELECT * FROM null(s)",
+    "SELECT * FROM null((SELECT {0}))",
+    "SELECT 1 IN (SELECT a FROM values({0}, 1))",
+    "SELECT 1 FROM numbers(1) AS n JOIN values({0}, 1) AS v ON n.number = v.b",
+    "DESCRIBE values({0}, 1)",
+    "DESCRIBE TABLE null({0})",
+    "SELECT a FROM values({{columns:String}}, 1)",
+]
+
+
+@pytest.mark.parametrize("columns", COMPUTED)
+async def test_no_columns_of_a_table_function_call_another(tree, columns):
+    """They are a text in ClickHouse's tree, and once called any function of the engine: ``ALIAS file('…')``."""
+    for call in ("hostName()", "file('/proc/self/cmdline')"):
+        text = columns.format("b", call)
+        literal = "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        for place in STRUCTURES:
+            with pytest.raises(Refused) as refused:
+                await tree(place.format(literal), text.replace("\n", "\\n").replace("'", "\\'"))
+            assert refused.value.reason == "STATEMENT_REFUSED" or "SYNTAX_ERROR" in refused.value.message, place
 
 
 async def test_every_table_function_of_the_engine_is_refused_but_the_harmless(tree, clickhouse_client):
