@@ -10,9 +10,16 @@ from mevflow.clickhouse.server.errors import BAD_ARGUMENTS, INCORRECT_DATA, QUER
 
 #: Bytes that a decoder gives at a time: what a body of any kind costs in memory.
 PIECE_BYTES = 1 << 20
+#: What a decoder is given at a time.
+_FED_BYTES = 8 << 10
+#: As many bytes back a zstd frame may refer (RFC 9659: 2**23), which its decoder holds in memory.
+_ZSTD_WINDOW_LOG = 23
 #: A body may become so many times its own size, and in any case so many bytes.
 MOST_EXPANSION = 250
 FREE_BYTES = 64 << 20
+#: A body may have so many frames in any case, and one for so many of its bytes: each has its price.
+FREE_FRAMES = 10_000
+FRAME_BYTES = 256
 
 
 class Decoder(Protocol):
@@ -50,11 +57,16 @@ def decompressed(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
         return
     make, failures = _decoder(encoding)
     current: Decoder | None = None
-    for piece in pieces:
+    frames = taken = 0
+    for piece in _cut(pieces):
+        taken += len(piece)
         while piece:
             # Frames may follow each other in one body.
             if current is None or current.ended:
                 current = make()
+                frames += 1
+            if frames > FREE_FRAMES + taken // FRAME_BYTES:
+                raise refuse(INCORRECT_DATA, f"the request body has {frames} frames in {taken} bytes of {encoding}")
             try:
                 yield from current.feed(piece, PIECE_BYTES)
             except failures as error:
@@ -62,6 +74,13 @@ def decompressed(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
             piece = current.left if current.ended else b""
     if current is not None and not current.ended:
         raise refuse(INCORRECT_DATA, f"the request body ends in the middle of its {encoding} data")
+
+
+def _cut(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in small pieces: what follows a frame is handed over again, and a frame may be short."""
+    for piece in pieces:
+        for start in range(0, len(piece), _FED_BYTES):
+            yield piece[start : start + _FED_BYTES]
 
 
 def _decoder(encoding: str) -> tuple[Callable[[], Decoder], tuple[type[Exception], ...]]:
@@ -75,7 +94,8 @@ def _decoder(encoding: str) -> tuple[Callable[[], Decoder], tuple[type[Exception
     if encoding == "zstd":
         from backports import zstd
 
-        return lambda: _Frame(zstd.ZstdDecompressor()), (zstd.ZstdError,)
+        options = {int(zstd.DecompressionParameter.window_log_max): _ZSTD_WINDOW_LOG}
+        return lambda: _Frame(zstd.ZstdDecompressor(options=options)), (zstd.ZstdError,)
     raise refuse(
         BAD_ARGUMENTS,
         f"Content-Encoding {encoding!r} is not supported by the embedded server (gzip, deflate, lz4 and zstd are)",

@@ -20,8 +20,6 @@ NAME_OF = (
     f"if(position(Settings['log_comment'], '{_SIGN}') > 0, "
     f"splitByChar('{_SIGN}', Settings['log_comment'])[-1], query_id)"
 )
-#: How long a query waits for the one that it replaces: ClickHouse's default.
-_REPLACE_PATIENCE_MS = 5000.0
 
 
 def mark(comment: str, query_id: str) -> str:
@@ -41,8 +39,8 @@ class RunningQueries:
     def claimed(self, request: Request) -> Iterator[None]:
         """Hold the request's id. Raises ServerError (216) while another query has it."""
         name = request.query_id
-        if request.settings.get("replace_running_query", "0") not in ("0", "false", ""):
-            self._replace(name, request)
+        if request.replaces_within_s is not None:
+            self._replace(name, request.replaces_within_s)
         with self._ended:
             if name in self._running:
                 raise refuse(QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING, f"Query with id = {name} is already running.")
@@ -54,9 +52,8 @@ class RunningQueries:
                 self._running.discard(name)
                 self._ended.notify_all()
 
-    def _replace(self, name: str, request: Request) -> None:
-        patience_ms = float(request.settings.get("replace_running_query_max_wait_ms", _REPLACE_PATIENCE_MS))
+    def _replace(self, name: str, patience_s: float) -> None:
         if name in self._running:
             self._engine.kill(f"{NAME_OF} = {literal(name)}")
         with self._ended:
-            self._ended.wait_for(lambda: name not in self._running, patience_ms / 1000)
+            self._ended.wait_for(lambda: name not in self._running, patience_s)

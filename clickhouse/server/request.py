@@ -41,6 +41,8 @@ _RESERVED = frozenset(
         "http_write_exception_in_output_format",
     )
 )
+#: How long a query waits for the one that it replaces: ClickHouse's default.
+_REPLACE_PATIENCE_MS = 5000.0
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 #: More parameters than a statement can need, and the largest number that one can be.
 _MOST_PARAMETERS = 10_000
@@ -61,6 +63,7 @@ class Request:
     session_timeout_s: float = DEFAULT_TIMEOUT_S
     session_check: bool = False
     query_id: str = ""
+    replaces_within_s: float | None = None  # another query of this id gives way in so long; None: it does not
     protocol_version: int = 0
     named: bool = False  # the caller chose ``query_id``
     default_format: str = "TabSeparated"
@@ -106,6 +109,7 @@ def parse_request(method: str, target: str, headers: Mapping[str, str], form: Ma
         session_timeout_s=_number(raw, "session_timeout", DEFAULT_TIMEOUT_S),
         session_check=raw.get("session_check") in _TRUE,
         query_id=raw.get("query_id", "") or str(uuid.uuid4()),
+        replaces_within_s=_replaces_within_s(settings),
         protocol_version=int(_number(raw, "client_protocol_version", 0)),
         named=bool(raw.get("query_id")),
         default_format=raw.get("default_format", "") or headers.get("X-ClickHouse-Format", "") or "TabSeparated",
@@ -116,6 +120,12 @@ def parse_request(method: str, target: str, headers: Mapping[str, str], form: Ma
         settings=settings,
         raw=raw,
     )
+
+
+def _replaces_within_s(settings: Mapping[str, str]) -> float | None:
+    if settings.get("replace_running_query", "0") in ("0", "false", ""):
+        return None
+    return _number(settings, "replace_running_query_max_wait_ms", _REPLACE_PATIENCE_MS) / 1000
 
 
 def _of_external_data(name: str, raw: Mapping[str, str]) -> bool:

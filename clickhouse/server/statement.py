@@ -127,6 +127,7 @@ def _parse_insert(text: str, cursor: Cursor) -> Statement:
 def _parse_select(text: str, cursor: Cursor) -> Statement:
     """The rest of an ``INSERT … SELECT``: with data when it reads ``input(structure)``."""
     rest = list(cursor)
+    wants = _wants_operand(rest)
     for at, token in enumerate(rest):
         if token.word != "INPUT" or at + 3 >= len(rest) or not rest[at + 1].is_other("("):
             continue
@@ -134,14 +135,14 @@ def _parse_select(text: str, cursor: Cursor) -> Statement:
         if literal.kind != "quoted" or not closing.is_other(")"):
             continue
         for behind, (token, name) in enumerate(pairwise(rest[at + 4 :]), at + 4):
-            if token.depth or token.word != "FORMAT" or name.kind != "word":
+            if token.depth or token.word != "FORMAT" or name.kind != "word" or wants[behind - 1]:
                 continue
-            if not _wants_operand(rest, behind - 1):
-                structure = re.sub(r"\\(.)", r"\1", literal.text[1:-1])
-                span = (rest[at].start, closing.end)
-                data_at = _skip_to_data(text, name.end)
-                insert = Insert(text[: token.start], name.text, data_at, "", structure, span)
-                return Statement("INSERT", insert=insert)
+            structure = re.sub(r"\\(.)", r"\1", literal.text[1:-1])
+            span = (rest[at].start, closing.end)
+            data_at = _skip_to_data(text, name.end)
+            insert = Insert(text[: token.start], name.text, data_at, "", structure, span)
+            return Statement("INSERT", insert=insert)
+        break  # no FORMAT follows a later one either
     found = list(tokens(text))
     return Statement("INSERT", names_file=_names_file(found), several=_several(found))
 
@@ -192,9 +193,10 @@ class _Format:
 def _answer_format(found: list[SqlToken]) -> _Format | None:
     """What the FORMAT clause says, the last but SETTINGS; FORMAT elsewhere is a name or an alias."""
     wanted = None
+    wants = _wants_operand(found)
     for at in range(1, len(found) - 1):
         token, name = found[at : at + 2]
-        if token.depth or token.word != "FORMAT" or name.kind != "word" or _wants_operand(found, at - 1):
+        if token.depth or token.word != "FORMAT" or name.kind != "word" or wants[at - 1]:
             continue
         after = found[at + 2] if at + 2 < len(found) else None
         if after is None or after.is_other(";") or after.word in ("SETTINGS", "INTO", "PARALLEL"):
@@ -202,12 +204,14 @@ def _answer_format(found: list[SqlToken]) -> _Format | None:
     return wanted
 
 
-def _wants_operand(found: list[SqlToken], at: int) -> bool:
-    """Whether an operand must follow token ``at``: then FORMAT behind it is a name."""
-    token = found[at]
-    if token.word in _ALSO_NAMES and at and _wants_operand(found, at - 1):
-        return False
-    return token.word in _WANTS_OPERAND or (token.kind == "other" and token.text in _SEPARATORS)
+def _wants_operand(found: list[SqlToken]) -> list[bool]:
+    """Of each token, whether an operand must follow it: then FORMAT behind it is a name."""
+    wants: list[bool] = []
+    for token in found:
+        is_name = bool(wants) and wants[-1] and token.word in _ALSO_NAMES
+        opens = token.word in _WANTS_OPERAND or (token.kind == "other" and token.text in _SEPARATORS)
+        wants.append(opens and not is_name)
+    return wants
 
 
 def _names_file(found: list[SqlToken]) -> bool:

@@ -8,19 +8,26 @@ from dataclasses import dataclass
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|\#[!\ ][^\n]*|/\*.*?\*/)
-      | (?P<quoted>'(?:[^'\\]|\\.|'')*' | "(?:[^"\\]|\\.)*" | `(?:[^`\\]|\\.)*` | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
+      | (?P<quoted>'(?:[^'\\]|\\.|'')*+' | "(?:[^"\\]|\\.)*+" | `(?:[^`\\]|\\.)*+`)
+      | (?P<open>['"`].*|/\*.*)
+      | (?P<heredoc>\$[A-Za-z0-9_]*+\$)
       | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
       | (?P<number>[0-9](?:[0-9A-Za-z_.]|(?<=[eEpP])[-+])*)
       | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL,
 )
+#: What begins and ends a heredoc; the dollar that ends one tag may begin the next.
+_TAG = re.compile(r"(?=(\$[A-Za-z0-9_]*+\$))")
 _OPENING, _CLOSING = "([{", ")]}"
 
 
 @dataclass(frozen=True, slots=True)
 class SqlToken:
-    """One token: ``kind`` is word, quoted, number or other; ``depth`` counts the brackets around it."""
+    """One token: ``kind`` is word, quoted, number or other; ``depth`` counts the brackets around it.
+
+    A quote or a comment that nothing closes is one token of the kind open, to the text's end.
+    """
 
     kind: str
     text: str
@@ -46,16 +53,23 @@ class SqlToken:
 
 
 def tokens(text: str) -> Iterator[SqlToken]:
-    """Everything but blanks and comments."""
-    depth = 0
-    for found in _TOKEN.finditer(text):
-        kind = found.lastgroup or "other"
+    """Everything but blanks and comments, in a time that grows as the text does."""
+    depth = at = 0
+    last: dict[str, int] | None = None
+    while found := _TOKEN.match(text, at):
+        kind, start, at = found.lastgroup or "other", found.start(), found.end()
         if kind == "space":
             continue
-        sign = found[0] if kind == "other" else ""
+        if kind == "heredoc":
+            # Where each tag stands last: none is looked for that nothing closes.
+            last = {each[1]: each.start() for each in _TAG.finditer(text)} if last is None else last
+            closed = last[found[0]] >= at
+            kind, at = ("quoted", text.index(found[0], at) + len(found[0])) if closed else ("other", start + 1)
+        value = text[start:at]
+        sign = value if kind == "other" else ""
         if sign and sign in _CLOSING:
             depth -= 1
-        yield SqlToken(kind, found[0], found.start(), found.end(), depth)
+        yield SqlToken(kind, value, start, at, depth)
         if sign and sign in _OPENING:
             depth += 1
 

@@ -74,3 +74,39 @@ def test_a_body_may_become_many_times_its_size_but_not_any():
     assert bodies.expansion_limit(0, 1 << 40) == bodies.FREE_BYTES
     assert bodies.expansion_limit(64 << 10, 1 << 40) < 100 << 20
     assert bodies.expansion_limit(1 << 30, 8 << 30) == 8 << 30
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "lz4", "zstd"])
+def test_a_body_of_empty_frames_is_refused_after_some(encoding, monkeypatch):
+    """A megabyte of them kept a thread for half a minute: what followed a frame was handed on whole."""
+    kind = bodies._Zlib if encoding in ("gzip", "deflate") else bodies._Frame
+    fed, feed = [], kind.feed
+
+    def counted(decoder, data, most):
+        fed.append(len(data))
+        return feed(decoder, data, most)
+
+    monkeypatch.setattr(kind, "feed", counted)
+    one = _PACK[encoding](b"")
+    with pytest.raises(ServerError, match="frames"):
+        list(bodies.decompressed(iter([one * ((1 << 20) // len(one))]), encoding))
+    assert len(fed) < bodies.FREE_FRAMES + (1 << 20) // bodies.FRAME_BYTES + 300
+    assert max(fed) <= 8 << 10
+
+
+def test_frames_of_some_size_may_be_many():
+    one = lz4.frame.compress(bytes(range(256)) * 64)
+    assert sum(map(len, bodies.decompressed(iter([one * 12_000]), "lz4"))) == 12_000 * (16 << 10)
+
+
+def test_a_zstd_frame_that_refers_far_back_is_refused():
+    """Its decoder would hold 128 MB for a body of a few bytes (RFC 9659)."""
+    data = bytes(12 << 20)
+    for log, good in ((23, True), (24, False)):
+        packer = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: log})
+        packed = packer.compress(data) + packer.flush()
+        if good:
+            assert sum(map(len, bodies.decompressed(iter([packed]), "zstd"))) == len(data)
+        else:
+            with pytest.raises(ServerError, match="memory"):
+                list(bodies.decompressed(iter([packed]), "zstd"))

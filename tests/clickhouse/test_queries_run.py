@@ -86,6 +86,12 @@ def test_an_id_runs_once_at_a_time(ask, start):
         assert ask("SELECT 2", query_id=name)[1] == b"2\n"
 
 
+@pytest.mark.parametrize("patience", ["x", "nan", "-1", "1e300", "9" * 400])
+def test_a_patience_that_is_no_time_is_the_callers_error(ask, patience):
+    answer = ask("SELECT 1", query_id="p", replace_running_query=1, replace_running_query_max_wait_ms=patience)
+    assert (answer[0], code(answer)) == (400, "36")
+
+
 def test_an_id_of_one_query_is_not_the_next_ones(ask):
     session = uuid.uuid4().hex
     ask("SELECT 1", session_id=session, query_id="first")

@@ -171,3 +171,36 @@ def test_no_text_makes_the_parser_fail(text):
 )
 def test_format_is_a_clause_behind_whatever_may_be_a_name(text: str, format_name: str | None) -> None:
     assert parse(text).format == format_name
+
+
+#: What was looked at to the text's end again and again, or over and over: a megabyte of each took hours.
+@pytest.mark.parametrize(
+    "piece",
+    ["'" + "\\'" * 400_000, "`" + "\\`" * 400_000, "/*" * 400_000, "".join(f"$a{i}$" for i in range(120_000)),
+     "IN " * 100_000, "INTERVAL " * 30_000 + "FORMAT CSV"],
+    ids=["quotes", "backticks", "comments", "heredocs", "operators", "names"],
+)  # fmt: skip
+def test_a_text_is_read_once_whatever_it_leaves_open(piece):
+    assert parse("SELECT 1, " + piece).verb == "SELECT"
+    assert parse("INSERT INTO t SELECT " + piece).verb == "INSERT"
+
+
+def test_many_calls_of_input_are_looked_at_once():
+    found = parse("INSERT INTO t SELECT " + "input('a Int8'), " * 20_000 + "1")
+    assert found.insert is None
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("SELECT $a$ FORMAT CSV $a$ FORMAT TSV", "TSV"),
+        ("SELECT $$x$$, $b$ $$ $b$ FORMAT TSV", "TSV"),
+        ("SELECT 'it''s' FORMAT TSV", "TSV"),
+        ("SELECT 'open FORMAT TSV", None),
+        ("SELECT 1 /* open FORMAT TSV", None),
+        ("SELECT 1 IN IN FORMAT TSV", "TSV"),
+        ("SELECT 1 IN format FORMAT TSV", "TSV"),
+    ],
+)
+def test_what_is_quoted_or_open_names_no_format(text, form):
+    assert parse(text).format == form
