@@ -28,6 +28,22 @@ PAGES = (
 )
 
 
+#: Texts that are drawn smaller than 12 px, and what a figure's line hides of itself.
+UNREADABLE = """() => {
+  const said = [];
+  const walk = document.createTreeWalker(document.querySelector(".app"), NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const of = walk.currentNode.parentElement;
+    if (!walk.currentNode.data.trim() || ["OPTION", "title"].includes(of.tagName) || !of.getClientRects().length) continue;
+    const size = parseFloat(getComputedStyle(of).fontSize) * (of.getScreenCTM?.().a ?? 1);
+    if (size < 11.99) said.push(`${size} px: ${walk.currentNode.data}`);
+  }
+  for (const line of document.querySelectorAll(".fig > div"))
+    if (line.scrollWidth > line.clientWidth) said.push(`cut: ${line.innerText}`);
+  return said;
+}"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_readable_by_everyone_and_never_scrolls_sideways(make_window, name, scheme):
@@ -36,6 +52,8 @@ def test_a_page_is_readable_by_everyone_and_never_scrolls_sideways(make_window, 
         window.open(f"/{name}")
         window.screen(f"{re.sub(r'[/?].*', '', name)}{'-one' if '/' in name else ''}-{width}-{scheme}")
         assert window.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert window.page.evaluate(UNREADABLE) == []
+        expect(window.page.get_by_role("navigation").locator("[aria-current]")).to_be_in_viewport(ratio=1)
         assert window.axe() == []
 
 
@@ -137,6 +155,14 @@ def test_a_topology_is_drawn_with_its_rows(window):
     window.shows("section[aria-label=Shards]", "caught up")
 
 
+def test_a_shard_that_was_stopped_as_it_was_told_to_is_no_fault(window):
+    window.open("/")
+    expect(window.page.get_by_role("banner")).to_contain_text("1 of 1 shard up")
+    rows = window.page.locator("section[aria-label=Shards] tbody tr")
+    for name, dot in (("acks/0", "dot off"), ("label/0", "dot off"), ("detect-live/0", "dot")):
+        expect(rows.filter(has_text=name).locator(".dot")).to_have_class(re.compile(rf"^{dot}( svelte-\w+)?$"))
+
+
 def test_a_policy_is_planned_before_it_is_applied_and_rolled_back(window):
     window.open("/control")
     page = window.page
@@ -209,6 +235,7 @@ def test_sql_is_completed_by_the_schema_and_shows_how_far_it_is_until_it_is_stop
     editor.fill("SELECT 1 AS a\nFROM raw_swaps raw_swaps raw_swaps")
     editor.press("Control+Enter")
     window.shows("[role=alert]", "Syntax error")
+    expect(offered).to_be_hidden()
     assert editor.evaluate("each => each.value.slice(each.selectionStart, each.selectionEnd)") == "raw_swaps"
     window.said[:] = [each for each in window.said if not re.search("40[03]|422", each)]  # what was asked for
 
@@ -241,6 +268,7 @@ def test_messages_are_filtered_and_one_is_read_byte_by_byte(window):
 def test_two_replays_of_a_day_are_equal(window):
     window.open("/replays")
     page = window.page
+    window.shows("section[aria-label=Difference]", "Choose two runs that are done.")
     for run in ("w1", "w2"):
         page.get_by_label("Run id").fill(run)
         page.get_by_label("Results").select_option("files")

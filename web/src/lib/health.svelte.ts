@@ -52,3 +52,8 @@ export interface Status {
 }
 
 export const status = new Resource<Status>((signal) => get("/api/control/status", {}, signal), 2_000);
+
+/** Shards that should run: one that was stopped as it was told to is no fault, and its lag is none to act on. */
+export function wanted(told: Status | undefined): Shard[] {
+  return (told?.shards ?? []).filter((shard) => shard.state !== "stopped");
+}
