@@ -34,7 +34,8 @@ UNREADABLE = """() => {
   const walk = document.createTreeWalker(document.querySelector(".app"), NodeFilter.SHOW_TEXT);
   while (walk.nextNode()) {
     const of = walk.currentNode.parentElement;
-    if (!walk.currentNode.data.trim() || ["OPTION", "title"].includes(of.tagName) || !of.getClientRects().length) continue;
+    if (!walk.currentNode.data.trim() || ["OPTION", "title"].includes(of.tagName)) continue;
+    if (!of.getClientRects().length) continue;
     const size = parseFloat(getComputedStyle(of).fontSize) * (of.getScreenCTM?.().a ?? 1);
     if (size < 11.99) said.push(`${size} px: ${walk.currentNode.data}`);
   }

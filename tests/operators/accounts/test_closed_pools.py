@@ -9,8 +9,8 @@ import pytest
 
 from mevflow.operators.accounts import registry
 from mevflow.operators.accounts.dlmm import LbPairAccount
-from mevflow.operators.accounts.pool_updates import PoolUpdates, Seen
 from mevflow.operators.accounts.raydium_amm import AmmV4Account, CpmmConfigAccount, CpmmPoolAccount
+from mevflow.operators.parse.pool_updates import PoolUpdates, Seen
 from mevflow.v1 import market_pb2 as market
 from tests.operators.accounts.test_registry import recorded
 
