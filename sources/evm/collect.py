@@ -64,10 +64,12 @@ class PoolCollector:
 
     def take(self, blocks: Sequence[Block]) -> CollectedRows:
         """Rows of neighbouring blocks. Raises UnreachableError when no node answers."""
-        logs, bad = read_logs(found := [log for block in blocks for log in block.logs])
+        found = [log for block in blocks for log in block.logs]
+        logs, bad = read_logs(found, _before(blocks[0]))
         numbers = np.array([block.header.number for block in blocks], np.int64)
         times = np.array([block.header.timestamp_s for block in blocks], np.int64) * 1_000_000
-        snapshots = self._discover(blocks, logs.address, logs.block)
+        named = logs.address.any(axis=1)
+        snapshots = self._discover(blocks, logs.address[named], logs.block[named])
         parsed = parse_logs(self.chain, logs, self.table, times[np.searchsorted(numbers, logs.block)])
         batches = {one.schema.metadata[b"message"]: one for one in parsed.batches()}
         updates = batches.get(b"mevflow.v1.PoolUpdate")
@@ -218,6 +220,11 @@ class PoolCollector:
             "detail": detail,
             "payload": payload,
         }
+
+
+def _before(block: Block) -> LogJson:
+    """A log right before those of a block: what cannot be read stands behind it."""
+    return LogJson("", [], "", hex(block.header.number), "0x" + "00" * 32, "0x0", "0x0")
 
 
 def offset_of(block: int, log_index: int) -> int:

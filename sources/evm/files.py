@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc_csv
@@ -21,7 +20,7 @@ from mevflow.operators.codec import ERRORS
 from mevflow.operators.errors import UsageError
 from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.evm.json_file import stretches
-from mevflow.operators.parse.evm.logs import Logs, read_logs
+from mevflow.operators.parse.evm.logs import BadLog, Logs, read_logs
 from mevflow.operators.parse.evm.parse import parse_logs
 from mevflow.operators.parse.evm.pool_file import KnownPools
 from mevflow.operators.parse.evm.tables import NEEDED, logs_of
@@ -29,8 +28,8 @@ from mevflow.sources.evm.collect import offset_of
 from mevflow.sources.files import FileBatches, opened
 
 ROWS = 50_000
-#: A log that is no JSON log, with what it is: (place in the file, text).
-_Wrong = list[tuple[int, bytes]]
+#: Objects that are no logs at all: in more of them than this a file is something else.
+_MOST_STRANGE = 1_000
 _BLOCKS = ("block_number", "number")
 
 
@@ -65,22 +64,23 @@ class LogFiles(FileBatches):
                 cut = int(inner[-1]) + 1 if len(inner) else 0
                 yield from self._rows(path, seen, logs.take(np.arange(cut)), wrong)
                 held = logs.since(cut)
-                seen += len(found) + len(wrong)
+                seen += max([*found.position[-1:].tolist(), *(one.position for one in wrong)], default=-1) + 1
             if held is not None:
                 yield from self._rows(path, seen, held, [])
             self._done += path.stat().st_size
 
-    def _rows(self, path: Path, seen: int, logs: Logs, wrong: _Wrong) -> Iterator[pa.RecordBatch]:
+    def _rows(self, path: Path, seen: int, logs: Logs, wrong: list[BadLog]) -> Iterator[pa.RecordBatch]:
         order = np.lexsort([logs.log_index, logs.block])
         if (order[1:] < order[:-1]).any():
             logs = logs.take(order)
         known = self.pools.table.numbers(logs.address) >= 0
         self.logs += len(logs)
-        self.unknown += int((~known).sum())
+        self.unknown += int((~known & ~logs.unread).sum())
+        known |= logs.unread
         logs = logs if known.all() else logs.take(np.flatnonzero(known))
         parsed = parse_logs(self.pools.chain, logs, self.pools.table, self._times_of(path, logs) * 1_000_000)
         yield from parsed.batches()
-        letters = [(seen + at, "malformed", "not a log as eth_getLogs gives them", text) for at, text in wrong]
+        letters = [(seen + one.position, "malformed", one.detail, one.text) for one in wrong]
         for one in parsed.rejected:
             block, index = int(logs.block[one.row]), int(logs.log_index[one.row])
             letters.append((offset_of(block, index), one.reason, one.detail, f"block {block}, log {index}".encode()))
@@ -118,7 +118,7 @@ def is_logs(path: Path) -> bool:
     return b"topic0" in head.split(b"\n", 1)[0] or head.startswith((b"block_number,timestamp", b"number,timestamp"))
 
 
-def _stretches(path: Path) -> Iterator[tuple[Logs, _Wrong]]:
+def _stretches(path: Path) -> Iterator[tuple[Logs, list[BadLog]]]:
     if path.suffix == ".parquet" or _is_csv(path):
         for batch in _columns(path):
             try:
@@ -127,10 +127,15 @@ def _stretches(path: Path) -> Iterator[tuple[Logs, _Wrong]]:
                 raise ParseError(f"no logs as cryo writes them: {fault}", file=str(path), reason="malformed") from fault
         return
     with opened(path) as stream:
-        for found, strange in stretches(stream, str(path)):
-            logs, bad = read_logs(found)
-            wrong = [(one.position, msgspec.json.encode(found[one.position])) for one in bad]
-            yield logs, wrong + [(len(found) + i, text) for i, text in enumerate(strange)]
+        last, strange = None, 0
+        for found in stretches(stream, str(path)):
+            strange += sum(isinstance(one, bytes) for one in found)
+            if strange > _MOST_STRANGE:
+                raise ParseError(f"more than {_MOST_STRANGE:,} objects are no logs", file=str(path), reason="malformed")
+            logs, bad = read_logs(found, last)
+            wrong = {one.position for one in bad}
+            last = next((one for i, one in reversed([*enumerate(found)]) if i not in wrong), last)
+            yield logs, bad
 
 
 def _columns(path: Path) -> Iterator[pa.RecordBatch]:

@@ -24,8 +24,8 @@ _LOGS = msgspec.json.Decoder(list[LogJson])
 _LOG = msgspec.json.Decoder(LogJson)
 
 
-def stretches(stream: BinaryIO, file: str) -> Iterator[tuple[list[LogJson], list[bytes]]]:
-    """Logs in the order of the file, and the objects that are none. Raises ParseError for what holds no objects."""
+def stretches(stream: BinaryIO, file: str) -> Iterator[list[LogJson | bytes]]:
+    """Logs in the order of the file, and (bytes) the objects that are none. Raises ParseError for no objects."""
     rest, responses = b"", False
     while True:
         block = stream.read(_BLOCK)
@@ -43,18 +43,21 @@ def stretches(stream: BinaryIO, file: str) -> Iterator[tuple[list[LogJson], list
             return
 
 
-def _read(stretch: bytes) -> tuple[list[LogJson], list[bytes]]:
+def _read(stretch: bytes) -> list[LogJson | bytes]:
     plain = stretch.strip().removeprefix(b"[").strip().strip(b",").strip()
     if plain[:1] == b"{" and plain[-1:] == b"}":
         try:
             lines = b"}\n{" in plain[:_LONGEST]
-            return _LOG.decode_lines(plain) if lines else _LOGS.decode(b"[" + plain + b"]"), []
+            return [*(_LOG.decode_lines(plain) if lines else _LOGS.decode(b"[" + plain + b"]"))]
         except msgspec.DecodeError:
             pass
-    logs, wrong = [], []
+    found: list[LogJson | bytes] = []
     for match in _OBJECT.finditer(stretch):
         try:
-            logs.append(_LOG.decode(match[0]))
+            found.append(_LOG.decode(match[0]))
         except msgspec.DecodeError:
-            wrong.append(match[0])
-    return logs, wrong
+            found.append(match[0])
+    rest = stretch[stretch.rfind(b"}") + 1 :]
+    if b"{" in rest:  # the file ends within an object
+        found.append(rest[rest.index(b"{") :])
+    return found

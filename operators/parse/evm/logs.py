@@ -11,6 +11,7 @@ from binascii import unhexlify
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -25,6 +26,12 @@ _ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}")
 _WORD = re.compile(r"0[xX][0-9a-fA-F]{64}")
 _DATA = re.compile(r"0[xX](?:[0-9a-fA-F]{2})*")
 _QUANTITY = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
+#: Fields of an object that is no log.
+_FIELD = re.compile(
+    rb'"(address|blockNumber|transactionIndex|logIndex|transactionHash|blockTimestamp)"\s*:\s*"([0-9a-fA-FxX]{3,66})"'
+)
+_FIRST_TOPIC = re.compile(rb'"topics"\s*:\s*\[\s*"(0[xX][0-9a-fA-F]{64})"')
+_NOBODY = "0x" + "00" * 20
 
 
 class LogJson(msgspec.Struct, rename="camel", gc=False):
@@ -44,10 +51,11 @@ class LogJson(msgspec.Struct, rename="camel", gc=False):
 
 @dataclass(frozen=True, slots=True)
 class BadLog:
-    """A log that cannot be read: its place in the input and why."""
+    """A log that cannot be read: its place in the input, why, and the log as it came."""
 
     position: int
     detail: str
+    text: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,9 @@ class Logs:
 
     address : (n, 20). topics : (n, 4, 32), zeros beyond ``topic_count``. data : the bytes of all, log ``i``'s from
     ``data_at[i]``, ``data_size[i]`` of them. block, tx_index, log_index, timestamp_s : (n,), timestamp -1 where the
-    log does not say. tx_hash : (n, 32). removed : (n,). position : (n,) of each in the input.
+    log does not say. tx_hash : (n, 32). removed : (n,). position : (n,) of each in the input. unread : (n,), logs that
+    cannot be read: only their place is true, their first topic if it has one, and their address, all zero if nobody
+    knows whose they are.
     """
 
     address: Bytes
@@ -72,6 +82,7 @@ class Logs:
     tx_hash: Bytes
     removed: NDArray[np.bool_]
     position: Numbers
+    unread: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.block)
@@ -82,7 +93,7 @@ class Logs:
             self.address[rows], self.topics[rows], self.topic_count[rows],
             self.data, self.data_at[rows], self.data_size[rows],
             self.block[rows], self.tx_index[rows], self.log_index[rows], self.timestamp_s[rows],
-            self.tx_hash[rows], self.removed[rows], self.position[rows],
+            self.tx_hash[rows], self.removed[rows], self.position[rows], self.unread[rows],
         )  # fmt: skip
 
     def since(self, row: int) -> Logs:
@@ -112,16 +123,25 @@ class Logs:
         return counts
 
 
-def read_logs(found: Sequence[LogJson]) -> tuple[Logs, list[BadLog]]:
-    """Columns of ``found``, and what could not be read."""
+def read_logs(found: Sequence[LogJson | bytes], after: LogJson | None = None) -> tuple[Logs, list[BadLog]]:
+    """Columns of ``found``, and what of it could not be read; ``bytes`` are objects that are no logs.
+
+    ``after`` is the log before the first. What cannot be read has a row, too (``unread``), unless no other log tells
+    about where it stands.
+    """
     try:
-        return _columns(found, np.arange(len(found))), []
-    except (ValueError, OverflowError):
+        return _columns(cast("Sequence[LogJson]", found), np.arange(len(found))), []
+    except (ValueError, OverflowError, AttributeError):
         pass  # at least one is wrong: look at each
-    bad = [BadLog(i, detail) for i, log in enumerate(found) if (detail := _fault(log))]
-    wrong = {one.position for one in bad}
-    kept = [i for i in range(len(found)) if i not in wrong]
-    return _columns([found[i] for i in kept], np.array(kept, np.int64)), bad
+    bad: list[BadLog] = []
+    for i, one in enumerate(found):
+        if isinstance(one, bytes):
+            bad.append(BadLog(i, "not a log as eth_getLogs gives them", one))
+        elif detail := _fault(one):
+            bad.append(BadLog(i, detail, msgspec.json.encode(one)))
+    rows = _standing(found, {one.position for one in bad}, after)
+    logs = _columns([log for _, log in rows], np.array([i for i, _ in rows], np.int64))
+    return replace(logs, unread=np.isin(logs.position, [one.position for one in bad])), bad
 
 
 def _columns(found: Sequence[LogJson], position: Numbers) -> Logs:
@@ -154,6 +174,7 @@ def _columns(found: Sequence[LogJson], position: Numbers) -> Logs:
         tx_hash=_fixed([log.transaction_hash for log in found], 32),
         removed=np.fromiter((log.removed for log in found), np.bool_, count),
         position=position,
+        unread=np.zeros(count, np.bool_),
     )
 
 
@@ -186,6 +207,48 @@ def _quantities(texts: Sequence[str | None]) -> Numbers:
             raise ValueError("no number of 64 bits")
         known[text] = -1 if text is None else int(text, 16)
     return np.fromiter(map(known.__getitem__, texts), np.int64, len(texts))
+
+
+def _standing(found: Sequence[LogJson | bytes], wrong: set[int], after: LogJson | None) -> list[tuple[int, LogJson]]:
+    """All logs with their positions; those that are ``wrong`` as what can be read of them, right behind the one before.
+
+    Of neighbours of which nobody knows whose they are one is enough.
+    """
+    last = after or next((log for i, log in enumerate(found) if i not in wrong and isinstance(log, LogJson)), None)
+    rows: list[tuple[int, LogJson]] = []
+    for i, one in enumerate(found):
+        if i not in wrong and isinstance(one, LogJson):
+            last = one
+            rows.append((i, one))
+        elif last is not None:
+            log = _readable(one, last)
+            if log.address != _NOBODY or not rows or rows[-1][1] != log:
+                rows.append((i, log))
+    return rows
+
+
+def _readable(one: LogJson | bytes, last: LogJson) -> LogJson:
+    """What can be read of a log that cannot: whose it is, its first topic, and its place, or that behind ``last``."""
+    if isinstance(one, bytes):
+        told = {match[1].decode(): match[2].decode() for match in _FIELD.finditer(one)}
+        topics = [match[1].decode()] if (match := _FIRST_TOPIC.search(one)) else []
+    else:
+        told = {name: value for name, value in msgspec.to_builtins(one).items() if isinstance(value, str)}
+        topics = one.topics[:1]
+    place = [told.get(name, "") for name in ("blockNumber", "transactionIndex", "logIndex")]
+    if not all(_QUANTITY.fullmatch(text) and int(text, 16) < 1 << 63 for text in place):
+        place = [last.block_number, last.transaction_index, hex(int(last.log_index, 16) + 1)]
+    address, tx, time = told.get("address", ""), told.get("transactionHash", ""), told.get("blockTimestamp", "")
+    return LogJson(
+        address=address if _ADDRESS.fullmatch(address) else _NOBODY,
+        topics=topics if all(map(_WORD.fullmatch, topics)) else [],
+        data="0x",
+        block_number=place[0],
+        transaction_index=place[1],
+        log_index=place[2],
+        transaction_hash=tx if _WORD.fullmatch(tx) else last.transaction_hash,
+        block_timestamp=time if _QUANTITY.fullmatch(time) and int(time, 16) < 1 << 63 else last.block_timestamp,
+    )
 
 
 def _fault(log: LogJson) -> str:

@@ -8,10 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mevflow.operators.parse.evm.concentrated import parse_concentrated
+from mevflow.operators.parse.evm.events import (
+    CONCENTRATED_EVENTS,
+    PAIR_EVENTS,
+    V3_SWAP,
+    V3_SWAP_PANCAKE,
+    VOLATILE_EVENTS,
+    which,
+)
 from mevflow.operators.parse.evm.logs import Logs
 from mevflow.operators.parse.evm.pairs import parse_pairs, parse_volatile
 from mevflow.operators.parse.evm.parsed import Parsed
 from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, VOLATILE, PoolTable
+from mevflow.v1 import market_pb2 as market
+
+_EVENTS = {PAIR: PAIR_EVENTS, VOLATILE: VOLATILE_EVENTS, CONCENTRATED: CONCENTRATED_EVENTS}
+_TRADES = [CONCENTRATED_EVENTS.index(one) for one in (V3_SWAP, V3_SWAP_PANCAKE)]
+_UNSPECIFIED, _LIQUIDITY = market.PoolUpdate.KIND_UNSPECIFIED, market.PoolUpdate.KIND_LIQUIDITY
 
 
 def parse_logs(chain: int, logs: Logs, table: PoolTable, timestamps_us: NDArray[np.int64]) -> Parsed:
@@ -22,15 +35,39 @@ def parse_logs(chain: int, logs: Logs, table: PoolTable, timestamps_us: NDArray[
     timestamps_us : (n,) chain time of each log's block.
 
     A log that the chain took back (``removed``) is rejected: what it said must be undone by a fork's own row, which
-    the reader of a node gives; a file of logs should hold none.
+    the reader of a node gives; a file of logs should hold none. One that cannot be read leaves its pool in doubt, or
+    all of them where nobody knows whose it is.
     """
     logs = replace(logs, position=np.arange(len(logs)))
     out = Parsed(chain, table, timestamps_us)
     out.reject(logs, np.flatnonzero(logs.removed), "removed", "the chain took this log back")
     numbers = table.numbers(logs.address)
     venues = table.venues(numbers)
+    ours = ~logs.removed & ~logs.unread
     for venue, parser in ((PAIR, parse_pairs), (VOLATILE, parse_volatile), (CONCENTRATED, parse_concentrated)):
-        rows = np.flatnonzero((venues == venue) & ~logs.removed)
+        rows = np.flatnonzero((venues == venue) & ours)
         if len(rows):
             parser(logs.take(rows), numbers[rows], out)
+    _doubt(logs, numbers, table, out)
     return out
+
+
+def _doubt(logs: Logs, numbers: NDArray[np.int64], table: PoolTable, out: Parsed) -> None:
+    """Updates of the pools whose logs cannot be read: they changed, and nobody knows how."""
+    rows = np.flatnonzero(logs.unread)
+    if not len(rows):
+        return
+    nobodys = rows[~logs.address[rows].any(axis=1)]
+    every = np.arange(len(table))
+    own = rows[numbers[rows] >= 0]
+    told = np.concatenate([own, np.repeat(nobodys, len(every))])
+    pools = np.concatenate([numbers[own], np.tile(every, len(nobodys))])
+    venues, first = table.venues(pools), logs.topics[told, 0]
+    unknown = logs.topic_count[told] == 0
+    for venue, events in _EVENTS.items():
+        kind = which(first, events)
+        touched = (venues == venue) & (unknown | (kind >= 0))
+        # Of a concentrated pool the ticks are known still, where it was a swap.
+        moved = touched & (unknown | ~np.isin(kind, _TRADES)) & (venue == CONCENTRATED)
+        for mask, meant in ((moved, _LIQUIDITY), (touched & ~moved, _UNSPECIFIED)):
+            out.updates(logs, told[mask], pools[mask], meant)

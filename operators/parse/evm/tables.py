@@ -56,6 +56,7 @@ def logs_of(batch: pa.RecordBatch) -> Logs:
         tx_hash=_fixed(batch.column("transaction_hash"), 32),
         removed=_flags(batch),
         position=np.arange(rows),
+        unread=np.zeros(rows, np.bool_),
     )
 
 

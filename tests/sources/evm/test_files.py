@@ -16,6 +16,7 @@ import pytest
 from mevflow.operators.errors import MevflowError, UsageError
 from mevflow.operators.parse.evm.pool_file import KnownPools, read_pool_file
 from mevflow.sources.evm.files import LogFiles, is_logs
+from mevflow.v1 import market_pb2 as market
 from tests.evm.chain import Chain
 from tests.evm.world import World
 
@@ -172,6 +173,18 @@ def test_what_is_no_log_is_a_dead_letter(logs: list[dict[str, object]], pools: K
     found = rows(LogFiles([tmp_path / "mixed.json"], pools))
     assert len(found["mevflow.v1.Swap"]) == whole
     assert [row["reason"] for row in found["mevflow.v1.DeadLetter"]] == ["malformed"] * 3
+    # Nobody knows of the first whose it is: every pool may have changed behind the log before.
+    doubted = [row for row in found["mevflow.v1.PoolUpdate"] if row["kind"] != market.PoolUpdate.KIND_SNAPSHOT]
+    place = int(str(logs[0]["blockNumber"]), 16), int(str(logs[0]["logIndex"]), 16) + 1
+    assert {row["pool"] for row in doubted if (row["slot"], row["ix_index"]) == place} == {
+        pool.address for pool in pools.table.pools
+    }
+
+
+def test_a_file_of_other_objects_is_refused(pools: KnownPools, tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text('[{"topics": 1}' + ', {"a": 1}' * 1_001 + "]")
+    with pytest.raises(MevflowError, match="are no logs"):
+        rows(LogFiles([tmp_path / "other.json"], pools))
 
 
 def rows_of_swaps(logs: list[dict[str, object]], pools: KnownPools, tmp_path: Path) -> list[dict[str, object]]:
