@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import msgspec
 from google.protobuf.message import Message
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from mevflow.control.gateway import problems
 from mevflow.control.gateway.carry import Carrier
+from mevflow.control.gateway.leash import LeashedStream, leash
 from mevflow.control.gateway.routes import HttpRoute
 from mevflow.control.gateway.shape import encode, parse, parse_query
 from mevflow.control.methods import METHODS
@@ -56,12 +57,12 @@ def endpoint(carrier: Carrier, route: HttpRoute) -> Callable[[Request], Awaitabl
         await asyncio.wait({first}, timeout=_FIRST_S)
         if first.done():
             first.result()
-        return StreamingResponse(_lines(first, replies), 200, _PRIVATE, LINES)
+        return LeashedStream(_lines(first, replies), LINES, _PRIVATE, leash(carrier, request, route.call))
 
     return stream if METHODS[route.call].streams else unary
 
 
-async def _lines(first: asyncio.Future[Any], replies: AsyncGenerator[Any, None]) -> AsyncIterator[bytes]:
+async def _lines(first: asyncio.Future[Any], replies: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, None]:
     """Replies, one JSON object a line; when it ends early the last line is ``{"error": problem}``."""
     try:
         reply = await first

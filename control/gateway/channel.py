@@ -23,7 +23,7 @@ from mevflow.control.gateway.shape import parse, plain
 from mevflow.control.methods import METHODS
 from mevflow.control.refusal import Refused
 
-_UNDER_WAY = 64
+_UNDER_WAY, _MAX_ID = 64, 64
 _RECHECK_S = 5.0
 
 
@@ -108,7 +108,10 @@ class _Connection:
                 task.cancel()
             return
         known = frame.call in self._carrier.dispatcher.routes
-        if not known:
+        if isinstance(frame.id, str) and len(frame.id) > _MAX_ID:
+            frame.id = frame.id[:_MAX_ID]
+            why = Refused("INVALID_ARGUMENT", "ID_TOO_LONG", f"an id has at most {_MAX_ID} characters")
+        elif not known:
             why = Refused("UNIMPLEMENTED", "NO_SUCH_CALL", f"no call {frame.call[:50]!r}")
         elif frame.id in self._under_way:
             why = Refused("ALREADY_EXISTS", "ID_IN_USE", "a call of this id is under way")

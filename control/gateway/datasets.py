@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from mevflow.control.gateway.carry import Carrier
+from mevflow.control.gateway.leash import LeashedStream, leash
 from mevflow.control.gateway.reader import ClickHouseReader, ReadBounds
 from mevflow.control.refusal import Refused, invalid
 
@@ -21,7 +22,9 @@ FORMATS = {
     "csv": ("CSVWithNames", "text/csv; charset=utf-8; header=present", "csv"),
     "arrow": ("ArrowStream", "application/vnd.apache.arrow.stream", "arrows"),
 }
-EXPORT = ReadBounds(rows=5_000_000, answer_bytes=2 << 30, seconds=120.0, memory_bytes=2 << 30, at_once=2)
+EXPORT = ReadBounds(rows=5_000_000, answer_bytes=2 << 30, seconds=120.0, memory_bytes=2 << 30, at_once=2, each=1)
+#: For the way to a slow caller, who has one of the turns meanwhile.
+_TAKEN_S = 1_800.0
 _KNOWN = ("dataset", "format", "columns", "from", "to", "limit")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?Z?)?\Z")
 #: The view raw_swaps is told by the table that it reads, which says which of its columns are computed.
@@ -88,7 +91,8 @@ class Datasets:
             first = await anext(pieces, b"")
         name = f"{query['dataset']}.{FORMATS[form][2]}"
         headers = {"cache-control": "no-store", "content-disposition": f'attachment; filename="{name}"'}
-        return StreamingResponse(_chain(first, pieces), 200, headers, FORMATS[form][1])
+        may = leash(carrier, request, "DatasetExport")
+        return LeashedStream(_chain(first, pieces), FORMATS[form][1], headers, may, _TAKEN_S)
 
     async def _plan(self, query: dict[str, str]) -> tuple[str, dict[str, str], str]:
         """(statement, parameters, format). Names come from the schema, values go as parameters. Raises Refused."""
@@ -138,9 +142,10 @@ def _dataset(found: dict[str, list[ExportColumn]], name: str) -> list[ExportColu
     return found[name]
 
 
-async def _chain(first: bytes, rest: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+async def _chain(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """A failure in the middle breaks the connection off, so that nobody takes half a file for a whole one."""
-    if first:
-        yield first
-    async for piece in rest:
-        yield piece
+    async with contextlib.aclosing(rest):
+        if first:
+            yield first
+        async for piece in rest:
+            yield piece

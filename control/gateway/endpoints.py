@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,14 @@ from google.protobuf.message import Message
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
+from mevflow.control.commands.turns import Turns
 from mevflow.control.gateway.carry import Carrier
 from mevflow.control.refusal import Refused, invalid
 from mevflow.flows.config import ClickHouseConfig
 from mevflow.operators.errors import UsageError
 
-#: Calls that run at once; others wait, and are refused after a while.
-_AT_ONCE, _WAIT_S = 6, 10.0
+#: Calls that run at once, of all callers and of one; others wait, and are refused after a while.
+_AT_ONCE, _OF_CALLER, _WAIT_S = 6, 4, 10.0
 _MAX_PARAMETER = 4_096
 
 
@@ -69,7 +71,13 @@ class Endpoints:
 
     def __init__(self, carrier: Carrier, around: Surroundings) -> None:
         self._carrier, self._around = carrier, around
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._turns = Turns("calls", _AT_ONCE, _OF_CALLER)
+        # Threads of their own: calls that take long must not take those that the control plane's own calls need.
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="endpoints")
+
+    def close(self) -> None:
+        """No more are begun."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def serve(self, each: HttpEndpoint) -> Callable[[Request], Awaitable[Response]]:
         """What answers one."""
@@ -77,7 +85,7 @@ class Endpoints:
 
         async def respond(request: Request) -> Response:
             body = b"" if each.verb == "GET" else await carrier.body(request, each.method)
-            with carrier.dispatcher.guard(each.method, carrier.caller(request)) as (_, record):
+            with carrier.dispatcher.guard(each.method, carrier.caller(request)) as (identity, record):
                 carrier.check(request)
                 if isinstance(body, Refused):
                     raise body
@@ -86,7 +94,7 @@ class Endpoints:
                     :2_000
                 ]
                 around = dataclasses.replace(self._around, call=self._call(request))
-                found = msgspec.json.encode(await self._run(each, around, asked))
+                found = msgspec.json.encode(await self._run(each, around, asked, identity.name))
             return Response(found, 200, {"cache-control": "no-store"}, "application/json")
 
         return respond
@@ -100,39 +108,34 @@ class Endpoints:
 
         return call
 
-    async def _run(self, each: HttpEndpoint, around: Surroundings, asked: msgspec.Struct) -> Any:
+    async def _run(self, each: HttpEndpoint, around: Surroundings, asked: msgspec.Struct, caller: str) -> Any:
+        await self._turns.take(caller, _WAIT_S)
         try:
-            async with asyncio.timeout(_WAIT_S):
-                await self._turns.acquire()
-        except TimeoutError:
-            raise Refused(
-                "RESOURCE_EXHAUSTED", "TOO_MANY_CALLS", f"{_AT_ONCE} such calls are under way", retry_after_s=2.0
-            ) from None
-        try:
-            return await asyncio.to_thread(each.answer, around, asked)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, each.answer, around, asked)
         except UsageError as error:
             if error.key:
                 raise invalid(error.key, str(error.message)) from error
             hint = {"hint": error.hint} if error.hint else {}
             raise Refused("NOT_FOUND", "NOT_FOUND", str(error.message), metadata=hint) from error
         finally:
-            self._turns.release()
+            self._turns.give_back(caller)
 
 
 def read_asked(each: HttpEndpoint, request: HTTPConnection, body: bytes = b"") -> Any:
     """``each.asked`` of a request. Raises Refused for what the struct does not take."""
     try:
         if each.verb == "GET":
-            given: dict[str, Any] = {}
+            parameters: dict[str, list[str]] = {}
             for name, value in request.query_params.multi_items():
                 if len(value) > _MAX_PARAMETER:
                     raise invalid(name[:64], f"has at most {_MAX_PARAMETER:,} characters")
-                given.setdefault(name, []).append(value)
+                parameters.setdefault(name, []).append(value)
             many = {field.name for field in msgspec.structs.fields(each.asked) if field.type == list[str]}
-            plain = {name: values if name in many else values[-1] for name, values in given.items()}
+            plain = {name: values if name in many else values[-1] for name, values in parameters.items()}
             return msgspec.convert({**plain, **request.path_params}, each.asked, strict=False)
-        decoded = msgspec.json.decode(body or b"{}", type=dict[str, Any])
-        return msgspec.convert({**decoded, **request.path_params}, each.asked)
+        given = msgspec.json.decode(body or b"{}", type=dict[str, msgspec.Raw])
+        whole = msgspec.json.encode({**given, **request.path_params}) if request.path_params else body or b"{}"
+        return msgspec.json.decode(whole, type=each.asked)
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         known = ", ".join(field.name for field in msgspec.structs.fields(each.asked)) or "none"
         reason = "UNKNOWN_PARAMETER" if "unknown field" in str(error) else "MALFORMED_REQUEST"

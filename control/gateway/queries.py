@@ -178,9 +178,9 @@ def _read(body: bytes) -> tuple[str, dict[str, str], str]:
         raise Refused("INVALID_ARGUMENT", "MALFORMED_JSON", f"not a query: {error}") from None
     if bool(ask.query) == bool(ask.template):
         raise invalid("query", "give a query or the name of a template")
-    parameters = {name: _text(value) for name, value in ask.parameters.items()}
-    if len(parameters) > _MAX_PARAMETERS:
+    if len(ask.parameters) > _MAX_PARAMETERS:
         raise invalid("parameters", f"at most {_MAX_PARAMETERS}")
+    parameters = {name: _text(value) for name, value in ask.parameters.items()}
     for name, value in parameters.items():
         if not _NAME.match(name) or len(value) > _MAX_VALUE:
             raise invalid(

@@ -13,7 +13,7 @@ import contextlib
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -196,7 +196,7 @@ class ClickHouseReader:
 
     async def stream(
         self, statement: str, form: str, parameters: Mapping[str, str], bounds: ReadBounds, caller: str = ""
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """An answer in pieces. Raises Refused, in the middle too."""
         async with self._turn(bounds, caller) as run:
             patience = bounds.seconds + _GRACE_S

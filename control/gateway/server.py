@@ -93,8 +93,11 @@ class HttpServer:
         self._health = Health(service, carrier, self._reader)
         self._realtime = Realtime(carrier, door.hub, authenticates=authenticates)
         self._bridge = TopicBridge(carrier, service.settings.bootstrap)
+        self._endpoints = Endpoints(carrier, _surroundings(service, door))
         self._meter = HttpMeter(
-            _application(service, carrier, self._reader, self._health, self._realtime, self._bridge, door)
+            _application(
+                service, carrier, self._reader, self._health, self._realtime, self._bridge, self._endpoints, door
+            )
         )
         self.tell = self._meter.tell
         self._server = _Server(
@@ -147,6 +150,7 @@ class HttpServer:
         await self._health.stop()
         await self._server.end()
         self._bridge.close()
+        self._endpoints.close()
         self._reader.close()
 
 
@@ -172,6 +176,13 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _surroundings(service: Service, door: HttpDoor) -> Surroundings:
+    settings = service.settings
+    return Surroundings(
+        settings.bootstrap, settings.file, settings.var, door.clickhouse, door.hub, door.prometheus, door.grafana
+    )
+
+
 def _application(
     service: Service,
     carrier: Carrier,
@@ -179,6 +190,7 @@ def _application(
     health: Health,
     realtime: Realtime,
     bridge: TopicBridge,
+    plain: Endpoints,
     door: HttpDoor,
 ) -> Starlette:
     login, queries, datasets = Login(carrier), QueryEndpoints(carrier, reader), Datasets(carrier, reader)
@@ -189,11 +201,6 @@ def _application(
     async def describe(request: Request) -> Response:
         return Response(described, 200, media_type="application/json")
 
-    settings = service.settings
-    around = Surroundings(
-        settings.bootstrap, settings.file, settings.var, door.clickhouse, door.hub, door.prometheus, door.grafana
-    )
-    plain = Endpoints(carrier, around)
     routes: list[Any] = [Served(each.path, endpoint(carrier, each), methods=[each.verb]) for each in _ordered()]
     routes += [
         Served("/api/session", login.begin, methods=["POST"]),
@@ -217,7 +224,7 @@ def _application(
         Served("/api/decisions/{id}", stories.decision, methods=["GET"]),
         Served("/api/topologies/{name}/graph", Graphs(service, carrier).graph, methods=["GET"]),
         *(Served(each.path, plain.serve(each), methods=[each.verb]) for each in ENDPOINTS),
-        Served("/api/training/models/{id}/deploy", ModelDeploy(carrier, settings.var).deploy, methods=["POST"]),
+        Served("/api/training/models/{id}/deploy", ModelDeploy(carrier, service.settings.var).deploy, methods=["POST"]),
         Served("/api/clickhouse/templates", SqlTemplates(carrier).listing, methods=["GET"]),
         Served("/api/stats/summary", stories.figures, methods=["GET"]),
         *pages.routes(),

@@ -85,6 +85,25 @@ async def test_what_is_no_message_is_refused_by_every_method(channel, service, m
             break
 
 
+@pytest.mark.parametrize(
+    ("method", "request_"),
+    [
+        ("WatchAcks", pb.WatchAcksRequest(from_positions=[pb.AckPosition()] * 1_001)),
+        ("ValidateTopology", pb.ValidateTopologyRequest(names=[""] * 100_000)),
+        ("Validate", pb.PolicyRequest(topology="d-0", target="found", payload=b'{"a": [' + b"[]," * 60_000 + b"[]]}")),
+        ("Plan", pb.PolicyRequest(topology="d-0", target="found", payload=b'{"a": [' + b"0," * 120_000 + b"0]}")),
+    ],
+)
+async def test_what_repeats_without_end_is_refused_before_it_is_looked_at(channel, service, method, request_):
+    """Four megabytes of empty items kept every other call waiting for ten seconds."""
+    start = service.events.next
+    assert await code_of(channel, method, request_.SerializeToString()) == "INVALID_ARGUMENT"
+    async for _, record in service.events.follow(start):
+        if record.method == method:
+            assert record.detail.partition(":")[0] in ("TOO_LARGE", "PAYLOAD_TOO_LARGE")
+            break
+
+
 @THREADS_DRAW
 async def test_noise_never_fails_inside(channel):
     loop = asyncio.get_running_loop()

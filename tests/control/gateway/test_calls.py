@@ -109,6 +109,8 @@ async def test_events_come_line_by_line(call, keys):
         (b'{"delivery": {"ack": "MAYBE"}}', 400, "MALFORMED_REQUEST"),
         (b'{"delivery": {"ttl_ms": 1e40}}', 400, "MALFORMED_REQUEST"),
         (b'{"payload": nonsense}', 400, None),
+        (b'{"delivery": {' + b",".join(b'"a%d": 0' % n for n in range(2_000)) + b"}}", 413, "TOO_LARGE"),
+        (b"{" + b",".join(b'"a%d": 0' % n for n in range(200)) + b"}", 400, "MALFORMED_REQUEST"),
         (b'"' + b"x" * 200_000 + b'"', 413, "TOO_LARGE"),
     ],
 )

@@ -61,6 +61,8 @@ async def test_what_is_wrong_is_answered_under_its_id(call, keys, audited):
         await send(id=4, call="Watch")
         await send(id=4, call="Watch")
         assert (await receive(4))["error"]["reason"] == "ID_IN_USE"
+        await send(id="x" * 10_000, call="Status")  # it would stand in every answer
+        assert (await receive("x" * 64))["error"]["reason"] == "ID_TOO_LONG"
         for noise in ("{", "[]", '{"id": 1, "x": 2}', b"\xff\x00", '{"call": "Status"}'):
             await socket.send(noise)
             assert (await receive())["error"]["reason"] == "MALFORMED_JSON"

@@ -1,8 +1,10 @@
 """Queries and datasets over HTTP, on the real engine."""
 
 import asyncio
+import contextlib
 import io
 import json
+import threading
 import urllib.parse
 
 import pyarrow as pa
@@ -12,7 +14,7 @@ import pytest
 
 from mevflow.clickhouse import queries as templates
 from mevflow.control.commands.turns import Turns
-from mevflow.control.gateway import queries
+from mevflow.control.gateway import datasets, endpoints, leash, queries
 from mevflow.control.gateway.reader import ClickHouseReader, ReadBounds
 from mevflow.control.refusal import Refused
 from mevflow.flows.config import ClickHouseConfig
@@ -336,3 +338,52 @@ async def test_how_far_a_query_is(ask, keys):
 )
 async def test_a_fault_of_syntax_is_told_where_it_is(ask, text, place):
     assert place in (await ask("POST", QUERY, {"query": text})).body["detail"]
+
+
+@pytest.mark.parametrize("end", ["key", "time"])
+async def test_an_export_ends_with_its_callers_right_to_it_read_or_not(ask, keys, clickhouse_client, end, monkeypatch):
+    """Whoever does not read holds a turn that others wait for."""
+    monkeypatch.setattr(leash, "RECHECK_S", 0.05)
+    monkeypatch.setattr(leash, "_GRACE_S", 0.1)
+    if end == "time":
+        monkeypatch.setattr(datasets, "_TAKEN_S", 0.2)
+    clickhouse_client.command(
+        "CREATE OR REPLACE VIEW gateway.endless AS SELECT number, repeat('x', 100) AS x FROM numbers(4000000)"
+    )
+    keys.make("two")
+    reader, writer = await asyncio.open_connection(*ask.address.removeprefix("http://").split(":"))
+    path, token = "/api/datasets/export?dataset=endless&format=csv", keys.token()
+    writer.write(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n\r\n".encode())
+    assert (await reader.readline()).split()[1] == b"200"
+    if end == "key":
+        (keys.folder / "one.pem").unlink()
+    reasons = set()
+    while (again := await ask("GET", f"{path}&limit=1", token=keys.token("two"))).status != 200:
+        reasons.add(again.body["reason"])
+    assert reasons <= {"TOO_MANY_QUERIES"}
+    rest = 0
+    with contextlib.suppress(ConnectionError):
+        while piece := await reader.read(1 << 20):
+            rest += len(piece)
+    assert rest < 300_000_000
+    writer.close()
+    clickhouse_client.command("DROP VIEW gateway.endless")
+
+
+async def test_one_caller_does_not_take_all_threads_of_endpoints(monkeypatch):
+    monkeypatch.setattr(endpoints, "_WAIT_S", 0.1)
+    go = threading.Event()
+    slow = endpoints.HttpEndpoint("GET", "/x", "Topics", "", endpoints.Nothing, lambda _around, _asked: go.wait())
+    quick = endpoints.HttpEndpoint("GET", "/y", "Topics", "", endpoints.Nothing, lambda _around, _asked: "here")
+    plain, nothing = endpoints.Endpoints(None, None), endpoints.Nothing()
+    held = [asyncio.create_task(plain._run(slow, None, nothing, "ann")) for _ in range(4)]
+    held += [asyncio.create_task(plain._run(slow, None, nothing, "eve"))]
+    await asyncio.sleep(0)
+    with pytest.raises(Refused) as refused:
+        await plain._run(quick, None, nothing, "ann")
+    assert refused.value.reason == "TOO_MANY_CALLS"
+    assert await plain._run(quick, None, nothing, "bob") == "here"
+    assert await asyncio.to_thread(str, 1) == "1"  # what the control plane's own calls run in
+    go.set()
+    await asyncio.gather(*held)
+    plain.close()
