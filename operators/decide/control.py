@@ -19,11 +19,11 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mevflow.operators.chains import checked_name, name_of, number_of, one_name
-from mevflow.operators.decide.settings import MAX_ARMS, SKIP, PolicySpec
+from mevflow.operators.decide.settings import SKIP, PolicySpec
 from mevflow.operators.errors import StateError, UsageError
 from mevflow.operators.learn import Policy
 from mevflow.operators.learn.probe import probe
-from mevflow.operators.learn.state import MAX_UPDATES, decode
+from mevflow.operators.learn.state import MAX_ARMS, MAX_UPDATES, decode
 from mevflow.operators.stage import OF_CHAIN, Ack, Command
 from mevflow.operators.switch import Off
 

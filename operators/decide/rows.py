@@ -17,6 +17,12 @@ from mevflow.operators.ids import ID_BYTES
 from mevflow.operators.learn.kernels import Bools, Floats
 from mevflow.operators.switch import Off
 
+#: No logarithm of prices is larger, and no profit in USD: what policies learn from stays within what they can keep.
+_LARGEST_LOG, _LARGEST_USD = 1e4, 1e15
+
+#: Legs of a cycle.
+_MOST_LEGS = 64
+
 #: Why a row of a chain without rules is refused, and what to do.
 NO_RULES = "no rules for the chain: name it in the topology file (chains:), or give it rules (evm:)"
 
@@ -30,13 +36,18 @@ def faults(batch: pa.RecordBatch, chains: Collection[int]) -> dict[str, Bools]:
 
     closed = batch.column("closed").to_numpy(zero_copy_only=False)
     finite = np.ones(batch.num_rows, np.bool_)
-    for name in ("gross_profit_usd", "net_profit_usd", "log_rate"):
-        finite &= np.isfinite(batch.column(name).to_numpy())
+    for name, largest in (
+        ("gross_profit_usd", _LARGEST_USD),
+        ("net_profit_usd", _LARGEST_USD),
+        ("log_rate", _LARGEST_LOG),
+    ):
+        finite &= np.abs(batch.column(name).to_numpy()) <= largest
+    lengths = batch.column("legs").value_lengths().to_numpy()
     return {
         "opportunity_id is not 16 bytes": width("opportunity_id") != ID_BYTES,
-        "fewer than two legs": batch.column("legs").value_lengths().to_numpy() < 2,
+        f"not 2 to {_MOST_LEGS} legs": (lengths < 2) | (lengths > _MOST_LEGS),
         "net_profit is not 16 bytes": (width("net_profit") != 16) & ~closed,
-        "a figure is not finite": ~finite,
+        "a figure is not finite, or larger than any can be": ~finite,
         NO_RULES: ~np.isin(batch.column("chain").to_numpy(), tuple(chains)),
     }
 

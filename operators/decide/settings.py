@@ -17,14 +17,11 @@ from mevflow.operators.decide.plausible import Plausible
 from mevflow.operators.decide.told import Attribution
 from mevflow.operators.errors import UsageError
 from mevflow.operators.learn import Policy, make_policy
+from mevflow.operators.learn.state import MAX_ARMS
 from mevflow.operators.stage import Settings
 
 #: The arm that bids nothing. Always there, always last, always eligible.
 SKIP = "skip"
-
-#: More arms than this make propensities too thin to learn from.
-MAX_ARMS = 64
-
 
 #: Decimal text, with an exponent of at most two digits: an exact fraction of more would not fit into memory.
 _SHARE = re.compile(r"(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][+-]?\d{1,2})?", re.ASCII)

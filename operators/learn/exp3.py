@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
 
-from mevflow.operators.errors import StateError
 from mevflow.operators.learn.kernels import Bools, Floats, Ints, softmax
 from mevflow.operators.learn.means import MeanPolicy, for_all
 from mevflow.operators.learn.policy import Judgement, bounded
+
+#: No log weight is smaller.
+_LEAST = -1e15
 
 
 class Exp3(MeanPolicy):
@@ -38,13 +41,21 @@ class Exp3(MeanPolicy):
         for arm, gain in zip(arms.tolist(), gains.tolist(), strict=True):
             self.log_weights[arm] += gain
             self.log_weights -= self.log_weights.max()
+        np.maximum(self.log_weights, _LEAST, out=self.log_weights)
 
     def correct(self, x: Floats, arm: int, was: float, now: float, propensity: float, learned_at: int) -> bool:
         self.log_weights[arm] += self.option["rate"] * 0.5 * (now - was) / propensity
         self.log_weights -= self.log_weights.max()
+        np.maximum(self.log_weights, _LEAST, out=self.log_weights)
         return super().correct(x, arm, was, now, propensity, learned_at)
+
+    def renumber(self, places: dict[int, int]) -> None:
+        # The best arm may be among those that are gone; a new one begins like the best of those that are left.
+        kept = list(places.values())
+        best = float(self.log_weights[kept].max())
+        if math.isfinite(best):
+            self.log_weights[kept] -= best
 
     def check(self) -> None:
         super().check()
-        if bounded(self, "log_weights", -1e15, 0.0).max() < 0.0:
-            raise StateError("no arm has the largest weight", key=self.name)
+        bounded(self, "log_weights", _LEAST, 0.0)

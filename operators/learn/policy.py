@@ -164,7 +164,14 @@ class Policy:
                     mine[arm] = array[source]
             else:
                 setattr(self, name, array)
-        self.renumber({source: arm for arm, source in places.items()})
+        # What several arms begin with belongs to the one of its name.
+        names = self._names
+        self.renumber(
+            {
+                source: arm
+                for arm, source in sorted(places.items(), key=lambda place: names[place[0]] == saved.arms[place[1]])
+            }
+        )
         self.updates = saved.updates
         self.check()
         self.refresh()

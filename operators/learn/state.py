@@ -20,6 +20,12 @@ SNAPSHOT_VERSION = 2
 #: A policy that learned 10^15 rewards would be wrong about its counts: floats hold whole numbers up to 2^53.
 MAX_UPDATES = 10**15
 
+#: More arms than this make propensities too thin to learn from.
+MAX_ARMS = 64
+
+#: Characters of an arm's name.
+MAX_NAME = 64
+
 
 class Array(msgspec.Struct, frozen=True):
     """A numpy array in a snapshot."""
@@ -61,6 +67,11 @@ def decode(state: bytes, name: str) -> PolicyState:
         raise StateError(f"the policy snapshot is unreadable: {error}", key=name) from None
     if not 0 <= saved.updates <= MAX_UPDATES:
         raise StateError(f"updates is {saved.updates}, not 0 to {MAX_UPDATES}", key=name)
+    if not 1 <= len(saved.arms) <= MAX_ARMS or max(map(len, [saved.name, *saved.arms])) > MAX_NAME:
+        raise StateError(
+            f"the snapshot has {len(saved.arms):,} arms, not 1 to {MAX_ARMS} with names of at most {MAX_NAME} letters",
+            key=name,
+        )
     return saved
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
+import msgspec
 import numpy as np
 
 from mevflow.operators.errors import StateError
 from mevflow.operators.learn.kernels import Floats, Ints
 from mevflow.operators.learn.policy import bounded
+from mevflow.operators.learn.state import PolicyState, decode, pack, unpack
 from mevflow.operators.learn.thompson import GaussianThompson
 
 
 class WindowThompson(GaussianThompson):
     """:class:`~mevflow.operators.learn.thompson.GaussianThompson` of the last ``window`` rewards.
 
-    ``recent`` is a ring of rewards and ``taken`` of their arms, -1 where there was none yet.
+    ``recent`` is a ring of rewards and ``taken`` of their arms, -1 where there was none yet. A reward is one arm's: a
+    new arm that is to begin with another's lessons begins with nothing while that one stays.
     """
 
     name: ClassVar[str] = "tip-thompson-window"
@@ -48,6 +52,24 @@ class WindowThompson(GaussianThompson):
         self.recent[at] = now
         self.refresh()
         return True
+
+    def restore(self, state: bytes, warm: Mapping[str, str] | None = None) -> None:
+        saved = decode(state, self.name)
+        held = len(saved.arrays["recent"].data) // 8 if "recent" in saved.arrays else 0
+        if saved.name == self.name and 0 < held <= self.options["window"][2] and held != len(self.recent):
+            state = msgspec.msgpack.encode(self._resized(saved, held))
+        super().restore(state, warm)
+
+    def _resized(self, saved: PolicyState, held: int) -> PolicyState:
+        """A snapshot of a ring of ``held`` rewards as one of this window: its last ones."""
+        recent, taken = unpack(saved, "recent", np.zeros(held)), unpack(saved, "taken", np.zeros(held, np.int64))
+        at, size = int(unpack(saved, "next", np.zeros(1, np.int64))[0]), len(self.recent)
+        # From the oldest to the newest, which stays where corrections look for it: before ``next``.
+        order = (at % held + np.arange(held))[-size:] % held
+        rewards, arms = np.zeros(size), np.full(size, -1, np.int64)
+        rewards[: len(order)], arms[: len(order)] = recent[order], taken[order]
+        arrays = {"recent": pack(rewards), "taken": pack(arms), "next": pack(np.array([len(order) % size]))}
+        return msgspec.structs.replace(saved, arrays={**saved.arrays, **arrays})
 
     def renumber(self, places: dict[int, int]) -> None:
         self.taken = np.array([places.get(arm, -1) for arm in self.taken.tolist()], np.int64)

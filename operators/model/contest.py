@@ -11,6 +11,7 @@ import msgspec
 import pyarrow as pa
 from river import drift
 
+from mevflow.operators.errors import StateError
 from mevflow.operators.model.challenge import Challenge, needed
 from mevflow.operators.model.metrics import LARGEST, Progress, ProgressState, log_loss
 from mevflow.operators.model.pipelines import Recipe, kind_of, pipeline, steps_of
@@ -49,15 +50,17 @@ class CandidateState(msgspec.Struct, frozen=True):
     challenge: Challenge
     model_id: bytes
     recipe: list[tuple[str, dict[str, float | int | str]]]
+    brought: bool = False
 
 
 class Candidate:
-    """One pipeline with how it does. ``serial`` tells one start of it from another."""
+    """One pipeline with how it does. ``serial`` tells one start of it from another; ``brought``: a command did."""
 
     def __init__(self, name: str, recipe: Recipe, serial: int) -> None:
         self.name, self.recipe, self.serial = name, recipe, serial
         self.learned = 0
         self.model_id = b""
+        self.brought = False
         self.progress = Progress()
         self.challenge = Challenge()
         self._classifies = kind_of(recipe) == "classifier"
@@ -69,11 +72,15 @@ class Candidate:
         self._pipeline = pipeline(steps)
 
     def score(self, row: Row) -> float | None:
-        """What the pipeline says of a row, in [0, 1]; None while it cannot say. Raises what river raises."""
+        """What the pipeline says of a row, in [0, 1]; None while it cannot say. Raises what river raises, and
+        ArithmeticError for what is no number.
+        """
         model = self._pipeline
         said = model.predict_proba_one(row).get(True) if self._classifies else model.predict_one(row)
-        if said is None or not self.learned or math.isnan(said):
+        if said is None or not self.learned:
             return None
+        if math.isnan(said):
+            raise ArithmeticError("it says what is no number")
         return min(max(float(said), 0.0), 1.0)
 
     def learn(self, rows: list[Row], labels: list[float]) -> None:
@@ -101,13 +108,14 @@ class Candidate:
             msgspec.structs.replace(self.challenge),
             self.model_id,
             list(self.recipe),
+            self.brought,
         )
 
     @classmethod
     def of(cls, state: CandidateState) -> Candidate:
         """The candidate of a snapshot. Raises StateError when it does not fit."""
         made = cls(state.name, tuple(state.recipe), state.serial)
-        made.learned, made.model_id = state.learned, state.model_id
+        made.learned, made.model_id, made.brought = state.learned, state.model_id, state.brought
         made.set_steps(decode_steps(made.recipe, state.steps))
         made.progress.restore(state.progress)
         made.challenge = msgspec.structs.replace(state.challenge)
@@ -115,7 +123,10 @@ class Candidate:
 
 
 class ContestState(msgspec.Struct, frozen=True):
-    """A snapshot of a contest; the champion is the first of ``candidates``, ``drift`` is ADWIN as a step's state."""
+    """A snapshot of a contest; the champion is the first of ``candidates``, ``drift`` is ADWIN as a step's state.
+
+    ``asked`` are the pipelines that the topology file asked for: one that has left since does not come back.
+    """
 
     candidates: list[CandidateState]
     serial: int
@@ -125,6 +136,14 @@ class ContestState(msgspec.Struct, frozen=True):
     untrusted: int
     drift: bytes
     buffered: list[tuple[Row, float]]
+    untold: list[Happening] = []
+    former: CandidateState | None = None
+    asked: dict[str, list[tuple[str, dict[str, float | int | str]]]] = {}
+
+
+def gave_up(error: BaseException) -> bool:
+    """Whether an error is river's own, about what it has learned. Panics of its Rust are no Exceptions."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
 class Contest:
@@ -149,6 +168,7 @@ class Contest:
         batch: int = 1,
     ) -> None:
         self._alpha, self._on_drift, self._fallback_labels, self._batch = alpha, on_drift, fallback_labels, batch
+        self._asked = dict(recipes)
         self.candidates = [Candidate(name, recipe, at) for at, (name, recipe) in enumerate(recipes.items())]
         self._serial = len(self.candidates)
         self._reign = 1
@@ -157,6 +177,9 @@ class Contest:
         self._untrusted = 0
         self._drift = drift.ADWIN()
         self._buffered: list[tuple[Row, float]] = []
+        self._untold: list[Happening] = []
+        # The champion whose place a command's model took: who leads again when that one fails.
+        self._former: CandidateState | None = None
 
     @property
     def champion(self) -> Candidate:
@@ -179,16 +202,14 @@ class Contest:
         for at, candidate in enumerate(self.candidates):
             try:
                 score = candidate.score(row)
-            except (ArithmeticError, ValueError, LookupError, TypeError, AttributeError):
-                # River itself failed on what it had learned: it begins anew.
-                self.candidates[at] = candidate = self._anew(candidate)
-                score = None
+            except BaseException as error:
+                candidate, score = self._begin_anew(at, "score", error), None
             said[candidate.serial] = self._rate if score is None else score
         return self._rate if self._untrusted else said[self.champion.serial], said
 
     def learn(self, row: Row, said: Mapping[int, float], label: float) -> list[Happening]:
         """Judge what was said of a row by its label, learn it, and give what follows from it."""
-        happened: list[Happening] = []
+        happened, self._untold = self._untold, []
         champion = said.get(self.champion.serial)
         for candidate in self.candidates:
             own = said.get(candidate.serial)
@@ -209,12 +230,17 @@ class Contest:
 
     def admit(self, newcomer: Candidate, champion: bool) -> None:
         """Let a candidate in, as the champion or as a challenger; whoever has its name gives way to it."""
-        newcomer.serial = self._serial
+        newcomer.serial, newcomer.brought = self._serial, True
         self._serial += 1
         others = [one for one in self.candidates if one.name != newcomer.name]
         if champion:
+            try:
+                former = self.champion.snapshot()
+            except StateError:
+                former = None  # nobody's place to go back to
             self.candidates = [newcomer, *(one for one in others if one is not self.champion)]
             self._begin_reign()
+            self._former = former
         else:
             self.candidates = [*others, newcomer]
 
@@ -228,9 +254,15 @@ class Contest:
         return False
 
     def snapshot(self) -> ContestState:
-        """All of it."""
+        """All of it. A candidate that holds what cannot be kept begins anew, here as after a restart."""
+        kept: list[CandidateState] = []
+        for at, candidate in enumerate(self.candidates):
+            try:
+                kept.append(candidate.snapshot())
+            except StateError as error:
+                kept.append(self._begin_anew(at, "be kept", error).snapshot())
         return ContestState(
-            [candidate.snapshot() for candidate in self.candidates],
+            kept,
             self._serial,
             self._reign,
             self._seen,
@@ -238,6 +270,9 @@ class Contest:
             self._untrusted,
             encode_steps((), [self._drift]),
             list(self._buffered),
+            list(self._untold),
+            self._former,
+            {name: list(recipe) for name, recipe in self._asked.items()},
         )
 
     def restore(self, state: ContestState) -> None:
@@ -250,10 +285,15 @@ class Contest:
         kept = [
             one
             for one in kept
-            if one.model_id or one.name == FRESH or (one.name in asked and asked[one.name].recipe == one.recipe)
+            if one.brought or one.name == FRESH or (one.name in asked and asked[one.name].recipe == one.recipe)
         ]
         self._serial, self._reign, self._seen = state.serial, state.reign, state.seen
-        new = [one for name, one in asked.items() if name not in {other.name for other in kept}]
+        held = {one.name for one in kept}
+        new = [
+            one
+            for name, one in asked.items()
+            if name not in held and (not kept or state.asked.get(name) != list(one.recipe))
+        ]
         for one in new:
             one.serial = self._serial
             self._serial += 1
@@ -266,6 +306,8 @@ class Contest:
         self._rate, self._untrusted = state.rate, state.untrusted
         (self._drift,) = decode_steps((), state.drift, (drift.ADWIN,))
         self._buffered = list(state.buffered)
+        self._untold = list(state.untold)
+        self._former = state.former
 
     def _loss(self, score: float, label: float) -> float:
         """The loss of a score, in [0, 1]: log loss for yes or no, squared error for a share."""
@@ -276,13 +318,12 @@ class Contest:
     def _teach(self) -> list[Happening]:
         rows, labels = [row for row, _ in self._buffered], [label for _, label in self._buffered]
         self._buffered = []
-        happened = []
         for at, candidate in enumerate(self.candidates):
             try:
                 candidate.learn(rows, labels)
-            except (ArithmeticError, ValueError, LookupError, TypeError, AttributeError) as error:
-                self.candidates[at] = self._anew(candidate)
-                happened.append(Happening("reset", candidate.name, f"it could not learn: {error}"[:200]))
+            except BaseException as error:
+                self._begin_anew(at, "learn", error)
+        happened, self._untold = self._untold, []
         return happened
 
     def _watch(self, residual: float) -> list[Happening]:
@@ -320,10 +361,26 @@ class Contest:
 
     def _begin_reign(self) -> None:
         self._reign += 1
+        self._former = None
         for candidate in self.candidates:
             candidate.challenge = Challenge()
 
-    def _anew(self, candidate: Candidate) -> Candidate:
-        fresh = Candidate(candidate.name, candidate.recipe, self._serial)
+    def _begin_anew(self, at: int, what: str, error: BaseException) -> Candidate:
+        """River failed on what a candidate had learned, or it holds what is none: it begins anew, and that is told.
+
+        A champion that came by command gives way to the one before it.
+        """
+        if not gave_up(error):
+            raise error
+        failed, former = self.candidates[at], self._former if at == 0 else None
+        next_one = Candidate(failed.name, failed.recipe, self._serial)
+        next_one.brought = failed.brought
+        if former is not None and former.name not in {one.name for one in self.candidates[1:]}:
+            next_one = Candidate.of(msgspec.structs.replace(former, serial=self._serial))
         self._serial += 1
-        return fresh
+        self.candidates[at] = next_one
+        if former is not None:
+            self._begin_reign()
+        said = error.message if isinstance(error, StateError) else str(error)
+        self._untold.append(Happening("reset", failed.name, f"it could not {what}: {said}"[:200]))
+        return next_one

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mevflow.operators.decide.control import check_id
 from mevflow.operators.errors import MevflowError, StateError, UsageError
-from mevflow.operators.model.contest import BASE_RATE, FRESH, Candidate, Row
+from mevflow.operators.model.contest import BASE_RATE, FRESH, Candidate, Row, gave_up
 from mevflow.operators.model.pipelines import kind_of
 from mevflow.operators.model.state import decode_steps, encode_steps, recipe_in
 
@@ -79,10 +79,7 @@ def _probe(state: bytes, name: str, names: Sequence[str]) -> None:
         encode_steps(recipe, twin._steps)
     except MevflowError:
         raise
-    except Exception as error:
-        raise StateError(f"the state cannot be decided with: {type(error).__name__}: {error}"[:300]) from None
     except BaseException as error:
-        # Rust's panics are no Exceptions; everything else of that kind is not ours to take.
-        if type(error).__name__ != "PanicException":
+        if not gave_up(error):
             raise
-        raise StateError("the state cannot be decided with: river gave up on it") from None
+        raise StateError(f"the state cannot be decided with: {type(error).__name__}: {error}"[:300]) from None

@@ -201,8 +201,8 @@ class RiverModel(Stage[ModelSettings]):
             if rows.closed[i]:
                 continue
             row = _named(values[i])
-            speaker, champion = self._contest.speaker, self._contest.champion
             score, said = self._contest.scores(row)
+            speaker, champion = self._contest.speaker, self._contest.champion
             scored.append(emit.Scored(i, score, speaker, champion.learned, champion.model_id))
             self._waiting.add(
                 Waiting(

@@ -24,6 +24,7 @@ from river._river_rust.vectordict import VectorDict
 from river.tree.splitter import ebst_splitter
 
 from mevflow.operators.errors import StateError
+from mevflow.operators.learn.state import MAX_UPDATES
 from mevflow.operators.model.classes import BY_NAME, CLASSES, CONTAINERS, FIXED
 from mevflow.operators.model.pipelines import Recipe, recipe_of, steps_of
 
@@ -32,6 +33,9 @@ STATE_VERSION = 1
 #: A state is at most so large. A regression tree of depth 6 over eight features takes about 5 MB.
 MAX_BYTES = 64 << 20
 MAX_OBJECTS = 500_000
+
+#: Whole numbers are smaller: a count can go on for ever without leaving what a state can hold.
+_LARGEST_INT = 1 << 62
 
 _REF = "object"
 _WORDS = struct.Struct("<625I")
@@ -53,7 +57,7 @@ class PipelineState(msgspec.Struct, frozen=True):
 def encode_steps(recipe: Recipe, steps: list[Any], learned: int = 0) -> bytes:
     """Everything that a pipeline's steps have learned from ``learned`` labels.
 
-    Raises StateError for what classes.py does not list.
+    Raises StateError for what classes.py does not list, and for numbers that are none or without measure.
     """
     places: dict[int, int] = {}
     objects: list[tuple[str, dict[str, Any]]] = []
@@ -79,8 +83,8 @@ def encode_steps(recipe: Recipe, steps: list[Any], learned: int = 0) -> bytes:
 def recipe_in(state: bytes) -> tuple[Recipe, int]:
     """The pipeline that a state is of, and how many labels it has learned. Raises StateError, UsageError."""
     saved = _saved(state)
-    if saved.learned < 0:
-        raise StateError(f"a pipeline that learned {saved.learned} labels")
+    if not 0 <= saved.learned <= MAX_UPDATES:
+        raise StateError(f"a pipeline that learned {saved.learned} labels, not 0 to {MAX_UPDATES}")
     return recipe_of(saved.recipe), saved.learned
 
 
@@ -160,10 +164,12 @@ def _objects(value: Any) -> Iterator[Any]:
 
 def _encode(value: Any, places: dict[int, int]) -> Any:
     kind = type(value)
+    if isinstance(value, np.floating):
+        kind, value = float, float(value)
+    if kind in (int, float) and not _is_number(value):
+        raise StateError("it holds a number that is none or without measure")
     if value is None or kind in (bool, int, float, str, bytes):
         return value
-    if isinstance(value, np.floating):
-        return float(value)
     if kind in CLASSES:
         if id(value) not in places:
             raise StateError(f"a {kind.__name__} holds itself")
@@ -253,14 +259,18 @@ def _check(value: Any, own: list[str], inside: list[str], where: str) -> None:
                 raise ValueError(f"{where} holds a {_kind(inner)}, not {' or '.join(inside)}")
 
 
+def _is_number(value: float) -> bool:
+    return not math.isnan(value) if isinstance(value, float) else abs(value) < _LARGEST_INT
+
+
 def _kind(value: Any) -> str:
     if value is None:
         return "none"
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int | float):
-        if isinstance(value, float) and math.isnan(value):
-            raise ValueError("a number is none")
+        if not _is_number(value):
+            raise ValueError("a number is none, or without measure")
         return "num"
     if isinstance(value, defaultdict):
         return {float: "floats", stats.Min: "mins", stats.Max: "maxs"}[value.default_factory]  # type: ignore[index]

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import pyarrow as pa
 from google.protobuf.message import DecodeError
@@ -35,7 +36,8 @@ from mevflow.sinks.websocket.hub.wire import unpack_block
 from mevflow.v1.control_pb2 import ControlCommand
 from mevflow.v1.control_service_pb2 import ApplyRequest
 from mevflow.v1.realtime_pb2 import Subscribe
-from tests.fuzz import models
+from tests.fuzz import models, states
+from tests.fuzz.mutate import mutated
 
 ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[[Sequence[bytes]], int]
@@ -50,6 +52,7 @@ class Entry:
     run: Run
     share: float
     batch: int = 1
+    damage: Callable[[Random, Sequence[bytes]], bytes] = mutated
 
 
 def entries() -> list[Entry]:
@@ -224,9 +227,11 @@ def _statements() -> list[Entry]:
 
 
 def _models() -> list[Entry]:
+    policies, pipelines = (
+        models.TaughtStates(models.states_of_policies),
+        models.TaughtStates(models.states_of_pipelines),
+    )
     return [
-        Entry("model command, policy", models.TaughtStates(models.states_of_policies), models.to_policies(), 0.0042),
-        Entry(
-            "model command, pipeline", models.TaughtStates(models.states_of_pipelines), models.to_pipelines(), 0.0042
-        ),
+        Entry("model command, policy", policies, models.to_policies(), 0.0042, damage=states.policy_state),
+        Entry("model command, pipeline", pipelines, models.to_pipelines(), 0.0042, damage=states.pipeline_state),
     ]

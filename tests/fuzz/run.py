@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tests.fuzz.entries import Entry
-from tests.fuzz.mutate import mutated
 
 #: No single input may keep a process for so long.
 SLOW_S = 1.0
@@ -39,7 +38,7 @@ def run(entry: Entry, inputs: int, seed: int) -> Found:
     rng, found = random.Random(f"{entry.name} {seed}"), Found(entry.name)
     before, began = _peak_mb(), time.monotonic()
     while found.inputs < inputs and len(found.failures) < _MOST_FAILURES:
-        values = [mutated(rng, entry.seeds) for _ in range(min(entry.batch, inputs - found.inputs))]
+        values = [entry.damage(rng, entry.seeds) for _ in range(min(entry.batch, inputs - found.inputs))]
         found.inputs += len(values)
         _give(entry, values, found)
     found.seconds = round(time.monotonic() - began, 2)

@@ -310,3 +310,25 @@ def test_two_names_of_a_chain_are_one_target() -> None:
         ack = one.on_control(command("model", version, model(state), target=target))
         assert ack is not None
         assert ack.status == wanted, (target, version, ack)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"log_rate": -1e7}, "larger than any can be"),
+        ({"log_rate": -1e200}, "larger than any can be"),
+        ({"gross_profit_usd": 1e300}, "larger than any can be"),
+        ({"usd": 2e15}, "larger than any can be"),
+        ({"legs": opportunity()["legs"] * 35}, "not 2 to 64 legs"),
+    ],
+)
+def test_rows_whose_figures_no_policy_could_keep_are_dead_letters_and_teach_nothing(
+    given: dict[str, Any], said: str
+) -> None:
+    """Their squares were beyond what a learned state may hold: after a restart it was refused, again and again."""
+    one = stage(plausible={"max_rate_pct": None, "max_profit_usd": None, "max_impact_pct": None})
+    strange = opportunity(slot=100, new_episode=True, **given)
+    (letter,) = rows(one.process("in", batch(strange)), "errors")
+    assert said in letter["detail"]
+    list(one.process("in", stream(200)))
+    stage().restore(one.snapshot())

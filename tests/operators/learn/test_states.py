@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from mevflow.operators.errors import StateError
 from mevflow.operators.learn import POLICIES, SPECIAL, Policy, make_policy
+from mevflow.operators.learn.exp3 import Exp3
 from mevflow.operators.learn.kernels import proper
 from mevflow.operators.learn.linucb import LinUcb
 from mevflow.operators.learn.probe import probe
 from mevflow.operators.learn.state import PolicyState, pack
+from mevflow.operators.learn.window import WindowThompson
 from tests.operators.learn.test_policies import FEATURES, contexts, taught
 
 EVERY = pytest.mark.parametrize("name", [*POLICIES, *SPECIAL])
@@ -189,3 +191,77 @@ def test_a_fixed_arm_is_preferred_where_it_is_eligible_and_the_chances_stay_exac
     assert proper(chances, eligible) == 40
     best = chances.argmax(axis=0)
     assert (best == np.where(eligible[1], 1, 3)).all()
+
+
+def _with(policy: Policy, **changed: object) -> bytes:
+    saved = msgspec.msgpack.decode(policy.snapshot(), type=PolicyState)
+    return msgspec.msgpack.encode(msgspec.structs.replace(saved, **changed))
+
+
+@pytest.mark.parametrize(
+    "arms", [[], ["0.1"] * 65, [str(i) for i in range(200_000)], ["0.1" * 50, "0.5", "0.9", "skip"]]
+)
+def test_a_state_of_more_or_longer_names_than_policies_have_is_refused_before_arrays_are_made(arms: list[str]) -> None:
+    with pytest.raises(StateError, match="arms, not 1 to 64"):
+        named("tip-linucb").restore(_with(learned("tip-linucb"), arms=arms))
+
+
+def test_a_state_that_leaves_no_room_to_learn_is_refused() -> None:
+    """It would be accepted, learn, and be refused at the next start."""
+    policy = named("tip-random")
+    policy.restore(_with(learned("tip-random"), updates=10**15))
+    with pytest.raises(StateError, match="no room"):
+        probe(policy)
+
+
+def test_a_best_arm_that_is_retired_leaves_the_others_what_they_learned() -> None:
+    before = named("tip-exp3")
+    before.update(np.ones((50, FEATURES)), np.full(50, 1), np.ones(50), np.full(50, 0.3))
+    before.update(np.ones((20, FEATURES)), np.full(20, 2), np.ones(20), np.full(20, 0.3))
+    after = named("tip-exp3", ("0.1", "0.9", "0.95", "skip"))
+    after.restore(before.snapshot())
+    assert isinstance(after, Exp3)
+    assert isinstance(before, Exp3)
+    old, new = before.log_weights, after.log_weights
+    assert old[1] == new[1] == new[2] == 0.0
+    assert new[0] - new[1] == old[0] - old[2]
+
+
+def _windowed(window: int, arms: tuple[str, ...] = NAMES) -> WindowThompson:
+    policy = named("tip-thompson-window", arms, window=window)
+    assert isinstance(policy, WindowThompson)
+    return policy
+
+
+def test_an_arm_stays_what_it_learned_where_a_new_one_is_to_begin_with_it_too() -> None:
+    before = _windowed(50)
+    before.update(np.ones((30, FEATURES)), np.full(30, 1), np.full(30, 0.5), np.ones(30))
+    after = _windowed(50, ("0.1", "0.5", "0.55", "skip"))
+    after.restore(before.snapshot(), warm={"0.55": "0.5"})
+    assert after.pulls.tolist() == [0.0, 30.0, 0.0, 0.0]
+    renamed = _windowed(50, ("0.1", "0.55", "skip"))
+    renamed.restore(before.snapshot(), warm={"0.55": "0.5"})
+    assert renamed.pulls.tolist() == [0.0, 30.0, 0.0]
+
+
+@pytest.mark.parametrize(("rewards", "window"), [(35, 20), (35, 100), (150, 20), (150, 100), (150, 150), (7, 10)])
+def test_another_window_keeps_the_last_rewards_and_their_corrections(rewards: int, window: int) -> None:
+    """Against a policy that had that window from the beginning."""
+    arms, values = np.arange(rewards) % 4, np.linspace(-1, 1, rewards)
+    before, other = _windowed(50), _windowed(window)
+    for policy in (before, other):
+        policy.update(np.ones((rewards, FEATURES)), arms, values, np.ones(rewards))
+    after = _windowed(window)
+    after.restore(before.snapshot())
+    probe(after)
+    if window <= 50 or rewards <= 50:
+        assert after.pulls.tolist() == other.pulls.tolist()
+        assert after.sums == pytest.approx(other.sums, abs=1e-12)
+    else:
+        assert after.pulls.sum() == 50
+    learned_at = rewards - 3
+    context, arm, was = np.ones(FEATURES), int(arms[learned_at - 1]), float(values[learned_at - 1])
+    summed = float(after.sums[arm])
+    assert after.correct(context, arm, was, 0.75, 1.0, learned_at)
+    assert after.sums[arm] == pytest.approx(summed - was + 0.75)
+    assert not after.correct(context, (arm + 1) % 4, was, -was, 1.0, learned_at)

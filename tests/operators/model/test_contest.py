@@ -7,8 +7,8 @@ import random
 import pytest
 
 from mevflow.operators.model.challenge import Challenge, needed
-from mevflow.operators.model.contest import BASE_RATE, Contest, Happening
-from mevflow.operators.model.pipelines import recipe_of
+from mevflow.operators.model.contest import BASE_RATE, Candidate, Contest, Happening
+from mevflow.operators.model.pipelines import Recipe, recipe_of
 
 SLOW = recipe_of([{"LogisticRegression": {"lr": 1e-6, "intercept_lr": 0.0}}])
 QUICK = recipe_of([{"LogisticRegression": {"lr": 0.1}}])
@@ -125,3 +125,77 @@ def test_lessons_of_several_rows_are_the_same_however_rows_come() -> None:
         for one in (contest, again):
             one.learn(row, one.scores(row)[1], 1.0)
     assert contest.snapshot() == again.snapshot()
+
+
+#: Steps so large that its weights leave what a number can be within some rows.
+DIVERGES = recipe_of([{"LinearRegression": {"lr": 10.0, "l2": 10.0}}])
+STEADY = recipe_of("StandardScaler | LinearRegression")
+
+
+def taught(contest: Contest, count: int, seed: int = 1) -> list[Happening]:
+    """Feed shares that follow from a feature of the size 1,000."""
+    rng = random.Random(seed)
+    happened: list[Happening] = []
+    for _ in range(count):
+        row = {"a": 1_000.0 * rng.gauss(0.0, 1.0)}
+        happened += contest.learn(row, contest.scores(row)[1], float(row["a"] > 0))
+    return happened
+
+
+@pytest.mark.parametrize("rows", [1, 60, 130, 160, 200, 300])
+def test_a_pipeline_that_diverges_begins_anew_and_what_is_kept_of_it_can_be_read(rows: int) -> None:
+    """Weights that are no numbers were kept, and refused at the next start: again and again."""
+    contest = Contest({"champion": DIVERGES, "steady": STEADY})
+    happened = taught(contest, rows)
+    again = Contest({"champion": DIVERGES, "steady": STEADY})
+    state = contest.snapshot()
+    again.restore(state)
+    assert again.snapshot() == state
+    assert taught(contest, 30, seed=2) == taught(again, 30, seed=2)
+    assert contest.snapshot() == again.snapshot()
+    if rows >= 200:
+        assert {(one.kind, one.candidate) for one in happened} >= {("reset", "champion")}
+
+
+def _brought(recipe: Recipe, name: str) -> Candidate:
+    one = Candidate(name, recipe, -1)
+    one.model_id = b"m" * 32
+    return one
+
+
+def test_a_champion_by_command_that_fails_gives_way_to_the_one_before_it() -> None:
+    contest = Contest({"champion": STEADY})
+    taught(contest, 50)
+    contest.admit(_brought(DIVERGES, "sent"), champion=True)
+    assert contest.champion.name == "sent"
+    again = Contest({"champion": STEADY})
+    again.restore(contest.snapshot())
+    for one in (contest, again):
+        happened = taught(one, 300, seed=3)
+        assert [(each.kind, each.candidate) for each in happened if each.kind == "reset"] == [("reset", "sent")]
+        assert one.champion.name == "champion"
+        assert one.champion.recipe == STEADY
+        assert 50 < one.champion.learned < 350
+        assert not one.champion.model_id
+    assert contest.snapshot() == again.snapshot()
+
+
+def test_a_challenger_by_command_that_fails_begins_anew_and_stays_after_a_restart() -> None:
+    contest = Contest({"champion": STEADY})
+    contest.admit(_brought(DIVERGES, "sent"), champion=False)
+    assert "reset" in {one.kind for one in taught(contest, 200)}
+    again = Contest({"champion": STEADY})
+    again.restore(contest.snapshot())
+    assert [one.name for one in again.candidates] == ["champion", "sent"]
+    assert not again.candidates[1].model_id
+
+
+def test_an_error_that_is_not_rivers_is_nobodys_to_take() -> None:
+    contest = Contest({"champion": STEADY})
+
+    def interrupted(row: object) -> float:
+        raise KeyboardInterrupt
+
+    contest.champion.score = interrupted  # type: ignore[assignment, method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        contest.scores({"a": 1.0})

@@ -125,6 +125,8 @@ def _set(name: str, label: str, value: Any) -> Any:
         (_set("LogisticRegression", "__class__", "str"), "attributes"),
         (_set("LogisticRegression", "intercept", "0"), "not num"),
         (_set("LogisticRegression", "intercept", float("nan")), "none"),
+        (_set("LogisticRegression", "intercept", 1 << 62), "without measure"),
+        (_set("StandardScaler", "counts", ["counter", [["f0", (1 << 64) - 1]]]), "without measure"),
         (_set("LogisticRegression", "loss", ["object", 10**6]), "refers"),
         (_set("LogisticRegression", "loss", ["object", -1]), "refers"),
         (_set("StandardScaler", "means", ["dict", []]), "not floats"),
