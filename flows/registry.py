@@ -9,11 +9,13 @@ interrupted was not registered. Reading runs no code of the state's choosing (``
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -110,7 +112,7 @@ class ModelRegistry:
             if versions:
                 return versions[-1]
         elif _ID.match(given):
-            found = {one.id: one for one in self.all() if one.id.startswith(given)}
+            found = {one.id: one for one in self._readable() if one.id.startswith(given)}
             if len(found) == 1:
                 return next(iter(found.values()))
             if found:
@@ -132,10 +134,19 @@ class ModelRegistry:
             )
         return state
 
+    def _readable(self) -> Iterator[ModelMeta]:
+        """Every model of which anything is known: who asks for one by its id wants no other."""
+        for path in sorted(self.folder.glob("*/*")):
+            if _NAME.match(path.parent.name) and _VERSION.match(path.name):
+                with contextlib.suppress(StateError):
+                    yield self._meta(path)
+
     def _meta(self, folder: Path) -> ModelMeta:
         path = folder / "meta.json"
         try:
-            return msgspec.json.decode(path.read_bytes(), type=ModelMeta)
+            found = msgspec.json.decode(path.read_bytes(), type=ModelMeta)
+            # A folder may have been copied: a model is where it lies.
+            return msgspec.structs.replace(found, name=folder.parent.name, version=int(folder.name))
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise StateError(f"what is known of the model cannot be read: {error}", file=str(path)) from None
 

@@ -68,7 +68,7 @@ def command(
     said = found.support
     if as_json:
         emit_json(asdict(found) | {"target": policy or target_run, "enough": said.enough})
-    else:
+    elif found.estimates:
         click.echo(
             f"{said.decisions:,} decisions, {said.choices:,} with a choice, worth {said.effective:,.0f} for the "
             f"target; largest weight {said.largest_weight:,.1f}; logged {found.logged:+.4f} USD a {found.unit} "

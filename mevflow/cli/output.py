@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -20,7 +21,16 @@ def json_option(command: Command) -> Command:
 
 def emit_json(value: Any) -> None:
     """One JSON document on one line (so that a stream of them is NDJSON)."""
-    click.echo(json.dumps(value, default=str))
+    click.echo(json.dumps(_with_nulls(value), default=str))
+
+
+def _with_nulls(value: Any) -> Any:
+    """The same with null for numbers that are none: JSON has no NaN."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _with_nulls(inner) for key, inner in value.items()}
+    return [_with_nulls(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def csv_option(command: Command) -> Command:

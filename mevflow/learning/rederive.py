@@ -135,6 +135,8 @@ def _scored(
     policy = spec.make()
     if lessons:
         contexts_, arms, utilities, propensities = zip(*lessons, strict=True)
+        if not set(arms) <= set(spec.arms) or {len(one) for one in contexts_} != {len(FEATURES)}:
+            return unknown("lessons that came before it are of other arms or features than the file's")
         places = np.array([spec.arms.index(arm) for arm in arms])
         policy.update(np.array(contexts_), places, np.array(utilities), np.array(propensities))
     eligible = np.array([[arm in decision["arms"]] for arm in spec.arms])

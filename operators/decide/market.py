@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import msgspec
@@ -182,7 +182,7 @@ class BidMarket:
         self._rival_share = math.nan if settings.rival_share is None else settings.rival_share
         self._prefix = prefix
         self._takes_outcomes = takes_outcomes
-        self._fallback_until = settings.fallback.below if settings.fallback is not None else 0
+        self._fallback_until = 0  # after an alarm
         # The learner before the last change, and its spec: where to go back to when the present one fails.
         self._former_spec: PolicySpec | None = None
         self._former = b""
@@ -199,20 +199,28 @@ class BidMarket:
         self._swaps = RecentSwaps(settings.max_swaps_per_slot)
         self.adopt(spec, self.policy)
 
-    def replace(self, spec: PolicySpec, policy: Policy, model_id: bytes) -> None:
+    def replace(self, spec: PolicySpec, policy: Policy, model_id: bytes, heir: bool) -> None:
         """Decide by another policy from now on, and keep the present one to go back to."""
         self._former_spec, self._former = self.spec, self.policy.snapshot(self.chain)
         self.model_id = model_id
-        self.adopt(spec, policy)
+        self.adopt(spec, policy, heir)
 
-    def adopt(self, spec: PolicySpec, policy: Policy) -> None:
-        """Decide by another policy from now on. Bids in flight teach it where it has their arm."""
-        if self._done and (policy.name, policy.updates) != (self.policy.name, self.policy.updates):
-            for bid in self._done.values():
-                bid.learned_at = -1  # the new one has not learned it
+    def adopt(self, spec: PolicySpec, policy: Policy, heir: bool = False) -> None:
+        """Decide by another policy from now on. Bids in flight teach it where it has their arm.
+
+        ``heir``: it has what the present one learned, where it has the arm; of others nothing can be corrected.
+        """
+        heir = heir and (policy.name, policy.updates) == (self.policy.name, self.policy.updates)
+        self._keep_lessons(spec.arms if heir else ())
         self.spec = spec
         self.policy = policy
         self._shares = np.array([float(share) for share in spec.shares])
+
+    def _keep_lessons(self, arms: Collection[str]) -> None:
+        """Settled bids on other arms were not learned by the policy that decides from now on."""
+        for bid in self._done.values():
+            if bid.arms[bid.arm] not in arms:
+                bid.learned_at = -1
 
     def decide(self, rows: OpportunityColumns, indices: Ints, off: Callable[[], Off], out: SettledRows) -> None:
         """Go through the batch's rows of this chain in order; nothing is decided about what is ``off``.
@@ -276,12 +284,13 @@ class BidMarket:
             former=self._former,
         )
 
-    def restore(self, state: BidMarketState, model_id: bytes) -> None:
-        """Take a snapshot. Raises StateError when the policy's state does not fit."""
+    def restore(self, state: BidMarketState, model_id: bytes, heir: bool) -> None:
+        """Take a snapshot. Raises StateError when the policy's state does not fit. ``heir``: see :meth:`adopt`."""
         self.policy.restore(state.policy)
         self.model_id = model_id
         self._fallback_until = state.fallback_until
         self._early, self._done = state.early, state.done
+        self._keep_lessons(self.spec.arms if heir else ())
         self._former_spec, self._former = state.former_spec, state.former
         self._clock, self._frontier, self._sequence = state.clock, state.frontier, state.sequence
         self._episodes = state.episodes
@@ -448,8 +457,9 @@ class BidMarket:
 
     def _propose(self, x: Floats, eligible: Bools) -> Proposal:
         fallback, fixed = self.settings.fallback, None
-        if fallback is not None and self.policy.updates < self._fallback_until and fallback.arm in self.spec.arms:
-            fixed = self.spec.arms.index(fallback.arm)
+        if fallback is not None and fallback.arm in self.spec.arms:
+            until = max(fallback.below, self._fallback_until)
+            fixed = self.spec.arms.index(fallback.arm) if self.policy.updates < until else None
         return self.policy.propose(x, eligible, fixed)
 
     def _roll_back(self) -> None:

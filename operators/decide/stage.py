@@ -127,7 +127,8 @@ class BanditDecide(Stage[BanditSettings]):
             return change
         self._gate.commit(change.state)
         for chain, policy in learners.items():
-            self._markets[chain].replace(self._gate.spec(chain), policy, change.state.model_ids.get(chain, b""))
+            model_id = change.state.model_ids.get(chain, b"")
+            self._markets[chain].replace(self._gate.spec(chain), policy, model_id, heir=change.learned is None)
         return change.ack
 
     def rehearse(self, command: Command) -> Ack | None:
@@ -182,13 +183,15 @@ class BanditDecide(Stage[BanditSettings]):
             if held is None:  # a chain that got its name since
                 one.adopt(now, now.make())
                 continue
-            was = saved.gate.models.get(chain, saved.gate.spec)
+            was, heir = saved.gate.models.get(chain, saved.gate.spec), True
             if now != was:
                 former = was.make()
                 former.restore(held.policy)
-                held.policy = inherit(now, former, {}).snapshot(chain)
+                policy = inherit(now, former, {})
+                heir = policy.updates == former.updates
+                held.policy = policy.snapshot(chain)
             one.adopt(now, now.make())
-            one.restore(held, gate.model_ids.get(chain, b""))
+            one.restore(held, gate.model_ids.get(chain, b""), heir)
         self._bad_rows = saved.bad_rows
 
     def _opportunities(self, batch: pa.RecordBatch) -> Output:

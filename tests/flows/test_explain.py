@@ -170,6 +170,11 @@ def test_every_decision_follows_from_the_record_to_the_bit(engine: tuple[int, Ro
     assert {one.what for one in changed if not one.equal} == {"arm_scores"}
     asked = rederive(client, rows[40], BanditSettings(policy="tip-exp3"))
     assert {one.what: one.why for one in asked if one.why}.keys() == {"arm_scores", "arm_propensities"}
+    # The file no longer has all arms that lessons are of.
+    last = max((row for row in rows if set(row["arms"]) == {"skip"}), key=lambda row: row["model_version"])
+    fewer = {one.what: one.why for one in rederive(client, last, BanditSettings(arms=("0.1", "skip")))}
+    assert "other arms" in fewer["arm_scores"]
+    assert fewer["draw"] == ""
     client.close()
 
 

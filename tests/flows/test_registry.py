@@ -171,3 +171,24 @@ def test_the_commands_list_show_and_compare(tmp_path: Path, monkeypatch: pytest.
     assert {row["field"] for row in json.loads(differ.stdout)} == {"version", "id"}
     assert getattr(differ.exception, "exit_code", 0) == 4
     config.cache_clear()
+
+
+def test_one_damaged_model_is_in_nobody_elses_way(tmp_path: Path) -> None:
+    """A shard asks for a model by its id: what is known of another one may be unreadable."""
+    registry = ModelRegistry(tmp_path)
+    first, second = registry.save(b"one", META), registry.save(b"two", msgspec.structs.replace(META, name="zips"))
+    for broken in (b"{", b"", b"\xff", b'{"name": 5}'):
+        (tmp_path / "tips" / "1" / "meta.json").write_bytes(broken)
+        assert registry.find(second.id) == second
+        assert json.loads(with_state(json.dumps({"id": second.id}).encode(), tmp_path))["state"]
+        with pytest.raises(UsageError, match="no model"):
+            registry.find(first.id)
+
+
+def test_a_model_is_where_it_lies_when_its_folder_was_copied(tmp_path: Path) -> None:
+    registry = ModelRegistry(tmp_path)
+    kept = registry.save(b"one", META)
+    (tmp_path / "tips").rename(tmp_path / "tops")
+    found = registry.find("tops")
+    assert (found.name, found.version, found.id) == ("tops", 1, kept.id)
+    assert registry.state(registry.find(kept.id)) == b"one"

@@ -55,13 +55,13 @@ def _changed_policy(rng: random.Random, saved: PolicyState, seeds: Sequence[byte
 
 
 def _changed_names(rng: random.Random, arms: list[str]) -> list[str]:
-    match rng.randrange(5):
+    match rng.randrange(5) if arms else 2:
         case 0:
             return rng.sample(arms, len(arms))
         case 1:
             return arms[: rng.randrange(len(arms))]
         case 2:
-            return [*arms, *arms[:1]]
+            return [*arms, *(arms[:1] or ["0.5"])]
         case 3:
             return arms * rng.choice((2, 1_000))
         case _:

@@ -20,10 +20,16 @@ MOST_SIGMA = 4.0
 #: An arm with less chance than this is not covered by the log.
 _COVERED = 1e-4
 
+#: By how much a decision's chances may differ from 1 together.
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """What a log has to say about a target. ``needed`` is how many decisions more it would take, None for unknown."""
+    """What a log has to say about a target.
+
+    ``needed`` is how many decisions more of the same kind it would take, None where these would not do.
+    """
 
     decisions: int
     choices: int
@@ -45,11 +51,12 @@ class Support:
 def support(log: Log, target: Floats, episodes: bool = False) -> Support:
     """Judge ``target[n, arms]``. ``episodes`` counts each episode's decisions as one."""
     choice = log.choices
+    wrong = faults(log, target) or ([] if choice.any() else ["no decision had a choice"])
+    if wrong:
+        return _nothing(log, *wrong)
     weights = log.weights(target)[choice]
     rewards = np.abs(weights * log.rewards[choice])
     count = len(weights)
-    if not count:
-        return Support(len(log), 0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, ("no decision had a choice",), None)
     ess = effective(_by_episode(weights, log.episodes[choice]) if episodes else weights)
     units = len(np.unique(log.episodes[choice])) if episodes else count
     covered = float(np.where(log.chances[choice] >= _COVERED, target[choice], 0.0).sum(axis=1).mean())
@@ -81,13 +88,41 @@ def support(log: Log, target: Floats, episodes: bool = False) -> Support:
         largest_reward_part=reward_part,
         mean_weight=mean,
         refusals=tuple(refusals),
-        needed=_needed(ess, count) if refusals else 0,
+        needed=_needed(refusals, count, ess, part, reward_part) if refusals else 0,
     )
 
 
-def _needed(ess: float, count: int) -> int | None:
-    """More of the same, until it is worth enough; None when nothing of the target was ever seen."""
-    return max(0, math.ceil(count * (LEAST_EFFECTIVE / ess - 1.0))) if ess > 0.0 else None
+def faults(log: Log, target: Floats) -> list[str]:
+    """What makes estimates meaningless, however large the log is; nothing is computed from such rows."""
+    found = []
+    if not np.isfinite(log.rewards).all():
+        found.append(f"{int((~np.isfinite(log.rewards)).sum()):,} rewards are not finite")
+    for whose, chances, least in (("the logged", log.chances, 1.0), ("the target's", target, 0.0)):
+        # A target may take arms that the log does not know: what is covered says so. Written so that NaN fails.
+        whole = chances.sum(axis=1)
+        bad = ~((chances >= 0.0).all(axis=1) & (whole >= least - _ROUNDING) & (whole <= 1.0 + _ROUNDING))
+        if bad.any():
+            found.append(f"{whose} chances of {int(bad.sum()):,} decisions are no distribution")
+    zero = int((~(log.propensities > 0.0)).sum())
+    if zero:
+        found.append(f"{zero:,} decisions chose an arm that had no chance")
+    return found
+
+
+def _nothing(log: Log, *refusals: str) -> Support:
+    """Nothing can be said, and more of the same would change nothing."""
+    return Support(len(log), int(log.choices.sum()), 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, refusals, None)
+
+
+def _needed(refusals: list[str], count: int, ess: float, part: float, reward_part: float) -> int | None:
+    """More of the same, until nothing is refused; None where more of the same would still be refused."""
+    heavy = part > MOST_WEIGHT_PART  # what makes the others worth little, too
+    few = heavy and any(reason.startswith("worth") and "%" in reason for reason in refusals)
+    short = (ess < LEAST_EFFECTIVE, heavy, few, reward_part > MOST_REWARD_PART)
+    if ess <= 0.0 or len(refusals) > sum(short):
+        return None
+    factor = max(LEAST_EFFECTIVE / ess, part / MOST_WEIGHT_PART, reward_part / MOST_REWARD_PART)
+    return max(1, math.ceil(count * (factor - 1.0)))
 
 
 def _by_episode(weights: Floats, episodes: np.ndarray) -> Floats:

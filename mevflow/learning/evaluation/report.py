@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from mevflow.learning.evaluation import estimators
-from mevflow.learning.evaluation.gate import Support, support
+from mevflow.learning.evaluation.gate import Support, faults, support
 from mevflow.learning.evaluation.log import Floats, Log, histories
 from mevflow.learning.evaluation.rewards import expected_rewards
 from mevflow.learning.evaluation.sequences import confidence_sequence, single_look
@@ -47,8 +48,12 @@ def evaluate(log: Log, target: Floats, by_episode: bool = False, once: bool = Fa
     By episode, a decision counts with the weights of those before it, the terms of an episode's decisions are added up,
     and intervals are over episodes. An interval that holds at every look is given for ``bounded`` alone, clipped terms
     within ``MOST_USD`` a unit: it needs bounds that were fixed before the data. The others have normal intervals, and
-    with ``once`` only.
+    with ``once`` only. A log or a target that is none (chances that are no distribution, rewards without measure) is
+    refused without estimates.
     """
+    if not len(log) or faults(log, target):
+        units = len(np.unique(log.episodes)) if by_episode else len(log)
+        return Evaluation("episode" if by_episode else "decision", units, math.nan, support(log, target), ())
     weights, rewards = log.weights(target), log.rewards
     model = expected_rewards(log)
     direct = (target * model).sum(axis=1)

@@ -12,7 +12,8 @@ from mevflow.operators.errors import MevflowError
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-#: Settled decisions alone: what has expired brought nothing that is known. The highest revision of an outcome counts.
+#: Settled decisions alone: what has expired, or never took effect, brought nothing that is known. The highest revision
+#: of an outcome counts.
 _SETTLED = """
 SELECT d.decision_id, d.episode_id, d.features, d.arms, d.arm_propensities, d.arm, o.reward_usd
 FROM (SELECT * FROM mev_decisions FINAL WHERE run_id = {run:String} AND topology = {topology:String}) AS d
@@ -21,7 +22,7 @@ INNER JOIN
     SELECT decision_id, argMax(reward_usd, revision) AS reward_usd, argMax(kind, revision) AS kind
     FROM outcomes FINAL WHERE run_id = {run:String} AND topology = {topology:String} GROUP BY decision_id
 ) AS o ON o.decision_id = d.decision_id
-WHERE o.kind != 'expired'
+WHERE o.kind NOT IN ('expired', 'inactive')
   AND d.timestamp >= parseDateTime64BestEffort({since:String}, 6, 'UTC')
   AND d.timestamp < parseDateTime64BestEffort({until:String}, 6, 'UTC')
   AND ({chain:String} = '' OR d.chain = {chain:String})
@@ -107,4 +108,9 @@ def replayed_chances(
             if arm in place:
                 out[at, place[arm]] = chance
         there[at] = True
+    if not there.any():
+        raise MevflowError(
+            f"run {target_run!r} decided none of the log's {len(ids):,} decisions",
+            hint="evaluate the window that it was replayed over",
+        )
     return out, there

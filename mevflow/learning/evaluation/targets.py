@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mevflow.learning.evaluation.log import Floats, Log
-from mevflow.operators.errors import UsageError
+from mevflow.operators.errors import MevflowError, UsageError
 from mevflow.operators.learn import POLICIES, SPECIAL, make_policy
 
 #: Rewards reach a target that runs on the record after so many decisions, as they reached the logger.
@@ -16,9 +16,12 @@ def chances_of(log: Log, target: str, exploration: float = 0.05, hold: int = 4, 
     """``[n, arms]`` of ``uniform``, of ``arm:NAME`` (where it is eligible, else skip), or of a policy by name.
 
     A policy runs over the record: it sees each context with its eligible arms, and learns from what was logged, never
-    from what came later. Raises UsageError for a target that is none of these.
+    from what came later. Raises UsageError for a target that is none of these, MevflowError for a log without chances.
     """
     eligible = log.chances > 0.0
+    if not eligible.any(axis=1).all():
+        bad = int((~eligible.any(axis=1)).sum())
+        raise MevflowError(f"{bad:,} logged decisions have no chances", hint="mevflow audit", key="policy")
     if target == "uniform":
         return eligible / eligible.sum(axis=1, keepdims=True)
     if target.startswith("arm:"):

@@ -20,7 +20,7 @@ from mevflow.learning.evaluation.sequences import confidence_sequence
 from mevflow.learning.evaluation.targets import chances_of
 from mevflow.operators.decide.settings import BanditSettings
 from mevflow.operators.decide.stage import BanditDecide
-from mevflow.operators.errors import UsageError
+from mevflow.operators.errors import MevflowError, UsageError
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
 from tests.operators.decide.opportunities import stream
 
@@ -179,3 +179,84 @@ def test_with_once_there_are_normal_intervals_for_all() -> None:
     for estimate in evaluate(log, target, once=True).estimates:
         assert not math.isnan(estimate.low)
         assert estimate.low < estimate.value < estimate.high
+
+
+def _changed(log: Log, **given: Any) -> Log:
+    """A log with one value of an array set: ``rewards={3: nan}``."""
+    arrays = {name: getattr(log, name).copy() for name in given}
+    for name, values in given.items():
+        for at, value in values.items():
+            arrays[name][at] = value
+    return replace(log, **arrays)
+
+
+@pytest.mark.parametrize("by_episode", [False, True])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 0.0, -0.5, 1e308])
+def test_what_is_no_log_is_refused_and_nothing_is_estimated(value: float, by_episode: bool) -> None:
+    """A chance of zero made an infinite weight, and every comparison with what followed was false: all passed."""
+    log, target, _ = made_up(1)
+    chosen = (5, int(log.arms[5]))
+    cases = [
+        evaluate(_changed(log, chances={chosen: value}), target, by_episode),
+        evaluate(log, _changed(replace(log, chances=target), chances={chosen: value}).chances, by_episode)
+        if value != 0.0
+        else None,
+        evaluate(_changed(log, rewards={5: value}), target, by_episode) if not math.isfinite(value) else None,
+    ]
+    for found in filter(None, cases):
+        assert not found.support.enough
+        assert found.support.needed is None
+        assert found.estimates == ()
+
+
+def _log(chances: list[list[float]], arms: list[int], rewards: list[float]) -> Log:
+    count = len(arms)
+    return Log(
+        contexts=np.ones((count, 1)),
+        chances=np.array(chances),
+        arms=np.array(arms),
+        rewards=np.array(rewards),
+        episodes=np.arange(count),
+        names=("0.5", "skip")[-len(chances[0]) :] if chances else (),
+    )
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (_log([[0.5, 0.5]], [0], [1.0]), "worth 1 decisions"),
+        (_log([[1.0]] * 300, [0] * 300, [0.0] * 300), "no decision had a choice"),
+        (_log([[0.0, 1.0]] * 300, [1] * 300, [0.0] * 300), "no decision had a choice"),
+        (_log([[0.05, 0.95]] * 300, [1] * 300, [0.0] * 300), "mean weight"),
+        (replace(_log([[1.0]], [0], [1.0]), **{n: np.empty((0, 2)) for n in ("chances", "contexts")},
+                 **{n: np.empty(0, np.int64) for n in ("arms", "episodes")}, rewards=np.empty(0)), "no decision"),
+    ],
+    ids=["one row", "one arm", "skip alone eligible", "all skips", "nothing"],
+)  # fmt: skip
+@pytest.mark.parametrize("target", ["uniform", "tip-thompson"])
+def test_the_smallest_logs_are_refused_in_words(log: Log, said: str, target: str) -> None:
+    for by_episode in (False, True):
+        found = evaluate(log, chances_of(log, target), by_episode, once=True)
+        assert not found.support.enough
+        assert said in "; ".join(found.support.refusals)
+
+
+def test_decisions_without_chances_are_refused_before_a_policy_runs_on_them() -> None:
+    with pytest.raises(MevflowError, match="1 logged decisions have no chances"):
+        chances_of(_log([[0.0, 0.0], [0.5, 0.5]], [0, 1], [0.0, 0.0]), "arm:0.5")
+
+
+def test_how_many_more_is_said_where_more_would_do_and_only_there() -> None:
+    """It was 0 where a single reward was too large a part, and a number where more of the same is refused as well."""
+    many = _log([[0.5, 0.5]] * 400, [0, 1] * 200, [0.1, 0.0] * 200)
+    always = chances_of(many, "uniform")
+    assert support(many, always).needed == 0
+    rich = _changed(many, rewards={0: 30.0})
+    needed = support(rich, always).needed
+    assert needed is not None
+    assert needed >= 200
+    few = _log([[0.5, 0.5]] * 50, [0, 1] * 25, [0.1, 0.0] * 25)
+    assert support(few, chances_of(few, "uniform")).needed == 50
+    wrong = replace(many, chances=np.tile([0.25, 0.75], (400, 1)))
+    assert "mean weight" in support(wrong, chances_of(wrong, "arm:0.5")).refusals[0]
+    assert support(wrong, chances_of(wrong, "arm:0.5")).needed is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,15 +37,17 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         migrate(connect(port=port))
         write(port, "", "tip-random")
         write(port, "r1", "tip-linucb")
+        write(port, "never", "tip-linucb", attribution={"activation": "deferred"})
+        write(port, "early", "tip-linucb", stream(40, seed=4))
         yield port
     finally:
         stop(folder)
 
 
-def write(port: int, run_id: str, policy: str) -> None:
+def write(port: int, run_id: str, policy: str, found: pa.RecordBatch | None = None, **given: Any) -> None:
     context = StageContext("detect-live", "decided", run_id)
-    stage = BanditDecide(BanditSettings(policy=policy), context)
-    found = stream(3_000, seed=4)
+    stage = BanditDecide(BanditSettings(policy=policy, **given), context)
+    found = stream(3_000, seed=4) if found is None else found
     out: list[tuple[str, pa.RecordBatch]] = [*stage.process("in", found)]
     out += stage.on_watermark("in", Watermark(CAUGHT_UP_US, final=True))
     sink = ClickHouseSink(ClickHouseSettings(port=port), context)
@@ -67,6 +70,19 @@ def test_the_log_is_what_was_decided_and_settled(port: int) -> None:
     assert np.allclose(target[there].sum(axis=1), 1.0)
     with pytest.raises(MevflowError, match="no settled decision"):
         read_log(connect(port=port, database="mevflow"), "detect-live", "2050-01-01", "2100-01-01")
+
+
+def test_what_never_took_effect_is_no_part_of_the_log(port: int) -> None:
+    client = connect(port=port, database="mevflow")
+    with pytest.raises(MevflowError, match="no settled decision"):
+        read_log(client, "detect-live", "1970-01-01", "2100-01-01", run_id="never")
+
+
+def test_a_replay_of_another_window_is_told_from_the_one_that_was_asked_about(port: int) -> None:
+    client = connect(port=port, database="mevflow")
+    log, ids = read_log(client, "detect-live", "1970-01-01 00:10:00", "2100-01-01")
+    with pytest.raises(MevflowError, match="decided none of the log's"):
+        replayed_chances(client, log, ids, "detect-live", "early")
 
 
 @pytest.mark.parametrize(

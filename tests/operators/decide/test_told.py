@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import msgspec
@@ -13,7 +15,7 @@ from mevflow.operators.decide import emit
 from mevflow.operators.decide.settings import BanditSettings
 from mevflow.operators.decide.stage import BanditDecide, StageState
 from mevflow.operators.learn.policy import Policy
-from mevflow.operators.stage import StageContext
+from mevflow.operators.stage import Command, StageContext
 from tests.operators.decide.opportunities import batch, number, opportunity
 from tests.operators.decide.test_stage import END, OPENED, rows
 
@@ -181,3 +183,86 @@ def test_what_a_relearn_forgot_is_not_unlearned_once_more() -> None:
     restored = stage(on_drift="relearn", drift_threshold=0.5)
     restored.restore(one.snapshot())
     assert policy(restored).snapshot() == learned
+
+
+def _learned_one(**given: Any) -> tuple[BanditDecide, bytes]:
+    """A stage that has learned one measured win of the arm 0.25, and the decision's id."""
+    one = stage(**given)
+    identifier = decided(one)
+    tell(one, outcome(identifier, "landed", 5.0))
+    list(one.process("in", batch(LATER)))
+    assert policy(one).updates == 1
+    return one, identifier
+
+
+def _command(version: int, kind: str, **payload: Any) -> Command:
+    return Command(f"c{version}", kind, "decided", version, json.dumps(payload).encode())
+
+
+def _applied(one: BanditDecide, *commands: Command) -> None:
+    for each in commands:
+        ack = one.on_control(each)
+        assert ack is not None
+        assert ack.status == "APPLIED", ack
+
+
+def _arms(version: int, name: str, *arms: str) -> Command:
+    return _command(version, "policy", policy=name, arms=[*arms, "skip"], exploration=0.05)
+
+
+def _restarted(one: BanditDecide) -> BanditDecide:
+    again = BanditDecide(one.settings, one.context)
+    again.restore(one.snapshot())
+    return again
+
+
+@pytest.mark.parametrize("name", ["tip-linucb", "tip-thompson", "tip-exp3", "tip-thompson-window"])
+def test_a_lesson_of_an_arm_that_was_retired_and_came_back_is_not_unlearned(name: str) -> None:
+    """Taken from an arm that knew nothing, it left what no rewards could have made: refused at every later start."""
+    one, identifier = _learned_one(policy=name, arms=("0.25", "0.5"))
+    _applied(one, _arms(1, name, "0.5"), _arms(2, name, "0.25", "0.5"))
+    tell(one, outcome(identifier, "missed", -9.0, revision=1))
+    assert counters(one).uncorrected == 1
+    _restarted(one)
+
+
+def test_a_lesson_of_an_arm_that_left_the_file_and_came_back_is_not_unlearned() -> None:
+    one, identifier = _learned_one(arms=("0.25", "0.5"))
+    for arms in (("0.5",), ("0.25", "0.5")):
+        other = BanditDecide(one.settings.model_copy(update={"arms": (*arms, "skip"), "fallback": None}), one.context)
+        other.restore(one.snapshot())
+        one = other
+    tell(one, outcome(identifier, "missed", -9.0, revision=1))
+    assert counters(one).uncorrected == 1
+    _restarted(one)
+
+
+def test_a_model_that_counts_as_many_lessons_has_not_learned_the_same_ones() -> None:
+    one, identifier = _learned_one(arms=("0.25", "0.5"))
+    other = BanditSettings(arms=("0.25", "0.5")).spec.make()
+    other.update(np.ones((1, other.features)), np.array([1]), np.array([0.5]), np.array([1.0]))
+    state = base64.b64encode(other.snapshot(1)).decode()
+    _applied(one, _command(1, "model", policy="tip-linucb", state=state))
+    tell(one, outcome(identifier, "missed", -9.0, revision=1))
+    assert counters(one).uncorrected == 1
+    assert msgspec.msgpack.decode(one.snapshot(), type=StageState).markets[1].policy == other.snapshot(1)
+    _restarted(one)
+
+
+def test_a_lesson_that_the_next_policy_has_kept_is_unlearned() -> None:
+    one, identifier = _learned_one(arms=("0.25", "0.5"))
+    _applied(one, _arms(1, "tip-linucb", "0.1", "0.25"))
+    tell(one, outcome(identifier, "missed", -9.0, revision=1))
+    assert counters(one).uncorrected == 0
+    _restarted(one)
+
+
+def test_a_fallback_that_the_file_gives_or_changes_takes_effect_on_what_runs() -> None:
+    before, _ = _learned_one(arms=("0.25", "0.5"), fallback=None)
+    for below, fixed in ((1, False), (1_000, True)):
+        given = {"arms": ("0.25", "0.5"), "fallback": {"arm": "0.5", "below": below}}
+        after = stage(**given)
+        after.restore(before.snapshot())
+        (row,) = rows(after.process("in", batch(opportunity(slot=400, cycle=(7, 9), new_episode=True))), "decisions")
+        chances = dict(zip(row["arms"], row["arm_propensities"], strict=True))
+        assert (chances["0.5"] > 0.99) is fixed
