@@ -148,7 +148,8 @@ class Roll:
         """For the caller, in order."""
         now = time.monotonic()
         rows: list[ShardStatus] = []
-        for key in sorted(set(self._beats) | self.shards()):
+        known = self.shards()  # which forgets those that were last heard long ago
+        for key in sorted(known | set(self._beats)):
             if topology and key[0] != topology:
                 continue
             beat = self._beats.get(key)

@@ -10,21 +10,31 @@ from msgspec import Meta
 
 from mevflow.control.gateway.endpoints import HttpEndpoint, Surroundings
 from mevflow.control.refusal import Refused, invalid
-from mevflow.metrics.grafana import Grafana, GrafanaChange
+from mevflow.metrics.grafana import (
+    ADDRESS,
+    ADDRESS_CHARACTERS,
+    DATABASE,
+    DATABASE_CHARACTERS,
+    Grafana,
+    GrafanaChange,
+    GrafanaSources,
+)
 from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
 
 _ANSWER_S = 10.0
-Url = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^https?://[^\s@]+$")]
+Url = Annotated[str, Meta(min_length=1, max_length=ADDRESS_CHARACTERS, pattern=ADDRESS)]
 
 
 class GrafanaAsked(msgspec.Struct, forbid_unknown_fields=True):
     """``url``: of Grafana; ``token``: of a service account with the role Admin, kept nowhere; ``prometheus_url``: as
-    Grafana reaches it.
+    Grafana reaches it; ``clickhouse_url`` and ``database``: for panels in SQL, empty for none.
     """
 
     url: Url
     token: Annotated[str, Meta(min_length=1, max_length=4_096, pattern=r"^[\x21-\x7e]+$")]
     prometheus_url: Url = "http://127.0.0.1:9090"
+    clickhouse_url: Annotated[str, Meta(max_length=ADDRESS_CHARACTERS, pattern=rf"^$|{ADDRESS}")] = ""
+    database: Annotated[str, Meta(min_length=1, max_length=DATABASE_CHARACTERS, pattern=DATABASE)] = "default"
 
 
 def plan(around: Surroundings, asked: GrafanaAsked) -> dict[str, Any]:
@@ -56,7 +66,9 @@ def _grafana(around: Surroundings, asked: GrafanaAsked) -> Grafana:
 
 def _changes(grafana: Grafana, asked: GrafanaAsked) -> list[GrafanaChange]:
     try:
-        return grafana.plan(asked.prometheus_url)
+        return grafana.plan(GrafanaSources(asked.prometheus_url, asked.clickhouse_url, asked.database))
+    except UsageError as error:
+        raise invalid(error.key, str(error.message)) from error
     except UnreachableError as error:
         raise Refused("UNAVAILABLE", "GRAFANA_UNREACHABLE", str(error.message)) from error
     except MevflowError as error:

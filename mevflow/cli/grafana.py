@@ -11,7 +11,7 @@ import click
 from mevflow.cli.output import emit_json, json_option, note, table
 
 if TYPE_CHECKING:
-    from mevflow.metrics.grafana import Grafana, GrafanaChange
+    from mevflow.metrics.grafana import Grafana, GrafanaChange, GrafanaSources
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -41,7 +41,9 @@ def plan(
     url: str, token_file: Path, ca_file: str, prometheus_url: str, clickhouse_url: str, database: str, as_json: bool
 ) -> None:
     """What apply would create or change; nothing is changed."""
-    found = _plan(_client(url, token_file, ca_file), prometheus_url, clickhouse_url, database)
+    from mevflow.metrics.grafana import GrafanaSources
+
+    found = _plan(_client(url, token_file, ca_file), GrafanaSources(prometheus_url, clickhouse_url, database))
     if as_json:
         emit_json([change.as_dict() for change in found])
         return
@@ -54,11 +56,12 @@ def apply(
     url: str, token_file: Path, ca_file: str, prometheus_url: str, clickhouse_url: str, database: str, as_json: bool
 ) -> None:
     """Create and change what differs; what is the same is left alone. Exit code 4 when an item failed."""
+    from mevflow.metrics.grafana import GrafanaSources
     from mevflow.operators.errors import CheckFailedError
 
     client = _client(url, token_file, ca_file)
     done = []
-    for result in client.apply(_plan(client, prometheus_url, clickhouse_url, database)):
+    for result in client.apply(_plan(client, GrafanaSources(prometheus_url, clickhouse_url, database))):
         done.append(result)
         if not as_json and result.change.action != "same":
             note(f"{result.change.title}: {result.error or result.change.action + 'd'}")
@@ -79,9 +82,9 @@ def _client(url: str, token_file: Path, ca_file: str) -> Grafana:
     return Grafana(url, read_secret(str(token_file)), ca=ca_file)
 
 
-def _plan(client: Grafana, prometheus_url: str, clickhouse_url: str, database: str) -> list[GrafanaChange]:
+def _plan(client: Grafana, sources: GrafanaSources) -> list[GrafanaChange]:
     note("comparing with Grafana")
-    return client.plan(prometheus_url, clickhouse_url, database)
+    return client.plan(sources)
 
 
 def _cells(change: GrafanaChange, state: str) -> list[str]:

@@ -6,6 +6,7 @@ dashboards; the data source needs Admin.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ import urllib3
 import mevflow
 from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
 
+#: Names and passwords have no place in an address: Grafana would show them.
+ADDRESS, ADDRESS_CHARACTERS = r"^https?://[^\s@]+$", 500
+DATABASE, DATABASE_CHARACTERS = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", 200
 FOLDER_UID, SOURCE_UID, TABLES_UID = "mevflow", "mevflow-prometheus", "mevflow-clickhouse"
 DASHBOARDS = Path(mevflow.__file__).parent / "ops" / "grafana"
 _ANSWER_BYTES = 16 << 20
@@ -52,6 +56,17 @@ class GrafanaChange:
 
 
 @dataclass(frozen=True, slots=True)
+class GrafanaSources:
+    """Where Grafana reads, as it reaches it. ``clickhouse_url``: for panels in SQL, which need the plug-in
+    grafana-clickhouse-datasource; empty: no such data source is made.
+    """
+
+    prometheus_url: str = "http://127.0.0.1:9090"
+    clickhouse_url: str = ""
+    database: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
 class GrafanaResult:
     """What became of an item; ``error`` is empty where it was done."""
 
@@ -64,25 +79,22 @@ class Grafana:
 
     def __init__(self, url: str, token: str, *, ca: str = "", timeout_s: float = 20.0) -> None:
         """Raises UsageError for what is no address."""
-        parsed = urllib3.util.parse_url(url)
-        if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise UsageError(f"{url!r} is not the address of a Grafana", hint="https://grafana.example.org", key="url")
+        _address(url, "a Grafana", "https://grafana.example.org", "url")
         self._base = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(timeout_s), retries=False, ca_certs=ca or None)
 
-    def plan(self, prometheus_url: str, clickhouse_url: str = "", database: str = "default") -> list[GrafanaChange]:
+    def plan(self, sources: GrafanaSources) -> list[GrafanaChange]:
         """What it takes that the folder, the data sources and all dashboards are as they come with mevflow.
 
-        ``clickhouse_url``: for panels in SQL; they need the plug-in grafana-clickhouse-datasource. Empty: none is made.
         Raises UsageError, UnreachableError, MevflowError (the token is refused, or it answers nonsense).
         """
         wanted: list[tuple[Kind, str, str, dict[str, Any]]] = [
             ("folder", FOLDER_UID, "mevflow", {"uid": FOLDER_UID, "title": "mevflow"}),
-            ("datasource", SOURCE_UID, "mevflow Prometheus", _source(prometheus_url)),
+            ("datasource", SOURCE_UID, "mevflow Prometheus", _source(sources)),
         ]
-        if clickhouse_url:
-            wanted.append(("datasource", TABLES_UID, "mevflow ClickHouse", _tables(clickhouse_url, database)))
+        if sources.clickhouse_url:
+            wanted.append(("datasource", TABLES_UID, "mevflow ClickHouse", _tables(sources)))
         for path in sorted(DASHBOARDS.glob("*.json")):
             document = msgspec.json.decode(path.read_bytes())
             wanted.append(("dashboard", document["uid"], document["title"], document))
@@ -181,22 +193,35 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _source(prometheus_url: str) -> dict[str, Any]:
+def _address(url: str, of: str, like: str, key: str) -> urllib3.util.Url:
+    """The parts of an address. Raises UsageError for what is none, or too long, or bears a name or a password."""
+    try:
+        parsed = urllib3.util.parse_url(url)
+    except urllib3.exceptions.LocationParseError:
+        parsed = urllib3.util.Url()
+    if len(url) > ADDRESS_CHARACTERS or not re.fullmatch(ADDRESS, url) or not parsed.host:
+        raise UsageError(f"{url[:ADDRESS_CHARACTERS]!r} is not the address of {of}", hint=like, key=key)
+    return parsed
+
+
+def _source(sources: GrafanaSources) -> dict[str, Any]:
+    _address(sources.prometheus_url, "a Prometheus", "http://127.0.0.1:9090", "prometheus_url")
     return {
         "uid": SOURCE_UID,
         "name": "mevflow Prometheus",
         "type": "prometheus",
         "access": "proxy",
-        "url": prometheus_url,
+        "url": sources.prometheus_url,
         "isDefault": False,
         "jsonData": {"httpMethod": "POST", "timeInterval": "5s"},
     }
 
 
-def _tables(clickhouse_url: str, database: str) -> dict[str, Any]:
-    parsed = urllib3.util.parse_url(clickhouse_url)
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise UsageError(f"{clickhouse_url!r} is not the address of a ClickHouse", hint="http://127.0.0.1:8123")
+def _tables(sources: GrafanaSources) -> dict[str, Any]:
+    parsed = _address(sources.clickhouse_url, "a ClickHouse", "http://127.0.0.1:8123", "clickhouse_url")
+    if len(sources.database) > DATABASE_CHARACTERS or not re.fullmatch(DATABASE, sources.database):
+        shown = sources.database[:DATABASE_CHARACTERS]
+        raise UsageError(f"{shown!r} is no name of a database", hint="letters, digits, _, . and -", key="database")
     secure = parsed.scheme == "https"
     return {
         "uid": TABLES_UID,
@@ -210,6 +235,6 @@ def _tables(clickhouse_url: str, database: str) -> dict[str, Any]:
             "protocol": "http",
             "secure": secure,
             "username": "default",
-            "defaultDatabase": database,
+            "defaultDatabase": sources.database,
         },
     }

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from mevflow.cli import cli
-from mevflow.metrics.grafana import DASHBOARDS, FOLDER_UID, SOURCE_UID, TABLES_UID, Grafana, differences
+from mevflow.metrics.grafana import DASHBOARDS, FOLDER_UID, SOURCE_UID, TABLES_UID, Grafana, GrafanaSources, differences
 from mevflow.operators.errors import CheckFailedError, MevflowError, UnreachableError, UsageError
 
 TOKEN = "glsa_of_the_test"
@@ -104,13 +104,13 @@ def writes(handler):
 def test_everything_is_made_once_and_then_left_alone(api):
     url, handler = api
     grafana = Grafana(url, TOKEN)
-    plan = grafana.plan("http://prometheus:9090")
+    plan = grafana.plan(GrafanaSources("http://prometheus:9090"))
     assert [change.action for change in plan] == ["create"] * 8
     assert [change.kind for change in plan] == ["folder", "datasource", *["dashboard"] * 6]
     assert writes(handler) == []
     assert [result.error for result in grafana.apply(plan)] == [""] * 8
     assert len(writes(handler)) == 8
-    again = grafana.plan("http://prometheus:9090")
+    again = grafana.plan(GrafanaSources("http://prometheus:9090"))
     assert {change.action for change in again} == {"same"}
     assert [result.error for result in grafana.apply(again)] == [""] * 8
     assert len(writes(handler)) == 8
@@ -121,38 +121,57 @@ def test_everything_is_made_once_and_then_left_alone(api):
 def test_what_somebody_changed_is_named_and_put_right(api):
     url, handler = api
     grafana = Grafana(url, TOKEN)
-    list(grafana.apply(grafana.plan("http://a:9090")))
+    list(grafana.apply(grafana.plan(GrafanaSources("http://a:9090"))))
     document = handler.kept["/api/dashboards/uid/mevflow-kafka"]
     title = document["panels"][1]["title"]
     document["panels"][1]["description"] = "by hand"
     handler.kept[f"/api/datasources/uid/{SOURCE_UID}"]["url"] = "http://elsewhere:9090"
-    plan = {change.uid: change for change in grafana.plan("http://a:9090")}
+    plan = {change.uid: change for change in grafana.plan(GrafanaSources("http://a:9090"))}
     changed = {uid for uid, change in plan.items() if change.action == "update"}
     assert changed == {"mevflow-kafka", SOURCE_UID}
     assert plan["mevflow-kafka"].differences[0].startswith(f'~ panels[{title}].description: "by hand" -> ')
     assert plan[SOURCE_UID].differences == ('~ url: "http://elsewhere:9090" -> "http://a:9090"',)
     list(grafana.apply(list(plan.values())))
-    assert {change.action for change in grafana.plan("http://a:9090")} == {"same"}
+    assert {change.action for change in grafana.plan(GrafanaSources("http://a:9090"))} == {"same"}
 
 
 def test_panels_in_sql_get_their_data_source(api):
     url, handler = api
     grafana = Grafana(url, TOKEN)
-    asked = ("http://a:9090", "https://ch.example.org", "mev")
-    list(grafana.apply(grafana.plan(*asked)))
+    asked = GrafanaSources("http://a:9090", "https://ch.example.org", "mev")
+    list(grafana.apply(grafana.plan(asked)))
     made = handler.kept[f"/api/datasources/uid/{TABLES_UID}"]
     kept = {name: made["jsonData"][name] for name in ("host", "port", "secure", "defaultDatabase")}
     assert kept == {"host": "ch.example.org", "port": 8443, "secure": True, "defaultDatabase": "mev"}
-    assert {change.action for change in grafana.plan(*asked)} == {"same"}
-    with pytest.raises(UsageError, match="not the address of a ClickHouse"):
-        grafana.plan("http://a:9090", "ch.example.org")
+    assert {change.action for change in grafana.plan(asked)} == {"same"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (GrafanaSources(clickhouse_url="ch.example.org"), "not the address of a ClickHouse"),
+        (GrafanaSources(clickhouse_url="http://["), "not the address of a ClickHouse"),
+        (GrafanaSources(clickhouse_url="http://me:secret@ch.example.org"), "not the address of a ClickHouse"),
+        (GrafanaSources(clickhouse_url=f"http://{'c' * 500}"), "not the address of a ClickHouse"),
+        (GrafanaSources(clickhouse_url="http://ch", database="a b"), "no name of a database"),
+        (GrafanaSources(prometheus_url="http://me:secret@prometheus:9090"), "not the address of a Prometheus"),
+        (GrafanaSources(prometheus_url="http://["), "not the address of a Prometheus"),
+    ],
+)
+def test_what_is_no_source_is_refused_before_grafana_is_asked(api, asked, said):
+    url, handler = api
+    with pytest.raises(UsageError, match=said):
+        Grafana(url, TOKEN).plan(asked)
+    assert handler.calls == []
 
 
 def test_one_that_fails_does_not_stop_the_others(api):
     url, handler = api
     handler.broken = "mevflow-gateway"
     grafana = Grafana(url, TOKEN)
-    results = {result.change.uid: result.error for result in grafana.apply(grafana.plan("http://a:9090"))}
+    results = {
+        result.change.uid: result.error for result in grafana.apply(grafana.plan(GrafanaSources("http://a:9090")))
+    }
     assert {uid for uid, error in results.items() if error} == {"mevflow-gateway"}
     assert "HTTP 412: The dashboard has been changed by someone else" in results["mevflow-gateway"]
     assert len([path for path in handler.kept if "/dashboards/" in path]) == 5
@@ -173,19 +192,20 @@ def test_commands_print_plan_and_results(api, tmp_path):
 
 def test_who_is_refused_is_told(api):
     url, _ = api
-    plan = Grafana(url, "wrong").plan("http://a:9090")
+    plan = Grafana(url, "wrong").plan(GrafanaSources("http://a:9090"))
     assert all("refuses the token" in result.error for result in Grafana(url, "wrong").apply(plan))
     with pytest.raises(UnreachableError, match="no Grafana answers"):
-        Grafana("http://127.0.0.1:1", TOKEN).plan("http://a:9090")
-    with pytest.raises(UsageError, match="is not the address"):
-        Grafana("ftp://x", TOKEN)
+        Grafana("http://127.0.0.1:1", TOKEN).plan(GrafanaSources("http://a:9090"))
+    for other in ("ftp://x", "http://[", "http://me:secret@grafana"):
+        with pytest.raises(UsageError, match="is not the address of a Grafana"):
+            Grafana(other, TOKEN)
 
 
 def test_what_is_no_grafana_is_said(api):
     url, handler = api
     handler.kept[f"/api/folders/{FOLDER_UID}"] = ["a list"]
     with pytest.raises(MevflowError, match="answers GET /api/folders/mevflow with HTTP 200: no JSON"):
-        Grafana(url, TOKEN).plan("http://a:9090")
+        Grafana(url, TOKEN).plan(GrafanaSources("http://a:9090"))
 
 
 def test_differences_are_by_path():

@@ -22,6 +22,12 @@ def test_a_shard_is_live_while_it_is_heard(roll):
     assert [(row.shard, row.state) for row in roll.status("t")] == [(0, "live"), (1, "lost"), (2, "stopping")]
 
 
+def test_a_shard_that_was_heard_long_ago_is_gone_and_never_silent(roll):
+    roll.beat(Heartbeat(topology="t", shard=0))
+    roll.beat(Heartbeat(topology="t", shard=1, stopping=True), age_s=3_600)
+    assert [(row.shard, row.state) for row in roll.status()] == [(0, "live")]
+
+
 def test_what_was_not_heard_for_long_is_forgotten(roll):
     roll.beat(Heartbeat(topology="t", shard=0), age_s=10_000)
     assert not roll.live()

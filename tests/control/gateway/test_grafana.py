@@ -3,6 +3,7 @@
 import pytest
 import pytest_asyncio
 
+from mevflow.metrics.grafana import SOURCE_UID, TABLES_UID
 from tests.control.gateway.conftest import Client
 from tests.metrics.test_grafana import TOKEN, api, writes  # noqa: F401
 
@@ -26,6 +27,39 @@ async def test_what_is_planned_is_put_in_once(admin, api, audited):  # noqa: F81
     record = await audited(lambda r: r.method == "GrafanaApply")
     assert url.encode() in record.request
     assert TOKEN.encode() not in record.request
+
+
+async def test_panels_in_sql_get_their_data_source_too(admin, api, audited):  # noqa: F811
+    url, handler = api
+    asked = {"url": url, "token": TOKEN, "clickhouse_url": "https://ch.example.org", "database": "mev"}
+    planned = (await admin("POST", PLAN, asked)).body["rows"]
+    assert [row["uid"] for row in planned if row["kind"] == "datasource"] == [SOURCE_UID, TABLES_UID]
+    assert {row["error"] for row in (await admin("POST", APPLY, asked)).body["rows"]} == {""}
+    made = handler.kept[f"/api/datasources/uid/{TABLES_UID}"]["jsonData"]
+    assert (made["host"], made["port"], made["defaultDatabase"]) == ("ch.example.org", 8443, "mev")
+    none = {"url": url, "token": TOKEN, "clickhouse_url": ""}
+    planned = (await admin("POST", PLAN, none)).body["rows"]
+    assert [row["uid"] for row in planned if row["kind"] == "datasource"] == [SOURCE_UID]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("clickhouse_url", "ch.example.org"),
+        ("clickhouse_url", "http://["),
+        ("clickhouse_url", "http://me:secret@ch.example.org"),
+        ("clickhouse_url", f"http://{'c' * 500}"),
+        ("database", "a b"),
+        ("prometheus_url", "http://["),
+    ],
+)
+async def test_what_is_no_source_is_refused(admin, api, name, value):  # noqa: F811
+    url, handler = api
+    asked = {"url": url, "token": TOKEN, "clickhouse_url": "http://ch", name: value}
+    reply = await admin("POST", PLAN, asked)
+    assert reply.status == 400
+    assert name in reply.body["detail"] + str(reply.body.get("fields"))
+    assert handler.calls == []
 
 
 @pytest.mark.parametrize(
