@@ -6,6 +6,7 @@ export interface Problem {
   detail: string;
   reason: string;
   fields?: { field: string; description: string }[];
+  retry_after_s?: number;
 }
 
 /** A call that was refused, or that never arrived (`status` 0). */
@@ -54,6 +55,22 @@ async function inTurn<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** How often a read is asked that the gateway asks to wait with: it takes only so many of one caller at once. */
+const TRIES = 5;
+const LONGEST_WAIT_S = 10;
+
+export async function patiently<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      const wait_s = error instanceof Refusal && error.problem.status === 429 ? error.problem.retry_after_s : undefined;
+      if (wait_s === undefined || wait_s > LONGEST_WAIT_S || tries === TRIES || signal?.aborted) throw error;
+      await new Promise((go) => setTimeout(go, 1000 * wait_s));
+    }
+  }
+}
+
 async function call<T>(path: string, init: RequestInit): Promise<T> {
   let response: Response;
   try {
@@ -78,12 +95,13 @@ async function call<T>(path: string, init: RequestInit): Promise<T> {
     detail: problem.detail ?? "The gateway refused without a reason.",
     reason: problem.reason ?? "",
     fields: problem.fields,
+    retry_after_s: problem.retry_after_s,
   });
 }
 
 export function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
   const work = (): Promise<T> => call<T>(url(path, query), { method: "GET", signal });
-  return HISTORY.test(path) ? inTurn(work) : work();
+  return patiently(() => (HISTORY.test(path) ? inTurn(work) : work()), signal);
 }
 
 export function send<T>(verb: "POST" | "DELETE", path: string, body?: unknown, signal?: AbortSignal): Promise<T> {

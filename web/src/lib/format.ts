@@ -7,6 +7,10 @@ export function count(value: number | string | null | undefined): string {
   return typeof value === "number" ? value.toLocaleString("en-US", { maximumFractionDigits: 0 }) : grouped(value);
 }
 
+export function rows(value: number | null | undefined): string {
+  return `${count(value)} ${value === 1 ? "row" : "rows"}`;
+}
+
 function grouped(digits: string): string {
   return digits.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 }
