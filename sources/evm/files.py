@@ -134,7 +134,8 @@ def _stretches(path: Path) -> Iterator[tuple[Logs, list[BadLog]]]:
                 raise ParseError(f"more than {_MOST_STRANGE:,} objects are no logs", file=str(path), reason="malformed")
             logs, bad = read_logs(found, last)
             wrong = {one.position for one in bad}
-            last = next((one for i, one in reversed([*enumerate(found)]) if i not in wrong), last)
+            good = (one for i, one in reversed([*enumerate(found)]) if i not in wrong and not isinstance(one, bytes))
+            last = next(good, last)
             yield logs, bad
 
 

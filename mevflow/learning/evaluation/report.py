@@ -52,8 +52,8 @@ def evaluate(log: Log, target: Floats, by_episode: bool = False, once: bool = Fa
     refused without estimates.
     """
     if not len(log) or faults(log, target):
-        units = len(np.unique(log.episodes)) if by_episode else len(log)
-        return Evaluation("episode" if by_episode else "decision", units, math.nan, support(log, target), ())
+        count = len(np.unique(log.episodes)) if by_episode else len(log)
+        return Evaluation("episode" if by_episode else "decision", count, math.nan, support(log, target), ())
     weights, rewards = log.weights(target), log.rewards
     model = expected_rewards(log)
     direct = (target * model).sum(axis=1)
