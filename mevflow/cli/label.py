@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mevflow.operators.label.find import Found
+    from mevflow.operators.label.jit import JitLiquidity
     from mevflow.operators.label.settings import LabelSettings
     from mevflow.operators.label.trade import Trade
 
@@ -45,7 +46,7 @@ def command(
     shared: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Find the arbitrages and sandwiches in swaps.
+    """Find the arbitrages, sandwiches and just-in-time liquidity in swaps.
 
     FILE holds swaps of mev-inspect-py (JSON lines; a block must be whole) or is a recorded day: a Whirlpool day, or
     Uniswap v3 logs (several files, a pool each). Files may be gzipped.
@@ -53,7 +54,8 @@ def command(
     With --json, one object a line: kind (arbitrage or sandwich), block_or_slot, tx, swaps, start_amount_raw,
     end_amount_raw, profit_raw, profit_token. Amounts are decimal text. An arbitrage's swaps are trace addresses (lists)
     or indices in the order of the route; a sandwich's tx is its front-run's, and its swaps are objects
-    {"role", "tx", "swap"}.
+    {"role", "tx", "swap"}. Of kind jit (recorded days that hold changes of liquidity), tx is what added it, roles are
+    mint, victim and burn, and what is not known (amounts, the swap of a mint) is null.
     """
     from mevflow.operators.errors import UsageError
     from mevflow.operators.label.settings import LabelSettings
@@ -71,9 +73,16 @@ def command(
         return
     rows = list(found)
     columns = ("kind", "block_or_slot", "tx", "swaps", "start_amount_raw", "profit_raw", "profit_token")
-    table(columns, [[len(row[name]) if name == "swaps" else row[name] for name in columns] for row in rows])
+    table(columns, [[_cell(name, row[name]) for name in columns] for row in rows])
     kinds = [row["kind"] for row in rows]
-    click.echo(f"{kinds.count('arbitrage'):,} arbitrages, {kinds.count('sandwich'):,} sandwiches")
+    jit = f", {kinds.count('jit'):,} of just-in-time liquidity" if "jit" in kinds else ""
+    click.echo(f"{kinds.count('arbitrage'):,} arbitrages, {kinds.count('sandwich'):,} sandwiches{jit}")
+
+
+def _cell(name: str, value: Any) -> Any:
+    if name == "swaps":
+        return len(value)
+    return "" if value is None else value
 
 
 def _is_mev_inspect(path: Path) -> bool:
@@ -103,33 +112,59 @@ def _in_recording(
     """Labels of a recorded day, by slot."""
     from mevflow.cli.progress import progress
     from mevflow.operators.label.candidates import SCHEMA
+    from mevflow.operators.label.moves import BARE_MOVE, OpenMoves, moves_of
     from mevflow.operators.label.slots import OpenSlots
     from mevflow.sources.recorded import open_recorded
 
-    slots = OpenSlots(SCHEMA, settings.hold_slots)
+    slots, moves = OpenSlots(SCHEMA, settings.hold_slots), OpenMoves(BARE_MOVE)
     recorded = open_recorded(*files, start_state=start_state, on_error=lambda error: note(str(error)))
     with progress(recorded.bytes_total, f"labelling {files[0].name}") as show:
         for batch in recorded:
             show(recorded.bytes_read)
-            if batch.schema.metadata[b"message"] == b"mevflow.v1.Swap":
-                yield from _of_slots(slots.add(batch), settings)
-    yield from _of_slots(slots.finish(), settings)
+            if batch.schema.metadata[b"message"] == b"mevflow.v1.PoolUpdate":
+                moves.add(moves_of(batch, BARE_MOVE))
+            elif batch.schema.metadata[b"message"] == b"mevflow.v1.Swap":
+                found = slots.add(batch)
+                yield from _of_slots(found, moves.take(slots.closed), settings)
+    found = slots.finish()
+    yield from _of_slots(found, moves.take(slots.closed), settings)
 
 
-def _of_slots(swaps: pa.RecordBatch, settings: LabelSettings) -> Iterator[dict[str, Any]]:
-    import base58
-
-    from mevflow.operators.chains import is_evm
+def _of_slots(swaps: pa.RecordBatch, moves: pa.RecordBatch, settings: LabelSettings) -> Iterator[dict[str, Any]]:
     from mevflow.operators.label.candidates import blocks
     from mevflow.operators.label.find import find
+    from mevflow.operators.label.jit import jit_liquidity
 
     for trades in blocks(swaps):
         at = trades[0].row
-        evm = is_evm(swaps.column("chain")[at].as_py())
-        text = _hex if evm else (lambda raw: base58.b58encode(raw).decode())
+        text = _text_of(swaps.column("chain")[at].as_py())
         names = {trade.tx_index: text(swaps.column("signature")[trade.row].as_py()) for trade in trades}
         for one in find(trades, settings):
             yield _row(one, swaps.column("slot")[at].as_py(), names, text(one.token), traced=False)
+    for jit in jit_liquidity(moves, swaps):
+        yield _jit_row(jit, moves, swaps)
+
+
+def _jit_row(one: JitLiquidity, moves: pa.RecordBatch, swaps: pa.RecordBatch) -> dict[str, Any]:
+    added, removed = (moves.slice(row, 1).to_pylist()[0] for row in (one.added, one.removed))
+    text = _text_of(added["chain"])
+    victims = swaps.take(list(one.victims)).to_pylist()
+    parts = [
+        {"role": "mint", "tx": text(added["signature"]), "swap": None},
+        *({"role": "victim", "tx": text(swap["signature"]), "swap": swap["ix_index"]} for swap in victims),
+        {"role": "burn", "tx": text(removed["signature"]), "swap": None},
+    ]
+    unknown = dict.fromkeys(("start_amount_raw", "end_amount_raw", "profit_raw", "profit_token"))
+    return {"kind": "jit", "block_or_slot": added["slot"], "tx": text(added["signature"]), "swaps": parts, **unknown}
+
+
+def _text_of(chain: int) -> Callable[[bytes], str]:
+    """How a chain writes its hashes and addresses."""
+    import base58
+
+    from mevflow.operators.chains import is_evm
+
+    return _hex if is_evm(chain) else (lambda raw: base58.b58encode(raw).decode())
 
 
 def _row(one: Found, block: int, names: dict[int, str], token: str, traced: bool) -> dict[str, Any]:

@@ -27,6 +27,8 @@ COLUMNS = (
     "mint_out",
     "amount_in",
     "amount_out",
+    "tick",
+    "sqrt_price_x64",
 )
 SCHEMA: pa.Schema = pa.schema([codec("mevflow.v1.Swap").schema.field(name) for name in COLUMNS])
 

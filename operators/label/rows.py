@@ -1,8 +1,9 @@
 """What was found, as ``mevflow.v1.Label`` rows: one a transaction and label.
 
 An arbitrage is one row. A sandwich is a row of each transaction of its front-run, of each victim's and of its back-run;
-the amounts stand on the last of the back-run, which is where the profit is made. ``group`` names the finding: it joins
-the rows of one sandwich and tells two arbitrages of one transaction apart.
+the amounts stand on the last of the back-run, which is where the profit is made. Just-in-time liquidity is a row of
+each victim's and of the two that moved it, which name no swaps; what it earned is not known. ``group`` names the
+finding: it joins the rows of one sandwich and tells two arbitrages of one transaction apart.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from mevflow.operators.ids import stable_id
 from mevflow.operators.label.arbitrage import Arbitrage
 from mevflow.operators.label.candidates import SCHEMA
 from mevflow.operators.label.find import Found
+from mevflow.operators.label.jit import JitLiquidity
 from mevflow.operators.label.trade import Trade
 
 LABEL: pa.Schema = codec("mevflow.v1.Label").located
@@ -30,6 +32,22 @@ def rows(found: Iterable[Found], swaps: pa.RecordBatch) -> list[dict[str, Any]]:
     """The rows of one block's labels, in chain order. ``Trade.row`` is a row of ``swaps`` (schema ``LOCATED``)."""
     out = [row for one in found for row in _rows(one, swaps)]
     return sorted(out, key=lambda row: (row["tx_index"], row["kind"], row["group"]))
+
+
+def jit_rows(found: Iterable[JitLiquidity], moves: pa.RecordBatch, swaps: pa.RecordBatch) -> list[dict[str, Any]]:
+    """The rows of just-in-time liquidity. ``moves`` and ``swaps`` are what it was found in."""
+    out = []
+    for one in found:
+        added, removed = (moves.slice(row, 1).to_pylist()[0] for row in (one.added, one.removed))
+        places = [number for move in (added, removed) for number in (move["tx_index"], move["ix_index"])]
+        group = stable_id("label", "jit", added["chain"], added["slot"], *places).hex()
+        out.append(_told("jit_mint", added, [], group, {}))
+        victims = swaps.take(pa.array(one.victims)).to_pylist()
+        for _, part in itertools.groupby(victims, key=lambda swap: swap["tx_index"]):
+            own = list(part)
+            out.append(_told("jit_victim", own[0], [swap["ix_index"] for swap in own], group, {}))
+        out.append(_told("jit_burn", removed, [], group, {}))
+    return out
 
 
 def undone(row: dict[str, Any]) -> dict[str, Any]:
@@ -67,11 +85,16 @@ def _row(
     kind: str, trades: tuple[Trade, ...], swaps: pa.RecordBatch, group: str, amounts: dict[str, bytes]
 ) -> dict[str, Any]:
     [swap] = swaps.slice(trades[0].row, 1).to_pylist()
+    return _told(kind, swap, [trade.place[-1] for trade in trades], group, amounts)
+
+
+def _told(kind: str, of: dict[str, Any], swap_ix: list[int], group: str, amounts: dict[str, bytes]) -> dict[str, Any]:
+    """A row of what stands where ``of`` does."""
     return {
-        **{name: swap[name] for name in ("chain", "slot", "tx_index", "timestamp_us", "signature", "signer")},
-        **{name: swap[name] for name in COORDINATES.names},
+        **{name: of[name] for name in ("chain", "slot", "tx_index", "timestamp_us", "signature", "signer")},
+        **{name: of[name] for name in COORDINATES.names},
         "kind": kind,
-        "swap_ix": [trade.place[-1] for trade in trades],
+        "swap_ix": swap_ix,
         "group": group,
         **{name: amounts.get(name, b"") for name in ("profit_mint", "start_amount", "end_amount", "profit")},
     }

@@ -6,6 +6,7 @@ newest slots of each chain stay open until newer ones have come, or the stream e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -35,6 +36,11 @@ class OpenSlots:
         self._hold = hold
         self._held: pa.RecordBatch = _empty(schema)
         self._closed: dict[int, int] = {}
+
+    @property
+    def closed(self) -> Mapping[int, int]:
+        """The last slot of each chain that has been given."""
+        return self._closed
 
     def late(self, batch: pa.RecordBatch) -> NDArray[np.bool_]:
         """Which rows belong to slots that have been given already."""

@@ -15,8 +15,10 @@ from mevflow.operators.dead_letters import refuse
 from mevflow.operators.errors import StateError
 from mevflow.operators.label.candidates import blocks
 from mevflow.operators.label.find import find
+from mevflow.operators.label.jit import jit_liquidity
+from mevflow.operators.label.moves import MOVE, OpenMoves, moves_of
 from mevflow.operators.label.rejects import faults
-from mevflow.operators.label.rows import LABEL, LOCATED, label_batch, rows, undone
+from mevflow.operators.label.rows import LABEL, LOCATED, jit_rows, label_batch, rows, undone
 from mevflow.operators.label.settings import LabelSettings
 from mevflow.operators.label.slots import OpenSlots
 from mevflow.operators.merge import ChainMerge
@@ -25,27 +27,32 @@ from mevflow.v1 import market_pb2 as market
 
 SWAP = codec("mevflow.v1.Swap").located
 UPDATE = codec("mevflow.v1.PoolUpdate").located
-SNAPSHOT_VERSION = 2
+SNAPSHOT_VERSION = 3
 _REORG, _SKIPPED = market.PoolUpdate.KIND_REORG, market.PoolUpdate.KIND_SKIPPED
 _LAST_SLOT = (1 << 64) - 1
+_ORDER = ("chain", "slot", "tx_index", "kind", "group")
 
 
 class _State(msgspec.Struct):
     version: int
     merge: bytes
     slots: bytes
+    moving: bytes
+    moves: bytes
     said: list[dict[str, Any]]
 
 
 class Label(Stage[LabelSettings]):
     """Gather the swaps of whole slots, then look for arbitrages within transactions and sandwiches within slots.
 
+    With changes of liquidity, for just-in-time liquidity too.
+
     Ports
     -----
     in : located Swap rows, in any interleaving of partitions; watermarks release them.
-    updates : located PoolUpdate rows, of which KIND_REORG and KIND_SKIPPED count, when they are read: what waits of
-        those slots is dropped, and what was said of them is taken back. Swaps of a fork that it has not told of wait
-        for it. Need not be fed.
+    updates : located PoolUpdate rows. KIND_LIQUIDITY is looked through with the swaps of its slot. KIND_REORG and
+        KIND_SKIPPED count when they are read: what waits of those slots is dropped, and what was said of them is taken
+        back. Rows of a fork that it has not told of wait for it. Need not be fed.
     labels : Label rows in chain order, with the source coordinates of the first swap that they name. A row of kind
         ``undone`` takes back the labels of its ``group``.
     errors : swaps without chain, pool, mints or amounts, and swaps of slots that are labelled already (``late_swap``).
@@ -55,7 +62,7 @@ class Label(Stage[LabelSettings]):
     """
 
     use = "label"
-    summary = "Realised arbitrages and sandwiches, by transaction"
+    summary = "Realised arbitrages, sandwiches and just-in-time liquidity, by transaction"
     settings_type = LabelSettings
 
     def __init__(self, settings: LabelSettings, context: StageContext) -> None:
@@ -63,6 +70,8 @@ class Label(Stage[LabelSettings]):
         self._inputs = frozenset({"in"}) | (context.inputs & {"updates"})
         self._merge = ChainMerge({"in": SWAP}, told="updates" in self._inputs or not context.inputs)
         self._slots = OpenSlots(LOCATED, settings.hold_slots)
+        self._moving = ChainMerge({"updates": MOVE})
+        self._moves = OpenMoves()
         #: The first row of each finding of the last slots, as it would be taken back.
         self._said: list[dict[str, Any]] = []
 
@@ -82,9 +91,14 @@ class Label(Stage[LabelSettings]):
 
     def _gone_back(self, updates: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
         kinds = updates.column("kind").to_numpy()
+        begin = 0
         for row in np.flatnonzero(np.isin(kinds, (_REORG, _SKIPPED))).tolist():
+            self._moving.add("updates", moves_of(updates.slice(begin, row - begin)))
+            begin = row + 1
             chain, first, fork = (int(updates.column(name)[row].as_py()) for name in ("chain", "slot", "fork"))
             last = first if kinds[row] == _SKIPPED else _LAST_SLOT
+            if self._moving.undo(chain, first, last, fork):
+                self._moves.undo(chain, first, last)
             if not self._merge.undo(chain, first, last, fork):
                 continue
             self._slots.undo(chain, first, last)
@@ -92,8 +106,11 @@ class Label(Stage[LabelSettings]):
             self._said = [one for one in self._said if one not in gone]
             if gone:
                 yield "labels", label_batch(gone)
+        self._moving.add("updates", moves_of(updates.slice(begin)))
 
     def on_watermark(self, port: str, watermark: Watermark) -> Iterator[tuple[str, pa.RecordBatch]]:
+        if port == "updates" and (moved := self._moving.advance(port, watermark, frozenset({port}))) is not None:
+            self._moves.add(moved.batches[0])
         stretch = self._merge.advance(port, watermark, self._inputs)
         if stretch is not None:
             batch = stretch.batches[0].take(pa.array(stretch.row))
@@ -111,6 +128,9 @@ class Label(Stage[LabelSettings]):
             mine = swaps.column("slot").to_numpy() % np.uint64(self.context.shards) == self.context.shard
             swaps = swaps.filter(pa.array(mine))
         labels = [row for block in blocks(swaps) for row in rows(find(block, self.settings), swaps)]
+        moves = self._moves.take(self._slots.closed)
+        if moves.num_rows and (jit := jit_rows(jit_liquidity(moves, swaps), moves, swaps)):
+            labels = sorted([*labels, *jit], key=lambda row: [row[name] for name in _ORDER])
         if labels:
             self._remember(labels)
             yield "labels", label_batch(labels)
@@ -128,7 +148,14 @@ class Label(Stage[LabelSettings]):
 
     def snapshot(self) -> bytes:
         return msgspec.msgpack.encode(
-            _State(SNAPSHOT_VERSION, self._merge.snapshot(), self._slots.snapshot(), self._said)
+            _State(
+                SNAPSHOT_VERSION,
+                self._merge.snapshot(),
+                self._slots.snapshot(),
+                self._moving.snapshot(),
+                self._moves.snapshot(),
+                self._said,
+            )
         )
 
     def restore(self, state: bytes) -> None:
@@ -141,6 +168,8 @@ class Label(Stage[LabelSettings]):
                 )
             self._merge.restore(saved.merge)
             self._slots.restore(saved.slots)
+            self._moving.restore(saved.moving)
+            self._moves.restore(saved.moves)
             self._said = saved.said
         except (msgspec.MsgspecError, pa.ArrowInvalid) as error:
             raise StateError("a snapshot of label cannot be read", hint="deploy with --fresh") from error

@@ -96,11 +96,13 @@ def _liquidity(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], si
     # A burn of nothing only collects fees.
     good = ranged & fits & amount.any(axis=1)
     rows, amount = rows[good], amount[good]
+    owner = logs.topics[rows, 1, 12:]
     out.updates(
         logs,
         rows,
         pools[rows],
         _LIQUIDITY,
+        signer=words.binary(owner),
         tick_lower=lower[good],
         tick_upper=upper[good],
         liquidity_delta=words.binary(amount if minted else words.negated(amount)),
