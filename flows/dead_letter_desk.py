@@ -24,6 +24,9 @@ from mevflow.operators.errors import MevflowError, UnreachableError
 
 _ANSWER_S = 30.0
 _READ_S = 10.0
+#: Beginnings of topics that steer, and of the broker's own. No stage refuses a message of one, but a letter may say so:
+#: whoever may write letters must not be able to have a command sent.
+_NOT_SENT = ("control-", "__")
 #: Letters in one transaction.
 _BATCH = 1_000
 _LETTER = codec("mevflow.v1.DeadLetter")
@@ -43,8 +46,8 @@ def replay(bootstrap: str, wanted: Choice, *, dlq: str = TOPIC, again: bool = Fa
     """Send the messages of the letters that are ``wanted`` back to their topic and partition, with their chain time.
 
     A message is sent once, however many stages refused it, unless ``again``. What is sent is the record at the letter's
-    coordinates; where the log no longer holds it, the letter's payload if that is whole. Raises MevflowError when Kafka
-    does not take one, or another command does this at the same time.
+    coordinates; where the log no longer holds it, the letter's payload if that is whole. Nothing is sent to topics that
+    steer. Raises MevflowError when Kafka does not take one, or another command does this at the same time.
     """
     found = SentLetters()
     ends = {info.name: info.ends for info in listing(bootstrap)}
@@ -56,7 +59,7 @@ def replay(bootstrap: str, wanted: Choice, *, dlq: str = TOPIC, again: bool = Fa
                 found.already.append(kept)
                 continue
             if letter.source not in now:
-                value, why = _whole(letter, ends, records)
+                value, why = _whole(letter, {} if _is_ours(letter, dlq) else ends, records)
                 if value is None:
                     found.left_out.append((kept, why))
                     continue
@@ -221,6 +224,11 @@ class _Records:
         return bytes(message.value() or b"")
 
 
+def _is_ours(letter: DeadLetter, dlq: str) -> bool:
+    """Whether a letter says that it came from a topic that no letter comes from."""
+    return letter.source.topic.startswith(_NOT_SENT) or letter.source.topic == dlq
+
+
 def _whole(
     letter: DeadLetter, ends: dict[str, dict[int, tuple[int, int]]], records: _Records
 ) -> tuple[bytes | None, str]:
@@ -228,7 +236,7 @@ def _whole(
     source = letter.source
     bounds = ends.get(source.topic, {}).get(source.partition)
     if bounds is None:
-        return None, "it came from a file or a topic that is gone"
+        return None, "it came from a file, a topic that is gone, or one that steers"
     there = bounds[0] <= source.offset < bounds[1]
     if there and letter.reason != UNREADABLE and (value := records.read(source)) is not None:
         return value, ""

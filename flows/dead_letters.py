@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -157,11 +157,20 @@ def _letter(row: dict[str, Any]) -> DeadLetter:
 
 def find(bootstrap: str, place: Place, dlq: str = TOPIC) -> DeadLetter:
     """The letter that lies at ``place``, or whose message came from there. Raises UsageError when there is none."""
+    return find_all(bootstrap, [place], dlq)[0]
+
+
+def find_all(bootstrap: str, places: Sequence[Place], dlq: str = TOPIC) -> list[DeadLetter]:
+    """:func:`find` for each place; the topic is read once, however many there are."""
+    wanted, found = set(places), dict[Place, DeadLetter]()
     for letter in letters(bootstrap, dlq):
-        if place in (letter.at, letter.source):
-            return letter
-    if place.topic == dlq:  # one of several copies
-        for letter in _all(bootstrap, dlq, ends_of(bootstrap, dlq)):
-            if letter.at == place and letter.reason not in (SENT, PURGED):
-                return letter
-    raise UsageError(f"no dead letter lies at or came from {place}", hint="mevflow dlq list")
+        for place in wanted.intersection((letter.at, letter.source)):
+            found.setdefault(place, letter)
+    copies = {place for place in wanted - found.keys() if place.topic == dlq}  # each one of several
+    for letter in _all(bootstrap, dlq, ends_of(bootstrap, dlq)) if copies else ():
+        if letter.at in copies and letter.reason not in (SENT, PURGED):
+            found[letter.at] = letter
+    for place in places:
+        if place not in found:
+            raise UsageError(f"no dead letter lies at or came from {place}", hint="mevflow dlq list")
+    return [found[place] for place in places]

@@ -15,6 +15,8 @@ SIGNED = frozenset(("gross_profit", "net_profit", "realized_profit", "profit", "
 #: Bytes that are neither a number, an id nor an address. Some hold JSON.
 _OPAQUE = frozenset(("payload", "sha256", "request", "request_hash", "spec_hash", "nonce", "command"))
 _SOLANA = (0, 1)
+#: Bytes of the widest amount that is shown in decimals; Python makes none of more than 4,300 digits.
+_WIDEST = 32
 
 
 def readable(message: Any) -> dict[str, Any]:
@@ -23,8 +25,14 @@ def readable(message: Any) -> dict[str, Any]:
 
 
 def bytes_as_text(name: str, value: bytes, base58_addresses: bool) -> str | None:
-    """A field's bytes: an integer in decimals, JSON as it is, an id or what is opaque in hex, else an address."""
+    """A field's bytes: an integer in decimals, JSON as it is, an id or what is opaque in hex, else an address.
+
+    >>> bytes_as_text("amount_in", (7).to_bytes(16, "little"), True), bytes_as_text("amount_in", bytes(33), True)[:6]
+    ('7', '0x0000')
+    """
     if name in UNSIGNED or name in SIGNED:
+        if len(value) > _WIDEST:
+            return "0x" + value.hex()
         return str(int.from_bytes(value, "little", signed=name in SIGNED)) if value else None
     if name in _OPAQUE and value[:1] == b"{" and value.isascii():
         return value.decode()

@@ -13,7 +13,7 @@ from msgspec import Meta
 from mevflow.control.gateway.endpoints import HttpEndpoint, Surroundings
 from mevflow.control.refusal import Refused, invalid
 from mevflow.flows import dead_letter_desk, dead_letters
-from mevflow.flows.dead_letters import DeadLetter, Place, find
+from mevflow.flows.dead_letters import DeadLetter, Place, find_all
 from mevflow.operators.errors import UsageError
 
 MAX_COORDINATES = 1_000
@@ -79,7 +79,7 @@ def letters(around: Surroundings, asked: LettersAsked) -> dict[str, Any]:
 
 def letter(around: Surroundings, asked: LetterAsked) -> dict[str, Any]:
     """One letter with all its bytes, from the log where the letter was cut off."""
-    found = _find(around, asked.at)
+    (found,) = _find(around, [asked.at])
     return dead_letter_desk.completed(around.bootstrap, found).as_dict(payload=True)
 
 
@@ -129,14 +129,14 @@ def _choice(around: Surroundings, asked: LettersChosen) -> Callable[[DeadLetter]
         raise invalid("at", "say which letters: coordinates, or topic, reason, stage, sent, everything")
     if not asked.at:
         return _filter(asked)
-    keys = {_find(around, each).key for each in asked.at}
+    keys = {each.key for each in _find(around, asked.at)}
     return lambda each: each.key in keys
 
 
-def _find(around: Surroundings, at: str) -> DeadLetter:
-    place = Place.parse(at)
+def _find(around: Surroundings, at: list[str]) -> list[DeadLetter]:
+    places = [Place.parse(each) for each in at]
     try:
-        return find(around.bootstrap, place, dead_letters.TOPIC)
+        return find_all(around.bootstrap, places, dead_letters.TOPIC)
     except UsageError as error:
         raise Refused("NOT_FOUND", "NO_SUCH_LETTER", str(error.message)) from error
 

@@ -146,11 +146,16 @@ class QueryEndpoints:
 
     async def _run(self, statement: str, parameters: dict[str, str], key: tuple[str, str]) -> dict[str, Any]:
         caller, mark = key[0], uuid.uuid4().hex
-        check_text(statement)
-        statement = statement.strip().rstrip(";")
+        given, statement = statement, statement.strip().rstrip(";")
         functions = await self._reader.functions()
         database = self._reader.where.database
-        await self._reader.explain(statement, parameters, lambda tree: check_tree(tree, database, functions), caller)
+        await self._reader.explain(
+            statement,
+            parameters,
+            lambda: check_text(given),
+            lambda tree: check_tree(tree, database, functions),
+            caller,
+        )
         if key[1]:
             self._marks[key] = mark
         try:

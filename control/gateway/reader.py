@@ -139,13 +139,23 @@ class ClickHouseReader:
         return known
 
     async def explain(
-        self, statement: str, parameters: Mapping[str, str], look: Callable[[str], None], caller: str = ""
+        self,
+        statement: str,
+        parameters: Mapping[str, str],
+        text: Callable[[], None],
+        tree: Callable[[str], None],
+        caller: str = "",
     ) -> None:
-        """Let ``look`` judge ClickHouse's tree of a statement, in a thread: a large one takes long. Raises Refused."""
+        """Let ``text`` judge a statement, and then ``tree`` what ClickHouse makes of it. Raises Refused.
+
+        Both run in a thread and in the caller's turn: a large statement takes long.
+        """
         parsing = ReadBounds(rows=1_000_000, at_once=self.bounds.at_once)
+        loop = asyncio.get_running_loop()
         async with self._turn(self.bounds, caller) as run:
+            await loop.run_in_executor(self._threads, text)
             try:
-                tree = (await self._whole(_EXPLAIN + statement, "TSVRaw", parameters, parsing, run)).decode()
+                found = (await self._whole(_EXPLAIN + statement, "TSVRaw", parameters, parsing, run)).decode()
             except Refused as refused:
                 raise Refused(
                     refused.code,
@@ -154,7 +164,7 @@ class ClickHouseReader:
                     metadata=refused.metadata,
                     retry_after_s=refused.retry_after_s,
                 ) from refused
-            await asyncio.get_running_loop().run_in_executor(self._threads, look, tree)
+            await loop.run_in_executor(self._threads, tree, found)
 
     async def read(
         self, statement: str, form: str, parameters: Mapping[str, str], caller: str = "", mark: str = ""

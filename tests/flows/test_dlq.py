@@ -12,8 +12,8 @@ from mevflow.cli.dlq import command
 from mevflow.flows import dead_letters
 from mevflow.flows.config import config
 from mevflow.flows.dead_letter_desk import completed, purge, replay
-from mevflow.flows.dead_letters import Place, find, letters
-from mevflow.kafka.topics import listing
+from mevflow.flows.dead_letters import Place, find, find_all, letters
+from mevflow.kafka.topics import TopicSpec, create, listing
 from mevflow.operators.codec import ERRORS
 from mevflow.operators.decode import Decode, DecodeSettings
 from mevflow.operators.errors import UsageError
@@ -135,6 +135,36 @@ def test_letters_from_files_are_left_out(kafka_broker, make_topic):
     outcome = replay(kafka_broker, lambda letter: True, dlq=dlq)
     assert not outcome.done
     assert [str(letter.source) for letter, _ in outcome.left_out] == ["day.jsonl.gz[0]@12"]
+
+
+def test_no_letter_has_anything_sent_to_a_topic_that_steers(kafka_broker, make_topic):
+    """Whoever may write letters would be an operator: one replays everything, and a command goes out."""
+    dlq = make_topic(1)
+    create(kafka_broker, (TopicSpec("control-commands", 1, compacted=True),))
+    row = dict.fromkeys(ERRORS.names, "") | WHOLE | {"timestamp_us": 0, "payload": b"a command", "partition": 0}
+    forged = [("control-commands", 1 << 40), ("__consumer_offsets", 0), (dlq, 1 << 40)]
+    rows = [row | {"topic": topic, "offset": offset} for topic, offset in forged]
+    sink = DeadLetterSink(DeadLetterSettings(bootstrap=kafka_broker, topic=dlq), StageContext("t", "rejects"))
+    sink.open(None)
+    sink.write(pa.RecordBatch.from_pylist(rows, ERRORS))
+    sink.snapshot()
+    sink.close()
+    before = listing(kafka_broker, ["control-commands", dlq])
+    outcome = replay(kafka_broker, lambda letter: True, dlq=dlq)
+    assert not outcome.done
+    assert {letter.source.topic for letter, _ in outcome.left_out} == {topic for topic, _ in forged}
+    assert listing(kafka_broker, ["control-commands", dlq]) == before
+
+
+def test_many_letters_are_found_in_one_reading(kafka_broker, dead, monkeypatch):
+    topic, dlq = dead
+    readings = []
+    monkeypatch.setattr(dead_letters, "_all", lambda *given, read=dead_letters._all: readings.append(1) or read(*given))
+    places = [Place(topic, 2, 1), Place(topic, 1, 0)]
+    assert [letter.source for letter in find_all(kafka_broker, places * 50, dlq)] == places * 50
+    assert len(readings) <= 4
+    with pytest.raises(UsageError, match="came from"):
+        find_all(kafka_broker, [*places, Place(topic, 0, 0)], dlq)
 
 
 def test_coordinates():

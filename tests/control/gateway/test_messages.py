@@ -42,6 +42,21 @@ async def test_a_page_a_filter_and_where_it_goes_on(call, topic):
     assert (await call("GET", f"/api/messages/{topic}?schema=none&limit=1")).body["rows"][0]["hex"]
 
 
+async def test_an_amount_of_any_width_is_shown(call, make_topic, send):
+    """Decimals of more than 4,300 digits are an error of Python's, and were the service's."""
+    name = make_topic(1)
+    values = [Swap(slot=1, amount_in=bytes([1]) * width).SerializeToString() for width in (16, 33, 1_800, 100_000)]
+    send(name, [(0, 1_000 + at, value) for at, value in enumerate(values)])
+    for offset, decimal in enumerate((True, False, False, False)):
+        reply = await call("GET", f"/api/messages/{name}/0/{offset}?schema={NAME}")
+        assert reply.status == 200
+        amount = next(node for node in reply.body["tree"] if node["name"] == "amount_in")["value"]
+        assert amount == (str(int.from_bytes(bytes([1]) * 16, "little")) if decimal else amount)
+        assert amount.startswith("0x") is not decimal
+    page = (await call("GET", f"/api/messages/{name}?schema={NAME}&start=earliest")).body
+    assert (page["read"], page["shown"]) == (4, 4)
+
+
 async def test_one_message_with_its_bytes(call, topic):
     found = (await call("GET", f"/api/messages/{topic}/1/3?schema={NAME}")).body
     assert (found["fields"]["slot"], found["error"], found["bytes"]) == (10, "", len(found["hex"]) // 2)

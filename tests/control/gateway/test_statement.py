@@ -249,11 +249,12 @@ def tree(clickhouse_server, database):
     )
 
     async def check(statement, columns=""):
-        check_text(statement)
-        statement = statement.strip().rstrip(";")
+        text, statement = statement, statement.strip().rstrip(";")
         functions = await reader.functions()
         given = {"pool": "a", "t": "one", "columns": columns}
-        await reader.explain(statement, given, lambda tree: check_tree(tree, database, functions))
+        await reader.explain(
+            statement, given, lambda: check_text(text), lambda tree: check_tree(tree, database, functions)
+        )
         return await reader.read(statement, "JSONCompact", {"pool": "a", "columns": columns})
 
     yield check
