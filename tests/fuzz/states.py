@@ -35,7 +35,7 @@ def _changed_policy(rng: random.Random, saved: PolicyState, seeds: Sequence[byte
     replace = msgspec.structs.replace
     match rng.randrange(16):
         case 0:
-            return replace(saved, updates=rng.choice((*_COUNTS[:9], saved.updates * 2, saved.updates // 2)))
+            return replace(saved, updates=rng.choice((*_COUNTS[:9], saved.updates % 10**14 * 2, saved.updates // 2)))
         case 1:
             return replace(saved, arms=_changed_names(rng, saved.arms))
         case 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -9,6 +10,9 @@ import click
 
 from mevflow.cli.control.connection import connect, delivering, how, payload_of, plain, reaching, show_reply
 from mevflow.cli.output import emit, emit_json, json_option, table
+
+#: What is audited of why a model is below the gate, in characters.
+_REASON = 300
 
 
 @click.group()
@@ -122,6 +126,7 @@ def diff(first: str, second: str, as_json: bool) -> None:
 @click.option("--chain", default="", help="The chain that it is for; absent: the one that taught it.")
 @click.option("--candidate", default="", help="river.model: under which name it joins.")
 @click.option("--rollback", is_flag=True, help="If one shard refuses, give the others the former model again.")
+@click.option("--force", is_flag=True, help="Also below the gate; the audit says so.")
 @delivering
 @reaching
 def swap(
@@ -131,17 +136,20 @@ def swap(
     chain: str,
     candidate: str,
     rollback: bool,
+    force: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Give TARGET the learned state MODEL: registered (NAME, NAME@VERSION, id), or a payload (JSON, @FILE or -).
 
-    A pipeline joins as a challenger; `mevflow model promote` makes it lead.
+    A pipeline joins as a challenger; `mevflow model promote` makes it lead. Exit code 4 when the newest evaluation of a
+    registered model (`mevflow evaluate --model`) says that it is below the gate.
     """
     if model.startswith(("{", "@", "-")):
         payload = payload_of(model)
     else:
         payload = json.dumps(_payload(model, chain, candidate)).encode()
+    options["reason"] = _passed(payload, force, options["reason"])
     given = how(options, rollback=rollback)
     with connect(**options) as control:
         show_reply(control.swap_model(topology, target, payload, how=given), as_json)
@@ -207,6 +215,21 @@ def _code() -> str:
     from importlib.metadata import version
 
     return version("mevflow")
+
+
+def _passed(payload: bytes, force: bool, reason: str) -> str:
+    """The reason to audit. Raises CheckFailedError where the model is registered, below the gate and not forced."""
+    from mevflow.learning.verdict import shortfalls
+    from mevflow.operators.errors import CheckFailedError, UsageError
+
+    registry, short = _registry(), []
+    with contextlib.suppress(ValueError, RecursionError, UsageError):  # the service says what is wrong with a payload
+        asked = json.loads(payload)
+        if isinstance(asked, dict) and asked.get("id"):
+            short = shortfalls(registry, registry.find(str(asked["id"])))
+    if short and not force:
+        raise CheckFailedError("; ".join(short), hint="evaluate it on a longer log, train it anew, or --force")
+    return "; ".join(filter(None, [f"forced: {'; '.join(short)}"[:_REASON] if short else "", reason]))
 
 
 def _payload(model: str, chain: str, candidate: str) -> dict[str, Any]:

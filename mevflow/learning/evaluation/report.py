@@ -33,13 +33,17 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a target would have brought. ``logged`` is what was brought; ``unit`` is a decision or an episode."""
+    """What a target would have brought. ``logged`` is what was brought; ``unit`` is a decision or an episode.
+
+    ``logged_bounded`` is what was brought with each unit within ``MOST_USD``, to hold the estimate ``bounded`` against.
+    """
 
     unit: str
     units: int
     logged: float
     support: Support
     estimates: tuple[Estimate, ...]
+    logged_bounded: float = math.nan
 
 
 def evaluate(log: Log, target: Floats, by_episode: bool = False, once: bool = False, alpha: float = 0.05) -> Evaluation:
@@ -90,6 +94,7 @@ def evaluate(log: Log, target: Floats, by_episode: bool = False, once: bool = Fa
         logged=float(brought.mean()),
         support=support(log, target, by_episode),
         estimates=tuple(found),
+        logged_bounded=float(np.clip(brought, -MOST_USD, MOST_USD).mean()),
     )
 
 

@@ -6,8 +6,10 @@ Whole jobs are run by ``tests/learning``.
 import json
 
 import pytest
+from msgspec import structs
 
 from mevflow.flows.registry import ModelMeta, ModelRegistry
+from mevflow.learning.verdict import ModelVerdict, note
 
 GOOD = {"topology": "d-0", "node": "found", "name": "landing"}
 
@@ -96,3 +98,28 @@ async def test_an_evaluation_says_what_it_cannot(ask):
         assert (await ask("GET", f"/api/training/evaluate?{query}")).status == 400
     empty = await ask("GET", "/api/training/evaluate?policy=uniform")
     assert "no settled decision" in empty.body["detail"]
+
+
+async def test_a_model_that_its_evaluation_puts_below_the_gate_is_deployed_only_by_force(
+    call, service, topology, make_shard, heard, register
+):
+    shard = make_shard()
+    await heard(topology)
+    meta = register("judged", 500)
+    registry = ModelRegistry(service.settings.var / "models")
+    judged = ModelVerdict(
+        id=meta.id, topology=topology, run_id="", since="", until="", unit="episode", units=900, effective=640.0,
+        logged=0.4, value=0.1, low=-0.1, high=0.3, refusals=[], needed=0,
+    )  # fmt: skip
+    note(registry, meta, judged)
+    asked = {"topology": topology, "target": "found", "reason": "drill"}
+    low = await call("POST", f"/api/training/models/{meta.id[:12]}/deploy", asked)
+    assert (low.body["code"], low.body["reason"]) == ("FAILED_PRECONDITION", "BELOW_THE_GATE")
+    assert "at most +0.3000 USD each" in low.body["detail"]
+    assert shard.seen == []
+    assert (await call("POST", "/api/training/models/judged/deploy", {**asked, "force": True})).status == 200
+    newest = (await call("GET", f"/api/control/history?topology={topology}&kind=model&limit=1")).body["commands"][0]
+    assert newest["reason"].startswith("forced: judged@1: its newest evaluation")
+    assert newest["reason"].endswith("drill")
+    note(registry, meta, structs.replace(judged, high=0.5))
+    assert (await call("POST", "/api/training/models/judged/deploy", asked)).status == 200

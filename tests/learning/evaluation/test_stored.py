@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -17,9 +18,11 @@ from mevflow.clickhouse.daemon import start, stop
 from mevflow.clickhouse.migrate import migrate
 from mevflow.flows.config import config
 from mevflow.flows.demo import report
+from mevflow.flows.registry import ModelMeta, ModelRegistry
 from mevflow.learning.evaluation.stored import read_log, replayed_chances
+from mevflow.learning.verdict import newest
 from mevflow.operators.decide.settings import BanditSettings
-from mevflow.operators.decide.stage import BanditDecide
+from mevflow.operators.decide.stage import BanditDecide, StageState
 from mevflow.operators.errors import MevflowError
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
 from mevflow.processes.addresses import free_port
@@ -123,3 +126,30 @@ def test_the_report_says_on_how_many_bids_landing_hung(port: int) -> None:
     found = report.landing(connect(port=port, database="mevflow"))
     assert found["settled"] > found["hung_on_bid"] > 0
     assert found["implausible"] == 0
+
+
+def test_a_registered_model_is_judged_and_its_verdict_kept_beside_it(
+    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = BanditDecide(BanditSettings(), StageContext("detect-live", "decided"))
+    for _ in stage.process("in", stream(3_000, seed=9)):
+        pass
+    state = msgspec.msgpack.decode(stage.snapshot(), type=StageState).markets[1].policy
+    registry = ModelRegistry(tmp_path / "models")
+    meta = registry.save(state, ModelMeta(name="tips", kind="policy", learner="tip-linucb", chain="solana"))
+    monkeypatch.setenv("MEVFLOW_CLICKHOUSE__PORT", str(port))
+    monkeypatch.setenv("MEVFLOW_VAR", str(tmp_path))
+    for window, enough in (((), True), (("--to", "1970-01-01 00:02:00"), False)):
+        config.cache_clear()
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main(["evaluate", "--model", "tips", "--json", *window])
+        finally:
+            config.cache_clear()
+        shown = capsys.readouterr()
+        assert (ended.value.code or 0) == (0 if enough else 4), shown.err
+        judged = newest(registry, meta)
+        assert judged is not None
+        assert judged.units == json.loads(shown.out)["units"]
+        assert bool(judged.refusals) is not enough
+        assert ("mevflow model swap refuses tips@1" in shown.err) is bool(judged.shortfalls)
