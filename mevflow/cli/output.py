@@ -63,7 +63,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = ""
         view.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         view.add_row(*map(_text, row))
-    console.print(view)
+    with console.capture() as drawn:  # rich itself ends the process with 1 when the reader has left
+        console.print(view)
+    click.echo(drawn.get(), nl=False)
 
 
 def _text(cell: Any) -> str:

@@ -76,7 +76,7 @@ def _show(rows: list[dict[str, Any]], detailed: bool, var: Path) -> None:
                 row["topology"],
                 row["state"],
                 s["shard"],
-                s.get("pid") or "-",
+                str(s.get("pid") or "-"),
                 s.get("restarts", 0),
                 s.get("rows", 0),
                 round(s.get("rows_per_s", 0.0)),

@@ -14,7 +14,10 @@ import click
 import pytest
 
 from mevflow.cli import cli, output
+from mevflow.cli.control.connection import show_reply
 from mevflow.metrics import targets
+from mevflow.operators.errors import CheckFailedError, UnreachableError
+from mevflow.v1.control_service_pb2 import CommandReply
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,6 +69,29 @@ def test_a_wide_table_in_a_pipe_is_not_folded(capsys):
     said = capsys.readouterr().out
     assert "x" * 150 in said
     assert "y" * 150 in said
+
+
+def test_a_reader_of_a_table_that_leaves_early_is_no_failure():
+    command = [sys.executable, "-m", "mevflow.cli", "topologies", "list"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        running.stdout.close()  # long before there is something to write
+        assert running.stderr.read() == ""
+    assert running.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "raised", "stands"),
+    [
+        ("TIMED_OUT", UnreachableError, True),
+        ("PARTIAL", CheckFailedError, True),
+        ("ROLLED_BACK", CheckFailedError, False),
+    ],
+)
+def test_a_command_that_not_everyone_answered_says_whether_it_stands(outcome, raised, stands):
+    reply = CommandReply(outcome=outcome, kind="kill", version=1, expected=2, applied=1, missing=1)
+    with pytest.raises(raised, match="1 applied, 0 refused, 1 silent") as said:
+        show_reply(reply, as_json=True)
+    assert ("The command stands" in said.value.message) == stands
 
 
 def test_csv_survives_what_cells_hold(capsys):

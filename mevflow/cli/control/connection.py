@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mevflow.cli.output import emit_json, json_option, table
-from mevflow.operators.errors import CheckFailedError, UnreachableError, UsageError
+from mevflow.operators.errors import CheckFailedError, MevflowError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -151,7 +151,7 @@ def show_reply(reply: CommandReply, as_json: bool) -> None:
                 ],
             )
     if said in ("PARTIAL", "REJECTED", "ROLLED_BACK"):
-        code: type[Exception] = CheckFailedError
+        code: type[MevflowError] = CheckFailedError
     elif said == "TIMED_OUT":
         code = UnreachableError
     else:
@@ -159,4 +159,7 @@ def show_reply(reply: CommandReply, as_json: bool) -> None:
     text = (
         f"{said.lower().replace('_', ' ')}: {reply.applied} applied, {reply.rejected} refused, {reply.missing} silent"
     )
+    if reply.missing and said != "ROLLED_BACK":
+        text += ". The command stands: a silent shard takes it when it reads on"
+        raise code(text, hint="mevflow policy status, which shows late answers")
     raise code(text)
