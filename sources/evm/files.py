@@ -20,7 +20,7 @@ from mevflow.operators.codec import ERRORS
 from mevflow.operators.errors import UsageError
 from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.evm.json_file import stretches
-from mevflow.operators.parse.evm.logs import BadLog, LogJson, Logs, read_logs
+from mevflow.operators.parse.evm.logs import BadLog, Logs, last_of, read_logs
 from mevflow.operators.parse.evm.parse import parse_logs
 from mevflow.operators.parse.evm.pool_file import KnownPools
 from mevflow.operators.parse.evm.tables import NEEDED, logs_of
@@ -127,16 +127,19 @@ def _stretches(path: Path) -> Iterator[tuple[Logs, list[BadLog]]]:
                 raise ParseError(f"no logs as cryo writes them: {fault}", file=str(path), reason="malformed") from fault
         return
     with opened(path) as stream:
-        last: LogJson | None = None
+        before: Logs | None = None
         strange = 0
         for found in stretches(stream, str(path)):
-            strange += sum(isinstance(one, bytes) for one in found)
-            if strange > _MOST_STRANGE:
-                raise ParseError(f"more than {_MOST_STRANGE:,} objects are no logs", file=str(path), reason="malformed")
-            logs, bad = read_logs(found, last)
-            wrong = {one.position for one in bad}
-            good = (one for i, one in reversed([*enumerate(found)]) if i not in wrong and isinstance(one, LogJson))
-            last = next(good, last)
+            if isinstance(found, Logs):
+                logs, bad = found, list[BadLog]()
+            else:
+                strange += sum(isinstance(one, bytes) for one in found)
+                if strange > _MOST_STRANGE:
+                    raise ParseError(
+                        f"more than {_MOST_STRANGE:,} objects are no logs", file=str(path), reason="malformed"
+                    )
+                logs, bad = read_logs(found, None if before is None else last_of(before))
+            before = logs if len(logs) else before
             yield logs, bad
 
 

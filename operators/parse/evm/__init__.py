@@ -1,5 +1,6 @@
 """EVM logs, a column at a time: as nodes give them, or as files hold them. In the order that a log takes:
 
+- :mod:`.json_file`, :mod:`.plain_json`: files of JSON; plain logs straight to columns
 - :mod:`.logs`: JSON objects as columns of bytes
 - :mod:`.events`, :mod:`.words`: which event a log is; words of the ABI as raw amounts
 - :mod:`.pools`: immutables of pools by address

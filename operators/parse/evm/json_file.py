@@ -13,19 +13,24 @@ from typing import BinaryIO
 import msgspec
 
 from mevflow.operators.parse.errors import ParseError
-from mevflow.operators.parse.evm.logs import LogJson
+from mevflow.operators.parse.evm.logs import LogJson, Logs
 
 _BLOCK = 4 << 20
 #: No log is longer: data of 64 KiB and the rest.
 _LONGEST = 1 << 20
+#: Shorter stretches are not worth loading what is compiled.
+_COMPILED = 1 << 16
 _RESPONSE = re.compile(rb'\s*\{[^{}\[\]]*"result"\s*:\s*\[')
 _OBJECT = re.compile(rb"\{[^{}]*\}")
 _LOGS = msgspec.json.Decoder(list[LogJson])
 _LOG = msgspec.json.Decoder(LogJson)
 
 
-def stretches(stream: BinaryIO, file: str) -> Iterator[list[LogJson | bytes]]:
-    """Logs in the order of the file, and (bytes) the objects that are none. Raises ParseError for no objects."""
+def stretches(stream: BinaryIO, file: str) -> Iterator[Logs | list[LogJson | bytes]]:
+    """Logs in the order of the file: columns of what is plain; else logs one by one, and (bytes) objects that are none.
+
+    Raises ParseError for what holds no objects.
+    """
     rest, responses = b"", False
     while True:
         block = stream.read(_BLOCK)
@@ -43,7 +48,12 @@ def stretches(stream: BinaryIO, file: str) -> Iterator[list[LogJson | bytes]]:
             return
 
 
-def _read(stretch: bytes) -> list[LogJson | bytes]:
+def _read(stretch: bytes) -> Logs | list[LogJson | bytes]:
+    if len(stretch) >= _COMPILED:
+        from mevflow.operators.parse.evm.plain_json import plain_logs
+
+        if (logs := plain_logs(stretch)) is not None:
+            return logs
     plain = stretch.strip().removeprefix(b"[").strip().strip(b",").strip()
     if plain[:1] == b"{" and plain[-1:] == b"}":
         try:

@@ -144,6 +144,21 @@ def read_logs(found: Sequence[LogJson | bytes], after: LogJson | None = None) ->
     return replace(logs, unread=np.isin(logs.position, [one.position for one in bad])), bad
 
 
+def last_of(logs: Logs) -> LogJson:
+    """The place and the time of the last of some logs, as a log that says no more."""
+    time = int(logs.timestamp_s[-1])
+    return LogJson(
+        address=_NOBODY,
+        topics=[],
+        data="0x",
+        block_number=hex(int(logs.block[-1])),
+        transaction_hash="0x" + logs.tx_hash[-1].tobytes().hex(),
+        transaction_index=hex(int(logs.tx_index[-1])),
+        log_index=hex(int(logs.log_index[-1])),
+        block_timestamp=None if time < 0 else hex(time),
+    )
+
+
 def _columns(found: Sequence[LogJson], position: Numbers) -> Logs:
     """Raises ValueError when any log is malformed."""
     count = len(found)
