@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from mevflow.control.commands.draft import STATE_KINDS
 from mevflow.control.commands.record import Entry
-from mevflow.flows.steering.protocol import ISSUED, command_key
+from mevflow.flows.steering.protocol import ISSUED, SLOTS, command_key
+from mevflow.flows.steering.wellformed import fault_of
 from mevflow.v1.control_pb2 import ControlAck, ControlAudit, ControlCommand
 
 _KEPT = 20_000
@@ -53,6 +54,7 @@ class Ledger:
         self.keys: dict[str, Held] = {}
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._orphans: OrderedDict[str, list[ControlAck]] = OrderedDict()
+        self._waiting = 0  # of them all
         self._calls: OrderedDict[tuple[str, str], RememberedCall] = OrderedDict()
 
     def held(self, key: str) -> Held:
@@ -66,7 +68,9 @@ class Ledger:
     def open(self, entry: Entry) -> None:
         """Know a command that is about to be sent."""
         self._entries[entry.command.command_id] = entry
-        for ack in self._orphans.pop(entry.command.command_id, ()):
+        waiting = self._orphans.pop(entry.command.command_id, [])
+        self._waiting -= len(waiting)
+        for ack in waiting:
             entry.answer(ack)
         self._trim()
 
@@ -114,16 +118,22 @@ class Ledger:
         entry = self._entries.get(ack.command_id)
         if entry is not None:
             return entry if entry.answer(ack) else None
-        waiting = self._orphans.setdefault(ack.command_id, [])
-        waiting.append(ack)
-        while len(self._orphans) > _ORPHANS:
-            self._orphans.popitem(last=False)
+        self._orphans.setdefault(ack.command_id, []).append(ack)
+        self._waiting += 1
+        while self._waiting > _ORPHANS:
+            _, oldest = self._orphans.popitem(last=False)
+            self._waiting -= len(oldest)
         return None
 
     def audit(self, record: ControlAudit) -> None:
-        """A record of ``control-audit``: former commands and calls, which compaction may have taken from the log."""
+        """A record of ``control-audit``: former commands and calls, which compaction may have taken from the log.
+
+        Raises ValueError for a command that is none: whoever may write records could name a key that there is not.
+        """
         if record.status == ISSUED and record.command:
             command = ControlCommand.FromString(record.command)
+            if why := fault_of(command) or ("" if command.kind in SLOTS else f"no kind {command.kind[:50]!r}"):
+                raise ValueError(why)
             self._known(command)
             self.call(record.identity, record.idempotency_key, RememberedCall(record.request_hash, command.command_id))
         elif record.command_id and (entry := self._entries.get(record.command_id)) is not None:

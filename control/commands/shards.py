@@ -25,6 +25,8 @@ from mevflow.v1.control_service_pb2 import ShardStatus
 #: Seconds of silence after which a shard (it beats twice a second) is no longer taken to be there.
 LIVE_S = 3.0
 _FORGET_S = 900.0
+#: Shards that are remembered, those heard last; whoever may write heartbeats may name any number.
+MAX_SHARDS, _MAX_NAME = 10_000, 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,13 @@ class Roll:
     _read_at: int = 0
 
     def beat(self, row: Heartbeat, age_s: float = 0.0) -> None:
-        """A heartbeat, heard ``age_s`` ago."""
+        """A heartbeat, heard ``age_s`` ago. Raises ValueError for one of no topology's."""
+        if not 0 < len(row.topology) <= _MAX_NAME:
+            raise ValueError(f"a topology's name of {len(row.topology):,} characters")
+        self._beats.pop((row.topology, row.shard), None)
         self._beats[row.topology, row.shard] = _Beat(row, time.monotonic() - age_s)
+        if len(self._beats) > MAX_SHARDS:
+            del self._beats[next(iter(self._beats))]
 
     def look(self) -> None:
         """Read what is deployed on this host. Blocks on files: call it in a thread."""

@@ -14,8 +14,9 @@ from google.protobuf.message import DecodeError, Message
 
 M = TypeVar("M", bound=Message)
 
-#: More bytes than any record of ours has.
-_MAX_BYTES = 1 << 20
+#: More bytes than any record of ours has: a command may hold a policy, and its audit the command.
+_MAX_BYTES, _MAX_ANSWER_BYTES = 1 << 20, 32 << 10
+_ANSWERS = ("ControlAck", "Heartbeat")
 
 log = structlog.get_logger("mevflow.control")
 
@@ -28,7 +29,7 @@ class Records:
 
     def read(self, kind: type[M], value: bytes) -> M:
         """A record. Raises ValueError for what is none, and for a number where a name of an enum should be."""
-        if len(value) > _MAX_BYTES:
+        if len(value) > (_MAX_ANSWER_BYTES if kind.DESCRIPTOR.name in _ANSWERS else _MAX_BYTES):
             raise ValueError(f"{len(value):,} bytes")
         try:
             message = kind.FromString(value)

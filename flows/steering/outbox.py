@@ -12,6 +12,9 @@ from mevflow.kafka.security import reach
 from mevflow.operators.stage import Ack
 from mevflow.v1.control_pb2 import ControlAck, ControlCommand, Heartbeat
 
+#: Characters of an answer's detail: the service takes records of 32 KiB.
+_MAX_DETAIL = 4_000
+
 
 class Outbox:
     """Two producers of librdkafka, which sends in threads of its own: nothing here waits for the broker.
@@ -58,7 +61,7 @@ class Outbox:
             nonce=command.nonce,
             status=ack.status,
             reason=ack.reason,
-            detail=ack.detail,
+            detail=ack.detail[:_MAX_DETAIL],
             topic=topic,
             partition=partition,
             offset=offset,

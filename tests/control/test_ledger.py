@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from mevflow.control.commands import ledger as ledgers
 from mevflow.control.commands.ledger import Ledger
 from mevflow.control.commands.record import Entry
 from mevflow.flows.steering.protocol import ISSUED
@@ -59,3 +60,29 @@ def test_what_is_in_force_is_what_the_shard_says_now():
     entry.answer(ANSWERS[1])
     entry.answer(ack(COMMANDS[1], ControlAck.REJECTED, "run-2", "out_of_bounds"))
     assert entry.outcome() == CommandReply.REJECTED
+
+
+@pytest.mark.parametrize("odd", [{"kind": "nonsense"}, {"topology": "x" * 300}, {"version": 1 << 63}])
+def test_no_audit_record_brings_in_a_command_that_is_none(odd, monkeypatch):
+    """Of a kind that there is not, one too many of them kept every later command out."""
+    monkeypatch.setattr(ledgers, "_KEPT", 3)
+    ledger = Ledger()
+    for number in range(5):
+        fields = {"command_id": f"o{number}", "kind": "policy", "topology": "t", "version": 1} | odd
+        record = ControlAudit(status=ISSUED, command=ControlCommand(**fields).SerializeToString())
+        with pytest.raises(ValueError, match=next(iter(odd))):
+            ledger.audit(record)
+    for offset, command in enumerate(COMMANDS):
+        assert ledger.command(offset, command).won
+
+
+def test_answers_to_what_is_not_known_are_kept_to_a_number(monkeypatch):
+    monkeypatch.setattr(ledgers, "_ORPHANS", 10)
+    ledger = Ledger()
+    for number in range(100):
+        ledger.ack(ControlAck(command_id="nobody's", topology="t", shard=number, status=1))
+    for number in range(9):
+        ledger.ack(ControlAck(command_id=COMMANDS[0].command_id, topology="t", shard=number, run_id="r", status=1))
+    ledger.command(0, COMMANDS[0])
+    assert len(ledger.entry(COMMANDS[0].command_id).answers) == 9
+    assert sum(map(len, ledger._orphans.values())) == ledger._waiting <= 1

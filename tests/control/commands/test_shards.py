@@ -2,6 +2,7 @@
 
 import pytest
 
+from mevflow.control.commands import shards
 from mevflow.control.commands.shards import LIVE_S, Deployed, Roll
 from mevflow.v1.control_pb2 import Heartbeat
 from tests.control.commands.made import command
@@ -32,6 +33,16 @@ def test_what_was_not_heard_for_long_is_forgotten(roll):
     roll.beat(Heartbeat(topology="t", shard=0), age_s=10_000)
     assert not roll.live()
     assert roll.status() == []
+
+
+def test_no_number_of_names_is_remembered_without_end(roll, monkeypatch):
+    monkeypatch.setattr(shards, "MAX_SHARDS", 3)
+    for shard in (*range(5), 2, 5, 6):
+        roll.beat(Heartbeat(topology="t", shard=shard))
+    assert roll.shards() == {("t", shard) for shard in (2, 5, 6)}
+    for name in ("", "x" * 129):
+        with pytest.raises(ValueError, match="name"):
+            roll.beat(Heartbeat(topology=name))
 
 
 def test_a_deployed_shard_must_answer_though_it_is_silent(roll):
