@@ -21,7 +21,7 @@ import river
 from river import proba, stats
 from river._river_rust.drift import AdaptiveWindowing
 from river._river_rust.vectordict import VectorDict
-from river.tree.splitter import ebst_splitter
+from river.tree.splitter import ebst_splitter, gaussian_splitter, tebst_splitter
 
 from mevflow.operators.errors import StateError
 from mevflow.operators.learn.state import MAX_UPDATES
@@ -34,10 +34,21 @@ STATE_VERSION = 1
 MAX_BYTES = 64 << 20
 MAX_OBJECTS = 500_000
 
+#: What a container holds: an entry a feature, a class or a branch. Some models look at all of it for every row.
+MAX_ITEMS = 1_000
+
+#: Objects within objects: a tree's branches, and the values that a leaf has seen.
+MAX_NESTED = 10_000
+
 #: Whole numbers are smaller: a count can go on for ever without leaving what a state can hold.
 _LARGEST_INT = 1 << 62
 
 _REF = "object"
+
+#: What several objects of a tree hold together. Anything else has one place: a few nodes that hold each other twice,
+#: level by level, would be a tree that nobody lives to walk through.
+_SHARED = (random.Random, gaussian_splitter.GaussianSplitter, tebst_splitter.TEBSTSplitter)
+
 _WORDS = struct.Struct("<625I")
 #: An ADWIN window before its rows, one of its rows' heads, and what follows them (see :func:`_check_window`).
 _WINDOW_HEAD, _WINDOW_ROW, _WINDOW_TAIL = 84, 16, 28
@@ -99,11 +110,11 @@ def decode_steps(recipe: Recipe, state: bytes, kinds: tuple[type, ...] | None = 
         raise StateError("the state is of another pipeline, or of other parameters", hint="see `mevflow model show`")
     if len(saved.objects) > MAX_OBJECTS or len(saved.steps) != len(kinds):
         raise StateError(f"the state has {len(saved.objects):,} objects and {len(saved.steps)} steps")
-    made: list[Any] = []
+    made = _Made()
     try:
         for name, fields in saved.objects:
-            made.append(_made(name, fields, made))
-        steps = [made[number] for number in saved.steps if number >= 0]
+            made.add(_made(name, fields, made))
+        steps = [made.take(number) for number in saved.steps]
     except (ValueError, TypeError, IndexError, OverflowError, RecursionError, struct.error) as error:
         raise StateError(f"the state cannot be: {error}") from None
     if tuple(type(step) for step in steps) != kinds:
@@ -188,7 +199,36 @@ def _encode(value: Any, places: dict[int, int]) -> Any:
     return [tag, [[key, _encode(inner, places)] for key, inner in value.items()]]
 
 
-def _made(name: str, fields: dict[str, Any], made: list[Any]) -> Any:
+class _Made:
+    """The objects of a state so far, each taken by one that holds it."""
+
+    def __init__(self) -> None:
+        self._objects: list[Any] = []
+        self._nested: list[int] = []  # how deep each is
+        self._taken: set[int] = set()
+        self._deepest = 0  # of those taken since the last was added
+
+    def add(self, item: Any) -> None:
+        """Add an object that holds what was taken since the last one."""
+        if self._deepest >= MAX_NESTED:
+            raise ValueError(f"objects are nested more than {MAX_NESTED:,} deep")
+        self._objects.append(item)
+        self._nested.append(self._deepest + 1)
+        self._deepest = 0
+
+    def take(self, number: int) -> Any:
+        """The object of a number, for whoever holds it."""
+        if type(number) is not int or not 0 <= number < len(self._objects):
+            raise ValueError(f"an object refers to number {str(number)[:40]} of {len(self._objects)} before it")
+        item = self._objects[number]
+        if number in self._taken and not isinstance(item, _SHARED):
+            raise ValueError(f"a {type(item).__name__} is held twice")
+        self._taken.add(number)
+        self._deepest = max(self._deepest, self._nested[number])
+        return item
+
+
+def _made(name: str, fields: dict[str, Any], made: _Made) -> Any:
     """An object of a listed class with checked attributes; what it holds is in ``made``."""
     kind = BY_NAME.get(name)
     if kind is None:
@@ -228,16 +268,16 @@ def _made(name: str, fields: dict[str, Any], made: list[Any]) -> Any:
     return item
 
 
-def _decode(value: Any, made: list[Any]) -> Any:
+def _decode(value: Any, made: _Made) -> Any:
     if not isinstance(value, list):
         return value
     tag, content = value
     if tag == _REF:
-        if not 0 <= content < len(made):
-            raise ValueError(f"an object refers to number {content} of {len(made)} before it")
-        return made[content]
+        return made.take(content)
     if tag not in CONTAINERS:
         raise ValueError(f"there is no container {str(tag)[:64]!r} in a model's state")
+    if len(content) > MAX_ITEMS:
+        raise ValueError(f"a container holds {len(content):,} entries, more than {MAX_ITEMS:,}")
     container = CONTAINERS[tag]()
     if tag in ("list", "set"):
         inner = [_decode(each, made) for each in content]

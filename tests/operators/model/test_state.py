@@ -176,3 +176,56 @@ def test_a_tree_that_would_loop_for_ever_is_refused(splits: Any) -> None:
     teach(recipe, steps, rows(120))
     with pytest.raises(StateError, match=r"n_splits is"):
         decode_steps(recipe, _changed(encode_steps(recipe, steps), _set("GaussianSplitter", "n_splits", splits)))
+
+
+def _tree_state() -> dict[str, Any]:
+    """A tree that has split, as plain data."""
+    recipe = recipe_of(RECIPES[4])
+    steps = steps_of(recipe)
+    teach(recipe, steps, rows(400))
+    content: dict[str, Any] = msgspec.msgpack.decode(encode_steps(recipe, steps))
+    return content
+
+
+def _number(content: dict[str, Any], name: str) -> int:
+    return next(number for number, (kind, _) in enumerate(content["objects"]) if kind == name)
+
+
+def test_what_has_one_place_is_held_once() -> None:
+    """Forty nodes that each hold the next one twice are a tree of 2^40 nodes: its first split would not end."""
+    content = _tree_state()
+    nodes = [fields for kind, fields in content["objects"] if kind == "EBSTNode"]
+    node = next(fields for fields in nodes if fields["_left"] or fields["_right"])
+    node["_left"] = node["_right"] = node["_left"] or node["_right"]
+    with pytest.raises(StateError, match="EBSTNode is held twice"):
+        decode_steps(recipe_of(RECIPES[4]), msgspec.msgpack.encode(content))
+    content = _tree_state()
+    branch = next(fields for kind, fields in content["objects"] if kind == "NumericBinaryBranch")
+    branch["children"][1] = [branch["children"][1][0]] * 2
+    with pytest.raises(StateError, match="is held twice"):
+        decode_steps(recipe_of(RECIPES[4]), msgspec.msgpack.encode(content))
+
+
+def test_a_state_is_not_nested_without_end_and_holds_no_endless_containers() -> None:
+    content = _tree_state()
+    at = _number(content, "EBSTNode")
+    var, mean = _number(content, "Var"), _number(content, "Mean")
+    chain = []
+    for level in range(10_001):
+        number = at + 3 * level
+        mine = [
+            ["Mean", content["objects"][mean][1]],
+            ["Var", content["objects"][var][1] | {"mean": ["object", number]}],
+        ]
+        left = ["object", number - 1] if level else None
+        node = {"att_val": 0.5, "estimator": ["object", number + 1], "_left": left, "_right": None}
+        chain += [*mine, ["EBSTNode", node]]
+    content["objects"][at:] = chain
+    with pytest.raises(StateError, match="nested more than"):
+        decode_steps(recipe_of(RECIPES[4]), msgspec.msgpack.encode(content))
+    recipe = recipe_of(RECIPES[0])
+    steps = steps_of(recipe)
+    teach(recipe, steps, rows(20))
+    wide = ["floats", [[f"f{i}", 1.0] for i in range(1_001)]]
+    with pytest.raises(StateError, match="holds 1,001 entries"):
+        decode_steps(recipe, _changed(encode_steps(recipe, steps), _set("StandardScaler", "means", wide)))
