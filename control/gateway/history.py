@@ -73,7 +73,7 @@ WHERE $where""",
 LABELS = ListTable(
     "/api/labels",
     "Labels",
-    "Realised arbitrages and sandwiches",
+    "Realised arbitrages, sandwiches, just-in-time liquidity",
     """SELECT toUnixTimestamp64Micro(timestamp) AS timestamp_us, chain, slot, tx_index, kind, profit_mint,
        toString(profit) AS profit_raw, `group`, signature, signer, topology, run_id
 FROM transaction_labels FINAL WHERE $where""",
