@@ -150,6 +150,13 @@ def test_a_read_that_the_gateway_asks_to_wait_with_is_asked_again(window):
     window.shows("section[aria-label=Figures]", "6,313")
 
 
+def test_the_other_pages_come_before_they_are_asked_for(window):
+    with window.page.expect_response(re.compile("/assets/Lab-"), timeout=60_000):
+        window.open("/")
+    window.page.get_by_role("navigation").get_by_role("link", name="Lab").click()
+    window.page.wait_for_selector("h1:has-text('Lab')")
+
+
 def test_the_theme_is_kept(window):
     window.open("/")
     window.page.get_by_role("button", name="Theme").click()
