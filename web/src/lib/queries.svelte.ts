@@ -119,10 +119,10 @@ class Queries {
     this.choose(tab);
   }
 
-  /** What was not run stays in the history, so that it is not lost. */
+  /** What has no result stays in the history, so that it is not lost. */
   close(tab: QueryTab): void {
     tab.stop();
-    if (tab.text.trim() && !this.ran.some((each) => each.sql === tab.text)) this.note({ sql: tab.text, at_ms: Date.now(), said: "not run", failed: false });
+    if (tab.text.trim() && !this.ran.some((each) => each.sql === tab.text)) this.note({ sql: tab.text, at_ms: Date.now(), said: "no result", failed: false });
     const at = this.tabs.indexOf(tab);
     const left = this.tabs.filter((each) => each !== tab);
     this.tabs = left.length ? left : [new QueryTab()];
