@@ -124,7 +124,8 @@ def _to_stage(target: str, champion: Recipe) -> Callable[[Sequence[bytes]], int]
         return {"candidate": name, "champion": leads, "state": base64.b64encode(value).decode()}
 
     def known(stage: RiverModel) -> bytes:
-        return msgspec.msgpack.encode([(one.name, one.steps_state()) for one in stage._contest.candidates])
+        # As a shard keeps it: a candidate that has come to hold what is no number begins anew.
+        return msgspec.msgpack.encode([(one.name, one.steps) for one in stage._contest.snapshot().candidates])
 
     return _given(made, command, known, "scores")
 
