@@ -323,12 +323,17 @@ def stop(name: str, var: Path, seconds: float = DRAIN_S) -> dict[str, Any]:
 
 def _end(layout: Layout, supervisor: ProcessId | None, seconds: float) -> bool:
     """SIGTERM to the supervisor, or to the shards that lost theirs; SIGKILL to all after ``seconds``. False: killed."""
-    asked = [supervisor] if supervisor is not None else orphans(layout)
-    for process in asked:
-        process.signal(signal.SIGTERM)
-        process.signal(signal.SIGCONT)
+    asked: set[ProcessId] = set()
     deadline = time.monotonic() + seconds
-    while any(process.alive for process in asked) or orphans(layout):
+    while True:
+        # A supervisor that dies as it is asked leaves shards that have not heard of it.
+        running = {supervisor} if supervisor is not None and supervisor.alive else {*orphans(layout)}
+        for process in running - asked:
+            process.signal(signal.SIGTERM)
+            process.signal(signal.SIGCONT)
+        asked |= running
+        if not running:
+            return True
         if time.monotonic() > deadline:
             for process in (left := {*asked, *orphans(layout)}):
                 process.signal(signal.SIGKILL)
@@ -336,4 +341,3 @@ def _end(layout: Layout, supervisor: ProcessId | None, seconds: float) -> bool:
                 process.wait(_KILLED_S)
             return False
         time.sleep(0.05)
-    return True

@@ -108,8 +108,8 @@ def test_of_two_deploys_at_once_one_runs(world):
     assert_unbroken(lines(out))
 
 
-def kill_while_importing(world, tmp_path):
-    """Kill the supervisor while its shard imports; gives the shard."""
+def importing(world, tmp_path):
+    """A supervisor and its shard that imports; the deploy that started them is killed, or it would end the shard."""
     _, var, _ = world
     (tmp_path / "hold").touch()
     deploying = mevflow("deploy", "sums", "--file", world[0])
@@ -117,10 +117,16 @@ def kill_while_importing(world, tmp_path):
     layout = Layout.live(var, "sums")
     (shard,) = deploy.orphans(layout)
     wait_for(lambda: ProcessId.load(layout.supervisor) is not None)
-    ProcessId.load(layout.supervisor).signal(signal.SIGKILL)
-    # What the deploy that started it does when its supervisor dies is to end the shard: here it dies as well.
     deploying.kill()
     deploying.communicate()
+    return ProcessId.load(layout.supervisor), shard
+
+
+def kill_while_importing(world, tmp_path):
+    """Kill the supervisor while its shard imports; gives the shard."""
+    supervisor, shard = importing(world, tmp_path)
+    supervisor.signal(signal.SIGKILL)
+    wait_for(lambda: not supervisor.alive)
     return shard
 
 
@@ -151,6 +157,18 @@ def test_a_shard_that_lost_its_supervisor_is_ended_by_stop(world, tmp_path):
     assert not shard.alive
     with pytest.raises(UsageError, match="not running"):
         deploy.stop("sums", var)
+
+
+def test_a_supervisor_that_dies_as_it_is_asked_to_stop_leaves_no_shard(world, tmp_path, monkeypatch):
+    _, var, _ = world
+    supervisor, shard = importing(world, tmp_path)
+    real = ProcessId.signal
+    # No signal of ours can meet it in that moment for sure.
+    monkeypatch.setattr(
+        ProcessId, "signal", lambda self, number: real(self, signal.SIGKILL if self == supervisor else number)
+    )
+    assert deploy.stop("sums", var, 60)["state"] == "stopped"
+    assert not shard.alive
 
 
 def test_a_stopped_shard_whose_supervisor_died_has_no_successor_until_it_is_gone(world, monkeypatch):

@@ -59,7 +59,7 @@ def test_it_runs(installed):
     copy, run = installed
     run("mevflow.cli", "deploy", "moves")
     lines = copy / "moves.jsonl"
-    for _ in range(60):
+    for _ in range(600):
         if lines.exists() and lines.read_text().count("\n") == 3:
             break
         run("mevflow.cli", "status", "moves", "--json")
