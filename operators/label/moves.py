@@ -58,8 +58,12 @@ class OpenMoves:
     def add(self, moves: pa.RecordBatch) -> None:
         if moves.num_rows:
             self._held.append(moves)
-        while len(self._held) > 1 and sum(batch.num_rows for batch in self._held) > _MOST:
-            self._held.pop(0)
+        over = sum(batch.num_rows for batch in self._held) - _MOST
+        while over > 0:  # row by row: how they came in batches changes nothing
+            oldest = self._held.pop(0)
+            if oldest.num_rows > over:
+                self._held.insert(0, oldest.slice(over))
+            over -= oldest.num_rows
 
     def take(self, closed: Mapping[int, int]) -> pa.RecordBatch:
         """The rows of slots up to the last that is ``closed``, by chain; each place once."""

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from mevflow.operators.label import moves as liquidity
 from mevflow.operators.label.stage import UPDATE, Label
 from mevflow.operators.stage import Watermark
 from mevflow.sources.recorded import open_recorded
@@ -232,3 +233,13 @@ def _by_hand(batches: list[pa.RecordBatch]) -> list[list[tuple[int, int, str]]]:
 
 
 WANTED = {"slot", "pool", "tx_index", "tick", "signer", "kind", "tick_lower", "tick_upper", "liquidity_delta"}
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 9])
+def test_the_newest_changes_are_kept_and_no_more_however_they_come(monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
+    monkeypatch.setattr(liquidity, "_MOST", 5)
+    _, rows = updates(*(move(slot, 1, 10) for slot in range(1, 10)))
+    held = liquidity.OpenMoves()
+    for at in range(0, 9, cut):
+        held.add(liquidity.moves_of(rows.slice(at, cut)))
+    assert held.take({market.CHAIN_SOLANA: 9}).column("slot").to_pylist() == [5, 6, 7, 8, 9]
