@@ -119,9 +119,13 @@ class ModelRegistry:
                 raise UsageError(f"{len(found)} models begin with {given}", hint="give more digits")
         raise UsageError(f"there is no model {given[:80]!r} in {self.folder}", hint="mevflow model list")
 
+    def home(self, meta: ModelMeta) -> Path:
+        """The folder of one version of a model."""
+        return self.folder / meta.name / str(meta.version)
+
     def state(self, meta: ModelMeta) -> bytes:
         """A model's state. Raises StateError unless it is the one that its id names."""
-        path = self.folder / meta.name / str(meta.version) / "state"
+        path = self.home(meta) / "state"
         try:
             if path.stat().st_size > MAX_BYTES:
                 raise StateError(f"the state has more than {MAX_BYTES:,} bytes", file=str(path))

@@ -23,11 +23,18 @@ _MAX_REASON = 1_000
 STATE_KINDS = ("policy", "model")
 #: Kafka takes records of up to a mebibyte by default; the rest is the envelope's.
 MAX_PAYLOAD = 900_000
+#: Values of a payload that is JSON.
+MAX_VALUES = 100_000
 
 #: When the call under way must be answered (time.monotonic; None: no deadline), as its transport knows.
 DEADLINE: ContextVar[float | None] = ContextVar("deadline", default=None)
 #: The id of the call under way, in the audit log.
 CALL_ID: ContextVar[str] = ContextVar("call_id", default="")
+
+
+def values_in(text: bytes) -> int:
+    """At most how many values a JSON text holds, without reading it; signs in its strings count as well."""
+    return sum(map(text.count, (b",", b"[", b"{")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mevflow.control.auth.identity import Identity
 from mevflow.control.commands.diff import changes
-from mevflow.control.commands.draft import MAX_PAYLOAD, STATE_KINDS, Draft
+from mevflow.control.commands.draft import MAX_PAYLOAD, MAX_VALUES, STATE_KINDS, Draft, values_in
 from mevflow.control.commands.rehearsal import Given
 from mevflow.control.commands.scope import scoped
 from mevflow.control.refusal import Refused, invalid
@@ -30,7 +30,7 @@ from mevflow.v1.control_pb2 import ControlAck
 
 _SHARD_KINDS = ("pause", "resume", "snapshot", "log_level")
 _HISTORY = 50
-_MAX_DEPTH, _MAX_VALUES = 32, 100_000
+_MAX_DEPTH = 32
 _KILL_WAIT_MS = 2_000
 
 
@@ -306,8 +306,8 @@ def _json(field: str, payload: bytes) -> object:
     """A payload as plain values; its size, depth and number of values are bounded."""
     if len(payload) > MAX_PAYLOAD:
         raise invalid(field, f"{len(payload):,} bytes; at most {MAX_PAYLOAD:,}", "PAYLOAD_TOO_LARGE")
-    if sum(map(payload.count, (b",", b"[", b"{"))) > _MAX_VALUES:
-        raise invalid(field, f"has more than {_MAX_VALUES:,} values", "PAYLOAD_TOO_LARGE")
+    if values_in(payload) > MAX_VALUES:
+        raise invalid(field, f"has more than {MAX_VALUES:,} values", "PAYLOAD_TOO_LARGE")
     try:
         value: object = json.loads(payload)
     except ValueError as error:

@@ -106,13 +106,13 @@ def verdict(
 
 def note(registry: ModelRegistry, meta: ModelMeta, judged: ModelVerdict) -> None:
     """Keep the newest verdict beside its model."""
-    path = registry.folder / meta.name / str(meta.version) / _FILE
+    path = registry.home(meta) / _FILE
     write_private(path, msgspec.json.format(msgspec.json.encode(judged), indent=2) + b"\n")
 
 
 def newest(registry: ModelRegistry, meta: ModelMeta) -> ModelVerdict | None:
     """The newest verdict on a model's state; None where nobody has judged it. Raises StateError for a damaged one."""
-    path = registry.folder / meta.name / str(meta.version) / _FILE
+    path = registry.home(meta) / _FILE
     try:
         found = msgspec.json.decode(path.read_bytes(), type=ModelVerdict)
     except FileNotFoundError:

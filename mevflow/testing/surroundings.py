@@ -35,6 +35,9 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 def changed_surroundings() -> Iterator[None]:
     """Within the block clocks stand ten years ahead. Raises ContractBroken for I/O and for global random numbers.
 
+    Where the process has other threads, what compiled code of the part draws of Python's numbers is not seen, and what
+    those threads draw of numpy's counts as the part's.
+
     A clock that decides shows itself by another output than under the true one. Run the part once before: what it
     imports and compiles at first use is no I/O of its own.
     """

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 
 from mevflow.operators.accounts import registry
-from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.solana import instructions, update_events
 from mevflow.operators.parse.solana.events import SELF_CALL
 from mevflow.operators.parse.solana.swaps import SolanaSwaps
 from mevflow.v1 import market_pb2 as market
 from tests.operators.parse.solana.messages import anchor, logged, numbers
-from tests.operators.parse.solana.transactions import ACCOUNTS, OTHER, SIGNER, Recorded, clmm_swap, traded
+from tests.operators.parse.solana.transactions import ACCOUNTS, OTHER, SIGNER, Recorded, clmm_swap, parse, traded
 
 KIND = market.PoolUpdate
 PROGRAMS = {
@@ -87,22 +86,6 @@ INSTRUCTIONS = [
 ]
 #: A pool is at each of these places of an instruction's accounts; in some tests its configuration at another.
 POOLS, CONFIG = ACCOUNTS[1:8], ACCOUNTS[9]
-
-
-def parse(*documents: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[ParseError]]:
-    """Swaps and updates of the last document."""
-    errors: list[ParseError] = []
-    parser = SolanaSwaps(errors.append)
-    for slot, document in enumerate(documents):
-        parser.add(document, slot=slot)
-    rows: dict[bytes, list[dict[str, Any]]] = {}
-    for batch in parser.flush():
-        rows[batch.schema.metadata[b"message"]] = batch.to_pylist()
-    swaps, updates = (
-        [row for row in rows.get(name, []) if row["slot"] == len(documents) - 1]
-        for name in (b"mevflow.v1.Swap", b"mevflow.v1.PoolUpdate")
-    )
-    return swaps, updates, errors
 
 
 def cpmm_swap(pool: bytes, trade_fee: int = 25_000, creator_fee: int = 0) -> list[str]:

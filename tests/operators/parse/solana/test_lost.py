@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 
 from mevflow.operators.accounts import registry
-from mevflow.operators.parse.errors import ParseError
-from mevflow.operators.parse.solana.swaps import SolanaSwaps
 from mevflow.v1 import market_pb2 as market
 from tests.operators.parse.solana.messages import MINT_A, MINT_B, anchor, logged, numbers
 from tests.operators.parse.solana.transactions import (
@@ -18,26 +16,11 @@ from tests.operators.parse.solana.transactions import (
     TOKEN_PROGRAM,
     Recorded,
     clmm_swap,
+    parse,
     traded,
 )
 
 UPDATE = market.PoolUpdate
-
-
-def parse(*documents: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[ParseError]]:
-    """The rows of the last document, the others having been read before it."""
-    errors: list[ParseError] = []
-    parser = SolanaSwaps(errors.append)
-    for slot, document in enumerate(documents):
-        parser.add(document, slot=slot)
-    rows: dict[bytes, list[dict[str, Any]]] = {}
-    for batch in parser.flush():
-        rows[batch.schema.metadata[b"message"]] = batch.to_pylist()
-    last = [
-        [row for row in rows.get(name, []) if row["slot"] == len(documents) - 1]
-        for name in (b"mevflow.v1.Swap", b"mevflow.v1.PoolUpdate")
-    ]
-    return last[0], last[1], errors
 
 
 def lost(rows: list[dict[str, Any]]) -> list[tuple[bytes, int]]:

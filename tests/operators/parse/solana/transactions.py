@@ -6,6 +6,8 @@ from typing import Any
 
 import base58
 
+from mevflow.operators.parse.errors import ParseError
+from mevflow.operators.parse.solana.swaps import SolanaSwaps
 from tests.operators.parse.solana.messages import anchor, logged, numbers
 
 SIGNER, OTHER = bytes([9]) * 32, bytes([8]) * 32
@@ -70,3 +72,19 @@ def traded(pool: bytes, amount_in: int = 70) -> list[str]:
 def clmm_swap(pool: bytes) -> list[str]:
     event = anchor("event", "SwapEvent") + pool + bytes(96) + numbers(8, 100, 0, 90, 0) + b"\1"
     return logged(event + numbers(16, 5, 6) + numbers(4, 7))
+
+
+def parse(*documents: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[ParseError]]:
+    """Swaps and updates of the last document, the others having been read before it."""
+    errors: list[ParseError] = []
+    parser = SolanaSwaps(errors.append)
+    for slot, document in enumerate(documents):
+        parser.add(document, slot=slot)
+    rows: dict[bytes, list[dict[str, Any]]] = {}
+    for batch in parser.flush():
+        rows[batch.schema.metadata[b"message"]] = batch.to_pylist()
+    last = [
+        [row for row in rows.get(name, []) if row["slot"] == len(documents) - 1]
+        for name in (b"mevflow.v1.Swap", b"mevflow.v1.PoolUpdate")
+    ]
+    return last[0], last[1], errors
