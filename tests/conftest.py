@@ -14,10 +14,12 @@ settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("random", deadline=None)
 settings.load_profile("random" if os.environ.get("MEVFLOW_RANDOM") else "repeatable")
 
-pytest_plugins = ["tests.plugins.kafka", "tests.plugins.clickhouse"]
+pytest_plugins = ["tests.plugins.kafka", "tests.plugins.clickhouse", "tests.plugins.deployment"]
 
+#: Who asks for one of these uses the one broker or the one engine of the session.
+SHARED = {"kafka_broker", "clickhouse_server", "clickhouse_database"}
 #: Who asks for one of these needs a broker, an engine or a service that runs.
-SERVICES = {"kafka_broker", "clickhouse_server", "clickhouse_database", "service", "live", "secured"}
+SERVICES = SHARED | {"service", "live", "secured"}
 #: Tests that start processes by themselves, by folder or file.
 STARTERS = (
     "tests/kafka/test_broker",
@@ -57,18 +59,24 @@ PURE = ("tests/operators/", "tests/learning/", "tests/model/", "tests/ops/", "te
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs services and what is heavy, and say which tests one process runs in order.
 
-    All that starts processes is one group: there is one broker and one engine, and no two tests that load the machine
-    run beside each other. A file of pure computation is a group of its own, so that its fixtures are made once.
+    Three kinds of groups: all that use the session's broker and engine; all others that start something or look at the
+    machine; and each file of pure computation, so that its fixtures are made once. The first two are long: they come
+    first, side by side, and the files fill what is left of either's time.
     """
     root = Path(__file__).parents[1]
+    groups: dict[str, list[pytest.Item]] = {"services": [], "processes": []}
     for item in items:
         place = item.path.relative_to(root).as_posix()
-        if SERVICES & set(getattr(item, "fixturenames", ())) or place.startswith(STARTERS):
+        asks = set(getattr(item, "fixturenames", ()))
+        if SERVICES & asks or place.startswith(STARTERS):
             item.add_marker(pytest.mark.services)
         if place.startswith(HEAVY):
             item.add_marker(pytest.mark.heavy)
         pure = place.startswith(PURE) and item.get_closest_marker("services") is None
-        item.add_marker(pytest.mark.xdist_group(place if pure else "services"))
+        group = place if pure else "services" if SHARED & asks else "processes"
+        item.add_marker(pytest.mark.xdist_group(group))
+        groups.setdefault(group, []).append(item)
+    items[:] = [item for group in groups.values() for item in group]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -52,7 +52,7 @@ def run(config: Config, file: Path, keep: bool, say: Say, bar: Callable[..., Any
     Raises what the steps raise: MevflowError and its kinds, each with what to do.
     """
     from mevflow.flows.demo import report
-    from mevflow.flows.runtime import control_service
+    from mevflow.flows.runtime import control_service, deploy
 
     timing = Timing()
     with ExitStack() as down:
@@ -63,12 +63,13 @@ def run(config: Config, file: Path, keep: bool, say: Say, bar: Callable[..., Any
         with timing.step("detect"):
             if not keep:
                 down.callback(_stop, TOPOLOGY, config, say)
-            timing.processed = _run(TOPOLOGY, config, file, say, bar)
+            shards = _run(TOPOLOGY, config, file, say, bar)
+            timing.processed = sum(deploy.source_rows(shard) for shard in shards)
         client = report.connect()
         with timing.step("label and acks"):
-            _others(config, file, client, say, bar)
+            _others(config, file, client, keep, say, bar)
         if keep:
-            time.sleep(6)  # one epoch: what was caught up with is flushed then
+            _flushed(TOPOLOGY, config, _epochs(shards), bar)
         else:
             _stop(TOPOLOGY, config, say)  # a drain flushes everything, so the report sees it all
         outcome = {
@@ -143,8 +144,8 @@ def _feed(config: Config, say: Say, bar: Callable[..., Any]) -> int:
     return outcome.published
 
 
-def _run(name: str, config: Config, file: Path, say: Say, bar: Callable[..., Any]) -> int:
-    """Deploy a topology and wait until it has caught up with what is there; gives the rows of its sources."""
+def _run(name: str, config: Config, file: Path, say: Say, bar: Callable[..., Any]) -> list[dict[str, Any]]:
+    """Deploy a topology and wait until it has caught up with what is there; gives what its shards say then."""
     from mevflow.flows.runtime import deploy
     from mevflow.flows.spec.resolve import resolve
     from mevflow.flows.spec.topology import load
@@ -157,19 +158,39 @@ def _run(name: str, config: Config, file: Path, say: Say, bar: Callable[..., Any
     topics = sorted({str(getattr(node.settings, "topic", "")) for node in sources})
     there = sum(sum(b - a for a, b in info.ends.values()) for info in listing(config.kafka.bootstrap, topics))
     with bar(there, name) as progress:
-        deadline = time.monotonic() + CATCH_UP_S
-        while True:
-            now = deploy.status(name, config.var)
-            if now["state"] != "running":
-                raise MevflowError(f"{name} is {now['state']}", hint=f"mevflow logs {name}")
-            shards = now["shards"]
-            done = sum(deploy.source_rows(shard) for shard in shards)
-            progress(done)
+        for shards in _shards(name, config, "catch up"):
+            progress(sum(deploy.source_rows(shard) for shard in shards))
             if shards and all(shard.get("caught_up") for shard in shards):
-                return done
-            if time.monotonic() > deadline:
-                raise MevflowError(f"{name} did not catch up in {CATCH_UP_S:g} s", hint=f"mevflow logs {name}")
-            time.sleep(0.1)
+                return shards
+    raise AssertionError("ends by return or by error")
+
+
+def _flushed(name: str, config: Config, since: int, bar: Callable[..., Any]) -> None:
+    """Wait until the sinks have flushed what was there at epoch ``since``: the one after it has begun and ended."""
+    with bar(2, "flush") as progress:
+        for shards in _shards(name, config, "flush"):
+            passed = _epochs(shards) - since
+            progress(passed)
+            if passed >= 2:
+                return
+
+
+def _epochs(shards: list[dict[str, Any]]) -> int:
+    return min((int(shard.get("epochs", 0)) for shard in shards), default=0)
+
+
+def _shards(name: str, config: Config, what: str) -> Iterator[list[dict[str, Any]]]:
+    """What the shards of a running topology say, again and again. Raises MevflowError when it ends or is too slow."""
+    from mevflow.flows.runtime import deploy
+
+    deadline = time.monotonic() + CATCH_UP_S
+    while time.monotonic() < deadline:
+        now = deploy.status(name, config.var)
+        if now["state"] != "running":
+            raise MevflowError(f"{name} is {now['state']}", hint=f"mevflow logs {name}")
+        yield now["shards"]
+        time.sleep(0.1)
+    raise MevflowError(f"{name} did not {what} in {CATCH_UP_S:g} s", hint=f"mevflow logs {name}")
 
 
 def _stop(name: str, config: Config, say: Say) -> None:
@@ -180,20 +201,23 @@ def _stop(name: str, config: Config, say: Say) -> None:
         say(f"{name} is drained")
 
 
-def _others(config: Config, file: Path, client: Any, say: Say, bar: Callable[..., Any]) -> None:
+def _others(config: Config, file: Path, client: Any, keep: bool, say: Say, bar: Callable[..., Any]) -> None:
     """Labels of the days, and the answers to one command, where there are none yet."""
     names = []
     if not client.command("SELECT count() FROM transaction_labels"):
         names.append("label")
-    if not client.command("SELECT count() FROM control_acks") and _command(config, file, say):
+    if not client.command("SELECT count() FROM control_acks") and _command(config, file, keep, say):
         names.append("acks")
     for name in names:
         _run(name, config, file, say, bar)
         _stop(name, config, say)
 
 
-def _command(config: Config, file: Path, say: Say) -> bool:
-    """Give every shard a command that changes nothing; False when none has answered, which ends nothing."""
+def _command(config: Config, file: Path, keep: bool, say: Say) -> bool:
+    """Give every shard a command that changes nothing; False when none has answered, which ends nothing.
+
+    The service that takes it goes on when ``keep`` leaves all running, or when it ran before.
+    """
     from mevflow.flows.runtime import control_service
     from mevflow.processes.environment import environment
 
@@ -212,7 +236,7 @@ def _command(config: Config, file: Path, say: Say) -> bool:
         say(f"no command is given, for the control service does not start: {error.message}")
         return False
     finally:
-        if not running:
+        if not keep and not running:
             control_service.stop(config.var)
     if done.returncode:
         say(f"no shard has answered a command: {done.stderr.strip()}")

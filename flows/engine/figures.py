@@ -37,6 +37,7 @@ class NodeFigures:
         self._epoch_s = Buckets(BOUNDS["mevflow_epoch_seconds"])
         self._snapshot_bytes: dict[str, int] = {}
         self._epoch_began: dict[str, float] = {}
+        self._epochs: Counter[str] = Counter()
         self._last_us: dict[str, int] = {}
         self._counts: dict[str, defaultdict[tuple[str, ...], float]] = defaultdict(lambda: defaultdict(float))
         self._least: dict[str, float] = {}
@@ -61,6 +62,12 @@ class NodeFigures:
         if source in self._epoch_began:
             self._epoch_s.observe(now - self._epoch_began[source])
         self._epoch_began[source] = now
+        self._epochs[source] += 1
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that have ended at every source. Safe from another thread."""
+        return min(self._epochs.values(), default=0)
 
     def gave(self, source: str, batch: pa.RecordBatch) -> None:
         """A source has given rows."""

@@ -163,6 +163,7 @@ class Meter:
             "first_row_s": self._first_row_s,
             "updated_s": time.time(),
             "behind": self._behind(),
+            "epochs": self.figures.epochs,
             "dead_letters": int(sum(node["rejected"] for node in self._nodes.values())),
             "notes": {node: standing.notes for node, standing in self._standing.items() if standing.notes},
             "rows_per_s": round(self._rows_per_s(), 1),

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.docs.blocks import blocks
-from tests.metrics.world import ROOT
+from tests.plugins.deployment import ROOT
 
 #: What stands for something in the pages.
 _NAMES = {"NAME": "detect-live"}

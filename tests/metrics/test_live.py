@@ -8,7 +8,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from mevflow.metrics import targets
 from mevflow.metrics.catalogue import CATALOGUE
-from tests.metrics.world import until
+from tests.plugins.deployment import until
 
 # A deployment starts first, on whatever else the machine does.
 pytestmark = pytest.mark.timeout(1200)

@@ -12,7 +12,7 @@ import pytest
 from mevflow.metrics import targets
 from mevflow.processes.addresses import free_port
 from tests.metrics.test_live import stir
-from tests.metrics.world import until
+from tests.plugins.deployment import until
 
 OPS = Path(__file__).resolve().parents[2] / "ops"
 PROMETHEUS = shutil.which("prometheus")

@@ -1,6 +1,5 @@
 """The dashboard in Chromium, against a real broker, engine, hub, topology and gateway with the recorded days."""
 
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from mevflow.processes.addresses import free_port
 from mevflow.web import FOLDER, built
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,61 +26,19 @@ _TOLD_TO_WAIT = "status of 429"
 _RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 
 
-def run(environment, *arguments, check=True):
-    done = subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    assert not check or done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-@dataclass
-class Deployment:
-    """A gateway and everything behind it; its commands run in ``environment``."""
-
-    environment: dict
-
-    @property
-    def address(self):
-        return f"http://127.0.0.1:{self.environment['MEVFLOW_CONTROL__HTTP_PORT']}"
-
-    def port(self, of):
-        return int(self.environment[f"MEVFLOW_{of}__PORT"])
-
-    def command(self, text, check=True):
-        return run(self.environment, "mevflow.cli", *text.split(), check=check)
-
-
 @pytest.fixture(scope="session")
-def deployment(tmp_path_factory):
-    """Running and loaded with the recorded days."""
+def deployment(request):
+    """Running and loaded with the recorded days; the page's files are there, and what looks at it."""
     assert CHROMIUM.exists(), "the browser tests need Chromium: apt-get update && apt-get install -y chromium"
     if not built() or not (FOLDER / "node_modules" / "axe-core").is_dir():
-        run(os.environ, "mevflow.web.build")
-    environment = {
-        **os.environ,
-        "MEVFLOW_VAR": str(tmp_path_factory.mktemp("web") / "var"),
-        "MEVFLOW_KAFKA__BOOTSTRAP": f"127.0.0.1:{free_port()}",
-        "MEVFLOW_KAFKA__CONTROLLER_PORT": str(free_port()),
-        "MEVFLOW_CLICKHOUSE__PORT": str(free_port()),
-        "MEVFLOW_WEBSOCKET__PORT": str(free_port()),
-        "MEVFLOW_CONTROL__PORT": str(free_port()),
-        "MEVFLOW_CONTROL__HTTP_PORT": str(free_port()),
-    }
-    made = Deployment(environment)
-    try:
-        made.command("demo --keep")
-        made.command("control start")
-        yield made
-    finally:
-        for command in ("control stop", "stop detect-live", "hub stop", "clickhouse stop", "broker stop"):
-            made.command(command, check=False)
+        subprocess.run([sys.executable, "-m", "mevflow.web.build"], check=True)
+    return request.getfixturevalue("live")
 
 
 @pytest.fixture(scope="session")
 def address(deployment):
     """The gateway's."""
-    return deployment.address
+    return f"http://127.0.0.1:{deployment.port('CONTROL__HTTP')}"
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ def push(deployment):
 
     def give(channel, *messages):
         if channel not in sinks:
-            settings = WebSocketSettings(hub="external", port=deployment.port("WEBSOCKET"), channel=channel)
+            settings = WebSocketSettings(hub="external", port=deployment.port("WEBSOCKET_"), channel=channel)
             sinks[channel] = WebSocketSink(settings, StageContext("pushed", channel))
             sinks[channel].open(None)
         sinks[channel].write(batch_of(list(messages)))
@@ -73,7 +73,7 @@ def push(deployment):
 @pytest.fixture
 def store(deployment):
     """Write messages into the history as a shard does."""
-    sink = ClickHouseSink(ClickHouseSettings(port=deployment.port("CLICKHOUSE")), StageContext("pushed", "history"))
+    sink = ClickHouseSink(ClickHouseSettings(port=deployment.port("CLICKHOUSE_")), StageContext("pushed", "history"))
     sink.open(None)
 
     def give(*messages):
@@ -89,7 +89,7 @@ def send_swaps(deployment):
     """Swaps by their slots, onto a topic of this test alone; two are there from the beginning."""
     from confluent_kafka import Producer
 
-    bootstrap, name = deployment.environment["MEVFLOW_KAFKA__BOOTSTRAP"], "lab-followed"
+    bootstrap, name = deployment.bootstrap, "lab-followed"
     with admin_client(bootstrap) as client:
         if name in client.list_topics():
             client.delete_topics([name])
@@ -238,11 +238,11 @@ def test_a_gateway_that_restarts_leaves_no_gap_and_no_double(watching, day, push
     store(day.episode(200))
     push("opportunities", day.episode(200))
     expect(rows).to_have_count(1)
-    deployment.command("control stop")
+    deployment.run("control", "stop")
     expect(page.locator(".health")).to_contain_text("gateway: Gateway unreachable")
     store(day.episode(201))
     push("opportunities", day.episode(201))  # nobody hears it
-    deployment.command("control start")
+    deployment.run("control", "start")
     live(watching)
     store(day.episode(202))
     push("opportunities", day.episode(202))

@@ -1,12 +1,13 @@
-"""A whole deployment of its own: broker, ClickHouse, hub, detect-live on the recorded days, control service."""
+"""A whole deployment for tests, one a session: broker, ClickHouse, hub, detect-live on the recorded days, control."""
 
 import json
 import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from mevflow.processes.addresses import free_port
 
@@ -17,7 +18,7 @@ class World:
     """Commands are run in it as a user runs them."""
 
     def __init__(self, var):
-        self.var = var
+        self.var, self.first = var, None
         self.environment = {
             **os.environ,
             "MEVFLOW_VAR": str(var),
@@ -33,6 +34,10 @@ class World:
     def bootstrap(self):
         return self.environment["MEVFLOW_KAFKA__BOOTSTRAP"]
 
+    def port(self, of):
+        """``of``: what a setting is of, as in ``MEVFLOW_<of>_PORT``."""
+        return int(self.environment[f"MEVFLOW_{of}_PORT"])
+
     def run(self, *arguments, code=0):
         """Run ``mevflow``; gives what it printed."""
         done = subprocess.run(
@@ -46,17 +51,22 @@ class World:
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
+    def end(self, *arguments):
+        """Run a command that may find nothing to stop; its exit code."""
+        words = [sys.executable, "-m", "mevflow.cli", *arguments]
+        return subprocess.run(words, cwd=ROOT, env=self.environment, check=False).returncode
+
     def json(self, *arguments):
         """Run it with ``--json``."""
         return json.loads(self.run(*arguments, "--json"))
 
 
-@contextmanager
-def world(var):
-    """The deployment, running; everything of it is stopped at the end."""
-    made = World(var)
+@pytest.fixture(scope="session")
+def live(tmp_path_factory):
+    """The deployment, running; everything of it is stopped at the end. ``first`` is what the main job reported."""
+    made = World(tmp_path_factory.mktemp("live") / "var")
     try:
-        made.run("demo", "--keep", "--json")
+        made.first = made.json("demo", "--keep")
         yield made
     finally:
         ends = (
@@ -66,8 +76,8 @@ def world(var):
             ("clickhouse", "stop"),
             ("broker", "stop"),
         )
-        for command in ends:
-            subprocess.run([sys.executable, "-m", "mevflow.cli", *command], cwd=ROOT, env=made.environment, check=False)
+        done = [made.end(*command) for command in ends]
+    assert done == [0] * len(ends)
 
 
 def until(done, what, seconds=120):
