@@ -10,7 +10,7 @@ INPUTS ?= 2400000
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web run test test-web test-truth chaos fuzz soak test-quick coverage mutate wheel lint format proto proto-check proto-breaking docs decisions wrap bench bench-check lock release clean
+.PHONY: help setup web run test test-web test-truth chaos fuzz soak peers test-quick coverage mutate wheel lint format proto proto-check proto-breaking docs decisions wrap bench bench-check lock release clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ fuzz: setup ## Give INPUTS damaged inputs to every place where strangers' bytes 
 soak: setup ## Run for MINUTES with a burst and a flood of garbage; write docs/reliability.md
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
+peers: setup ## Run the tests of clickhouse-connect (SUITE=its checkout) against the embedded ClickHouse; write docs/reliability.md
+	@$(BIN)/python -m tests.peers $(SUITE)
+
 lint: setup ## Lint, format check, types and the rooms' import contract
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
@@ -115,7 +118,7 @@ bench-check: setup ## Hold the ratios of pipeline, detect and decide against doc
 	@$(BIN)/python -m mevflow.bench.check $(if $(filter-out file default,$(origin RUNS)),$(RUNS))
 
 lock: ## Compile requirements.lock anew
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --extra docs --extra ops --generate-hashes --no-emit-index-url \
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --extra docs --extra ops --extra otel --generate-hashes --no-emit-index-url \
 	  --no-header --quiet -o requirements.lock pyproject.toml
 
 release: setup ## Show what VERSION=x.y.z would release; DO=1 writes, commits, tags and builds it

@@ -25,6 +25,7 @@ from mevflow.clickhouse.tls import ClickHouseTls
 from mevflow.kafka import security
 from mevflow.kafka.security import KafkaSecurity, Mechanism, Protocol
 from mevflow.metrics.serving import Serving
+from mevflow.metrics.tracing import Tracing
 from mevflow.operators.errors import UsageError
 from mevflow.processes.private import read_secret
 
@@ -119,6 +120,22 @@ class MetricsConfig(BaseModel):
     grafana_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1")
 
 
+class TracingConfig(BaseModel):
+    """A share of the decisions as OpenTelemetry traces, by the extra ``otel``. ``sample`` 0: none, at no cost.
+
+    What the SDK reads from its own variables holds too (``OTEL_EXPORTER_OTLP_HEADERS`` for a collector's key).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    sample: float = Field(0.0, ge=0.0, le=1.0)
+    endpoint: str = Field("http://127.0.0.1:4318/v1/traces", pattern=r"^https?://\S+$")
+
+    @property
+    def tracing(self) -> Tracing | None:
+        """As the processes of a deployment take it; None: no traces."""
+        return Tracing(self.endpoint, self.sample) if self.sample > 0 else None
+
+
 class RetentionConfig(BaseModel):
     """How long is kept; what is not named stays as it is. ``mevflow clean`` puts it into force.
 
@@ -183,6 +200,7 @@ class Config(BaseSettings):
     websocket: WebSocketConfig = WebSocketConfig()
     control: ControlConfig = ControlConfig()
     metrics: MetricsConfig = MetricsConfig()
+    tracing: TracingConfig = TracingConfig()
     retention: RetentionConfig = RetentionConfig()
 
     def serving(self, var: Path | None = None) -> Serving | None:

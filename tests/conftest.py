@@ -59,12 +59,12 @@ PURE = ("tests/operators/", "tests/learning/", "tests/model/", "tests/ops/", "te
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs services and what is heavy, and say which tests one process runs in order.
 
-    Three kinds of groups: all that use the session's broker and engine; all others that start something or look at the
-    machine; and each file of pure computation, so that its fixtures are made once. The first two are long: they come
-    first, side by side, and the files fill what is left of either's time.
+    Four kinds of groups: all that use the session's broker and engine; all that look at the one deployment; all others
+    that start something or look at the machine; and each file of pure computation, so that its fixtures are made once.
+    The first three are long: they come first, and the files fill what is left of either process's time.
     """
     root = Path(__file__).parents[1]
-    groups: dict[str, list[pytest.Item]] = {"services": [], "processes": []}
+    groups: dict[str, list[pytest.Item]] = {"services": [], "deployment": [], "processes": []}
     for item in items:
         place = item.path.relative_to(root).as_posix()
         asks = set(getattr(item, "fixturenames", ()))
@@ -73,7 +73,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if place.startswith(HEAVY):
             item.add_marker(pytest.mark.heavy)
         pure = place.startswith(PURE) and item.get_closest_marker("services") is None
-        group = place if pure else "services" if SHARED & asks else "processes"
+        shared = "services" if SHARED & asks else "deployment" if "live" in asks else "processes"
+        group = place if pure else shared
         item.add_marker(pytest.mark.xdist_group(group))
         groups.setdefault(group, []).append(item)
     items[:] = [item for group in groups.values() for item in group]

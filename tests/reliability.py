@@ -35,7 +35,7 @@ def keep(name: str, figures: dict[str, Any]) -> None:
 def write() -> None:
     """The page from every campaign that was kept."""
     parts = [_HEAD]
-    for name, section in (("chaos", _chaos), ("fuzz", _fuzz), ("soak", _soak)):
+    for name, section in (("chaos", _chaos), ("fuzz", _fuzz), ("soak", _soak), ("peers", _peers)):
         path = RESULTS / f"{name}.json"
         if path.exists():
             found = json.loads(path.read_text())
@@ -80,14 +80,23 @@ def _soak(found: dict[str, Any]) -> list[str]:
     return [*lines, *(f"| {name} | {value} |" for name, value in found["figures"].items()), ""]
 
 
+def _peers(found: dict[str, Any]) -> list[str]:
+    counts = found["counts"]
+    lines = [_PEERS, f"Of clickhouse-connect at {found['suite']}: {counts.get('passed', 0):,} passed, "]
+    lines[-1] += f"{counts.get('failed', 0)} failed, {counts.get('skipped', 0)} skipped."
+    lines += ["", "| failed | why |", "|---|---|"]
+    lines += [f"| {count} | {why} |" for why, count in found["reasons"].items()]
+    return [*lines, "", f"By nothing explained: {', '.join(found['unexplained']) or 'none'}.", ""]
+
+
 _BAR = {"runs": 100, "faults": 500, "during another's recovery": 150}
 _HEAD = """\
 # What holds under attack, measured
 
-Written by `python -m tests.reliability` from the figures that `make chaos`, `make fuzz` and `make soak` keep in
-`docs/reliability/`. `make test` has a short form of the fuzzing (`tests/fuzz/test_short.py`) and models of the sink's
-and the claims' rules (`tests/model`). A campaign without a section below has no figures kept yet: it is to be run on a
-machine that does nothing else.
+Written by `python -m tests.reliability` from the figures that `make chaos`, `make fuzz`, `make soak` and `make peers`
+keep in `docs/reliability/`. `make test` has a short form of the fuzzing (`tests/fuzz/test_short.py`) and models of the
+sink's and the claims' rules (`tests/model`). A campaign without a section below has no figures kept yet: it is to be
+run on a machine that does nothing else.
 """
 _CHAOS = """\
 ## Faults: `make chaos`
@@ -121,6 +130,12 @@ _SOAK = """\
 
 A steady stream of swaps with a tenfold burst and a flood of garbage in the middle. Memory is that of the shard after
 its warm-up, with the slope of a regression.
+"""
+_PEERS = """\
+## A peer's suite: `make peers SUITE=DIR`
+
+clickhouse-connect's own integration tests against the embedded ClickHouse; those of TLS, proxies and JWT are left out.
+`DIR` is a checkout of that project.
 """
 
 if __name__ == "__main__":

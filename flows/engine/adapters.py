@@ -224,10 +224,7 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
     def _emit(self, out: list[Envelope], outputs: Iterable[tuple[str, pa.RecordBatch]]) -> None:
         for port, batch in outputs:
             if batch.num_rows:
-                self._meter.rows_out(self._node, batch.num_rows)
-                self._meter.figures.emitted(self._node, port, batch)
-                if port == "errors":
-                    self._meter.rejected(self._node, batch.num_rows)
+                self._meter.emitted(self._node, port, batch)
                 out.append(Envelope(port, batch))
 
     def _progress(self, out: list[Envelope], edge: str, watermark: Watermark) -> None:

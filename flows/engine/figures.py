@@ -19,6 +19,7 @@ from mevflow.metrics.page import Page
 from mevflow.sources.source import Standing
 from mevflow.v1.market_pb2 import Chain
 
+DECISION = b"mevflow.v1.Decision"
 #: Values of one label that are told apart; what a plug-in invents beyond that is ``other``.
 _MOST_VALUES = 64
 
@@ -85,10 +86,10 @@ class NodeFigures:
             for reason, rows in _by(batch, "reason"):
                 self._counts["dead_letters"][node, self._told("dead_letters", reason)] += rows
             return
-        message = (batch.schema.metadata or {}).get(b"message", b"")
+        message = message_of(batch)
         if message == b"mevflow.v1.Opportunity":
             self._opportunities(batch)
-        elif message == b"mevflow.v1.Decision":
+        elif message == DECISION:
             self._decisions(batch)
         elif message == b"mevflow.v1.Outcome":
             self._outcomes(batch)
@@ -177,6 +178,12 @@ class NodeFigures:
             page.put("mevflow_reward_usd", usd, arm=arm, kind=kind)
         for (node, reason), rows in counts.get("dead_letters", {}).items():
             page.put("mevflow_dead_letters", rows, stage=node, reason=reason)
+
+
+def message_of(batch: pa.RecordBatch) -> bytes:
+    """The full name of the message that a batch has as rows; empty when its schema does not say."""
+    found: bytes = (batch.schema.metadata or {}).get(b"message", b"")
+    return found
 
 
 def _parts(batch: pa.RecordBatch, column: str) -> list[tuple[Any, pa.RecordBatch]]:

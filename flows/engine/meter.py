@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mevflow.flows.engine.figures import NodeFigures
+import pyarrow as pa
+
+from mevflow.flows.engine.figures import DECISION, NodeFigures, message_of
+from mevflow.flows.engine.traces import DecisionTraces
 from mevflow.metrics.page import Page, Teller
 from mevflow.operators.stage import CAUGHT_UP_US
 from mevflow.processes.status_file import write_status
@@ -38,6 +41,8 @@ class Meter:
         self._samples: deque[tuple[float, int]] = deque()
         self.state = "starting"
         self.figures = NodeFigures()
+        #: Where a share of the decisions is told as traces; None: nowhere.
+        self.traces: DecisionTraces | None = None
         #: What parts of the shard have to tell of themselves.
         self.tellers: list[Teller] = []
 
@@ -75,6 +80,15 @@ class Meter:
             self._first_row_s = time.time()
         self._node(node)["rows_out"] += rows
 
+    def emitted(self, node: str, port: str, batch: pa.RecordBatch) -> None:
+        """A stage has given a batch of rows."""
+        self.rows_out(node, batch.num_rows)
+        self.figures.emitted(node, port, batch)
+        if port == "errors":
+            self.rejected(node, batch.num_rows)
+        elif self.traces is not None and message_of(batch) == DECISION:
+            self.traces.decided(batch)
+
     def rejected(self, node: str, rows: int) -> None:
         """``node`` has given ``rows`` dead letters."""
         self._node(node)["rejected"] += rows
@@ -102,6 +116,8 @@ class Meter:
             self._node(node)["busy_s"] += seconds
             if call:
                 self.figures.called(node, seconds)
+            if self.traces is not None:
+                self.traces.called(node, seconds)
 
     @contextmanager
     def snapshot(self, node: str) -> Iterator[list[bytes]]:

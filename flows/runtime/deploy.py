@@ -90,6 +90,7 @@ def prepare(
         state=RunSpec.load(layout.spec).state if layout.spec.exists() else "recovery",
         after=ANY if keep else "",
         metrics=config().serving(var),
+        tracing=config().tracing.tracing,
         kafka=config().kafka.security,
         clickhouse=config().clickhouse.by_tls,
         host=host[0],
@@ -100,6 +101,8 @@ def prepare(
     if spec.hosts > 1 and not spec.claims:
         raise UsageError(f"{name} names no Kafka cluster, so hosts cannot tell each other what they run", key="--host")
     _check_state(spec)
+    if spec.tracing is not None:
+        spec.tracing.check()
     if config().control.authenticates:
         guard(socket_path(config().websocket.port), True)  # before any shard starts a hub
     say(f"{name}: the file is valid; asking Kafka and ClickHouse")

@@ -27,6 +27,7 @@ import msgspec
 
 from mevflow.flows.engine.compiler import compile_topology
 from mevflow.flows.engine.meter import Meter
+from mevflow.flows.engine.traces import DecisionTraces
 from mevflow.flows.runtime.claim import HeldError, LockClaim
 from mevflow.flows.runtime.disk import wait_for_room
 from mevflow.flows.runtime.lease import Lease, Wakefulness
@@ -71,6 +72,7 @@ def run(spec: RunSpec, shard: int) -> None:
     steering = lease = endpoint = None
     try:
         endpoint = _serve(spec, shard, meter)
+        meter.traces = _traces(spec, topology, shard)
         lease = _lease(spec, meter)
         steering = steer(file, topology, spec, shard, drain, meter)
         if steering is not None:
@@ -87,6 +89,8 @@ def run(spec: RunSpec, shard: int) -> None:
             steering.close()
         if lease is not None:
             lease.leave()
+        if meter.traces is not None:
+            meter.traces.close()
     meter.end("drained" if drain.is_set() else "ended")
     if endpoint is not None:  # of a shard that failed it stays in the list: it is down
         endpoint.close()
@@ -100,6 +104,19 @@ def _serve(spec: RunSpec, shard: int, meter: Meter) -> Endpoint | None:
     endpoint = serving.begin("mevflow-shard", {"topology": spec.topology, "shard": str(shard)}, [meter.tell])
     meter.identify(metrics=endpoint.address)
     return endpoint
+
+
+def _traces(spec: RunSpec, topology: ResolvedTopology, shard: int) -> DecisionTraces | None:
+    """Where a share of this shard's decisions is told as traces; a replay tells none."""
+    if spec.tracing is None or spec.replay is not None:
+        return None
+    resource = {
+        "service.name": "mevflow-shard",
+        "service.instance.id": f"{spec.topology}/{shard}",
+        "mevflow.deployment": spec.deployment,
+    }
+    sources = {node.name for node in topology.nodes if issubclass(node.kind, Source)}
+    return DecisionTraces(spec.tracing.begin(resource), spec.tracing.sample, sources.__contains__)
 
 
 def _lease(spec: RunSpec, meter: Meter) -> Lease | None:

@@ -17,6 +17,7 @@ from mevflow.flows.steering.recorded import RecordedCommand
 from mevflow.kafka import security
 from mevflow.kafka.security import KafkaSecurity
 from mevflow.metrics.serving import Serving
+from mevflow.metrics.tracing import Tracing
 from mevflow.operators.errors import MevflowError
 from mevflow.processes.private import write_private
 
@@ -49,9 +50,9 @@ class RunSpec(msgspec.Struct, frozen=True):
     cluster on which it is claimed for all folders and hosts (empty: for this folder only), ``lease`` the claim that it
     runs under; ``takeover`` takes it from another holder. ``text``: the topology file as it was when it was deployed
     (empty: read it anew), ``state``: the folder of its recovery stores, ``after``: the deployment that it continues.
-    ``metrics``: where its processes serve theirs. ``kafka``, ``clickhouse``: how its processes reach
-    these. ``host`` (from 0) of ``hosts`` that divide the topology's ``shards`` among themselves: this one runs
-    :attr:`numbers`.
+    ``metrics``: where its processes serve theirs, ``tracing``: where its shards send traces. ``kafka``, ``clickhouse``:
+    how its processes reach these. ``host`` (from 0) of ``hosts`` that divide the topology's ``shards`` among
+    themselves: this one runs :attr:`numbers`.
     """
 
     file: str
@@ -73,6 +74,7 @@ class RunSpec(msgspec.Struct, frozen=True):
     after: str = ""
     lease: ClaimRecord | None = None
     metrics: Serving | None = None
+    tracing: Tracing | None = None
     kafka: KafkaSecurity | None = None
     clickhouse: ClickHouseTls | None = None
     host: int = 0

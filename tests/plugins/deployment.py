@@ -19,6 +19,7 @@ class World:
 
     def __init__(self, var):
         self.var, self.first = var, None
+        self._ends = ("control stop", "stop detect-live", "hub stop", "clickhouse stop", "broker stop")
         self.environment = {
             **os.environ,
             "MEVFLOW_VAR": str(var),
@@ -51,33 +52,37 @@ class World:
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def end(self, *arguments):
-        """Run a command that may find nothing to stop; its exit code."""
-        words = [sys.executable, "-m", "mevflow.cli", *arguments]
-        return subprocess.run(words, cwd=ROOT, env=self.environment, check=False).returncode
-
     def json(self, *arguments):
         """Run it with ``--json``."""
         return json.loads(self.run(*arguments, "--json"))
 
+    def stop(self):
+        """Stop everything of it, once; the exit codes of the commands, by command."""
+        ends, self._ends = self._ends, ()
+        words = [sys.executable, "-m", "mevflow.cli"]
+        return {
+            end: subprocess.run([*words, *end.split()], cwd=ROOT, env=self.environment, check=False).returncode
+            for end in ends
+        }
+
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory):
-    """The deployment, running; everything of it is stopped at the end. ``first`` is what the main job reported."""
+    """The deployment, running. ``first`` is what the main job reported."""
     made = World(tmp_path_factory.mktemp("live") / "var")
     try:
         made.first = made.json("demo", "--keep")
         yield made
     finally:
-        ends = (
-            ("control", "stop"),
-            ("stop", "detect-live"),
-            ("hub", "stop"),
-            ("clickhouse", "stop"),
-            ("broker", "stop"),
-        )
-        done = [made.end(*command) for command in ends]
-    assert done == [0] * len(ends)
+        made.stop()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """After the last test that looks at it, it ends: what runs idle slows all others down."""
+    if (world := getattr(item, "funcargs", {}).get("live")) and "live" not in getattr(nextitem, "fixturenames", ()):
+        codes = world.stop()
+        assert set(codes.values()) <= {0}, codes
 
 
 def until(done, what, seconds=120):
