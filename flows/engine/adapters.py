@@ -8,8 +8,10 @@ size costs the engine one item.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
+from mevflow.flows.engine.ahead import AheadStage, ReadAhead, WorkedAhead
 from mevflow.flows.engine.meter import Meter
 from mevflow.flows.steering.progress import SteeringProgress
 from mevflow.flows.steering.recorded import RecordedCommand, RecordedCommands
@@ -35,20 +38,26 @@ _IDLE = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One item of the dataflow. ``edge`` says which wire it came by; a watermark has no batch, a nudge neither."""
+    """One item of the dataflow. ``edge`` says which wire it came by; a watermark has no batch, a nudge neither.
+
+    ``begun`` is what the node ``ahead`` is at work on, or has made, of the batch before it comes to it.
+    """
 
     port: str
     batch: pa.RecordBatch | None = None
     watermark: Watermark | None = None
     edge: str = ""
     nudge: int = 0
+    begun: Future[WorkedAhead] | None = None
+    ahead: str = ""
 
 
 class SourceAdapter(FixedPartitionedSource[Envelope, bytes]):
     """A source as one Bytewax partition: a poll a call, its position as the snapshot.
 
     When ``drain`` is set the source ends without a final watermark: a stop closes nothing that is open.
-    While ``steering`` says so it is not polled. ``before_poll`` and ``before_snapshot`` may hold it up.
+    While ``steering`` says so it is not polled. ``before_poll`` and ``before_snapshot`` may hold it up. ``ahead`` makes
+    the stage that begins on what is read before it is given.
     """
 
     def __init__(
@@ -60,9 +69,10 @@ class SourceAdapter(FixedPartitionedSource[Envelope, bytes]):
         steering: Steering | None = None,
         before_poll: Callable[[], None] | None = None,
         before_snapshot: Callable[[], None] | None = None,
+        ahead: Callable[[], AheadStage] | None = None,
     ) -> None:
         self._make, self._drain, self._meter, self._node, self._steering = make, drain, meter, node, steering
-        self._before_poll, self._before_snapshot = before_poll, before_snapshot
+        self._before_poll, self._before_snapshot, self._ahead = before_poll, before_snapshot, ahead
         self.seed: bytes | None = None
         meter.expect(node)
 
@@ -71,7 +81,8 @@ class SourceAdapter(FixedPartitionedSource[Envelope, bytes]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _SourcePart:
         state = self.seed if resume_state is None else resume_state
-        part = _SourcePart(self._make(), state, self._drain, self._meter, self._node, self._steering)
+        stage = None if self._ahead is None else self._ahead()
+        part = _SourcePart(self._make(), state, self._drain, self._meter, self._node, self._steering, stage)
         part.before_poll, part.before_snapshot = self._before_poll, self._before_snapshot
         return part
 
@@ -90,9 +101,11 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
         meter: Meter,
         node: str,
         steering: Steering | None,
+        stage: AheadStage | None,
     ) -> None:
         self.before_poll: Callable[[], None] | None = None
         self.before_snapshot: Callable[[], None] | None = None
+        self._read, self._stage_node = ReadAhead(source, stage), "" if stage is None else stage.node
         self._source, self._state, self._drain, self._meter, self._node = source, state, drain, meter, node
         self._steering = steering
         self._nudged = 0
@@ -114,24 +127,29 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
         if self._steering is not None and self._steered(self._steering, items):
             return items
         with self._meter.busy(self._node):
-            poll = self._source.poll()
-        self._ended = poll.ended
-        if poll.ended and self._steering is not None:
-            self._steering.source_passes(self._node, ended=True)
+            taken = self._read.take()
         rows = 0
-        for port, batch in poll.batches:
-            rows += batch.num_rows
-            self._meter.figures.gave(self._node, batch)
-            items.append(Envelope(port, batch))
-        if poll.watermark is not None:
-            items.append(Envelope("", watermark=poll.watermark))
-            self._meter.watermark(self._node, poll.watermark.hold_us)
+        if taken is not None:
+            poll = taken.poll
+            self._ended = poll.ended
+            if poll.ended and self._steering is not None:
+                self._steering.source_passes(self._node, ended=True)
+            for (port, batch), begun in zip(poll.batches, taken.begun, strict=True):
+                rows += batch.num_rows
+                self._meter.figures.gave(self._node, batch)
+                items.append(Envelope(port, batch, begun=begun, ahead=self._stage_node))
+            if poll.watermark is not None:
+                items.append(Envelope("", watermark=poll.watermark))
+                self._meter.watermark(self._node, poll.watermark.hold_us)
         self._meter.rows_out(self._node, rows)
         self._wake = None if rows or self._ended else datetime.now(UTC) + _IDLE
         return items
 
     def _standing(self) -> Standing:
-        return self._source.standing() if self._open else Standing(caught_up=False)
+        if not self._open:
+            return Standing(caught_up=False)
+        standing, held = self._source.standing(), self._read.rows
+        return replace(standing, behind=standing.behind + held, caught_up=False) if held else standing
 
     def _steered(self, steering: Steering, items: list[Envelope]) -> bool:
         """Pass on that commands wait; True while the source is to be left alone."""
@@ -155,12 +173,13 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
         with self._meter.snapshot(self._node) as made:
             if self._last_snapshot is not None:
                 self._source.committed(self._last_snapshot)
-            self._last_snapshot = self._source.snapshot()
+            self._last_snapshot = self._read.snapshot()
             made.append(self._last_snapshot)
         passed("source snapshot")
         return self._last_snapshot
 
     def close(self) -> None:
+        self._read.close()
         if self._open:
             self._source.close()
 
@@ -204,7 +223,7 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
                     self._mail.drain(self._stage, self._consumed.position())
                 if item.batch is not None:
                     self._between = False
-                    self._take(out, item.port, item.batch)
+                    self._take(out, item.port, item.batch, item.begun)
                 elif item.watermark is not None:
                     self._progress(out, item.edge, item.watermark)
                     self._between = True
@@ -213,13 +232,23 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
                     out.append(item)
         return out, False
 
-    def _take(self, out: list[Envelope], port: str, batch: pa.RecordBatch) -> None:
+    def _take(self, out: list[Envelope], port: str, batch: pa.RecordBatch, begun: Future[WorkedAhead] | None) -> None:
         self._meter.rows_in(self._node, batch.num_rows)
         self._meter.figures.took(self._node, batch.num_rows)
         if self._consumed is not None:
             self._consumed.add(port, batch)
+        if begun is not None and self._recorded is None:
+            self._emit(out, self._finished(begun))
+            return
         stage = self._stage if self._recorded is None else self._recorded
         self._emit(out, stage.process(port, batch))
+
+    def _finished(self, begun: Future[WorkedAhead]) -> list[tuple[str, pa.RecordBatch]]:
+        """What was worked out ahead. Waiting for it is no work, the other thread's seconds are."""
+        began = time.perf_counter()
+        made = begun.result()
+        self._meter.worked(self._node, made.seconds - (time.perf_counter() - began))
+        return made.outputs
 
     def _emit(self, out: list[Envelope], outputs: Iterable[tuple[str, pa.RecordBatch]]) -> None:
         for port, batch in outputs:

@@ -17,6 +17,7 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow, Stream
 
 from mevflow.flows.engine.adapters import Envelope, SinkAdapter, SourceAdapter, StageLogic, keyed, unkeyed
+from mevflow.flows.engine.ahead import AheadStage
 from mevflow.flows.engine.meter import Meter
 from mevflow.flows.spec.resolve import ResolvedNode, ResolvedTopology, Wire
 from mevflow.flows.steering.recorded import RecordedCommand
@@ -56,20 +57,11 @@ def compile_topology(
     streams: dict[str, Stream[Envelope]] = {}
     letters = next((node for node in topology.nodes if node.kind.use == "dlq.sink"), None)
     for node in topology.nodes:
-        context = StageContext(
-            topology.name,
-            node.name,
-            run_id,
-            shard,
-            shards,
-            inputs=frozenset(wire.port for wire in node.wires),
-            outputs=frozenset(w.source_port for n in topology.nodes for w in n.wires if w.source == node.name),
-            switch=switch,
-            epoch=epoch,
-        )
+        context = _context(topology, run_id, shard, shards, switch, epoch, node)
         if issubclass(node.kind, Source):
             opened = partial(node.kind, node.settings, context)
-            source = SourceAdapter(opened, drain, meter, node.name, steering, before_poll, before_snapshot)
+            ahead = _ahead(topology, node, partial(_context, topology, run_id, shard, shards, switch, epoch))
+            source = SourceAdapter(opened, drain, meter, node.name, steering, before_poll, before_snapshot, ahead)
             source.seed = seeds.get(node.name)
             streams[node.name] = op.input(node.name, flow, source)
             continue
@@ -86,6 +78,36 @@ def compile_topology(
             )
             streams[node.name] = op.map(f"{node.name}_out", out, unkeyed)
     return flow
+
+
+def _context(
+    topology: ResolvedTopology, run_id: str, shard: int, shards: int, switch: Switch, epoch: int, node: ResolvedNode
+) -> StageContext:
+    return StageContext(
+        topology.name,
+        node.name,
+        run_id,
+        shard,
+        shards,
+        inputs=frozenset(wire.port for wire in node.wires),
+        outputs=frozenset(w.source_port for n in topology.nodes for w in n.wires if w.source == node.name),
+        switch=switch,
+        epoch=epoch,
+    )
+
+
+def _ahead(
+    topology: ResolvedTopology, source: ResolvedNode, context: Callable[[ResolvedNode], StageContext]
+) -> Callable[[], AheadStage] | None:
+    """What makes the stage that may begin on a source's batches before they are given: one that has no state, and whose
+    batches all come from there."""
+    for node in topology.nodes:
+        if [wire.source for wire in node.wires] != [source.name] or node.wires[0].source_port != "out":
+            continue
+        if issubclass(node.kind, Stage) and node.kind.stateless:
+            make = partial(node.kind, node.settings, context(node))
+            return partial(AheadStage, make, node.name, node.wires[0].port)
+    return None
 
 
 def _sink_builder(node: ResolvedNode, context: StageContext, letters: ResolvedNode | None) -> Callable[[], Sink]:
@@ -130,11 +152,11 @@ def _inputs(node: ResolvedNode, streams: dict[str, Stream[Envelope]]) -> tuple[d
     for source, wires in by_source.items():
         for wire in wires:
             edges[f"{source}.{wire.source_port}>{wire.port}"] = wire.port
-        parts.append(op.flat_map(f"{node.name}_from_{source}", streams[source], _relabel(source, wires)))
+        parts.append(op.flat_map(f"{node.name}_from_{source}", streams[source], _relabel(source, wires, node.name)))
     return edges, parts[0] if len(parts) == 1 else op.merge(f"{node.name}_merge", *parts)
 
 
-def _relabel(source: str, wires: list[Wire]) -> Callable[[Envelope], list[Envelope]]:
+def _relabel(source: str, wires: list[Wire], node: str) -> Callable[[Envelope], list[Envelope]]:
     """Keep what these wires carry, under the names of the ports that it goes to."""
 
     def relabel(item: Envelope) -> list[Envelope]:
@@ -142,6 +164,7 @@ def _relabel(source: str, wires: list[Wire]) -> Callable[[Envelope], list[Envelo
             return [Envelope("", watermark=item.watermark, edge=f"{source}.{w.source_port}>{w.port}") for w in wires]
         if item.nudge:
             return [item]
-        return [Envelope(w.port, item.batch) for w in wires if w.source_port == item.port]
+        begun = item.begun if item.ahead == node else None
+        return [Envelope(w.port, item.batch, begun=begun) for w in wires if w.source_port == item.port]
 
     return relabel

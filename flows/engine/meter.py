@@ -119,6 +119,10 @@ class Meter:
             if self.traces is not None:
                 self.traces.called(node, seconds)
 
+    def worked(self, node: str, seconds: float) -> None:
+        """Add to the busy time of ``node`` what another thread did for it, or take off what it waited."""
+        self._node(node)["busy_s"] += seconds
+
     @contextmanager
     def snapshot(self, node: str) -> Iterator[list[bytes]]:
         """Measure a snapshot of ``node``: its bytes are put into the list."""

@@ -4,7 +4,8 @@ Stopping is draining. SIGTERM and SIGINT set an event; each source sees it at it
 stands; Bytewax then closes the epoch: (1) every stage is snapshotted, (2) every sink is flushed and snapshotted,
 (3) the recovery store commits, and the process exits 0. A crash between any two of these leaves the former epoch's
 snapshot, and the sinks know from what they find at the other side what was already written. Fail points
-(:mod:`mevflow.processes.fail_points`): ``source snapshot`` and ``stage snapshot`` in (1), ``sink given`` in (2).
+(:mod:`mevflow.processes.fail_points`): ``read ahead`` where a source has more than it gives, ``source snapshot`` and
+``stage snapshot`` in (1), ``sink given`` in (2).
 
 Exit codes: 0 drained or ended, 1 failed (the supervisor tries again), 2 cannot work as configured (it does not).
 """

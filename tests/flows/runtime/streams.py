@@ -18,7 +18,7 @@ topologies:
   {name}:
     control: {{enabled: false}}
     nodes:
-      swaps: {{use: kafka.source, with: {{topic: "{topic}", start: earliest}}}}
+      swaps: {{use: kafka.source, with: {{topic: "{topic}", start: earliest, max_rows: 2100}}}}
       decoded: {{use: decode, from: swaps, with: {{message: mevflow.v1.Swap}}}}
       history: {{use: clickhouse.sink, from: [decoded, decoded.errors]}}
       copy: {{use: kafka.sink, from: decoded, with: {{topic: "{copy}", key: pool}}}}
