@@ -51,9 +51,9 @@ DECIDE = """\
 """
 ARCHIVE = "      raw: {{use: clickhouse.sink, from: decoded}}\n"
 
-#: Name -> (what it adds to the source and decode, nodes with an errors port).
 #: A peer that has told nothing by then is ended.
 _PEER_S = 180.0
+#: Name -> (what it adds to the source and decode, nodes with an errors port).
 VARIANTS = {
     "decode": (DISCARD, ["decoded"]),
     "detect": (UPDATES + DETECT_END, ["decoded", "pools", "found"]),
@@ -162,13 +162,15 @@ def _peer(module: str, place: Stand, messages: int) -> float:
     )
     try:
         told, complaint = running.communicate(timeout=_PEER_S)
+        how = f"ended with code {running.returncode}"
     except subprocess.TimeoutExpired:
         running.kill()
         told, complaint = running.communicate()
+        how = f"was ended after {_PEER_S:g} s"
     try:
         outcome = json.loads(told.splitlines()[-1])
     except (IndexError, ValueError) as error:
-        raise RuntimeError(f"{module} told none within {_PEER_S:g} s:\n{complaint[-2000:]}") from error
+        raise RuntimeError(f"{module} {how} and told none:\n{complaint[-2000:]}") from error
     return float(outcome["messages"] / outcome["seconds"])
 
 
