@@ -6,22 +6,18 @@ Relative paths are of the folder of the configuration (:func:`home`), never of t
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
 
 import mevflow
 from mevflow.clickhouse import tls
 from mevflow.clickhouse.tls import ClickHouseTls
+from mevflow.flows.config_sources import from_toml, from_variables, merged
 from mevflow.kafka import security
 from mevflow.kafka.security import KafkaSecurity, Mechanism, Protocol
 from mevflow.metrics.serving import Serving
@@ -30,6 +26,7 @@ from mevflow.operators.errors import UsageError
 from mevflow.processes.private import read_secret
 
 TOML, TOPOLOGIES = "mevflow.toml", "topologies.yaml"
+_PREFIX = "MEVFLOW_"
 
 
 class KafkaConfig(BaseModel):
@@ -183,16 +180,10 @@ class ControlConfig(BaseModel):
         return self.jwt_keys is not None or self.client_roles is not None
 
 
-class Config(BaseSettings):
+class Config(BaseModel):
     """Everything that a deployment may set."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="MEVFLOW_",
-        env_nested_delimiter="__",
-        toml_file=TOML,
-        extra="forbid",
-        frozen=True,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
     var: Path = Path("var")
     topologies: Path = Path(TOPOLOGIES)
     kafka: KafkaConfig = KafkaConfig()
@@ -207,17 +198,6 @@ class Config(BaseSettings):
         """How a process that is started now serves its metrics, found by those of ``var``; None: not at all."""
         where = self.metrics
         return Serving(str((var or self.var).absolute()), where.host, where.port) if where.enabled else None
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
 @dataclass
@@ -262,12 +242,9 @@ def config() -> Config:
     Raises UsageError that names every wrong setting.
     """
     folder = home()
-
-    class Here(Config):
-        model_config = SettingsConfigDict(toml_file=folder / TOML)
-
+    said = from_variables(Config, _PREFIX, os.environ)
     try:
-        found = Here()
+        found = Config.model_validate(merged(from_toml(folder / TOML), said))
     except ValidationError as error:
         faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
         raise UsageError(

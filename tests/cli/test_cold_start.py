@@ -6,7 +6,18 @@ import sys
 
 import pytest
 
-HEAVY = ("urllib3", "prometheus_client", "numpy", "pyarrow", "numba", "confluent_kafka", "clickhouse_connect", "grpc")
+HEAVY = (
+    "asyncio",
+    "pydantic_settings",
+    "urllib3",
+    "prometheus_client",
+    "numpy",
+    "pyarrow",
+    "numba",
+    "confluent_kafka",
+    "clickhouse_connect",
+    "grpc",
+)
 TELL = "import sys; print(*(name for name in {heavy!r} if name in sys.modules))"
 
 
