@@ -14,6 +14,7 @@ from mevflow.operators.amm.concentrated.curve import ConcentratedState
 from mevflow.operators.amm.stable.saber import SaberState
 from mevflow.operators.detect.book.book import Book
 from mevflow.operators.detect.book.pools import POOL_DTYPE
+from mevflow.operators.detect.screen.cycles import MAX_LEGS
 from mevflow.operators.sizing.kinds import KIND_CONCENTRATED_X64, KIND_CONSTANT_PRODUCT, KIND_STABLE
 from mevflow.operators.sizing.legs import BinsLeg, SaberLeg, StableLeg
 from mevflow.operators.sizing.size import ConcentratedLeg, Leg, ReservesLeg, known_stretch
@@ -23,7 +24,8 @@ Cycle = tuple[tuple[int, bool], ...]
 
 
 class SizedCycle(NamedTuple):
-    """A cycle that screens above zero after an event. ``turn`` says which of the hit's legs each of its legs is.
+    """A cycle that screens above zero after an event. ``turn`` says which of the hit's legs each of its legs is;
+    ``packed`` has that and the legs' directions, a byte each, of MAX_LEGS legs.
 
     ``usd`` and ``native_usd`` are what a raw unit of its start token, and of the chain's fee token, was worth after
     that event; 0 when that was not known.
@@ -34,6 +36,7 @@ class SizedCycle(NamedTuple):
     rate: float
     hit: int
     turn: tuple[int, ...]
+    packed: bytes
     usd: float
     native_usd: float
 
@@ -48,7 +51,7 @@ class Rotations:
     def __init__(self, book: Book, level: Callable[[int], int]) -> None:
         """``level`` of a mint: 0 a numeraire, 1 a hub, 2 anything else."""
         self.book, self._level = book, level
-        self._known: dict[tuple[int, ...], tuple[Cycle, tuple[int, ...]]] = {}
+        self._known: dict[tuple[int, ...], tuple[Cycle, tuple[int, ...], bytes]] = {}
 
     def found(self, hits: NDArray[np.void]) -> Iterator[SizedCycle]:
         """The hits in canonical form, in the kernel's order."""
@@ -59,9 +62,9 @@ class Rotations:
             form = self._known.get(name)
             if form is None:
                 form = self._known[name] = self._canonical(pools[:legs], along[:legs])
-            yield SizedCycle(event, form[0], rate, number, form[1], usd[form[1][0]], native_usd)
+            yield SizedCycle(event, form[0], rate, number, form[1], form[2], usd[form[1][0]], native_usd)
 
-    def _canonical(self, pools: list[int], along: list[int]) -> tuple[Cycle, tuple[int, ...]]:
+    def _canonical(self, pools: list[int], along: list[int]) -> tuple[Cycle, tuple[int, ...], bytes]:
         book, count = self.book, len(pools)
         legs, starts = [], []
         for number, with_pair in zip(pools, along, strict=True):
@@ -71,7 +74,9 @@ class Rotations:
             starts.append(a if a_to_b else b)
         first = min(range(count), key=lambda leg: (self._level(starts[leg]), book.mints[starts[leg]]))
         turn = tuple((first + step) % count for step in range(count))
-        return tuple(legs[leg] for leg in turn), turn
+        cycle = tuple(legs[leg] for leg in turn)
+        packed = bytes(turn).ljust(MAX_LEGS, b"\0") + bytes(a_to_b for _, a_to_b in cycle).ljust(MAX_LEGS, b"\0")
+        return cycle, turn, packed
 
 
 class _State(NamedTuple):
@@ -126,12 +131,7 @@ class States:
             return ReservesLeg((_integer(now.reserve_a), _integer(now.reserve_b)), now.fee_pips, a_to_b, now.venue)
         if now.kind >= KIND_STABLE:
             return self._curved(number, a_to_b, time_us)
-        low, high = now.known_lower, now.known_upper
-        near_low, near_high = known_stretch(now.tick, now.tick_spacing)
-        if low <= near_high and near_low <= high:  # the known range holds the price: both together are known
-            low, high = min(low, near_low), max(high, near_high)
-        else:
-            low, high = near_low, near_high
+        low, high = known_range(now.tick, now.tick_spacing, now.known_lower, now.known_upper)
         info = self._book.info[number]
         ticks, nets = info.ticks.arrays() if info.ticks is not None else ((), ())
         state = ConcentratedState(
@@ -158,6 +158,14 @@ class States:
             return SaberLeg(curve, i == 0)
         assert curve is not None, "a pool without a state has no rate"
         return StableLeg(curve, i, j)
+
+
+def known_range(tick: int, spacing: int, lower: int, upper: int) -> tuple[int, int]:
+    """The ticks between which a pool's liquidity is known, of which the price's own stretch always is."""
+    near_low, near_high = known_stretch(tick, spacing)
+    if lower <= near_high and near_low <= upper:  # the known range holds the price: both together are known
+        return min(lower, near_low), max(upper, near_high)
+    return near_low, near_high
 
 
 def _integer(words: bytes) -> int:

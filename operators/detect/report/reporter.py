@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 
 import numpy as np
@@ -13,17 +14,23 @@ from numpy.typing import NDArray
 from mevflow.operators.amounts import i128, u128
 from mevflow.operators.detect.control import DetectPolicy
 from mevflow.operators.detect.market.market import Market
-from mevflow.operators.detect.report.cycles import Cycle, Rotations, SizedCycle, States
+from mevflow.operators.detect.report.cycles import Cycle, Rotations, SizedCycle
 from mevflow.operators.detect.report.episodes import Episodes, Open
 from mevflow.operators.detect.report.rows import OpportunityRow, OpportunityRows, price_batch
-from mevflow.operators.detect.screen.events import Events
+from mevflow.operators.detect.report.sizes import Sizes
+from mevflow.operators.detect.screen.events import At, Events
 from mevflow.operators.detect.settings import DetectSettings
 from mevflow.operators.ids import canonical
-from mevflow.operators.sizing.size import size
 from mevflow.operators.stage import StageContext
 
 LOGIC_VERSION = 1
 _MAX_COST = 1e38
+
+
+@lru_cache(maxsize=1 << 12)
+def _row_of_episode(ordinal: int, closed: bool) -> bytes:
+    """A row's part of its id."""
+    return canonical(ordinal, int(closed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +146,19 @@ class Report:
 
     def take(self, begin: int, end: int, hits: NDArray[np.void], states: NDArray[np.void]) -> None:
         """Events ``begin`` to ``end`` with the kernel's hits, which come in event order."""
-        by_event = {
-            event: list(group) for event, group in groupby(self._of.rotations.found(hits), key=lambda hit: hit.event)
-        }
+        found = list(self._of.rotations.found(hits))
+        by_event = {event: list(group) for event, group in groupby(found, key=lambda hit: hit.event)}
         if self._events.is_update(begin):
             touched = {begin}
         else:
             touched = set((begin + np.flatnonzero(self._touched[begin:end])).tolist())
-        exact = States(self._of.market.book, states)
-        for event in sorted(touched | by_event.keys()):
-            self._event(event, by_event.get(event, []), exact)
+        sizes = Sizes(self._of.market.book, found, states)
+        events = sorted(touched | by_event.keys())
+        for event, at in zip(events, self._events.places(events), strict=True):
+            self._event(event, at, by_event.get(event, []), sizes)
 
-    def _event(self, event: int, hits: list[SizedCycle], states: States) -> None:
+    def _event(self, event: int, at: At, hits: list[SizedCycle], sizes: Sizes) -> None:
         of = self._of
-        at = self._events.at(event)
         paying: set[Cycle] = set()
         rows: list[tuple[Facts, Open, bool, list[int] | None, SizedCycle | None]] = []
         for hit in hits:
@@ -160,7 +166,7 @@ class Report:
             if not facts.mine:
                 continue
             of.survivors += 1
-            amounts = size(states.legs(hit, at.timestamp_us))
+            amounts = sizes.of(hit, at.timestamp_us)
             if amounts is None or not self._pays(hit, amounts):
                 continue
             paying.add(hit.cycle)
@@ -179,7 +185,7 @@ class Report:
         head = of.head + canonical(at.chain, at.slot, at.tx_index, at.ix_index, source)
         for facts, episode, new, amounts, found in sorted(rows, key=lambda row: row[0].key):
             ordinal = episode.rows + (amounts is None)
-            identity = xxhash.xxh3_128_digest(head + canonical(ordinal, int(amounts is None)) + facts.key)
+            identity = xxhash.xxh3_128_digest(head + _row_of_episode(ordinal, amounts is None) + facts.key)
             self._add(event, identity, facts, episode, ordinal, new, amounts, found, at.chain)
 
     def _pays(self, hit: SizedCycle, amounts: list[int]) -> bool:

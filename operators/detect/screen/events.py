@@ -146,6 +146,18 @@ class Events:
             pool = self.doubted.get(event, -1)
         return At._make([*(column.item(row) for column in self._places[source]), pool])
 
+    def places(self, events: list[int]) -> list[At]:
+        """Where events stand; many swaps at once in less time than one by one."""
+        if not events or (self.source[events] == UPDATES).any():
+            return [self.at(event) for event in events]
+        rows = self.row[events]
+        pools = self.pool[rows].tolist()
+        for number, pool in enumerate(pools):
+            if pool < 0:
+                pools[number] = self.doubted.get(events[number], -1)
+        columns = [column[rows].tolist() for column in self._places[SWAPS]]
+        return [At._make(each) for each in zip(*columns, pools, strict=True)]
+
     def columns(self, events: list[int]) -> dict[str, pa.Array]:
         """EVENT_FIELDS and coordinates of ``events``, as columns."""
         source, row = self.source[events], self.row[events]
