@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Annotated, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import pyarrow as pa
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
@@ -93,10 +93,18 @@ class Ack:
     detail: str = ""
 
 
+#: What a topology may be set up for: little delay, or many rows.
+PROFILES = ("latency", "throughput")
+
+
 class Settings(BaseModel):
-    """Base of every stage's settings: frozen, and an unknown key is an error."""
+    """Base of every stage's settings: frozen, and an unknown key is an error.
+
+    ``profiles``: by name of :data:`PROFILES`, the settings that stand for what nobody has set.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
 
 def _beside(path: str, info: ValidationInfo) -> str:

@@ -65,8 +65,11 @@ def role(kind: Part) -> str:
     return "source" if issubclass(kind, Source) else "sink" if issubclass(kind, Sink) else "stage"
 
 
-def settings_of(kind: Part, given: dict[str, Any], defaults: dict[str, dict[str, Any]], folder: Path) -> Settings:
-    """Settings of a node: its own, over the file's defaults for its group (``kafka`` for ``kafka.source``).
+def settings_of(
+    kind: Part, given: dict[str, Any], defaults: dict[str, dict[str, Any]], folder: Path, profile: str = ""
+) -> Settings:
+    """Settings of a node: its own, over the file's defaults for its group (``kafka`` for ``kafka.source``), over what
+    the topology's ``profile`` says.
 
     A default is used only where the part has a setting of that name. Relative paths are of ``folder``.
     Raises pydantic.ValidationError.
@@ -75,4 +78,5 @@ def settings_of(kind: Part, given: dict[str, Any], defaults: dict[str, dict[str,
     if "bootstrap" in kind.settings_type.model_fields:  # whatever it is called, it speaks to Kafka
         group = {**defaults.get("kafka", {}), **group}
     usable = {name: value for name, value in group.items() if name in kind.settings_type.model_fields}
-    return kind.settings_type.model_validate({**usable, **given}, context={"folder": str(folder)})
+    tuned = kind.settings_type.profiles.get(profile, {})
+    return kind.settings_type.model_validate({**tuned, **usable, **given}, context={"folder": str(folder)})

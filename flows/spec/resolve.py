@@ -134,7 +134,11 @@ def _check_part(state: _Check, node: Node) -> None:
     state.kinds[node.name] = kind
     try:
         state.settings[node.name] = catalogue.settings_of(
-            kind, node.settings, state.file.defaults, state.file.path.absolute().parent
+            kind,
+            node.settings,
+            state.file.defaults,
+            state.file.path.absolute().parent,
+            state.topology.profile,
         )
     except ValidationError as error:
         for fault in error.errors():

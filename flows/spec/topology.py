@@ -17,11 +17,12 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from mevflow.operators.chains import Chain, named, register
 from mevflow.operators.documents import DocumentBounds, read_yaml
 from mevflow.operators.errors import UsageError
+from mevflow.operators.stage import PROFILES
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 _NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 _FILE_KEYS = ("version", "chains", "defaults", "topologies")
-_TOPOLOGY_KEYS = ("summary", "shards", "control", "nodes")
+_TOPOLOGY_KEYS = ("summary", "shards", "profile", "control", "nodes")
 _NODE_KEYS = ("use", "from", "with")
 _BOUNDS = DocumentBounds(size=1 << 20, nodes=100_000)
 #: Shorter values of variables are no secrets, and stand in too many words.
@@ -71,7 +72,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """One named dataflow."""
+    """One named dataflow. ``profile``: what it is set up for, of :data:`mevflow.operators.stage.PROFILES`, or empty."""
 
     name: str
     line: int
@@ -79,6 +80,7 @@ class Topology:
     shards: int = 1
     nodes: dict[str, Node] = field(default_factory=dict)
     control: dict[str, Any] = field(default_factory=dict)
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,11 @@ class _Reader:
         if not isinstance(shards, int) or isinstance(shards, bool) or not 1 <= shards <= 256:
             self.problem(_line(body, "shards"), f"{name}.shards", "must be a whole number from 1 to 256")
             shards = 1
+        profile = self.plain(body.get("profile", ""), f"{name}.profile", _line(body, "profile"))
+        if profile and profile not in PROFILES:
+            hint = did_you_mean(str(profile), PROFILES)
+            self.problem(_line(body, "profile"), f"{name}.profile", f"no profile {profile!r}", hint)
+            profile = ""
         nodes: dict[str, Node] = {}
         raw = body.get("nodes")
         if not isinstance(raw, CommentedMap) or not raw:
@@ -209,7 +216,7 @@ class _Reader:
         if not isinstance(control, dict):
             self.problem(_line(body, "control"), f"{name}.control", "must be a mapping of settings")
             control = {}
-        return Topology(name, line, str(body.get("summary", "")), shards, nodes, control)
+        return Topology(name, line, str(body.get("summary", "")), shards, nodes, control, profile)
 
     def node(self, key: str, name: str, spec: Any, line: int) -> Node:
         if not _NAME.match(name):

@@ -44,7 +44,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 import pyarrow as pa
@@ -78,6 +78,11 @@ class ClickHouseSettings(Settings):
     free. Under load blocks grow by themselves: fewer and larger ones cost the engine fewer merges.
     ``writers`` INSERTs run at once; up to ``queue_blocks`` more wait before ``write`` blocks.
     """
+
+    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "latency": {"flush_ms": 50},
+        "throughput": {"flush_ms": 1_000},
+    }
 
     host: str = "127.0.0.1"
     port: int = Field(default=8123, ge=1, le=65535)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -42,6 +42,8 @@ class KafkaSinkSettings(Settings):
     rows evenly. ``linger_ms`` trades latency for larger batches. A row larger than the topic takes becomes a dead
     letter on the topic ``dead_letters``.
     """
+
+    profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {"latency": {"linger_ms": 0}, "throughput": {"linger_ms": 50}}
 
     bootstrap: str = "127.0.0.1:9092"
     topic: str

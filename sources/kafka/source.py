@@ -118,7 +118,7 @@ class KafkaSource(Source[KafkaSourceSettings]):
             "check.crcs": False,
             # With the default of 1,000 ms a full queue stops fetching for that long.
             "fetch.queue.backoff.ms": 2,
-            "fetch.min.bytes": 50_000,
+            "fetch.min.bytes": wanted.fetch_min_bytes,
             "fetch.wait.max.ms": wanted.fetch_wait_ms,
             "fetch.message.max.bytes": 4_194_304,
             "queued.min.messages": 1_000_000,

@@ -95,3 +95,42 @@ def test_loose_ends_and_cycles(parse):
 def test_resolve_raises_with_the_whole_list(parse):
     with pytest.raises(UsageError, match=r"(?s)t\.a\.use.*t\.b\.use"):
         resolve(parse("      a: {use: nothing}\n      b: {use: nothing, from: a}\n"), "t")
+
+
+_PROFILED = """\
+version: 1
+defaults:
+  clickhouse: {{flush_ms: 70}}
+topologies:
+  t:
+    {profile}
+    nodes:
+      swaps: {{use: kafka.source, with: {{topic: t, fetch_wait_ms: 3}}}}
+      decoded: {{use: decode, from: swaps, with: {{message: mevflow.v1.Swap}}}}
+      kept: {{use: clickhouse.sink, from: decoded}}
+      sent: {{use: kafka.sink, from: decoded, with: {{topic: u}}}}
+      rejects: {{use: discard.sink, from: decoded.errors}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "least", "linger_ms"), [("latency", 1, 0), ("throughput", 1_000_000, 50), ("", 50_000, 5)]
+)
+def test_a_profile_stands_for_what_nobody_has_set(tmp_path, profile, least, linger_ms):
+    path = tmp_path / "t.yaml"
+    path.write_text(_PROFILED.format(profile=f"profile: {profile}" if profile else "summary: none"))
+    nodes = {node.name: node.settings for node in resolve(load(path), "t").nodes}
+    assert (nodes["swaps"].fetch_min_bytes, nodes["swaps"].fetch_wait_ms) == (least, 3)
+    assert nodes["kept"].flush_ms == 70
+    assert nodes["sent"].linger_ms == linger_ms
+
+
+@pytest.mark.parametrize("profile", ["latancy", "[latency]", "1"])
+def test_a_profile_that_there_is_not_is_a_problem(tmp_path, profile):
+    path = tmp_path / "t.yaml"
+    path.write_text(_PROFILED.format(profile=f"profile: {profile}"))
+    (problem,) = load(path).problems
+    assert (problem.line, problem.key) == (6, "t.profile")
+    assert "latency" in problem.suggestion
+    with pytest.raises(UsageError, match=r"t\.profile"):
+        resolve(load(path), "t")
