@@ -183,17 +183,17 @@ def _one_step(pool, a_to_b, tick, amount, out, w):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, nogil=True)
-def _best(states, turn, forward, ticks, count, w):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _best(states, way, ticks, count, w):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """The best input as :func:`mevflow.operators.sizing.size.best_walk` finds it; -1 where it is not for us."""
     s, depth, room = np.empty(4), np.empty(4), np.empty(4)
     a = 1.0
     for leg in range(count):
-        pool = states[turn[leg]]
+        pool = states[way[0, leg]]
         if pool["kind"] not in (KIND_CONSTANT_PRODUCT, KIND_CONCENTRATED_X64, KIND_CONCENTRATED_X96):
             return -1.0
         if pool["fee_pips"] >= 1_000_000 or pool["tick_spacing"] <= 0:
             return -1.0
-        s[leg], depth[leg], room[leg] = _first(pool, forward[leg], ticks[leg], w)
+        s[leg], depth[leg], room[leg] = _first(pool, way[1, leg] != 0, ticks[leg], w)
         if depth[leg] == 0.0:
             return 0.0
         a /= s[leg] * s[leg]
@@ -219,10 +219,10 @@ def _best(states, turn, forward, ticks, count, w):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, nogil=True)
-def size_within(states, turn, forward, ticks, legs, amounts, verdict, w):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Size cycles. By cycle: ``states`` are its pools, ``turn`` says which of them each leg goes through, ``forward``
-    whether from A to B, ``ticks`` the next initialized tick on the leg's way within what is known (or ``NO_TICK``),
-    ``legs`` how many there are.
+def size_within(states, ways, ticks, legs, amounts, verdict, w):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Size cycles. By cycle: ``states`` are its pools; ``ways`` (cycles, 2, legs) says which of them each leg goes
+    through, and whether from A to B; ``ticks`` is the next initialized tick on the leg's way within what is known (or
+    ``NO_TICK``); ``legs`` how many there are.
 
     Writes ``amounts`` (cycles, 5, 2), little-endian words of the input and of each leg's output, where ``verdict`` is
     ``SIZED``. ``w``: :func:`mevflow.operators.sizing.limbs.registers`.
@@ -231,7 +231,7 @@ def size_within(states, turn, forward, ticks, legs, amounts, verdict, w):  # typ
     for cycle in range(len(states)):
         verdict[cycle] = OPEN
         count = np.int64(legs[cycle])
-        best = _best(states[cycle], turn[cycle], forward[cycle], ticks[cycle], count, w)
+        best = _best(states[cycle], ways[cycle], ticks[cycle], count, w)
         if best < 0.0:
             continue
         if not best > 0.0 or best > 1e38:
@@ -247,11 +247,11 @@ def size_within(states, turn, forward, ticks, legs, amounts, verdict, w):  # typ
                 break
             if limbs.used(amount) == 0:
                 continue
-            pool = states[cycle, turn[cycle, leg]]
+            pool, a_to_b = states[cycle, ways[cycle, 0, leg]], ways[cycle, 1, leg] != 0
             if pool["kind"] == KIND_CONSTANT_PRODUCT:
-                known = _reserves(pool, forward[cycle, leg], amount, out, w)
+                known = _reserves(pool, a_to_b, amount, out, w)
             else:
-                known = _one_step(pool, forward[cycle, leg], ticks[cycle, leg], amount, out, w)
+                known = _one_step(pool, a_to_b, ticks[cycle, leg], amount, out, w)
             if not known or limbs.bits(out) > _MOST_BITS:
                 known = False
                 break

@@ -17,7 +17,7 @@ from mevflow.operators.detect.market.market import Market
 from mevflow.operators.detect.report.cycles import Cycle, Rotations, SizedCycle
 from mevflow.operators.detect.report.episodes import Episodes, Open
 from mevflow.operators.detect.report.rows import OpportunityRow, OpportunityRows, price_batch
-from mevflow.operators.detect.report.sizes import Sizes
+from mevflow.operators.detect.report.sizes import Sizes, prepare
 from mevflow.operators.detect.screen.events import At, Events
 from mevflow.operators.detect.settings import DetectSettings
 from mevflow.operators.ids import canonical
@@ -58,6 +58,7 @@ class Reporter:
         self._renamed = 0
         self.rotations = Rotations(market.book, market.mints.level)
         self.head = canonical("opportunity", context.topology)
+        prepare()
 
     def begin(self, events: Events) -> Report:
         """Start the rows of a stretch."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mevflow.operators.detect.book.book import Book
+from mevflow.operators.detect.book.pools import POOL_DTYPE
 from mevflow.operators.detect.report.cycles import SizedCycle, States, known_range
 from mevflow.operators.detect.screen.cycles import MAX_LEGS
 from mevflow.operators.sizing import limbs
@@ -25,7 +26,7 @@ class Sizes:
         self._verdict: list[int] = []
         if not found:
             return
-        packed = np.frombuffer(b"".join([each.packed for each in found]), np.uint8).reshape(-1, 2, MAX_LEGS)
+        ways = np.frombuffer(b"".join([each.packed for each in found]), np.uint8).reshape(-1, 2, MAX_LEGS)
         legs = np.array([len(each.cycle) for each in found], np.int8)
         ticks = np.full((len(found), MAX_LEGS), NO_TICK, np.int32)
         for each in found:
@@ -34,7 +35,7 @@ class Sizes:
                     ticks[each.hit, leg] = _next_tick(book, states[each.hit, each.turn[leg]], number, a_to_b)
         amounts = np.empty((len(found), MAX_LEGS + 1, 2), np.uint64)
         verdict = np.empty(len(found), np.int8)
-        size_within(states, packed[:, 0], packed[:, 1], ticks, legs, amounts, verdict, limbs.registers())
+        size_within(states, ways, ticks, legs, amounts, verdict, limbs.registers())
         self._verdict, self._amounts = verdict.tolist(), amounts.tolist()
 
     @cached_property
@@ -47,6 +48,14 @@ class Sizes:
         if verdict == SIZED:
             return [low | high << 64 for low, high in self._amounts[found.hit][: len(found.cycle) + 1]]
         return None if verdict == NOTHING else size(self._exact.legs(found, time_us))
+
+
+def prepare() -> None:
+    """Load the compiled code before data flows."""
+    ways = np.frombuffer(b"", np.uint8).reshape(0, 2, MAX_LEGS)
+    states, ticks = np.empty((0, MAX_LEGS), POOL_DTYPE), np.empty((0, MAX_LEGS), np.int32)
+    amounts = np.empty((0, MAX_LEGS + 1, 2), np.uint64)
+    size_within(states, ways, ticks, np.empty(0, np.int8), amounts, np.empty(0, np.int8), limbs.registers())
 
 
 def _next_tick(book: Book, pool: np.void, number: int, a_to_b: bool) -> int:
