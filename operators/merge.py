@@ -140,8 +140,8 @@ class ChainMerge:
     def _order(self, ready: list[pa.RecordBatch]) -> Stretch:
         source = np.repeat(np.arange(len(ready), dtype=np.int8), [batch.num_rows for batch in ready])
         row = np.concatenate([np.arange(batch.num_rows) for batch in ready])
-        keys = [np.concatenate([batch.column(name).to_numpy() for batch in ready]).astype(np.uint64) for name in ORDER]
-        times = np.concatenate([batch.column("timestamp_us").to_numpy() for batch in ready])
+        keys = [_column(ready, name).astype(np.uint64, copy=False) for name in ORDER]
+        times = _column(ready, "timestamp_us")
         # Ties go to the input named first: the rows are in that order already, and the sort is stable.
         order = _stable_order(keys)
         chains = keys[0][order]
@@ -256,15 +256,23 @@ def _empty(schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
 
 
+def _column(batches: list[pa.RecordBatch], name: str) -> NDArray[Any]:
+    """A column of all batches; that of the only one with rows as it lies there."""
+    parts = [batch.column(name).to_numpy() for batch in batches if batch.num_rows]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
 def _stable_order(keys: list[NDArray[np.uint64]]) -> NDArray[np.int64]:
     """Indices that sort by the keys, the first most significant; one pass where they fit into 64 bits."""
-    spans = [int(key.max() - key.min()) for key in keys]
-    widths = [span.bit_length() for span in spans]
+    least = [key.min() for key in keys]
+    widths = [int(key.max() - low).bit_length() for key, low in zip(keys, least, strict=True)]
     if sum(widths) > 63:
         return np.lexsort(keys[::-1])
-    packed = np.zeros(len(keys[0]), np.int64)
-    for key, width in zip(keys, widths, strict=True):
-        packed = (packed << width) | (key - key.min()).astype(np.int64)
+    packed = np.zeros(len(keys[0]), np.uint64)
+    for key, low, width in zip(keys, least, widths, strict=True):
+        if width:  # most stretches are of one chain, most transactions have one swap
+            packed <<= np.uint64(width)
+            packed |= key - low
     if (packed[1:] >= packed[:-1]).all():
         return np.arange(len(packed))
     return np.argsort(packed, kind="stable")
