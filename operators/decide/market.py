@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
+from mevflow.operators.decide.eligible import eligible_arms
 from mevflow.operators.decide.rows import OpportunityColumns, number
 from mevflow.operators.decide.settings import BanditSettings, ChainRules, PolicySpec, share_as_float, share_of
 from mevflow.operators.decide.swaplog import RecentSwaps
@@ -30,6 +31,9 @@ from mevflow.operators.learn.drift import ResidualDrift
 from mevflow.operators.learn.kernels import Bools, Floats, Ints, Seeds, proper
 from mevflow.operators.outcomes import EXPIRED, LANDED, MISSED, SKIPPED, UNSEEN, Fate, LandingVerdict, judge, tip_raw
 from mevflow.operators.switch import Off
+
+#: One list for all bids that have none: thousands of empty ones would keep the garbage collector busy.
+_NO_LEGS: list[tuple[bytes, bytes]] = []
 
 
 class Bid(msgspec.Struct, gc=False):
@@ -214,6 +218,7 @@ class BidMarket:
         self._keep_lessons(spec.arms if heir else ())
         self.spec = spec
         self.policy = policy
+        self._known = {arm: index for index, arm in enumerate(spec.arms)}
         self._shares = np.array([float(share) for share in spec.shares])
 
     def _keep_lessons(self, arms: Collection[str]) -> None:
@@ -229,13 +234,15 @@ class BidMarket:
         """
         waiting: list[int] = []
         ids: list[bytes] = []
+        slots = rows.slot
         for i in indices.tolist():
-            slot = rows.slot[i]
+            slot = slots[i]
             if self._due and self._due[0][0] < slot:
                 self._score(rows, waiting, ids, off(), out)
                 waiting, ids = [], []
                 self._settle(slot, i, out)
-            self._clock = max(self._clock, slot)
+            if slot > self._clock:
+                self._clock = slot
             identifier = self._track(rows, i, off(), out)
             if identifier:
                 waiting.append(i)
@@ -302,7 +309,7 @@ class BidMarket:
 
     def _track(self, rows: OpportunityColumns, i: int, off: Off, out: SettledRows) -> bytes:
         """Follow the row's cycle. Gives the decision's id when the row is one to decide on, else nothing."""
-        cycle = rows.cycle(i)
+        cycle = rows.cycle[i]
         episode = self._episodes.get(cycle)
         slot, net = rows.slot[i], rows.net_profit[i]
         if rows.closed[i]:
@@ -352,7 +359,7 @@ class BidMarket:
             timestamp_us=rows.timestamp_us[i],
             source=rows.source(i),
             # Without swaps nobody asks for them.
-            legs=rows.legs(i) if self._frontier else [],
+            legs=rows.legs(i) if self._frontier else _NO_LEGS,
             net=net,
             usd=rows.usd[i],
             cost_in_profit=cost_usd > 0.0,
@@ -397,20 +404,21 @@ class BidMarket:
     def _choose(self, rows: OpportunityColumns, at: Ints, ids: list[bytes], out: SettledRows) -> int:
         """Let the policy choose for rows ``at``; gives how many it could decide before it failed."""
         bids = [self._bids[identifier] for identifier in ids]
-        x, eligible = rows.x[:, at], self._eligible(rows, at)
+        x = rows.x.take(at, axis=1)
+        eligible = eligible_arms(rows.pays, rows.usd_column, rows.cost_column, at, self._shares, self._attempt_usd)
         version = self.policy.updates
         try:
             proposal = self._propose(x, eligible)
             count = proper(proposal.propensities, eligible)
         except ArithmeticError:
             return 0
+        if not count:
+            return 0
+        chances, scores, expected = proposal.propensities, proposal.scores, proposal.expected
         if count < len(at):
             at, ids, bids = at[:count], ids[:count], bids[:count]
             x, eligible = x[:, :count], eligible[:, :count]
-        if not count:
-            return 0
-        chances, scores = proposal.propensities[:, :count], proposal.scores[:, :count]
-        expected = proposal.expected[:, :count]
+            chances, scores, expected = chances[:, :count], scores[:, :count], expected[:, :count]
         seeds = np.frombuffer(b"".join(ids), np.uint64)[::2] ^ np.uint64(self.settings.seed)
         chosen = draw(chances, seeds)
         # Packed: thousands of small lists would keep the garbage collector busy.
@@ -446,14 +454,6 @@ class BidMarket:
             )
         )
         return count
-
-    def _eligible(self, rows: OpportunityColumns, at: Ints) -> Bools:
-        """``[arms, rows]``: arms that would leave something after tip and fee, and skip."""
-        usd, row_cost = rows.usd_column[at], rows.cost_column[at]
-        cost = np.where(row_cost > 0.0, 0.0, self._attempt_usd)
-        eligible: Bools = rows.pays[at] & (usd - usd * self._shares[:, None] > cost)
-        eligible[-1] = True
-        return eligible
 
     def _propose(self, x: Floats, eligible: Bools) -> Proposal:
         fallback, fixed = self.settings.fallback, None
@@ -604,7 +604,7 @@ class BidMarket:
 
     def _learn(self, settled: list[Settled]) -> None:
         """Teach the policy the utility of rewards, and watch how far they are from what it expected."""
-        known = {arm: index for index, arm in enumerate(self.spec.arms)}
+        known = self._known
         for item in settled:
             item.utility = self._utility(item)
         if self.settings.frozen:
@@ -630,7 +630,7 @@ class BidMarket:
             seen += moved + 1
             alarm = watched[seen - 1]
             taught[alarm].drift = True
-            self._teach(taught[start : alarm + 1], known)
+            self._teach(taught[start : alarm + 1])
             start = alarm + 1
             if self.settings.on_drift == "relearn":
                 self._forget()
@@ -638,16 +638,17 @@ class BidMarket:
                     forgotten.bid.learned_at = -1
             elif self.settings.on_drift == "fallback" and self.settings.fallback is not None:
                 self._fallback_until = self.policy.updates + self.settings.fallback.below
-        self._teach(taught[start:], known)
+        self._teach(taught[start:] if start else taught)
 
     def _utility(self, item: Settled) -> float:
         """A reward as the policy sees it, within [-1, 1]."""
         scale = self.settings.utility_cap_usd if self.settings.utility == "usd" else item.bid.usd
         return min(max(item.verdict.reward_usd / scale, -1.0), 1.0) if scale > 0.0 else 0.0
 
-    def _teach(self, taught: list[Settled], known: dict[str, int]) -> None:
+    def _teach(self, taught: list[Settled]) -> None:
         if not taught:
             return
+        known = self._known
         bids = [item.bid for item in taught]
         for count, bid in enumerate(bids, self.policy.updates + 1):
             bid.learned_at = count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from mevflow.operators.chains import number_of
 from mevflow.operators.decide.features import contexts
 from mevflow.operators.decide.plausible import Plausible, implausible
 from mevflow.operators.ids import ID_BYTES
-from mevflow.operators.learn.kernels import Bools, Floats
+from mevflow.operators.learn.kernels import Bools, Floats, Ints
 from mevflow.operators.switch import Off
 
 #: No logarithm of prices is larger, and no profit in USD: what policies learn from stays within what they can keep.
@@ -81,20 +82,16 @@ class OpportunityColumns:
         self.closed: list[bool] = self._list("closed")
         self.new_episode: list[bool] = self._list("new_episode")
         legs = batch.column("legs")
-        flat = legs.flatten()
-        self._pools: list[bytes] = flat.field("pool").to_pylist()
-        self._mints: list[bytes] = flat.field("mint_in").to_pylist()
-        self._starts: list[int] = np.concatenate(([0], np.cumsum(legs.value_lengths().to_numpy()))).tolist()
-
-    def cycle(self, row: int) -> bytes:
-        """What names a cycle within its chain: its pools and the tokens that go in, leg by leg."""
-        start, stop = self._starts[row], self._starts[row + 1]
-        return b"".join(self._pools[start:stop] + self._mints[start:stop])
+        self._legs = legs.flatten()
+        self._starts: Ints = np.concatenate(([0], np.cumsum(legs.value_lengths().to_numpy())))
+        #: What names each row's cycle within its chain: its pools and the tokens that go in, leg by leg.
+        self.cycle: list[bytes] = [
+            pools + mints for pools, mints in zip(self._together("pool"), self._together("mint_in"), strict=True)
+        ]
 
     def legs(self, row: int) -> list[tuple[bytes, bytes]]:
         """(pool, mint in) of every leg."""
-        start, stop = self._starts[row], self._starts[row + 1]
-        return list(zip(self._pools[start:stop], self._mints[start:stop], strict=True))
+        return self._pairs[self._starts[row] : self._starts[row + 1]]
 
     def touches(self, row: int, off: Off) -> bool:
         """Whether the row is about something that is off."""
@@ -105,6 +102,20 @@ class OpportunityColumns:
     def source(self, row: int) -> tuple[str, int, int]:
         """Topic, partition and offset that the row comes from."""
         return self._sources[row]
+
+    @cached_property
+    def _pairs(self) -> list[tuple[bytes, bytes]]:
+        return list(zip(*(self._legs.field(name).to_pylist() for name in ("pool", "mint_in")), strict=True))
+
+    def _together(self, name: str) -> list[bytes]:
+        """A column of the legs, those of a row one after another: they lie so in memory."""
+        column = self._legs.field(name)
+        _, offsets, data = column.buffers()
+        if data is None:
+            return [b""] * (len(self._starts) - 1)
+        at = np.frombuffer(offsets, np.int32)[column.offset + self._starts]
+        octets = bytes(memoryview(data)[at[0] : at[-1]])
+        return [octets[start:stop] for start, stop in pairwise((at - at[0]).tolist())]
 
     @cached_property
     def _sources(self) -> list[tuple[str, int, int]]:

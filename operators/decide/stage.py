@@ -27,7 +27,7 @@ from mevflow.operators.switch import Off
 SNAPSHOT_VERSION = 3
 
 #: Rows decided in one go: what was decided before the kill switch engaged is given soon after.
-LOOK_ROWS = 256
+LOOK_ROWS = 1_024
 
 
 class StageState(msgspec.Struct):
@@ -80,6 +80,8 @@ class BanditDecide(Stage[BanditSettings]):
             for chain, own in rules.items()
         }
         self._bad_rows = 0
+        #: The switch, the gate's word, and both together: asked for every row, and seldom another.
+        self._switched = Off(), Off(), Off()
 
     @classmethod
     def input_schemas(cls, settings: BanditSettings) -> Mapping[str, pa.Schema | None]:
@@ -222,8 +224,12 @@ class BanditDecide(Stage[BanditSettings]):
 
     def _off(self) -> Off:
         """What is off by command, and by the switch as it stands this moment."""
-        now = self.context.switch.off
-        return now | self._gate.off if now and self._gate.off else now or self._gate.off
+        now, ours, together = self._switched
+        if now is not self.context.switch.off or ours is not self._gate.off:
+            now, ours = self.context.switch.off, self._gate.off
+            together = now | ours
+            self._switched = now, ours, together
+        return together
 
     def _decide(self, batch: pa.RecordBatch) -> Output:
         rows = OpportunityColumns(batch, self.settings.plausible)
@@ -268,7 +274,9 @@ class BanditDecide(Stage[BanditSettings]):
                 yield "counterfactuals", others
         doubted = sorted(pair for one in collected.values() for pair in one.implausible)
         if made is not None or settled or doubted:
-            left_out = emit.implausible(batch, rows, doubted, self.context) if batch is not None and rows else None
+            left_out = None
+            if doubted and batch is not None and rows is not None:
+                left_out = emit.implausible(batch, rows, doubted, self.context)
             events = emit.events(made, at, settled, outcomes, left_out, [row for row, _ in doubted])
             if events.num_rows:
                 yield "events", events

@@ -29,11 +29,17 @@ APART = 1.0
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(5)
 
 
-@_jit
 def with_floor(preference: Floats, eligible: Bools, exploration: float) -> Floats:
     """Mix a preference with the uniform distribution over eligible arms; columns sum to 1 and others get 0."""
+    # Made here: an array that a compiled function gives back costs more than such a small one's contents.
+    out = np.zeros(preference.shape)
+    _with_floor(preference, eligible, exploration, out)
+    return out
+
+
+@_jit
+def _with_floor(preference: Floats, eligible: Bools, exploration: float, out: Floats) -> None:
     arms, n = preference.shape
-    out = np.zeros((arms, n))
     for i in range(n):
         count = 0
         for arm in range(arms):
@@ -45,7 +51,6 @@ def with_floor(preference: Floats, eligible: Bools, exploration: float) -> Float
                 total += out[arm, i]
         for arm in range(arms):
             out[arm, i] /= total
-    return out
 
 
 @_jit
@@ -104,12 +109,17 @@ def uniforms(seeds: Seeds) -> Floats:
     return out
 
 
-@_jit
 def draw(propensities: Floats, seeds: Seeds) -> Ints:
     """The arm of each column by inversion: the first whose cumulative probability exceeds its uniform."""
+    out = np.empty(len(seeds), np.int64)
+    _draw(propensities, seeds, out)
+    return out
+
+
+@_jit
+def _draw(propensities: Floats, seeds: Seeds, out: Ints) -> None:
     arms, n = propensities.shape
     u = uniforms(seeds)
-    out = np.empty(n, np.int64)
     for i in range(n):
         cumulative = 0.0
         chosen = -1
@@ -121,7 +131,6 @@ def draw(propensities: Floats, seeds: Seeds) -> Ints:
                 if u[i] < cumulative:
                     break
         out[i] = chosen
-    return out
 
 
 @_jit

@@ -194,7 +194,7 @@ class RiverModel(Stage[ModelSettings]):
         told: list[dict[str, Any]] = []
         values = np.ascontiguousarray(rows.x[1:].T)
         for i in range(batch.num_rows):
-            slot, cycle = rows.slot[i], rows.cycle(i)
+            slot, cycle = rows.slot[i], rows.cycle[i]
             for waiting, label in self._waiting.labelled(slot):
                 self._learn(waiting, label, told)
             self._waiting.follow(cycle, slot, rows.usd[i], rows.closed[i])

@@ -330,7 +330,7 @@ def test_a_pool_or_mint_that_is_off_is_not_decided_about() -> None:
 
 def test_the_switch_stops_a_batch_that_is_being_decided() -> None:
     one = stage()
-    many = stream(512)
+    many = stream(2 * LOOK_ROWS)
     given = iter(one.process("in", many))
     found = [next(given)]
     one.context.switch.off = Off(everything=True)
