@@ -18,7 +18,7 @@ from mevflow.operators.outcomes import EXPIRED, rewards_usd, tip_raw
 from mevflow.operators.stage import StageContext
 
 #: Version of the logic that decides; stored tables keep the row of the highest one.
-LOGIC_VERSION = 2
+LOGIC_VERSION = 3
 
 #: The estimator's name in counterfactual rows: see operators/outcomes.py for the rule.
 ESTIMATOR = "landing-rule-1"

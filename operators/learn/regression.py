@@ -92,11 +92,19 @@ def standardise(x: Floats, frame: Floats) -> Floats:
 
 @_jit
 def solve(
-    gram: Floats, moment: Floats, frame: Floats, ridge: float, root: Floats, coefficients: Floats, stale: Bools
+    gram: Floats,
+    moment: Floats,
+    frame: Floats,
+    ridge: float,
+    root: Floats,
+    coefficients: Floats,
+    explained: Floats,
+    stale: Bools,
 ) -> bool:
-    """Bring ``root`` and ``coefficients`` of the stale arms up to date; none is stale then. False: a singular arm.
+    """Bring ``root``, ``coefficients`` and ``explained`` of the stale arms up to date; none is stale then.
 
-    ``root = L^-1`` (lower) where ``A = L L'`` (Cholesky), so that ``A^-1 = root' root``.
+    ``root = L^-1`` (lower) where ``A = L L'`` (Cholesky), so that ``A^-1 = root' root``. ``explained`` is
+    ``b' A^-1 b``: what the regression takes off the sum of squared rewards. False: a singular arm.
     """
     arms, features, _ = gram.shape
     a = np.empty((features, features))
@@ -109,11 +117,13 @@ def solve(
             a[j, j] += ridge
         if not _inverse_root(a, root[arm]):
             return False
+        explained[arm] = 0.0
         for j in range(features):
             total = 0.0
             for k in range(j + 1):
                 total += root[arm, j, k] * b[k]
             a[0, j] = total  # L^-1 b
+            explained[arm] += total * total
         for k in range(features):
             total = 0.0
             for j in range(k, features):

@@ -37,6 +37,7 @@ class RidgePolicy(Policy):
         self.frame[1] = 1.0
         self._root = np.zeros_like(self.gram)
         self._coefficients = np.zeros_like(self.moment)
+        self._explained = np.zeros(arms)
         self._stale = np.ones(arms, np.bool_)
 
     def learn(self, x: Floats, arms: Ints, rewards: Floats, propensities: Floats) -> None:
@@ -87,6 +88,6 @@ class RidgePolicy(Policy):
         return regression.combine(self._coefficients, z), regression.deviations(self._root, z)
 
     def _solve(self) -> None:
-        ridge = self.option["ridge"]
-        if not regression.solve(self.gram, self.moment, self.frame, ridge, self._root, self._coefficients, self._stale):
+        solved = self._root, self._coefficients, self._explained
+        if not regression.solve(self.gram, self.moment, self.frame, self.option["ridge"], *solved, self._stale):
             raise ArithmeticError(f"{self.name}: an arm's regression is singular")
