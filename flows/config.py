@@ -149,8 +149,8 @@ class ControlConfig(BaseModel):
 
     Paths: ``tls_cert`` and ``tls_key`` (PEM), ``client_ca`` (clients must show a certificate of it), ``client_roles``
     (TOML: roles by certificate name), ``jwt_keys`` (a folder of public keys), ``signing_key`` (PEM: commands are signed
-    with it), ``command_keys`` (a folder of public keys: commands must be signed by one). Rates are an identity's, in
-    calls.
+    with it), ``command_keys`` (a folder of public keys: commands must be signed by one), ``model_keys`` (the same for
+    models; with ``models_signed`` a model must be signed). Rates are an identity's, in calls.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -164,6 +164,8 @@ class ControlConfig(BaseModel):
     jwt_keys: Path | None = None
     signing_key: Path | None = None
     command_keys: Path | None = None
+    model_keys: Path | None = None
+    models_signed: bool = False
     audience: str = "mevflow-control"
     issuer: str = "mevflow"
     origins: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ from grpc_status import rpc_status
 
 from mevflow.control.client import requests
 from mevflow.control.client.requests import delivery
-from mevflow.operators.errors import MevflowError, UnreachableError, UsageError
+from mevflow.operators.errors import CheckFailedError, MevflowError, UnreachableError, UsageError
 from mevflow.v1 import control_service_pb2 as pb
 from mevflow.v1.control_service_pb2_grpc import ControlStub
 
@@ -39,6 +39,7 @@ _OPTIONS = [
     ("grpc.enable_retries", 0),
     ("grpc.use_local_subchannel_pool", 1),
 ]
+_GATE = ("BELOW_THE_GATE", "UNSIGNED", "BAD_SIGNATURE", "DAMAGED_MODEL")
 _USAGE = ("INVALID_ARGUMENT", "NOT_FOUND", "OUT_OF_RANGE")
 
 
@@ -60,7 +61,9 @@ class ControlError(MevflowError):
 
     @property
     def exit_code(self) -> int:  # type: ignore[override]
-        """2 for what the caller should change, else 1."""
+        """4 for a model at the gate, 2 for what the caller should change, else 1."""
+        if self.reason in _GATE:
+            return CheckFailedError.exit_code
         return UsageError.exit_code if self.code in _USAGE else MevflowError.exit_code
 
     def __str__(self) -> str:

@@ -32,6 +32,7 @@ def delivery(
     rollback: bool = False,
     wait_s: float = 0.0,
     reason: str = "",
+    force: bool = False,
 ) -> pb.Delivery:
     """How a command is sent and what is waited for."""
     return pb.Delivery(
@@ -42,6 +43,7 @@ def delivery(
         rollback=rollback,
         wait_ms=_ms(wait_s),
         reason=reason,
+        force=force,
     )
 
 

@@ -18,7 +18,8 @@ _MARGIN_S = 0.05
 _MAX_TTL_MS = 30 * 86_400_000
 _MAX_KEY = 128
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,127}")
-_MAX_REASON = 1_000
+#: Characters of a command's reason.
+MAX_REASON = 1_000
 #: Kinds of commands whose payload is the state of a stage.
 STATE_KINDS = ("policy", "model")
 #: Kafka takes records of up to a mebibyte by default; the rest is the envelope's.
@@ -67,8 +68,8 @@ class Draft:
             raise invalid("delivery.wait_ms", "is not negative")
         if len(given.idempotency_key) > _MAX_KEY:
             raise invalid("delivery.idempotency_key", f"has at most {_MAX_KEY} characters")
-        if len(given.reason) > _MAX_REASON:
-            raise invalid("delivery.reason", f"has at most {_MAX_REASON:,} characters")
+        if len(given.reason) > MAX_REASON:
+            raise invalid("delivery.reason", f"has at most {MAX_REASON:,} characters")
         if given.rollback and given.ack not in (Delivery.ACK_POLICY_UNSPECIFIED, Delivery.ALL):
             raise invalid("delivery.rollback", "goes with the ack policy ALL")
         if self.topology and not _NAME.fullmatch(self.topology):

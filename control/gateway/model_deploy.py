@@ -1,9 +1,9 @@
 """A registered model to a running topology: ``POST /api/training/models/{id}/deploy``.
 
 It is the call ``SwapModel`` of the control plane, with the command made from the registry: shards fetch the state by
-its content id, the answer says what each of them did. A model of few lessons, or one that its newest evaluation puts
-below the gate (``mevflow evaluate --model``), is refused unless the caller forces it, and then the command's reason
-says so, in the audit and in the history.
+its content id, the answer says what each of them did. A model of few lessons is refused here, one that its newest
+evaluation puts below the gate by the call itself (``control/server/model_gate.py``), unless the caller forces it; then
+the command's reason says so, in the audit and in the history.
 """
 
 from __future__ import annotations
@@ -21,15 +21,11 @@ from mevflow.control.gateway.carry import Carrier
 from mevflow.control.gateway.shape import encode
 from mevflow.control.refusal import Refused, invalid
 from mevflow.flows.registry import ModelMeta, ModelRegistry
-from mevflow.learning.verdict import shortfalls
 from mevflow.operators.errors import MevflowError, UsageError
 from mevflow.v1 import control_service_pb2 as pb
 
 #: Lessons below which a model is not given to a topology by itself.
 MIN_LESSONS = 100
-
-#: What is audited of why a model is below the gate, in characters.
-_REASON = 300
 
 
 class DeployAsked(msgspec.Struct, forbid_unknown_fields=True):
@@ -80,7 +76,7 @@ class ModelDeploy:
             asked = msgspec.json.decode(body, type=DeployAsked)
             model = self._registry.find(str(request.path_params["id"]))
             self._registry.state(model)  # whole, or it is said
-            return _command(asked, model, shortfalls(self._registry, model))
+            return _command(asked, model)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return Refused("INVALID_ARGUMENT", "MALFORMED_REQUEST", str(error))
         except UsageError as error:
@@ -91,23 +87,19 @@ class ModelDeploy:
             return refused
 
 
-def _command(asked: DeployAsked, model: ModelMeta, evaluated: list[str]) -> pb.SwapModelRequest:
-    """Raises Refused for a model below the gate."""
+def _command(asked: DeployAsked, model: ModelMeta) -> pb.SwapModelRequest:
+    """Raises Refused for a model of too few lessons."""
     reason = asked.reason
-    short = [("EVALUATION", each) for each in evaluated]
     if model.lessons < MIN_LESSONS:
-        words = f"{model.name}@{model.version} has {model.lessons} lessons, below {MIN_LESSONS}"
-        short.insert(0, ("LESSONS", words))
-    if short:
-        said = "; ".join(words for _, words in short)
+        short = f"{model.name}@{model.version} has {model.lessons} lessons, below {MIN_LESSONS}"
         if not asked.force:
             raise Refused(
                 "FAILED_PRECONDITION",
                 "BELOW_THE_GATE",
-                f"{said}: train it over a longer window, or force it",
-                preconditions=[(kind, model.name, words) for kind, words in short],
+                f"{short}: train it over a longer window, or force it",
+                preconditions=[("LESSONS", model.name, short)],
             )
-        reason = f"forced: {said[:_REASON]}; {reason}".rstrip("; ")
+        reason = f"forced: {short}; {reason}".rstrip("; ")
     payload: dict[str, Any] = {"id": model.id, "chain": asked.chain or model.chain}
     if model.kind == "pipeline":
         payload["candidate"] = asked.candidate or model.name
@@ -116,7 +108,11 @@ def _command(asked: DeployAsked, model: ModelMeta, evaluated: list[str]) -> pb.S
     else:
         payload |= {"policy": model.learner, "options": model.options}
     delivery = pb.Delivery(
-        rollback=asked.rollback, wait_ms=asked.wait_ms, reason=reason, idempotency_key=asked.idempotency_key
+        rollback=asked.rollback,
+        wait_ms=asked.wait_ms,
+        reason=reason,
+        idempotency_key=asked.idempotency_key,
+        force=asked.force,
     )
     return pb.SwapModelRequest(
         topology=asked.topology, target=asked.target, payload=msgspec.json.encode(payload), delivery=delivery

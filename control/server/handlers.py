@@ -104,7 +104,8 @@ class Handlers(TopologyCalls):
         _json("payload", request.payload)
         await self._topologies(request.topology, request.target)
         target = scoped(kind, request.target, request.payload)
-        draft = Draft(method, kind, request.topology, target, request.payload, identity, request.delivery)
+        delivery = await self._passed(kind, request.topology, target, request.payload, request.delivery)
+        draft = Draft(method, kind, request.topology, target, request.payload, identity, delivery)
         if request.delivery.rollback:
             held = self._service.ledger.in_force(request.topology, kind, target)
             if self._service.issuer.former_good(held, held.version + 1) is None:
@@ -134,17 +135,44 @@ class Handlers(TopologyCalls):
                 f"there is no version to roll back to; known: {known}",
                 preconditions=[("FORMER_VERSION", f"{request.topology}/{request.target}", f"known: {known}")],
             )
+        payload = former.command.payload
         draft = Draft(
             method="Rollback",
             kind=kind,
             topology=request.topology,
             target=request.target,
-            payload=former.command.payload,
+            payload=payload,
             identity=identity,
-            delivery=request.delivery,
+            delivery=await self._passed(kind, request.topology, request.target, payload, request.delivery),
             rolled_back_from=held.current.command.command_id,
         )
         return await self._service.issuer.issue(draft)
+
+    async def _passed(
+        self, kind: str, topology: str, target: str, payload: bytes, delivery: pb.Delivery
+    ) -> pb.Delivery:
+        """How a command is sent; raises Refused for a model that may not get into force."""
+        if kind != "model":
+            return delivery
+        # A candidate joins one chain's stage, and is promoted by the stage's name.
+        commands = [
+            entry.command
+            for held in self._service.ledger.keys.values()
+            for entry in held.history
+            if entry.command.kind == kind and entry.won and stage_in(entry.command.target) == stage_in(target)
+        ]
+        commands = [one for one in commands if not topology or one.topology in ("", topology)]
+        commands.sort(key=lambda one: one.issued_at_us, reverse=True)
+        made = pb.Delivery()
+        made.CopyFrom(delivery)
+        made.reason = await asyncio.to_thread(
+            self._service.model_gate.passed,
+            payload,
+            [one.payload for one in commands],
+            delivery.force,
+            delivery.reason,
+        )
+        return made
 
     # The kill switch
 

@@ -20,6 +20,7 @@ from mevflow.control.commands.issuer import Issuer
 from mevflow.control.commands.ledger import OUTCOME, Ledger
 from mevflow.control.commands.record import Entry
 from mevflow.control.commands.shards import Roll
+from mevflow.control.server.model_gate import ModelGate
 from mevflow.control.topics.collector import AckCollector
 from mevflow.control.topics.events import TopicFeed
 from mevflow.control.topics.reader import TopicReader, TopicRecord
@@ -45,7 +46,8 @@ class ServiceSettings:
     """Of one service. ``file``: the topology file. ``var``: the folder of what is deployed on this host.
 
     ``signing_key``: a private key's file, with which commands are signed. ``command_keys``: a folder of public keys;
-    records on ``control-commands`` that none of them signed are left out.
+    records on ``control-commands`` that none of them signed are left out. ``model_keys``: a folder of public keys that
+    may sign models; ``models_signed``: of which one must have.
     """
 
     bootstrap: str
@@ -55,6 +57,8 @@ class ServiceSettings:
     start_s: float = _START_S
     signing_key: Path | None = None
     command_keys: Path | None = None
+    model_keys: Path | None = None
+    models_signed: bool = False
 
 
 class Service:
@@ -68,6 +72,7 @@ class Service:
         self.ledger = Ledger()
         self.roll = Roll(settings.var, settings.file)
         self.checks = Checks()
+        self.model_gate = ModelGate(settings.var / "models", settings.model_keys, settings.models_signed)
         self.records = Records()
         self._verifier = None if settings.command_keys is None else Verifier(settings.command_keys)
         self.events: TopicFeed[ControlAudit] = TopicFeed(AUDIT)

@@ -49,8 +49,11 @@ class Signer:
 
     def header(self, key: str, value: bytes) -> tuple[str, bytes]:
         """The header of a record."""
-        signature = self._key.sign(_signed(key.encode(), value))
-        return HEADER, f"{self._id}:".encode() + base64.b64encode(signature)
+        return HEADER, self.signature(_signed(key.encode(), value)).encode()
+
+    def signature(self, message: bytes) -> str:
+        """``KEY_ID:BASE64`` of the signature of a message; what it is about stands at the message's begin."""
+        return f"{self._id}:{base64.b64encode(self._key.sign(message)).decode()}"
 
 
 @dataclass(slots=True)
@@ -64,7 +67,7 @@ class Verifier:
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
             raise UsageError(
-                "the folder of keys that sign commands cannot be read",
+                "the folder of keys that sign cannot be read",
                 hint="mevflow control keys new",
                 file=str(self.folder),
             )
@@ -74,12 +77,16 @@ class Verifier:
         given = [text for name, text in headers or () if name == HEADER]
         if len(given) != 1 or given[0] is None:
             return "unsigned"
-        name, _, text = given[0][:_MAX_HEADER].partition(b":")
+        return self.fault_of(_signed(key or b"", value), given[0])
+
+    def fault_of(self, message: bytes, signature: bytes) -> str:
+        """``bad_signature`` unless a key of the folder has signed the message; see :meth:`Signer.signature`."""
+        name, _, text = signature[:_MAX_HEADER].partition(b":")
         public = self._present().get(name.decode("ascii", "replace"))
         if public is None:
             return "bad_signature"
         try:
-            public.verify(base64.b64decode(text, validate=True), _signed(key or b"", value))
+            public.verify(base64.b64decode(text, validate=True), message)
         except (InvalidSignature, binascii.Error, ValueError):
             return "bad_signature"
         return ""

@@ -54,7 +54,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Run the control service; pause, resume, acks, keys.",
     ),
     "policy": ("mevflow.cli.control.policy", "Policies: validate, plan, apply, status, history, rollback, watch."),
-    "model": ("mevflow.cli.control.model", "Models: list, show, export, diff, swap, promote, rollback."),
+    "model": ("mevflow.cli.control.model", "Models: list, show, sign, export, diff, swap, promote, rollback."),
     "kill": ("mevflow.cli.control.kill", "No decisions until released."),
     "release": ("mevflow.cli.control.release", "Lift what kill engaged."),
     "hub": ("mevflow.cli.hub", "Run the WebSocket fan-out hub: start, stop, status."),

@@ -71,12 +71,17 @@ def delivering(command: Command) -> Command:
     return command
 
 
-def how(options: dict[str, Any], *, rollback: bool = False) -> Delivery:
+def passing(command: Command) -> Command:
+    """Add ``--force``: for a model that is below the gate."""
+    return click.option("--force", is_flag=True, help="Also a model below the gate; the audit says so.")(command)
+
+
+def how(options: dict[str, Any], *, rollback: bool = False, force: bool = False) -> Delivery:
     """The options of :func:`delivering`, taken out of ``options``."""
     from mevflow.control.client.client import delivery
 
     names = ("expected_version", "idempotency_key", "ttl_s", "ack", "wait_s", "reason")
-    return delivery(rollback=rollback, **{name: options.pop(name) for name in names})
+    return delivery(rollback=rollback, force=force, **{name: options.pop(name) for name in names})
 
 
 def payload_of(text: str) -> bytes:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+from pathlib import Path
 from typing import Any
 
 import click
 
-from mevflow.cli.control.connection import connect, delivering, how, payload_of, plain, reaching, show_reply
+from mevflow.cli.control.connection import connect, delivering, how, passing, payload_of, plain, reaching, show_reply
 from mevflow.cli.output import emit, emit_json, json_option, table
-
-#: What is audited of why a model is below the gate, in characters.
-_REASON = 300
 
 
 @click.group()
@@ -49,6 +47,29 @@ def show(model: str, as_json: bool) -> None:
     meta = registry.find(model)
     registry.state(meta)  # whole, or it is said
     emit(msgspec.to_builtins(meta), as_json)
+
+
+@command.command()
+@click.argument("model")
+@click.option(
+    "--key", required=True, type=click.Path(path_type=Path), help="File of a private key; its name is its id."
+)
+@json_option
+def sign(model: str, key: Path, as_json: bool) -> None:
+    """Vouch for MODEL: sign its content id with a key of `mevflow control keys new`.
+
+    A control service that knows the public half (MEVFLOW_CONTROL__MODEL_KEYS) refuses a model with a wrong signature,
+    and with MEVFLOW_CONTROL__MODELS_SIGNED=true one without.
+    """
+    from mevflow.flows.model_signatures import sign as signed
+    from mevflow.flows.steering.signatures import Signer
+
+    registry = _registry()
+    meta = registry.find(model)
+    emit(
+        {"model": f"{meta.name}@{meta.version}", "id": meta.id, "signature": signed(registry, meta, Signer(key))},
+        as_json,
+    )
 
 
 @command.command()
@@ -126,7 +147,7 @@ def diff(first: str, second: str, as_json: bool) -> None:
 @click.option("--chain", default="", help="The chain that it is for; absent: the one that taught it.")
 @click.option("--candidate", default="", help="river.model: under which name it joins.")
 @click.option("--rollback", is_flag=True, help="If one shard refuses, give the others the former model again.")
-@click.option("--force", is_flag=True, help="Also below the gate; the audit says so.")
+@passing
 @delivering
 @reaching
 def swap(
@@ -149,8 +170,9 @@ def swap(
         payload = payload_of(model)
     else:
         payload = json.dumps(_payload(model, chain, candidate)).encode()
-    options["reason"] = _passed(payload, force, options["reason"])
-    given = how(options, rollback=rollback)
+    if not force:
+        _check(payload)
+    given = how(options, rollback=rollback, force=force)
     with connect(**options) as control:
         show_reply(control.swap_model(topology, target, payload, how=given), as_json)
 
@@ -159,11 +181,15 @@ def swap(
 @click.argument("topology")
 @click.argument("target")
 @click.argument("candidate")
+@passing
 @delivering
 @reaching
-def promote(topology: str, target: str, candidate: str, as_json: bool, **options: Any) -> None:
-    """Let CANDIDATE of a river.model TARGET lead at once, whatever the evidence."""
-    given = how(options)
+def promote(topology: str, target: str, candidate: str, force: bool, as_json: bool, **options: Any) -> None:
+    """Let CANDIDATE of a river.model TARGET lead at once, whatever the evidence.
+
+    The gate of `mevflow model swap` holds for a registered model that joined by command, too.
+    """
+    given = how(options, force=force)
     payload = json.dumps({"candidate": candidate, "champion": True}).encode()
     with connect(**options) as control:
         show_reply(control.swap_model(topology, target, payload, how=given), as_json)
@@ -173,11 +199,15 @@ def promote(topology: str, target: str, candidate: str, as_json: bool, **options
 @click.argument("topology")
 @click.argument("target")
 @click.option("--to-version", type=click.IntRange(0), default=0, help="0: the one before the version in force.")
+@passing
 @delivering
 @reaching
-def rollback(topology: str, target: str, to_version: int, as_json: bool, **options: Any) -> None:
-    """Set again, as a new version, the model that TARGET (`decided@solana` for one chain) had before."""
-    given = how(options)
+def rollback(topology: str, target: str, to_version: int, force: bool, as_json: bool, **options: Any) -> None:
+    """Set again, as a new version, the model that TARGET (`decided@solana` for one chain) had before.
+
+    The gate of `mevflow model swap` holds for it, too.
+    """
+    given = how(options, force=force)
     with connect(**options) as control:
         show_reply(control.rollback(topology, target, kind="model", to_version=to_version, how=given), as_json)
 
@@ -217,8 +247,8 @@ def _code() -> str:
     return version("mevflow")
 
 
-def _passed(payload: bytes, force: bool, reason: str) -> str:
-    """The reason to audit. Raises CheckFailedError where the model is registered, below the gate and not forced."""
+def _check(payload: bytes) -> None:
+    """Raises CheckFailedError where the model is registered here and below the gate: the service need not be asked."""
     from mevflow.learning.verdict import shortfalls
     from mevflow.operators.errors import CheckFailedError, UsageError
 
@@ -227,9 +257,8 @@ def _passed(payload: bytes, force: bool, reason: str) -> str:
         asked = json.loads(payload)
         if isinstance(asked, dict) and asked.get("id"):
             short = shortfalls(registry, registry.find(str(asked["id"])))
-    if short and not force:
+    if short:
         raise CheckFailedError("; ".join(short), hint="evaluate it on a longer log, train it anew, or --force")
-    return "; ".join(filter(None, [f"forced: {'; '.join(short)}"[:_REASON] if short else "", reason]))
 
 
 def _payload(model: str, chain: str, candidate: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mevflow.cli.control.connection import connect, delivering, how, payload_of, plain, reaching, show_reply
+from mevflow.cli.control.connection import connect, delivering, how, passing, payload_of, plain, reaching, show_reply
 from mevflow.cli.output import emit_json, table
 from mevflow.operators.errors import CheckFailedError
 
@@ -78,11 +78,14 @@ def apply(topology: str, target: str, payload: str, rollback: bool, as_json: boo
 @click.argument("target")
 @click.option("--to-version", type=click.IntRange(0), default=0, help="0: the one before the version in force.")
 @_KIND
+@passing
 @delivering
 @reaching
-def rollback(topology: str, target: str, to_version: int, kind: str, as_json: bool, **options: Any) -> None:
+def rollback(
+    topology: str, target: str, to_version: int, kind: str, force: bool, as_json: bool, **options: Any
+) -> None:
     """Set again, as a new version, what an earlier version of TARGET set."""
-    given = how(options)
+    given = how(options, force=force)
     with connect(**options) as control:
         show_reply(control.rollback(topology, target, kind=kind, to_version=to_version, how=given), as_json)
 
@@ -92,11 +95,15 @@ def rollback(topology: str, target: str, to_version: int, kind: str, as_json: bo
 @click.argument("target")
 @click.argument("payload")
 @click.option("--rollback", is_flag=True, help="If one shard refuses, give the others the former model again.")
+@passing
 @delivering
 @reaching
-def model(topology: str, target: str, payload: str, rollback: bool, as_json: bool, **options: Any) -> None:
-    """Swap the model of TARGET for PAYLOAD (JSON, @FILE or -), without pausing the stream."""
-    given = how(options, rollback=rollback)
+def model(topology: str, target: str, payload: str, rollback: bool, force: bool, as_json: bool, **options: Any) -> None:
+    """Swap the model of TARGET for PAYLOAD (JSON, @FILE or -), without pausing the stream.
+
+    Exit code 4 where the newest evaluation of a registered model says that it is below the gate.
+    """
+    given = how(options, rollback=rollback, force=force)
     with connect(**options) as control:
         show_reply(control.swap_model(topology, target, payload_of(payload), how=given), as_json)
 

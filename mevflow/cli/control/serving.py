@@ -48,6 +48,8 @@ def serve(host: str | None, port: int | None, http_port: int | None, log_level: 
             settings.var,
             signing_key=settings.control.signing_key,
             command_keys=settings.control.command_keys,
+            model_keys=settings.control.model_keys,
+            models_signed=settings.control.models_signed,
         ),
         door,
         guarded.authenticator,

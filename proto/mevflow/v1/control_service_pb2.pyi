@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Delivery(_message.Message):
-    __slots__ = ("expected_version", "idempotency_key", "ttl_ms", "ack", "rollback", "wait_ms", "reason")
+    __slots__ = ("expected_version", "idempotency_key", "ttl_ms", "ack", "rollback", "wait_ms", "reason", "force")
     class AckPolicy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         ACK_POLICY_UNSPECIFIED: _ClassVar[Delivery.AckPolicy]
@@ -27,6 +27,7 @@ class Delivery(_message.Message):
     ROLLBACK_FIELD_NUMBER: _ClassVar[int]
     WAIT_MS_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
     expected_version: int
     idempotency_key: str
     ttl_ms: int
@@ -34,7 +35,8 @@ class Delivery(_message.Message):
     rollback: bool
     wait_ms: int
     reason: str
-    def __init__(self, expected_version: _Optional[int] = ..., idempotency_key: _Optional[str] = ..., ttl_ms: _Optional[int] = ..., ack: _Optional[_Union[Delivery.AckPolicy, str]] = ..., rollback: _Optional[bool] = ..., wait_ms: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    force: bool
+    def __init__(self, expected_version: _Optional[int] = ..., idempotency_key: _Optional[str] = ..., ttl_ms: _Optional[int] = ..., ack: _Optional[_Union[Delivery.AckPolicy, str]] = ..., rollback: _Optional[bool] = ..., wait_ms: _Optional[int] = ..., reason: _Optional[str] = ..., force: _Optional[bool] = ...) -> None: ...
 
 class PolicyRequest(_message.Message):
     __slots__ = ("topology", "target", "kind", "payload")

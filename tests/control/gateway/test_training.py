@@ -105,7 +105,7 @@ async def test_a_model_that_its_evaluation_puts_below_the_gate_is_deployed_only_
 ):
     shard = make_shard()
     await heard(topology)
-    meta = register("judged", 500)
+    meta, _ = register("judged", 500), register("better", 500)
     registry = ModelRegistry(service.settings.var / "models")
     judged = ModelVerdict(
         id=meta.id, topology=topology, run_id="", since="", until="", unit="episode", units=900, effective=640.0,
@@ -121,5 +121,15 @@ async def test_a_model_that_its_evaluation_puts_below_the_gate_is_deployed_only_
     newest = (await call("GET", f"/api/control/history?topology={topology}&kind=model&limit=1")).body["commands"][0]
     assert newest["reason"].startswith("forced: judged@1: its newest evaluation")
     assert newest["reason"].endswith("drill")
+    # No other door is wider.
+    payload = {"policy": "tip-linucb", "id": meta.id}
+    raw = {"topology": topology, "target": "found", "payload": payload}
+    assert (await call("POST", "/api/control/model-swap", raw)).body["reason"] == "BELOW_THE_GATE"
+    back = {"topology": topology, "target": "found@solana", "kind": "model"}
+    assert (await call("POST", "/api/training/models/better/deploy", asked)).status == 200
+    assert (await call("POST", "/api/control/rollback", back)).body["reason"] == "BELOW_THE_GATE"
+    assert (await call("POST", "/api/control/rollback", {**back, "delivery": {"force": True}})).status == 200
+    newest = (await call("GET", f"/api/control/history?topology={topology}&kind=model&limit=1")).body["commands"][0]
+    assert newest["reason"].startswith("forced: judged@1")
     note(registry, meta, structs.replace(judged, high=0.5))
     assert (await call("POST", "/api/training/models/judged/deploy", asked)).status == 200

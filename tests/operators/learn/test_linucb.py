@@ -7,16 +7,21 @@ import numpy as np
 import pytest
 
 from mevflow.operators.errors import StateError
-from mevflow.operators.learn import Policy, draw, make_policy
+from mevflow.operators.learn import draw, make_policy
+from mevflow.operators.learn.linucb import LinUcb
 from mevflow.operators.learn.state import PolicyState, decode, pack
 
 FEATURES, ARMS = 3, 4
 
 
-def taught(rewards: float = 1.0, count: int = 200) -> Policy:
+def fresh() -> LinUcb:
+    return LinUcb(ARMS, FEATURES, 0.05)
+
+
+def taught(rewards: float = 1.0, count: int = 200) -> LinUcb:
     """A policy that has seen ``count`` rewards of that size, of either sign."""
     rng = np.random.default_rng(3)
-    policy = make_policy("tip-linucb", ARMS, FEATURES, 0.05, {})
+    policy = fresh()
     x = np.column_stack([np.ones(count), rng.normal(size=(count, FEATURES - 1))])
     arms = rng.choice(ARMS, count, p=(0.6, 0.25, 0.1, 0.05))
     policy.update(x, arms, rewards * np.where(rng.random(count) < 0.5, 1.0, -1.0), np.ones(count))
@@ -72,7 +77,7 @@ def test_a_state_of_a_release_that_counted_no_squares_is_taken_on() -> None:
     policy = taught()
     saved = decode(policy.snapshot(), policy.name)
     old = {label: array for label, array in saved.arrays.items() if label != "squares"}
-    other = make_policy("tip-linucb", ARMS, FEATURES, 0.05, {})
+    other = fresh()
     other.restore(msgspec.msgpack.encode(msgspec.structs.replace(saved, arrays=old)))
     assert (other.moment == policy.moment).all()
     assert (other.squares <= other.pulls).all()
@@ -85,13 +90,13 @@ def test_squares_that_no_rewards_make_are_refused(factor: float) -> None:
     policy = taught()
     saved: PolicyState = decode(policy.snapshot(), policy.name)
     arrays = {**saved.arrays, "squares": pack(policy.squares * factor)}
-    other = make_policy("tip-linucb", ARMS, FEATURES, 0.05, {})
+    other = fresh()
     with pytest.raises(StateError):
         other.restore(msgspec.msgpack.encode(msgspec.structs.replace(saved, arrays=arrays)))
 
 
 def test_a_correction_takes_back_its_square() -> None:
-    policy, right = (make_policy("tip-linucb", ARMS, FEATURES, 0.05, {}) for _ in range(2))
+    policy, right = fresh(), fresh()
     x, one = np.array([[1.0, 0.5, -0.5]]), np.ones(1)
     policy.update(x, np.array([1]), np.array([0.5]), one)
     assert policy.correct(x[0], 1, 0.5, -0.25, 1.0, 1)

@@ -1,0 +1,114 @@
+"""The gate before a model gets into force, whoever asks by whichever call: swap, deploy, promote, rollback.
+
+The model is found in the registry of the service's host by what the command says of it: the id, the state itself, or a
+candidate that an earlier command brought. One that is below the gate by its newest evaluation is refused unless the
+caller forces it, and then the command's reason says so. A signature that is wrong is refused always, a missing one
+where the service asks for signatures. A model that is not registered here has neither.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from mevflow.control.commands.draft import MAX_REASON
+from mevflow.control.refusal import Refused
+from mevflow.flows.model_signatures import fault
+from mevflow.flows.registry import ModelMeta, ModelRegistry
+from mevflow.flows.steering.signatures import Verifier
+from mevflow.learning.verdict import shortfalls
+from mevflow.operators.errors import MevflowError, UsageError
+
+#: What is audited of why a model is below the gate, in characters.
+_REASON = 300
+
+_SIGNATURES = {
+    "unsigned": "nobody has signed it (`mevflow model sign`)",
+    "bad_signature": "its signature is not that of a key of the service's folder of model keys",
+}
+
+
+class _Brought(msgspec.Struct):
+    """What of a model command's payload says which model gets into force."""
+
+    id: str = ""
+    state: str = ""
+    candidate: str = ""
+
+
+class ModelGate:
+    """``models``: the registry's folder. ``keys``: a folder of public keys that may sign; ``signed``: one must have."""
+
+    def __init__(self, models: Path, keys: Path | None, signed: bool) -> None:
+        if signed and keys is None:
+            raise UsageError("models_signed needs model_keys: whose signatures hold?", key="control")
+        self._registry = ModelRegistry(models)
+        self._keys = None if keys is None else Verifier(keys)
+        self._signed = signed
+
+    def passed(self, payload: bytes, earlier: Iterable[bytes], force: bool, reason: str) -> str:
+        """The reason to audit. ``earlier`` are payloads of the same target's commands, the newest first.
+
+        Raises Refused for a model that may not get into force.
+        """
+        identifier = _identifier(payload, earlier)
+        meta = self._registered(identifier)
+        self._check_signature(meta, identifier)
+        if meta is None:
+            return reason
+        try:
+            short = shortfalls(self._registry, meta)
+        except MevflowError as error:
+            raise _refused("DAMAGED_MODEL", meta.name, str(error)) from error
+        if not short:
+            return reason
+        said = "; ".join(short)
+        if not force:
+            raise _refused("BELOW_THE_GATE", meta.name, f"{said}: evaluate it on a longer log, train anew, or force it")
+        return "; ".join(filter(None, [f"forced: {said}"[:_REASON], reason]))[:MAX_REASON]
+
+    def _registered(self, identifier: str) -> ModelMeta | None:
+        try:
+            return self._registry.find(identifier) if identifier else None
+        except UsageError:
+            return None
+
+    def _check_signature(self, meta: ModelMeta | None, identifier: str) -> None:
+        if self._keys is None:
+            return
+        try:
+            wrong = "unsigned" if meta is None else fault(self._registry, meta, self._keys)
+        except MevflowError as error:
+            raise _refused("BAD_SIGNATURE", identifier, str(error)) from error
+        if wrong == "bad_signature" or (wrong and self._signed and identifier):
+            name = identifier[:12] if meta is None else f"{meta.name}@{meta.version}"
+            raise _refused(wrong.upper(), name, f"model {name}: {_SIGNATURES[wrong]}")
+
+
+def _identifier(payload: bytes, earlier: Iterable[bytes]) -> str:
+    """The content id of the model that a command brings into force; empty where it brings none that was learned."""
+    asked = _read(payload)
+    if asked.candidate and not (asked.id or asked.state):
+        former = (_read(each) for each in earlier)
+        asked = next((each for each in former if each.candidate == asked.candidate and (each.id or each.state)), asked)
+    if asked.id or not asked.state:
+        return asked.id
+    try:
+        return hashlib.sha256(base64.b64decode(asked.state, validate=True)).hexdigest()
+    except ValueError:
+        return ""  # the stage says what is wrong with it
+
+
+def _read(payload: bytes) -> _Brought:
+    try:
+        return msgspec.json.decode(payload, type=_Brought)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _Brought()  # the stage says so
+
+
+def _refused(reason: str, name: str, words: str) -> Refused:
+    return Refused("FAILED_PRECONDITION", reason, words, preconditions=[("MODEL", name, words)])
