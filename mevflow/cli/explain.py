@@ -92,7 +92,7 @@ def _show(story: dict[str, Any]) -> None:
     for outcome in story["outcomes"]:
         _line(
             "outcome",
-            f"{outcome['kind']}, reward {outcome['reward_usd']:+,.6f} USD, {outcome['realized_profit']} raw realised, "
+            f"{outcome['kind']}, reward {outcome['reward_usd']:+,.6f} USD, {_realised(outcome)}, "
             f"settled after slot {outcome['slot']}",
         )
         _line("evidence", outcome["evidence"])
@@ -127,6 +127,11 @@ def _show(story: dict[str, Any]) -> None:
 
 def _line(key: str, text: str) -> None:
     click.echo(f"  {key:<12} {text}")
+
+
+def _realised(outcome: dict[str, Any]) -> str:
+    raw = outcome["realized_profit"]
+    return "what it realised is not known" if raw is None else f"{raw} raw realised"
 
 
 def _money(usd: float | None) -> str:

@@ -141,7 +141,7 @@ def outcomes(settled: Sequence[Settled], settled_by: StageContext, chains: Seque
             "timestamp_us": [bid.timestamp_us for bid in bids],
             "kind": [item.verdict.kind for item in settled],
             "reward_usd": [item.verdict.reward_usd for item in settled],
-            "realized_profit": [item.realized.to_bytes(16, "little", signed=True) for item in settled],
+            "realized_profit": [_signed(item.realized) for item in settled],
             "evidence": [item.verdict.evidence for item in settled],
             "topology": pa.repeat(settled_by.topology, len(bids)),
             "run_id": pa.repeat(settled_by.run_id, len(bids)),
@@ -157,6 +157,11 @@ def outcomes(settled: Sequence[Settled], settled_by: StageContext, chains: Seque
         },
         OUTCOME,
     )
+
+
+def _signed(amount: int | None) -> bytes:
+    """An i128 in 16 bytes; empty: not known."""
+    return b"" if amount is None else amount.to_bytes(16, "little", signed=True)
 
 
 def counterfactuals(settled: Sequence[Settled], told: pa.RecordBatch) -> list[pa.RecordBatch]:

@@ -139,13 +139,16 @@ class Segment(msgspec.Struct, frozen=True, gc=False):
 
 
 class Settled(msgspec.Struct, gc=False):
-    """A bid's outcome. ``trigger`` is the batch's row that was about to come, ``fate`` None for one that expired."""
+    """A bid's outcome. ``trigger`` is the batch's row that was about to come, ``fate`` None for one that expired.
+
+    ``realized`` is the profit less the tip in raw units of the profit's token; None: nobody knows it.
+    """
 
     trigger: int
     slot: int
     bid: Bid
     verdict: LandingVerdict
-    realized: int
+    realized: int | None
     fate: Fate | None
     utility: float = 0.0  # what was learned, in [-1, 1]
     drift: bool = False  # its reward made the detector cry
@@ -504,26 +507,24 @@ class BidMarket:
             self._keep(settled)
         out.settled += settled
 
-    def _verdict(self, bid: Bid, fate: Fate) -> tuple[LandingVerdict, int]:
-        """What somebody measured, else what the attribution's default says; and the realised profit in raw units."""
+    def _verdict(self, bid: Bid, fate: Fate) -> tuple[LandingVerdict, int | None]:
+        """What somebody measured, else what the attribution's default says; and the realised profit (None: unknown)."""
         told, default = bid.told, self.settings.attribution.default
         if told is not None:
-            return LandingVerdict(told.kind, told.reward_usd, f"measured=1 {told.evidence}".rstrip()), number(
-                told.realized
-            )
+            return LandingVerdict(told.kind, told.reward_usd, f"measured=1 {told.evidence}".rstrip()), told.profit
         if not bid.active:
-            return LandingVerdict(INACTIVE, 0.0, "activation=none"), 0
+            return LandingVerdict(INACTIVE, 0.0, "activation=none"), None
         arm = bid.arms[bid.arm]
         share = share_as_float(arm)
         if self._takes_outcomes and share > 0.0 and default != "rule" and not math.isnan(fate.missed_cost_usd):
             if default == EXPIRED:
-                return LandingVerdict(EXPIRED, 0.0, "state=unknown outcome=none"), 0
+                return LandingVerdict(EXPIRED, 0.0, "state=unknown outcome=none"), None
             return LandingVerdict(MISSED, -fate.missed_cost_usd, "outcome=none default=missed"), 0
         verdict = judge(fate, share)
         if math.isnan(fate.missed_cost_usd):
             # Nothing is bid at an unknown cost; a bid from before the settings changed teaches nothing.
-            kind = EXPIRED if share > 0.0 else verdict.kind
-            return LandingVerdict(kind, 0.0, f"{verdict.evidence} cost=unknown"), 0
+            kind, realized = (EXPIRED, None) if share > 0.0 else (verdict.kind, 0)
+            return LandingVerdict(kind, 0.0, f"{verdict.evidence} cost=unknown"), realized
         if verdict.kind != LANDED:
             return verdict, 0
         net = number(bid.net)
@@ -572,7 +573,7 @@ class BidMarket:
         # A measurement that corrects the rule's word is a revision of it, whatever its sender counts.
         revision = max(word.revision, bid.revision + 1)
         verdict = LandingVerdict(word.kind, word.reward_usd, f"measured=1 corrected=1 {word.evidence}".rstrip())
-        item = Settled(-1, self._clock, bid, verdict, number(word.realized), None, measured=True, revision=revision)
+        item = Settled(-1, self._clock, bid, verdict, word.profit, None, measured=True, revision=revision)
         item.correction = True
         item.utility = self._utility(item)
         known = bid.learned_at >= 0 and bid.policy == self.spec.policy and bid.arms[bid.arm] in self.spec.arms
@@ -682,4 +683,4 @@ class BidMarket:
         due, _, identifier = heapq.heappop(self._due)
         bid = self._bids.pop(identifier)
         self._release(bid, spent=False)
-        out.settled.append(Settled(trigger, due, bid, LandingVerdict(EXPIRED, 0.0, evidence), 0, None))
+        out.settled.append(Settled(trigger, due, bid, LandingVerdict(EXPIRED, 0.0, evidence), None, None))

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from mevflow.operators.decide.rows import NO_RULES
+from mevflow.operators.decide.rows import NO_RULES, number
 from mevflow.operators.ids import ID_BYTES
 from mevflow.operators.learn.kernels import Bools
 from mevflow.operators.outcomes import LANDED, MISSED, SKIPPED
@@ -47,13 +47,18 @@ class Attribution(Settings):
 
 
 class Told(msgspec.Struct, frozen=True, gc=False):
-    """One word on a decision. ``realized`` is i128 in 16 bytes."""
+    """One word on a decision. ``realized`` is i128 in 16 bytes, or empty: not known."""
 
     kind: str
     reward_usd: float
     realized: bytes
     evidence: str
     revision: int
+
+    @property
+    def profit(self) -> int | None:
+        """The realised profit in raw units; None: not known."""
+        return number(self.realized) if self.realized else None
 
 
 def faults(batch: pa.RecordBatch, chains: Collection[int]) -> dict[str, Bools]:

@@ -228,7 +228,7 @@ TABLES: dict[str, Table] = {
             number("slot", "UInt64"),
             *words("kind", "arm"),
             *numbers("Float64", "propensity", "reward_usd", "utility"),
-            Amount("realized_profit", "realized_profit", "Int128"),
+            AmountOrUnknown("realized_profit", "realized_profit", "Int128"),
             Text("evidence", "evidence"),
             Identifier("episode_id", "episode_id"),
             *numbers("UInt32", "attempt", "revision"),

@@ -183,6 +183,7 @@ def test_what_the_stream_did_not_finish_expires_without_a_lesson() -> None:
     out = run(stage(**ONE_ARM), OPENED)
     (row,) = rows(out, "outcomes")
     assert (row["kind"], row["reward_usd"]) == ("expired", 0.0)
+    assert row["realized_profit"] == b"", "nobody knows what it would have brought"
     assert "stream_ended" in row["evidence"]
     assert [row["kind"] for row in rows(out, "events")] == ["decision"]
 

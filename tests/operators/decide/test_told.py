@@ -75,7 +75,21 @@ def test_where_none_came_the_default_is_taken(default: str, kind: str) -> None:
     assert rows(one.process("in", batch(opportunity(slot=149, cycle=(5, 6), new_episode=True))), "outcomes") == []
     (row,) = rows(one.process("in", batch(opportunity(slot=151, cycle=(6, 7), new_episode=True))), "outcomes")
     assert (row["kind"], row["measured"]) == (kind, False)
+    known = {"landed": 7_500_000, "missed": 0}
+    assert row["realized_profit"] == (number(known[kind]) if kind in known else b"")
     assert policy(one).updates == (0 if default == "expired" else 1)
+
+
+def test_a_measured_outcome_that_does_not_say_what_was_realised_is_no_zero() -> None:
+    one = stage()
+    identifier = decided(one)
+    tell(one, outcome(identifier, realized_profit=b""))
+    (row,) = rows(one.process("in", batch(LATER)), "outcomes")
+    assert (row["kind"], row["reward_usd"], row["realized_profit"]) == ("landed", 5.0, b"")
+    (row,) = rows(tell(one, outcome(identifier, revision=3, realized_profit=number(4))), "outcomes")
+    assert row["realized_profit"] == number(4)
+    (row,) = rows(tell(one, outcome(identifier, revision=4, realized_profit=b"")), "outcomes")
+    assert row["realized_profit"] == b""
 
 
 def test_an_outcome_may_come_before_its_decision() -> None:

@@ -19,7 +19,8 @@ from mevflow.processes.addresses import free_port
 from mevflow.sinks.clickhouse.block import by_month
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from mevflow.sinks.clickhouse.tables import TABLES
-from tests.sinks.clickhouse.rows import DAY_US, OTHER_DAY_US, batch_of, one_of_each, opportunity, swap, u128
+from mevflow.v1 import decision_pb2
+from tests.sinks.clickhouse.rows import DAY_US, OTHER_DAY_US, batch_of, i128, one_of_each, opportunity, swap, u128
 
 
 @pytest.fixture
@@ -107,6 +108,21 @@ def test_a_cost_that_is_not_known_is_null(make_sink, ask):
     sink.snapshot()
     assert ask("SELECT cost FROM mev_opportunities ORDER BY slot") == [(None,), (0,), (70,), (None,)]
     assert ask("SELECT count(), sum(cost) FROM mev_opportunities WHERE cost IS NOT NULL") == [(2, 70)]
+
+
+def test_a_profit_that_is_not_known_is_null(make_sink, ask):
+    sink = make_sink()
+    profits = {1: b"", 2: i128(0), 3: i128(-70)}
+    rows = [
+        decision_pb2.Outcome(
+            decision_id=bytes([number]) * 16, chain=1, slot=number, timestamp_us=number, kind="landed",
+            realized_profit=profit,
+        )
+        for number, profit in profits.items()
+    ]  # fmt: skip
+    sink.write(batch_of(rows))
+    sink.snapshot()
+    assert ask("SELECT realized_profit FROM outcomes ORDER BY slot") == [(None,), (0,), (-70,)]
 
 
 def test_sums_by_minute_are_those_of_the_rows(make_sink, ask):
