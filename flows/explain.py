@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from mevflow.operators.decide.features import FEATURES
+from mevflow.operators.decide.features import named_features
 from mevflow.operators.errors import MevflowError, UsageError
 
 if TYPE_CHECKING:
@@ -84,9 +84,5 @@ def explain(client: Client, given: str, run_id: str = "") -> dict[str, Any]:
         story[part] = rows if part in ("outcomes", "counterfactuals") else rows[0] if rows else None
         if part == "decision":
             parameters["opportunity"] = rows[0]["opportunity_id"]
-    values = story["decision"]["features"]
-    # A decision of other logic may have had other features: only then do they go without names.
-    named = len(values) == len(FEATURES)
-    names = FEATURES if named else [f"feature_{i}" for i in range(len(values))]
-    story["decision"]["features"] = dict(zip(names, values, strict=True))
+    story["decision"]["features"] = named_features(story["decision"]["features"])
     return story

@@ -13,7 +13,7 @@ from mevflow.control.gateway.history import EPISODES
 from mevflow.control.gateway.tables import RowFilter, TableCalls, conditions_of, not_found
 from mevflow.control.refusal import invalid
 from mevflow.flows.explain import OF_DECISION, PARTS
-from mevflow.operators.decide.features import FEATURES
+from mevflow.operators.decide.features import named_features
 
 _ID = re.compile(r"[0-9a-f]{32}\Z")
 _MAX_RUN = 64
@@ -155,8 +155,5 @@ class Stories:
             story[part] = rows if part in ("outcomes", "counterfactuals") else rows[0] if rows else None
             if part == "decision":
                 given["opportunity"] = rows[0]["opportunity_id"]
-        values = story["decision"]["features"]
-        named = len(values) == len(FEATURES)
-        names = FEATURES if named else [f"feature_{at}" for at in range(len(values))]
-        story["decision"]["features"] = dict(zip(names, values, strict=True))
+        story["decision"]["features"] = named_features(story["decision"]["features"])
         return story

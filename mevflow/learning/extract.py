@@ -11,7 +11,6 @@ from mevflow.flows.registry import ModelMeta
 from mevflow.flows.spec.resolve import ResolvedNode
 from mevflow.operators.chains import name_of
 from mevflow.operators.decide import emit
-from mevflow.operators.decide.features import FEATURES
 from mevflow.operators.decide.settings import BanditSettings
 from mevflow.operators.decide.stage import StageState
 from mevflow.operators.errors import StateError, UsageError
@@ -64,7 +63,7 @@ def _policies(settings: BanditSettings, saved: StageState) -> list[LearnedModel]
             chain=name_of(chain),
             target=settings.utility,
             arms=held.arms,
-            features=list(FEATURES),
+            features=list(settings.features),
             options=spec.options,
             lessons=held.updates,
             seed=settings.seed,

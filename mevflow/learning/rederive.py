@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from mevflow.operators.chains import number_of
 from mevflow.operators.codec import codec
-from mevflow.operators.decide.features import FEATURES, contexts
+from mevflow.operators.decide.features import contexts
 from mevflow.operators.decide.settings import BanditSettings, share_of
 from mevflow.operators.learn import draw
 from mevflow.operators.outcomes import tip_raw
@@ -30,6 +30,10 @@ SELECT chain, slot, opened_slot, net_profit_usd, log_rate, new_episode, legs.ven
 FROM mev_opportunities FINAL
 WHERE opportunity_id = {opportunity:String} AND run_id = {run:String} AND topology = {topology:String}
 ORDER BY logic_version DESC LIMIT 1
+"""
+_SCORES = """
+SELECT model, score FROM model_scores FINAL
+WHERE opportunity_id = {opportunity:String} AND run_id = {run:String} AND topology = {topology:String}
 """
 #: The lessons of a chain in the order in which they were settled.
 _LESSONS = """
@@ -85,7 +89,10 @@ def rederive(client: Client, decision: dict[str, Any], settings: BanditSettings)
     drawn = arms[int(draw(chances[:, None], np.array([decision["seed"]], np.uint64))[0])]
     out = []
     if rows:
-        out.append(Rederived("features", features, _features(rows[0])))
+        scored = client.query(_SCORES, where | {"opportunity": decision["opportunity_id"]}).result_rows
+        said: dict[str, float] = {row[0]: row[1] for row in scored}
+        scores = [value for model in settings.scores for value in (float(model in said), said.get(model, 0.0))]
+        out.append(Rederived("features", features, _features(rows[0]) + scores))
         tip = tip_raw(int(rows[0]["net_profit"]), share_of(decision["arm"]))
         out.append(Rederived("tip", decision["tip"], str(tip)))
     else:
@@ -126,7 +133,7 @@ def _scored(
         return unknown(f"a command had set {decision['policy']} v{decision['policy_version']}, not the file")
     if decision["model_id"]:
         return unknown(f"a command had brought the model {decision['model_id'][:12]}")
-    if len(features) != len(FEATURES) or not set(decision["arms"]) <= set(spec.arms):
+    if len(features) != len(settings.features) or not set(decision["arms"]) <= set(spec.arms):
         return unknown("the file asks for other arms or features")
     count = decision["model_version"]
     lessons = client.query(_LESSONS, where | {"count": count}).result_rows
@@ -135,7 +142,7 @@ def _scored(
     policy = spec.make()
     if lessons:
         contexts_, arms, utilities, propensities = zip(*lessons, strict=True)
-        if not set(arms) <= set(spec.arms) or {len(one) for one in contexts_} != {len(FEATURES)}:
+        if not set(arms) <= set(spec.arms) or {len(one) for one in contexts_} != {len(features)}:
             return unknown("lessons that came before it are of other arms or features than the file's")
         places = np.array([spec.arms.index(arm) for arm in arms])
         policy.update(np.array(contexts_), places, np.array(utilities), np.array(propensities))

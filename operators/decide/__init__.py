@@ -6,6 +6,7 @@ market.py     one chain: which rows, bids in flight, settlement
 rows.py       a batch as plain values; what makes a row bad
 features.py   contexts for the policy
 eligible.py   which arms a row leaves something for
+scores.py     what models say, as features
 swaplog.py    who ended a cycle
 emit.py       output columns
 control.py    policy, kill and release commands

@@ -158,7 +158,13 @@ class Gate:
     def _policy(self, command: Command, held: int) -> Ack | Change:
         asked = BanditPolicyPayload.model_validate_json(command.payload)
         spec = PolicySpec(
-            asked.policy, asked.arms, asked.exploration, asked.options, command.version, asked.exploration_hold
+            asked.policy,
+            asked.arms,
+            asked.exploration,
+            asked.options,
+            command.version,
+            asked.exploration_hold,
+            self.state.spec.features,
         )
         spec.make()
         for new, former in asked.warm.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 
@@ -25,6 +27,17 @@ _CONCENTRATED = (
     market.VENUE_UNISWAP_V3,
     market.VENUE_RAYDIUM_CLMM,
 )
+
+
+def named_features(values: Sequence[float]) -> dict[str, float]:
+    """A decision's features by name; beyond FEATURES come those of its models, a pair each (see scores.py).
+
+    A decision of other logic may have had others: they go without names.
+    """
+    names = [*FEATURES, *(f"{what}_{model}" for model in range(1, 33) for what in ("scored", "score"))][: len(values)]
+    if len(values) < len(FEATURES) or (len(values) - len(FEATURES)) % 2 or len(names) < len(values):
+        names = [f"feature_{place}" for place in range(len(values))]
+    return dict(zip(names, values, strict=True))
 
 
 def contexts(batch: pa.RecordBatch) -> Floats:

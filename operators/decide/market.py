@@ -221,6 +221,7 @@ class BidMarket:
         self._keep_lessons(spec.arms if heir else ())
         self.spec = spec
         self.policy = policy
+        self._context_bytes = 8 * spec.features
         self._known = {arm: index for index, arm in enumerate(spec.arms)}
         self._shares = np.array([float(share) for share in spec.shares])
 
@@ -577,6 +578,7 @@ class BidMarket:
         item.correction = True
         item.utility = self._utility(item)
         known = bid.learned_at >= 0 and bid.policy == self.spec.policy and bid.arms[bid.arm] in self.spec.arms
+        known = known and len(bid.context) == self._context_bytes
         arm = self.spec.arms.index(bid.arms[bid.arm]) if known else -1
         if not known or not self.policy.correct(
             np.frombuffer(bid.context), arm, bid.utility, item.utility, bid.propensity, bid.learned_at
@@ -616,6 +618,8 @@ class BidMarket:
             for item in settled
             if item.bid.arms[item.bid.arm] in known
             and item.bid.usd > 0.0
+            # One that was made when there were other features teaches nothing.
+            and len(item.bid.context) == self._context_bytes
             and item.verdict.kind not in (INACTIVE, EXPIRED)
         ]
         self.counters.unlearned += len(settled) - len(taught)

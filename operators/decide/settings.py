@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from mevflow.operators.chains import ETHEREUM, SOLANA, checked_evm, names, number_of
 from mevflow.operators.decide.features import FEATURES
 from mevflow.operators.decide.plausible import Plausible
+from mevflow.operators.decide.scores import score_features
 from mevflow.operators.decide.told import Attribution
 from mevflow.operators.errors import UsageError
 from mevflow.operators.learn import Policy, make_policy
@@ -25,6 +26,9 @@ SKIP = "skip"
 
 #: Decimal text, with an exponent of at most two digits: an exact fraction of more would not fit into memory.
 _SHARE = re.compile(r"(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][+-]?\d{1,2})?", re.ASCII)
+
+#: A node's name.
+ModelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 
 
 @lru_cache(1024)
@@ -120,6 +124,7 @@ class PolicySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: dict[str, float] = {}
     version: int = 0
     hold: int = 4
+    features: int = len(FEATURES)
 
     @property
     def shares(self) -> list[Fraction]:
@@ -142,7 +147,7 @@ class PolicySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if not 0 < share <= 1:
                 raise UsageError(f"tip share {arm[:64]} is not in (0, 1]", key="arms")
         return make_policy(
-            self.policy, len(self.arms), len(FEATURES), self.exploration, self.options, self.hold, self.arms
+            self.policy, len(self.arms), self.features, self.exploration, self.options, self.hold, self.arms
         )
 
 
@@ -165,7 +170,8 @@ class BanditSettings(Settings):
     ``exploration_hold`` is after how many rewards the exploration floor begins to fall, as ``exploration *
     sqrt(exploration_hold / rewards)``; 0: never. ``utility`` is what the policy maximises: ``usd`` (the reward in USD,
     where ``utility_cap_usd`` counts as 1 and more does not count more) or ``share`` (of the expected profit).
-    ``frozen``: nothing is learned. ``fallback``: see :class:`Fallback`.
+    ``frozen``: nothing is learned. ``fallback``: see :class:`Fallback`. ``scores`` are ``river.model`` nodes whose
+    scores are features (port ``scores``, see scores.py).
 
     ``rival_share`` is the tip share that a rival in a contested slot is assumed to bid when the data does not show it
     (null: such bids miss). ``evm`` has rules of other EVM chains by name; without any nothing is bid there unless the
@@ -179,6 +185,7 @@ class BanditSettings(Settings):
     exploration_hold: int = Field(default=4, ge=0)
     options: dict[str, float] = Field(default_factory=dict)
     policy_version: int = Field(default=0, ge=0)
+    scores: tuple[ModelName, ...] = Field(default=(), max_length=8)
     utility: Literal["usd", "share"] = "usd"
     utility_cap_usd: float = Field(default=10.0, gt=0.0, allow_inf_nan=False)
     frozen: bool = False
@@ -221,6 +228,18 @@ class BanditSettings(Settings):
             raise ValueError("on_drift: fallback needs a fallback")
         return self
 
+    @field_validator("scores")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("a model is named twice")
+        return value
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What the policy sees, by name."""
+        return (*FEATURES, *score_features(self.scores))
+
     def rules(self) -> dict[int, ChainRules]:
         """The rules of every chain that has a name, or has rules under ``evm``, by its number."""
         evm = {number_of(name): rule for name, rule in self.evm.items()}
@@ -237,4 +256,5 @@ class BanditSettings(Settings):
             dict(self.options),
             self.policy_version,
             self.exploration_hold,
+            len(self.features),
         )

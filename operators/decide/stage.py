@@ -11,10 +11,11 @@ import pyarrow.compute as pc
 
 from mevflow.operators.codec import ERRORS, codec
 from mevflow.operators.dead_letters import dead_letters
-from mevflow.operators.decide import emit, told
+from mevflow.operators.decide import emit, scores, told
 from mevflow.operators.decide.control import Change, Gate, GateState, inherit, learner
 from mevflow.operators.decide.market import BidMarket, BidMarketState, Settled, SettledRows
 from mevflow.operators.decide.rows import OpportunityColumns, faults
+from mevflow.operators.decide.scores import Scores
 from mevflow.operators.decide.settings import BanditSettings, PolicySpec
 from mevflow.operators.decide.swaplog import COLUMNS
 from mevflow.operators.errors import StateError
@@ -38,6 +39,7 @@ class StageState(msgspec.Struct):
     gate: GateState
     markets: dict[int, BidMarketState]
     bad_rows: int
+    scores: dict[bytes, list[float]] = {}  # opportunity -> a score of each model, NaN: none
 
 
 class BanditDecide(Stage[BanditSettings]):
@@ -50,6 +52,8 @@ class BanditDecide(Stage[BanditSettings]):
         opportunities, and a watermark on ``in`` after both. They say who ended a cycle and, where the data has it,
         what that one bid; and they let time pass while there are no opportunities.
     outcomes : optional; located Outcome rows that somebody measured, joined by decision_id (see told.py).
+    scores : optional; located ModelScore rows **of the same upstream stage**, which gives those of an opportunity
+        before it (a ``river.model`` that lets opportunities pass does), joined by opportunity_id (see scores.py).
     decisions, lineage : one row a decision. events : decisions and rewards as the policy saw them.
     outcomes, counterfactuals : one row a settled decision, and one for each eligible arm not taken.
 
@@ -80,6 +84,7 @@ class BanditDecide(Stage[BanditSettings]):
             for chain, own in rules.items()
         }
         self._bad_rows = 0
+        self._scores = Scores(settings.scores, settings.max_open)
         #: The switch, the gate's word, and both together: asked for every row, and seldom another.
         self._switched = Off(), Off(), Off()
 
@@ -89,6 +94,7 @@ class BanditDecide(Stage[BanditSettings]):
             "in": codec("mevflow.v1.Opportunity").located,
             "swaps": codec("mevflow.v1.Swap").located,
             "outcomes": emit.OUTCOME,
+            "scores": codec("mevflow.v1.ModelScore").located,
         }
 
     @classmethod
@@ -110,6 +116,8 @@ class BanditDecide(Stage[BanditSettings]):
             return []
         if port == "outcomes":
             return self._told(batch)
+        if port == "scores":
+            return self._scored(batch)
         return self._opportunities(batch)
 
     def on_watermark(self, port: str, watermark: Watermark) -> Output:
@@ -158,6 +166,7 @@ class BanditDecide(Stage[BanditSettings]):
                 self._gate.state,
                 {chain: one.snapshot() for chain, one in self._markets.items()},
                 self._bad_rows,
+                self._scores.waiting,
             )
         )
 
@@ -174,7 +183,7 @@ class BanditDecide(Stage[BanditSettings]):
                 hint="go back to those settings, or start this node with fresh state",
                 key=self.context.node,
             )
-        gate = saved.gate
+        gate = _with_features(saved.gate, len(self.settings.features))
         if not gate.policy_version and saved.asked != self.settings.spec:
             # The file has changed, and no command stands above it. What was learned stays where it fits.
             gate = msgspec.structs.replace(gate, spec=self.settings.spec)
@@ -192,9 +201,12 @@ class BanditDecide(Stage[BanditSettings]):
                 policy = inherit(now, former, {})
                 heir = policy.updates == former.updates
                 held.policy = policy.snapshot(chain)
+            if held.former_spec is not None and held.former_spec.features != now.features:
+                held.former_spec, held.former = None, b""
             one.adopt(now, now.make())
             one.restore(held, gate.model_ids.get(chain, b""), heir)
         self._bad_rows = saved.bad_rows
+        self._scores.restore(saved.scores)
 
     def _opportunities(self, batch: pa.RecordBatch) -> Output:
         wrong = faults(batch, self._markets)
@@ -222,6 +234,17 @@ class BanditDecide(Stage[BanditSettings]):
             self._markets[chain].tell(identifier, word, collected[chain])
         yield from self._settled(collected)
 
+    def _scored(self, batch: pa.RecordBatch) -> Output:
+        """Scores of models."""
+        wrong = scores.faults(batch)
+        bad = np.logical_or.reduce(list(wrong.values()))
+        if bad.any():
+            self._bad_rows += int(bad.sum())
+            at = np.flatnonzero(bad)
+            yield "errors", self._dead_letters(batch, wrong, at, "bad_score", "mevflow.v1.ModelScore")
+            batch = batch.filter(pa.array(~bad))
+        self._scores.take(batch)
+
     def _off(self) -> Off:
         """What is off by command, and by the switch as it stands this moment."""
         now, ours, together = self._switched
@@ -233,6 +256,8 @@ class BanditDecide(Stage[BanditSettings]):
 
     def _decide(self, batch: pa.RecordBatch) -> Output:
         rows = OpportunityColumns(batch, self.settings.plausible)
+        if self.settings.scores:
+            rows.x = np.vstack((rows.x, self._scores.columns(rows.opportunity_id)))
         chains = batch.column("chain").to_numpy()
         collected = {chain: SettledRows() for chain in self._markets}
         for chain, one in self._markets.items():
@@ -292,3 +317,13 @@ class BanditDecide(Stage[BanditSettings]):
         rows = batch.take(pa.array(at))
         details = ["; ".join(said for said, mask in wrong.items() if mask[row]) for row in at.tolist()]
         return dead_letters(self.context, rows, reason, details)
+
+
+def _with_features(gate: GateState, features: int) -> GateState:
+    """A snapshot's gate for a stage whose contexts have so many features."""
+
+    def fitted(spec: PolicySpec) -> PolicySpec:
+        return msgspec.structs.replace(spec, features=features)
+
+    models = {chain: fitted(spec) for chain, spec in gate.models.items()}
+    return msgspec.structs.replace(gate, spec=fitted(gate.spec), models=models)

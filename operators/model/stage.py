@@ -53,8 +53,11 @@ class RiverModel(Stage[ModelSettings]):
     -----
     in : located Opportunity rows in chain order; those of other chains are let pass without a word.
     outcomes : located Outcome rows, for the target ``landed`` alone.
+    swaps, scores : optional, and let pass: what a ``bandit.decide`` behind this stage wants in its order.
     scores : one row an opportunity that pays, from before its label was known. events : reports every
         ``report_every`` labels, promotions, drift. errors : opportunities that cannot be scored.
+
+    opportunities, swaps : the rows of ``in`` and ``swaps``, those of ``in`` after their scores.
 
     Rows are scored and learned one by one, as river does (``mevflow bench learn`` has the figures).
     """
@@ -74,14 +77,31 @@ class RiverModel(Stage[ModelSettings]):
 
     @classmethod
     def input_schemas(cls, settings: ModelSettings) -> Mapping[str, pa.Schema | None]:
-        ports: dict[str, pa.Schema | None] = {"in": codec("mevflow.v1.Opportunity").located}
+        ports: dict[str, pa.Schema | None] = {
+            "in": codec("mevflow.v1.Opportunity").located,
+            "swaps": codec("mevflow.v1.Swap").located,
+            "scores": emit.SCORE,
+        }
         return ports | {"outcomes": OUTCOME} if settings.target == LANDED else ports
 
     @classmethod
     def output_schemas(cls, settings: ModelSettings) -> Mapping[str, pa.Schema]:
-        return {"scores": emit.SCORE, "events": emit.EVENT, "errors": ERRORS}
+        return {
+            "scores": emit.SCORE,
+            "events": emit.EVENT,
+            "errors": ERRORS,
+            "opportunities": codec("mevflow.v1.Opportunity").located,
+            "swaps": codec("mevflow.v1.Swap").located,
+        }
 
     def process(self, port: str, batch: pa.RecordBatch) -> Output:
+        if port in ("in", "outcomes"):
+            yield from self._judged(port, batch)
+        passed = {"in": "opportunities", "swaps": "swaps", "scores": "scores"}.get(port, "")
+        if passed and batch.num_rows and self.context.wants(passed):
+            yield passed, batch
+
+    def _judged(self, port: str, batch: pa.RecordBatch) -> Output:
         batch = batch.filter(pc.equal(batch.column("chain"), self._chain))
         if not batch.num_rows:
             return
