@@ -19,5 +19,6 @@ BENCHES = {
     "latency": "event in Kafka to decision out at 50,000 messages a second",
     "control": "status calls and policies: gRPC and HTTP, with TLS and without",
     "stacks": "an empty call on the stacks that the control service could stand on",
+    "swap": "100 model swaps at 20,000 messages a second: lost, doubled, late, and how long they take",
     "kill": "kill command to the last decision at 100,000 messages a second",
 }

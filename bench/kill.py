@@ -45,16 +45,16 @@ def run(rate: int = RATE, cycles: int = CYCLES) -> dict[str, Any]:
         file = place.folder / "kill.yaml"
         file.write_text(TOPOLOGY.format(bootstrap=place.bootstrap, root=ROOT))
         var = place.folder / "var"
-        _send_pools(place)
+        send_pools(place)
         _stamp_by_broker(place.bootstrap)
         deploy.start(deploy.prepare(file, NAME, var, shards=None, fresh=False))
         try:
             total = int(rate * (WARM_S + cycles * CYCLE_S + 1.0))
-            sender = _process(place.bootstrap, str(rate), str(total))
-            assert sender.stdout is not None
-            sender.stdout.readline()  # all swaps are made: it begins
+            sending = sender(place.bootstrap, str(rate), str(total))
+            assert sending.stdout is not None
+            sending.stdout.readline()  # all swaps are made: it begins
             switched = _switch(place.bootstrap, cycles)
-            sent = json.loads(sender.communicate(timeout=120)[0])
+            sent = json.loads(sending.communicate(timeout=120)[0])
         finally:
             deploy.stop(NAME, var)
         emitted = _stamps(place.bootstrap)
@@ -102,7 +102,7 @@ def _switch(bootstrap: str, cycles: int) -> list[tuple[float, float, float, floa
     from mevflow.v1.control_pb2 import ControlCommand
 
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "acks": "all"})
-    answers = _Answers(bootstrap)
+    answers = CommandAnswers(bootstrap)
 
     def send(kind: str, version: int) -> tuple[float, str]:
         identifier = uuid.uuid4().hex
@@ -131,7 +131,7 @@ def _switch(bootstrap: str, cycles: int) -> list[tuple[float, float, float, floa
     return [(killed, at[k], released, at[r]) for killed, k, released, r in times]
 
 
-class _Answers:
+class CommandAnswers:
     """When each command's answer arrived, noted in a thread."""
 
     def __init__(self, bootstrap: str) -> None:
@@ -142,6 +142,8 @@ class _Answers:
         )
         self._consumer.assign([TopicPartition(ACKS, number, 0) for number in range(4)])
         self._at: dict[str, float] = {}
+        #: What shards said that did not apply a command.
+        self.refusals: list[str] = []
         self._wanted: set[str] | None = None
         self._thread = threading.Thread(target=self._read)
         self._thread.start()
@@ -157,6 +159,8 @@ class _Answers:
             if message is not None and message.error() is None:
                 ack = ControlAck.FromString(message.value() or b"")
                 self._at.setdefault(ack.command_id, time.time())
+                if ack.status != ControlAck.APPLIED:
+                    self.refusals.append(f"{ack.reason}: {ack.detail}")
 
     def close(self, wanted: set[str]) -> dict[str, float]:
         """The times of ``wanted``, once all are there."""
@@ -199,7 +203,8 @@ def _stamps(bootstrap: str) -> np.ndarray:
     return np.sort(np.array(found))
 
 
-def _send_pools(place: Stand) -> None:
+def send_pools(place: Stand) -> None:
+    """The pools of the synthetic market."""
     sink = _sink(place.bootstrap, "pool-updates-proto")
     sink.write(SyntheticMarket().updates())
     sink.snapshot()
@@ -218,7 +223,8 @@ def _sink(bootstrap: str, topic: str) -> Any:
     return sink
 
 
-def _process(*arguments: str) -> subprocess.Popen[str]:
+def sender(*arguments: str) -> subprocess.Popen[str]:
+    """A process that sends swaps: bootstrap, messages a second, how many. It prints a line when it begins."""
     command = [sys.executable, "-m", "mevflow.bench.kill", *arguments]
     return subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True)
 
