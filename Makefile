@@ -46,8 +46,9 @@ test-web: setup ## Try every page of the dashboard in a real Chromium (Debian: a
 	@$(BIN)/python -m mevflow.web.build --if-needed
 	@$(BIN)/pytest tests/web
 
-test-truth: setup ## Hold states, quotes and executed opportunities against contracts on a real EVM; write docs/truth.md
+test-truth: setup ## Hold states, quotes and executed opportunities against contracts and programs; write docs/truth.md
 	@$(BIN)/python -m tests.truth
+	@$(BIN)/python -m tests.truth.solana
 
 test-quick: setup ## Run the tests that need no service and compute for seconds only
 	@$(BIN)/pytest -m "not services and not heavy"

@@ -132,12 +132,18 @@ class _Fill:
 
 
 def quote_exact_in(state: DlmmState, a_to_b: bool, amount_in: int, now_s: int) -> DlmmQuote:
-    """What ``amount_in`` buys at chain time ``now_s``. Raises AmmError when the amount is not positive."""
+    """What ``amount_in`` buys at chain time ``now_s``.
+
+    Raises AmmError when the amount is not positive, or too little to buy anything.
+    """
     return _swap(state, a_to_b, amount_in, now_s, exact_in=True)
 
 
 def quote_exact_out(state: DlmmState, a_to_b: bool, amount_out: int, now_s: int) -> DlmmQuote:
-    """What ``amount_out`` costs at chain time ``now_s``. Raises AmmError when the amount is not positive."""
+    """What ``amount_out`` costs at chain time ``now_s``.
+
+    Raises AmmError when the amount is not positive, or when rounding between makers and limit orders leaves less.
+    """
     return _swap(state, a_to_b, amount_out, now_s, exact_in=False)
 
 
@@ -179,13 +185,16 @@ def _swap(state: DlmmState, a_to_b: bool, amount: int, now_s: int, exact_in: boo
         fees += fill.fee
         protocol += fill.protocol_fee
         changed.append((bin_id, fill.after))
+    if remaining <= 0 and not total_out:
+        raise AmmError(f"{amount} is too little to swap")
     return DlmmQuote(
         amount_in=total_in,
         amount_out=total_out,
         fee_amount=fees,
         protocol_fee=protocol,
         active_id_after=active,
-        volatility_after=replace(volatility, last_update_s=now_s),
+        # A swap that stays in the bin where it began decays the references anew, and leaves the time as it was.
+        volatility_after=volatility if active == state.active_id else replace(volatility, last_update_s=now_s),
         changed=tuple(changed),
         filled=remaining <= 0,
     )
@@ -247,17 +256,15 @@ def _fill_in(state: DlmmState, found: Bin, amount_in: int, a_to_b: bool, rate: i
 def _fill_out(state: DlmmState, found: Bin, amount_out: int, a_to_b: bool, rate: int) -> _Fill:
     fee_on_input = not (state.fee_in_b_only and a_to_b)
     wanted = amount_out if fee_on_input else amount_out + fee_on(amount_out, rate)
-    layers = _available(state, found, a_to_b)
-    if wanted >= sum(layers):
+    if wanted >= sum(_available(state, found, a_to_b)):
         return _fill_in(state, found, _MAX_U64, a_to_b, rate)
-    net, left = 0, wanted
-    for available in layers:
-        net += amount_in_for(found.price, min(left, available), a_to_b)
-        left -= min(left, available)
+    # The input is that of one layer, and is spent layer by layer: rounding may then leave less than was asked for.
+    net = amount_in_for(found.price, wanted, a_to_b)
     fill = _fill_in(state, found, net + fee_on(net, rate) if fee_on_input else net, a_to_b, rate)
-    # Rounding may buy more than was asked for; the protocol keeps all of it but a single unit.
-    surplus = fill.amount_out - amount_out
-    return replace(fill, amount_out=amount_out, protocol_fee=fill.protocol_fee + (surplus if surplus > 1 else 0))
+    if fill.amount_out < amount_out:
+        raise AmmError(f"rounding leaves {fill.amount_out} of {amount_out}, which the program refuses")
+    # Rounding may buy more than was asked for: that leaves the bin, stays in the vault, and nobody is owed it.
+    return replace(fill, amount_out=amount_out)
 
 
 def _protocol_fee(state: DlmmState, fee: int, makers_in: int, total_in: int) -> int:
@@ -275,12 +282,14 @@ def _taken_from(found: Bin, a_to_b: bool, makers_in: int, given: list[int]) -> B
         amounts = found.amount_a + makers_in, found.amount_b - makers
     else:
         amounts = found.amount_a - makers, found.amount_b + makers_in
+    # Open orders that a swap begins to fill take no more orders: what is left of them is processed next.
+    left = found.open_order - opened
     return replace(
         found,
         amount_a=amounts[0],
         amount_b=amounts[1],
-        processed_order=found.processed_order - processed,
-        open_order=found.open_order - opened,
+        processed_order=left if opened else found.processed_order - processed,
+        open_order=0 if opened else left,
     )
 
 

@@ -36,11 +36,11 @@ class BinsLeg:
         return behind and state.fees.variable_fee_control > 0
 
     def quote(self, amount_in: int) -> int | None:
-        """The exact output, or None when the known bins do not take all of it."""
+        """The exact output, 0 for too little to swap, or None when the known bins do not take all of it."""
         try:
             found = dlmm.quote_exact_in(self.state, self.a_to_b, amount_in, self.now_s)
         except AmmError:
-            return None
+            return 0 if amount_in < _ONE else None
         return found.amount_out if found.filled else None
 
     def cost(self, amount_out: int) -> int | None:

@@ -7,14 +7,14 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
 from mevflow.operators.accounts import registry
 from mevflow.operators.accounts.dlmm import BinArrayAccount, LbPairAccount
 from mevflow.operators.accounts.states import dlmm_state
 from mevflow.operators.amm.bins import dlmm, dlmm_math
-from mevflow.operators.amm.bins.dlmm import Bin, DlmmState, FeeRule, Volatility
+from mevflow.operators.amm.bins.dlmm import Bin, DlmmQuote, DlmmState, FeeRule, Volatility
 from mevflow.operators.amm.concentrated.curve import AmmError
 from tests.operators.amm.recorded import SHARED, needs_shared
 
@@ -92,9 +92,25 @@ def pairs(draw: st.DrawFn) -> DlmmState:
 moments = st.integers(1_000, 2_000)
 
 
+def bought(state: DlmmState, a_to_b: bool, amount: int, now: int) -> DlmmQuote:
+    """What an amount buys that is not too little to buy anything."""
+    try:
+        return dlmm.quote_exact_in(state, a_to_b, amount, now)
+    except AmmError:
+        reject()
+
+
+def sold(state: DlmmState, a_to_b: bool, amount: int, now: int) -> DlmmQuote:
+    """What an output costs that rounding does not make impossible."""
+    try:
+        return dlmm.quote_exact_out(state, a_to_b, amount, now)
+    except AmmError:
+        reject()
+
+
 @given(pairs(), st.booleans(), st.integers(1, 10**13), moments)
 def test_a_swap_takes_no_more_than_there_is(state: DlmmState, a_to_b: bool, amount: int, now: int) -> None:
-    quote = dlmm.quote_exact_in(state, a_to_b, amount, now)
+    quote = bought(state, a_to_b, amount, now)
     assert quote.amount_in <= amount
     assert quote.filled == (quote.amount_in == amount)
     assert 0 <= quote.protocol_fee <= quote.fee_amount
@@ -113,26 +129,26 @@ def test_a_swap_takes_no_more_than_there_is(state: DlmmState, a_to_b: bool, amou
 
 @given(pairs(), st.booleans(), st.integers(1, 10**12), moments)
 def test_there_and_back_never_pays(state: DlmmState, a_to_b: bool, amount: int, now: int) -> None:
-    there = dlmm.quote_exact_in(state, a_to_b, amount, now)
+    there = bought(state, a_to_b, amount, now)
     assume(there.amount_out > 0)
-    back = dlmm.quote_exact_in(there.applied_to(state), not a_to_b, there.amount_out, now)
+    back = bought(there.applied_to(state), not a_to_b, there.amount_out, now)
     assert back.amount_out <= there.amount_in
 
 
 @given(pairs(), st.booleans(), st.integers(1, 10**12), moments)
 def test_exact_out_pays_for_what_it_gets(state: DlmmState, a_to_b: bool, amount: int, now: int) -> None:
-    quote = dlmm.quote_exact_out(state, a_to_b, amount, now)
+    quote = sold(state, a_to_b, amount, now)
     assert quote.amount_out <= amount
     assert quote.filled == (quote.amount_out == amount)
     assume(quote.amount_in > 0)
-    bought = dlmm.quote_exact_in(state, a_to_b, quote.amount_in, now)
+    again = bought(state, a_to_b, quote.amount_in, now)
     # The program tops up each bin's input by rounding, so the same input buys the same to within a unit a bin.
-    assert bought.amount_out >= quote.amount_out - len(quote.changed)
+    assert again.amount_out >= quote.amount_out - len(quote.changed)
 
 
 @given(pairs(), st.booleans(), st.integers(1, 10**11), st.integers(1, 10**11), moments)
 def test_more_in_is_more_out(state: DlmmState, a_to_b: bool, amount: int, more: int, now: int) -> None:
-    first = dlmm.quote_exact_in(state, a_to_b, amount, now)
+    first = bought(state, a_to_b, amount, now)
     assert dlmm.quote_exact_in(state, a_to_b, amount + more, now).amount_out >= first.amount_out
 
 
@@ -165,3 +181,41 @@ def test_amounts_are_of_64_bits(amount: int) -> None:
     state = dlmm.state_of(10, 0, RULE, Volatility(0, 0, 0, 0), {0: Bin(0, 5, 5)})
     with pytest.raises(AmmError, match="amount"):
         dlmm.quote_exact_in(state, True, amount, 10)
+
+
+#: What the program lb_clmm does (tests/truth runs it): a price of 0.079 Y, 2 units of makers and an order of others.
+PRICE = 1_459_530_368_389_230_837
+
+
+def _one_bin(makers_a: int, processed: int, opened: int) -> DlmmState:
+    held = Bin(PRICE, makers_a, 0, open_order=opened, processed_order=processed, order_is_ask=True)
+    return dlmm.state_of(1, -25_369, RULE, Volatility(9_000, 5_000, -25_370, 100), {-25_369: held}, limit_orders=True)
+
+
+def test_a_swap_that_stays_in_its_bin_leaves_the_time_of_the_last_move() -> None:
+    after = dlmm.quote_exact_in(_one_bin(10**9, 0, 0), False, 1_000, 200).volatility_after
+    assert after == Volatility(4_500, 4_500, -25_369, 100)
+    # The next one decays the references once more.
+    assert after.at(300, -25_369, RULE) == replace(after, reference=2_250)
+
+
+def test_too_little_to_buy_anything_is_refused() -> None:
+    with pytest.raises(AmmError, match="too little"):
+        dlmm.quote_exact_in(_one_bin(10**9, 0, 0), False, 1, 200)
+
+
+def test_what_is_left_of_open_orders_is_processed_next() -> None:
+    state = _one_bin(2, 1_000, 5_000)
+    ((_, after),) = dlmm.quote_exact_in(state, False, 200, 200).changed
+    assert (after.amount_a, after.open_order) == (0, 0)
+    assert 0 < after.processed_order < 5_000
+    ((_, after),) = dlmm.quote_exact_in(state, False, 20, 200).changed
+    assert (after.open_order, 0 < after.processed_order < 1_000) == (5_000, True)
+
+
+def test_an_output_that_rounding_cannot_leave_is_refused() -> None:
+    with pytest.raises(AmmError, match="rounding"):
+        dlmm.quote_exact_out(_one_bin(2, 2_949_235, 0), False, 600_772, 200)
+    # Of one layer it can, and what it buys beyond that is owed to nobody.
+    quote = dlmm.quote_exact_out(_one_bin(2_949_235, 0, 0), False, 600_772, 200)
+    assert (quote.amount_out, quote.protocol_fee) == (600_772, quote.fee_amount * RULE.protocol_share_bps // 10_000)
