@@ -21,6 +21,7 @@ Part: TypeAlias = type[Source] | type[Stage] | type[Sink]
 BUILT_IN = {
     "kafka.source": "mevflow.sources.kafka.source:KafkaSource",
     "evm.source": "mevflow.sources.evm.source:EvmSource",
+    "yellowstone.source": "mevflow.sources.solana.source:YellowstoneSource",
     "decode": "mevflow.operators.decode:Decode",
     "realtime.wrap": "mevflow.operators.realtime:RealtimeWrap",
     "arbitrage.detect": "mevflow.operators.detect.stage:ArbitrageDetect",

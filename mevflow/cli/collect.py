@@ -1,36 +1,39 @@
-"""``mevflow collect``: what an endpoint of an EVM chain can do, and how collecting goes."""
+"""``mevflow collect``: what an endpoint of a chain can do, and how collecting goes."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mevflow.cli.output import emit_json, json_option, table
 from mevflow.cli.settings import file_option
 
+if TYPE_CHECKING:
+    from mevflow.sources.evm.check import Finding
+
 
 @click.group()
 def command() -> None:
-    """Collect swaps from nodes of EVM chains: topology `collect` (docs/collect.md)."""
+    """Collect swaps from nodes: topologies `collect` and `collect-solana` (docs/collect.md)."""
 
 
 @command.command()
 @click.argument("url")
+@click.option("--geyser", is_flag=True, help="URL is a Geyser endpoint (Yellowstone); grpc:// and grpcs:// say so too.")
+@click.option("--token-file", type=click.Path(dir_okay=False), help="Its x-token; else $YELLOWSTONE_X_TOKEN.")
 @json_option
-def check(url: str, as_json: bool) -> None:
+def check(url: str, geyser: bool, token_file: str | None, as_json: bool) -> None:
     """Try the endpoint URL: does it have all that collecting needs? Exit code 4 when it does not."""
     from pydantic import ValidationError
 
     from mevflow.operators.errors import CheckFailedError, UsageError
-    from mevflow.sources.evm.check import check as try_endpoint
-    from mevflow.sources.evm.rpc import EndpointSettings
 
     try:
-        settings = EndpointSettings(url=url)
+        findings = _findings(url, geyser or url.startswith(("grpc://", "grpcs://")), token_file)
     except ValidationError as wrong:
         raise UsageError(wrong.errors()[0]["msg"].removeprefix("Value error, "), key="URL") from wrong
-    findings = try_endpoint(settings)
     if as_json:
         for one in findings:
             emit_json({"what": one.what, "works": one.works, "detail": one.detail, "needed": one.needed})
@@ -39,6 +42,20 @@ def check(url: str, as_json: bool) -> None:
     missing = [one.what for one in findings if one.needed and not one.works]
     if missing:
         raise CheckFailedError(f"cannot be collected from: {', '.join(missing)}", key=url)
+
+
+def _findings(url: str, geyser: bool, token_file: str | None) -> list[Finding]:
+    """What was tried. Raises ValidationError for a URL of another form."""
+    if not geyser:
+        from mevflow.sources.evm.check import check as try_endpoint
+        from mevflow.sources.evm.rpc import EndpointSettings
+
+        return try_endpoint(EndpointSettings(url=url))
+    from mevflow.operators.parse.solana.events import VENUES
+    from mevflow.sources.solana.check import check_geyser
+    from mevflow.sources.solana.stream import GeyserEndpoint
+
+    return check_geyser(GeyserEndpoint(url=url, token_file=token_file), tuple(sorted(VENUES)))
 
 
 @command.command()
@@ -53,13 +70,15 @@ def status(file: Path, as_json: bool) -> None:
     from mevflow.operators.errors import CheckFailedError, UsageError
 
     collecting = [
-        (name, str(node.settings.get("chain", "ethereum")))
+        (name, "solana" if node.use == "yellowstone.source" else str(node.settings.get("chain", "ethereum")))
         for name, topology in load(file).topologies.items()
         for node in topology.nodes.values()
-        if node.use == "evm.source"
+        if node.use in ("evm.source", "yellowstone.source")
     ]
     if not collecting:
-        raise UsageError("no topology of this file uses evm.source", hint="docs/collect.md", file=str(file))
+        raise UsageError(
+            "no topology of this file uses evm.source or yellowstone.source", hint="docs/collect.md", file=str(file)
+        )
     rows = []
     for name, chain in collecting:
         found = state_of(name, config().var)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+import msgspec
+
 from mevflow.operators.accounts.errors import AccountError
 from mevflow.operators.accounts.reader import AccountReader
 from mevflow.operators.parse.errors import ParseError
@@ -64,6 +66,15 @@ class FeeTerms(IntEnum):
     FOR_EVER = 2
 
 
+class SavedMemory(msgspec.Struct):
+    """What a :class:`Memory` holds, oldest first."""
+
+    venues: list[tuple[bytes, int]] = []
+    configs: dict[bytes, tuple[bytes, FeeTerms]] = {}
+    ranges: list[tuple[bytes, tuple[bytes, int, int]]] = []
+    steps: list[tuple[bytes, int]] = []
+
+
 class Memory:
     """Ranges of positions (account -> lower, upper) and bin steps of pairs, as creations told them; pools by venue.
 
@@ -75,6 +86,15 @@ class Memory:
         self._configs: dict[bytes, tuple[bytes, FeeTerms]] = {}
         self._ranges: OrderedDict[bytes, tuple[bytes, int, int]] = OrderedDict()
         self._steps: OrderedDict[bytes, int] = OrderedDict()
+
+    def saved(self) -> SavedMemory:
+        """All of it as plain values, for a snapshot."""
+        return SavedMemory([*self._venues.items()], {**self._configs}, [*self._ranges.items()], [*self._steps.items()])
+
+    def restore(self, saved: SavedMemory) -> None:
+        """Go to what :meth:`saved` gave."""
+        self._venues, self._configs = OrderedDict(saved.venues), {**saved.configs}
+        self._ranges, self._steps = OrderedDict(saved.ranges), OrderedDict(saved.steps)
 
     def keep_pool(self, pool: bytes, venue: int) -> None:
         """Rows of ``pool`` have been given."""

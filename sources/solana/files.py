@@ -85,7 +85,7 @@ class TransactionFiles(FileBatches):
             self._parser.reject(wrong, file, number)
             return 1
         for index, one in found:
-            self._parser.add(one, slot, index, time_us, _signature(one), file, number)
+            self._parser.add(one, slot, index, time_us, signature_of(one), file, number)
         self.transactions += len(found)
         return len(found)
 
@@ -142,7 +142,7 @@ def _time_us(answer: Mapping[str, Any]) -> int:
     return time_s * 1_000_000
 
 
-def _signature(one: Any) -> bytes:
+def signature_of(one: Any) -> bytes:
     """The transaction's first signature; empty where it cannot be read, which its parsing then says."""
     transaction: Any = one.get("transaction") if isinstance(one, dict) else None
     try:

@@ -10,13 +10,15 @@ from mevflow.flows.spec import catalogue
 from mevflow.operators.stage import StageContext
 from mevflow.sources.evm.source import EvmSettings, EvmSource
 from mevflow.sources.kafka.source import KafkaSource, KafkaSourceSettings
+from mevflow.sources.solana.source import YellowstoneSettings, YellowstoneSource
 from mevflow.testing import SOURCE_RULES, SourceCase
 from tests.evm.chain import Chain
 from tests.evm.world import World
+from tests.sources.solana.node import Node, chain
 
 ROWS, PARTITIONS = 6_000, 3
 CONTEXT = StageContext("contract", "swaps")
-COVERED = {"kafka.source", "evm.source"}
+COVERED = {"kafka.source", "evm.source", "yellowstone.source"}
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +88,24 @@ def test_evm_source(blocks, rule, monkeypatch):
     monkeypatch.setattr("mevflow.sources.evm.follow.first_fork", lambda: 1_700_000_000)
     settings, rows = blocks
     SOURCE_RULES[rule](SourceCase("evm.source", lambda: EvmSource(settings, CONTEXT), rows, ends=False))
+
+
+@pytest.fixture(scope="module")
+def slots():
+    """A node that streams some slots: the settings to read them by, and their rows."""
+    node, streamed = Node(), chain(300)  # a quarter of them is as many as a position remembers
+    node.say(*(update for block in streamed for update in block.updates()))
+    settings = YellowstoneSettings(endpoints=[{"url": node.url}], start=streamed[0].slot)
+    yield settings, 1 + sum(bool(amount) for block in streamed for amount in block.amounts)
+    node.close()
+
+
+@pytest.mark.parametrize("rule", SOURCE_RULES)
+def test_yellowstone_source(slots, rule, monkeypatch):
+    """As for the other chain, here every beginning is the same fork."""
+    monkeypatch.setattr("mevflow.sources.solana.slots.first_fork", lambda: 1_700_000_000)
+    settings, rows = slots
+    SOURCE_RULES[rule](SourceCase("yellowstone.source", lambda: YellowstoneSource(settings, CONTEXT), rows, ends=False))
 
 
 def test_the_cases_cover_every_source_of_the_catalogue():

@@ -55,7 +55,8 @@ class SolanaSwaps:
 
     def __init__(self, on_error: OnError | None = None) -> None:
         self._output = Output(on_error)
-        self._memory = Memory()
+        #: What earlier transactions told that later ones are read by.
+        self.memory = Memory()
 
     def flush(self) -> Iterator[pa.RecordBatch]:
         return self._output.flush()
@@ -86,7 +87,7 @@ class SolanaSwaps:
             record = read_record(document)
         except ParseError as error:
             self._output.reject(error, file, line, timestamp_us)
-            for place, (pool, venue) in enumerate(self._memory.pools_among(keys_of(document)).items()):
+            for place, (pool, venue) in enumerate(self.memory.pools_among(keys_of(document)).items()):
                 kind = market.PoolUpdate.KIND_LIQUIDITY
                 self._output.updates.add(**base, ix_index=place, venue=venue, pool=pool, kind=kind)
             return
@@ -103,13 +104,13 @@ class SolanaSwaps:
                 error.payload = error.payload or (call.data or b"")
                 self._output.reject(error, file, line, timestamp_us)
                 own = record.calls[call.parent] if _is_self_call(call) and call.parent is not None else call
-                for lost in lost_of(own, record.keys, self._memory):
+                for lost in lost_of(own, record.keys, self.memory):
                     self._output.updates.add(**base, ix_index=places.next(call), **lost)
 
     def _call(self, call: ProgramCall, record: TransactionRecord, base: dict[str, Any], places: _Places) -> None:
         """The rows of one call. Raises ParseError."""
         events = list(_events(call, record))
-        updates = updates_of(call, record.calls, record.keys, self._memory, base["timestamp_us"] // 1_000_000)
+        updates = updates_of(call, record.calls, record.keys, self.memory, base["timestamp_us"] // 1_000_000)
         swap = None if call.data is None else is_swap(call.program, call.data)
         own = call.data is not None and not _is_self_call(call)
         told = [data for data in _self_calls(call, record.calls) if swap is None or tells_swap(call.program, data)]
@@ -134,7 +135,7 @@ class SolanaSwaps:
             self._keep(event, call, record)
         for update in updates:
             self._output.updates.add(**base, ix_index=places.next(call), **update)
-            self._memory.keep_pool(update["pool"], update["venue"])
+            self.memory.keep_pool(update["pool"], update["venue"])
         if own and swap is None and (strange := _strange(call, record)):
             raise ParseError(
                 f"an instruction that is not known tells an event that begins with {strange[:8].hex() or 'nothing'}",
@@ -143,11 +144,11 @@ class SolanaSwaps:
 
     def _keep(self, event: SwapEvent, call: ProgramCall, record: TransactionRecord) -> None:
         """Remember a pool that was swapped in, and whose fee it has."""
-        self._memory.keep_pool(event.pool, event.venue)
+        self.memory.keep_pool(event.pool, event.venue)
         accounts = [record.keys[place] if place < len(record.keys) else b"" for place in call.accounts]
         if config := config_of(call.program, call.data or b"", accounts, event.pool):
             terms = FeeTerms.LAST_SWAP if event.fee_pips else FeeTerms.UNKNOWN
-            self._memory.keep_config(event.pool, config, terms)
+            self.memory.keep_config(event.pool, config, terms)
 
 
 class _Places:

@@ -81,7 +81,7 @@ def account_keys(document: Mapping[str, Any]) -> list[bytes]:
             return []
         parsed = any(isinstance(key, Mapping) for key in listed)
         extra = [] if parsed else [*loaded.get("writable", []), *loaded.get("readonly", [])]
-        return [public_key(key) for key in (*keys, *extra)]
+        return [key if isinstance(key, bytes) else public_key(key) for key in (*keys, *extra)]
     except (KeyError, TypeError, AttributeError) as wrong:
         raise ParseError(f"not account keys: {type(wrong).__name__} {wrong}", reason="malformed") from wrong
 
@@ -209,5 +209,6 @@ def _give(call: ProgramCall, listed: Any) -> None:
         return
     if len(listed["data"]) > 2_000:
         raise ParseError("an instruction has at most 1,232 bytes", reason="malformed")
-    call.data = base58.b58decode(listed["data"])
+    data = listed["data"]
+    call.data = data if isinstance(data, bytes) else base58.b58decode(data)
     call.accounts = tuple(index for index in listed["accounts"] if isinstance(index, int) and index >= 0)

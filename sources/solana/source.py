@@ -1,0 +1,238 @@
+"""``yellowstone.source``: swaps and pool updates of Solana, streamed by a node's Geyser plug-in.
+
+A thread follows the chain (:mod:`.follow`); ``poll`` parses one slot at a time. A snapshot is the last slots that were
+given and what the parser remembers of them: a restart asks for the slot after them, and gives the same rows.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+import base58
+import msgspec
+import pyarrow as pa
+from pydantic import Field, field_validator
+
+from mevflow.operators.accounts.errors import AccountError
+from mevflow.operators.addresses import decode_base58
+from mevflow.operators.codec import ERRORS, codec
+from mevflow.operators.errors import MevflowError, StateError, UsageError
+from mevflow.operators.parse.changes import SavedMemory
+from mevflow.operators.parse.errors import ParseError, dead_letters
+from mevflow.operators.parse.rows import RowBuilder
+from mevflow.operators.parse.solana.events import VENUES
+from mevflow.operators.parse.solana.swaps import SolanaSwaps
+from mevflow.operators.stage import Settings, StageContext, Watermark
+from mevflow.sources.evm.nodes import Nodes
+from mevflow.sources.evm.rpc import EndpointSettings
+from mevflow.sources.solana.follow import Followed, SlotFollower
+from mevflow.sources.solana.slots import GivenSlot, SlotBlock, SlotsGone
+from mevflow.sources.solana.state import ReadPool
+from mevflow.sources.solana.stream import GeyserEndpoint
+from mevflow.sources.source import Poll, Source, Standing
+from mevflow.v1 import market_pb2 as market
+
+_SWAP, _UPDATE = codec("mevflow.v1.Swap"), codec("mevflow.v1.PoolUpdate")
+_PORTS = {b"mevflow.v1.Swap": ("swaps", _SWAP.located), b"mevflow.v1.PoolUpdate": ("updates", _UPDATE.located)}
+_VERSION = 1
+_TOPIC = "solana"
+#: Slots that are ready and not yet taken: the thread waits beyond that.
+_READY = 16
+_WAIT_S = 0.005
+
+
+class YellowstoneSettings(Settings):
+    """``endpoints`` are Geyser plug-ins, ``rpc`` nodes of JSON-RPC that fill gaps and give the state of ``pools``.
+
+    ``start``: ``latest``, or a slot. ``programs``: transactions that name none of them do not come.
+    """
+
+    endpoints: tuple[GeyserEndpoint, ...] = Field(min_length=1)
+    rpc: tuple[EndpointSettings, ...] = ()
+    start: int | Literal["latest"] = "latest"
+    commitment: Literal["processed", "confirmed"] = "processed"
+    programs: tuple[str, ...] = tuple(sorted(base58.b58encode(one).decode() for one in VENUES))
+    pools: tuple[str, ...] = ()
+
+    @field_validator("programs", "pools")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if len(decode_base58(one, 32)) != 32:
+                raise ValueError(f"{one[:50]!r} is no address of 32 bytes in base58")
+        return value
+
+
+class _State(msgspec.Struct):
+    version: int
+    ring: list[GivenSlot]
+    forks: int
+    stated: int | None
+    memory: SavedMemory
+
+
+class YellowstoneSource(Source[YellowstoneSettings]):
+    """Solana in one shard."""
+
+    use = "yellowstone.source"
+    summary = "Swaps and pool updates of Solana, from a node's Geyser stream (Yellowstone)"
+    settings_type = YellowstoneSettings
+
+    def __init__(self, settings: YellowstoneSettings, context: StageContext) -> None:
+        super().__init__(settings, context)
+        if settings.pools and not settings.rpc:
+            raise UsageError("the state of pools is read by JSON-RPC: name nodes (`rpc:`)", key="pools")
+        self._nodes = Nodes(settings.rpc) if settings.rpc else None
+        self._follower = SlotFollower(
+            settings.endpoints,
+            self._nodes,
+            None if settings.start == "latest" else settings.start,
+            [base58.b58decode(one) for one in settings.programs],
+            [base58.b58decode(one) for one in settings.pools],
+            settings.commitment,
+            self._hand_over,
+        )
+        self._parser = SolanaSwaps(lambda error: None)
+        self._ready: queue.Queue[Followed | MevflowError] = queue.Queue(_READY)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="yellowstone.source", daemon=True)
+        self._stands: tuple[list[GivenSlot], int, int | None] = [], 0, self._follower.stated
+        self._hold_us = 0
+        #: The newest slot that ``poll`` has given.
+        self.slot = 0
+
+    @classmethod
+    def output_schemas(cls, settings: YellowstoneSettings) -> Mapping[str, pa.Schema]:
+        return {"swaps": _SWAP.located, "updates": _UPDATE.located, "errors": ERRORS}
+
+    def open(self, state: bytes | None) -> None:
+        """Go to a snapshot, or to the configured start. Raises StateError for a snapshot of another version."""
+        if state:
+            try:
+                saved = msgspec.msgpack.decode(state, type=_State)
+            except (msgspec.DecodeError, ValueError) as error:
+                raise StateError(f"this is no snapshot of {self.use}: {error}") from error
+            if saved.version != _VERSION:
+                raise StateError(f"{self.use} cannot read a snapshot of version {saved.version}")
+            chain = self._follower.chain
+            chain.ring.extend(saved.ring)
+            chain.forks, self._follower.stated = saved.forks, saved.stated
+            self._parser.memory.restore(saved.memory)
+            self._stands = saved.ring, saved.forks, saved.stated
+        self._thread.start()
+
+    def poll(self) -> Poll:
+        """Rows of the next slot, if one is ready within a few milliseconds. Raises StateError, UsageError."""
+        try:
+            ready = self._ready.get(timeout=_WAIT_S)
+        except queue.Empty:
+            return Poll()
+        if isinstance(ready, MevflowError):
+            raise ready
+        self._stands = ready.ring, ready.fork, ready.stated
+        batches = []
+        for batch in self._rows(ready):
+            port, schema = _PORTS.get((batch.schema.metadata or {}).get(b"message", b""), ("errors", None))
+            placed = self._named(batch) if schema is None else _located(batch, schema, ready.fork)
+            batches.append((port, placed))
+        # After a fork time may stand earlier than before; what was said to be complete stays so.
+        self._hold_us = max(self._hold_us, ready.time_s * 1_000_000)
+        return Poll(batches, Watermark(self._hold_us))
+
+    def snapshot(self) -> bytes:
+        """The slots up to the last that was given, and what the parser remembers of them."""
+        ring, forks, stated = self._stands
+        return msgspec.msgpack.encode(_State(_VERSION, ring, forks, stated, self._parser.memory.saved()))
+
+    def behind(self) -> int:
+        """Slots that the stream has told of and that were not given yet."""
+        chain = self._follower.chain
+        tip = chain.tip
+        return self._ready.qsize() + (max(0, chain.newest - tip.slot) if tip else 0)
+
+    def standing(self) -> Standing:
+        """Where the source stands, and why the last stream ended."""
+        trouble = self._follower.trouble
+        return Standing(self.behind(), notes=(trouble,) if trouble else ())
+
+    def close(self) -> None:
+        self._stop.set()
+        self._follower.stop()
+        if self._thread.is_alive():
+            self._thread.join(60)
+        if self._nodes is not None:
+            self._nodes.close()
+
+    def _rows(self, followed: Followed) -> Iterator[pa.RecordBatch]:
+        """What happened as batches of rows and dead letters."""
+        happened, time_us = followed.happening, followed.time_s * 1_000_000
+        if isinstance(happened, SlotBlock):
+            self.slot = happened.slot
+            for one in happened.transactions:
+                place = _offset(happened.slot, one.index, 0)
+                self._parser.add(one.document, happened.slot, one.index, time_us, one.signature, _TOPIC, place)
+            yield from self._parser.flush()
+        elif isinstance(happened, SlotsGone):
+            update = market.PoolUpdate
+            kind = update.KIND_SKIPPED if happened.alone else update.KIND_REORG
+            rows = RowBuilder("mevflow.v1.PoolUpdate")
+            rows.add(chain=market.CHAIN_SOLANA, slot=happened.first, timestamp_us=time_us, kind=kind)
+            yield rows.take()
+        else:
+            for pool in happened:
+                yield _state_of(pool, followed.time_s)
+
+    def _run(self) -> None:
+        """The thread."""
+        try:
+            self._follower.run()
+        except MevflowError as wrong:
+            self._hand_over(wrong)
+
+    def _hand_over(self, ready: Followed | MevflowError) -> None:
+        while not self._stop.is_set():
+            try:
+                self._ready.put(ready, timeout=0.1)
+                return
+            except queue.Full:
+                continue
+
+    def _named(self, errors: pa.RecordBatch) -> pa.RecordBatch:
+        """Dead letters with the place in the topology that they come from."""
+        for name, value in (("topology", self.context.topology), ("stage", self.context.node)):
+            at = errors.schema.get_field_index(name)
+            errors = errors.set_column(at, errors.schema.field(at), pa.array([value] * errors.num_rows))
+        return errors
+
+
+def _state_of(pool: ReadPool, time_s: int) -> pa.RecordBatch:
+    """The pool's ``KIND_SNAPSHOT``, or the dead letter that says why there is none."""
+    try:
+        return pool.rows(time_s)
+    except AccountError as wrong:
+        name = base58.b58encode(pool.address).decode()
+        why = f"the state of pool {name} cannot be read: {wrong.message}"
+        place = _offset(pool.slot, 0, 0)
+        error = ParseError(why, file=_TOPIC, line=place, reason="no_state", payload=pool.address)
+        error.timestamp_us = time_s * 1_000_000
+        return dead_letters([error])
+
+
+def _located(batch: pa.RecordBatch, schema: pa.Schema, fork: int) -> pa.RecordBatch:
+    """Rows of a fork with coordinates: the chain as a topic of one partition, the place in it as an offset."""
+    rows = batch.num_rows
+    places = zip(*(batch.column(name).to_pylist() for name in ("slot", "tx_index", "ix_index")), strict=True)
+    topics = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int8()), pa.array([_TOPIC]))
+    at = batch.schema.get_field_index("fork")
+    batch = batch.set_column(at, batch.schema.field(at), pa.array([fork] * rows, pa.uint64()))
+    offsets = pa.array([_offset(*place) for place in places], pa.int64())
+    columns = [*batch.columns, topics, pa.array([0] * rows, pa.int32()), offsets]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _offset(slot: int, tx_index: int, ix_index: int) -> int:
+    """A row's place in the chain as one number: 31 bits of slot, 16 of the transaction, 16 within it."""
+    return min(slot, (1 << 31) - 1) << 32 | min(tx_index, (1 << 16) - 1) << 16 | min(ix_index, (1 << 16) - 1)
