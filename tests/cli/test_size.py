@@ -124,6 +124,8 @@ TRICRYPTO = {
     "price_scale": [str(3 * 10**22), str(2 * 10**21)], "ann": 1_707_629, "gamma": 11_809_167_828_997,
     "d": str(9 * 10**25), "mid_fee": 3 * 10**6, "out_fee": 3 * 10**7, "fee_gamma": 5 * 10**14, "i": 0, "j": 1,
 }  # fmt: skip
+PUMP = {"venue": "pump_swap", "reserve_a": 10**12, "reserve_b": 10**11, "a_to_b": True, "lp_fee_bps": 20,
+        "protocol_fee_bps": 5}  # fmt: skip
 PART = {"known_tick_lower": -60, "known_tick_upper": 60}
 CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "tick and price": (v3(tick=5000), "leg 0: tick is 5000, where sqrt_price_x96 .* is at tick 0"),
@@ -138,6 +140,8 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "a Whirlpool's tick and price": ({**EVERY_VENUE[4], "tick": 7}, "leg 0: tick is 7"),
     "a CLMM's liquidity": ({**EVERY_VENUE[5], "liquidity": 5}, "leg 0: liquidity is 5"),
     "reserves beyond uint112": (v2(1 << 113, 5), "leg 0: reserve_a is"),
+    "a PumpSwap vault beyond 64 bits": ({**PUMP, "reserve_b": 1 << 64}, "leg 0: reserve_b is"),
+    "PumpSwap fees of all": ({**PUMP, "creator_fee_bps": 9_975}, "leg 0: the fees are 10000"),
     "a vault beyond 64 bits": ({**EVERY_VENUE[1], "reserve_b": 1 << 64}, "leg 0: reserve_b is"),
     "a bin on the wrong side": (dlmm(bins=[[-1, 5, 5], [0, 5, 5]]), "leg 0: bins hold a token in -1"),
     "a bin's price": (dlmm(bins=[[1, 5, 0, 77]]), "leg 0: bins give 1 the price 77"),

@@ -3,6 +3,7 @@
 - :mod:`mevflow.operators.sizing.legs.leg`: what every leg can do
 - :mod:`mevflow.operators.sizing.legs.stretches`: curves made of stretches of constant liquidity
 - :mod:`mevflow.operators.sizing.legs.reserves`: constant product (Uniswap v2, Raydium v4 and CPMM)
+- :mod:`mevflow.operators.sizing.legs.pump_swap`: constant product with fees of one token (PumpSwap)
 - :mod:`mevflow.operators.sizing.legs.concentrated`: ticks (Whirlpool, Raydium CLMM, Uniswap v3)
 - :mod:`mevflow.operators.sizing.legs.bins`: Meteora DLMM
 - :mod:`mevflow.operators.sizing.legs.stable`: stable-swap (Curve, Saber)
@@ -13,6 +14,7 @@
 from mevflow.operators.sizing.legs.bins import BinsLeg
 from mevflow.operators.sizing.legs.concentrated import ConcentratedLeg
 from mevflow.operators.sizing.legs.leg import Curve, Leg, SmoothLeg, StretchLeg
+from mevflow.operators.sizing.legs.pump_swap import PumpSwapLeg
 from mevflow.operators.sizing.legs.quoted import MetaLeg, TricryptoLeg
 from mevflow.operators.sizing.legs.reserves import ReservesLeg
 from mevflow.operators.sizing.legs.stable import SaberLeg, StableLeg
@@ -23,6 +25,7 @@ __all__ = [
     "Curve",
     "Leg",
     "MetaLeg",
+    "PumpSwapLeg",
     "ReservesLeg",
     "SaberLeg",
     "SmoothLeg",

@@ -7,6 +7,7 @@ from itertools import accumulate
 from mevflow.operators.amm.bins.dlmm import DlmmState
 from mevflow.operators.amm.bins.dlmm_math import BPS, MAX_BIN_ID, MIN_BIN_ID, price_of
 from mevflow.operators.amm.concentrated.curve import AmmError, ConcentratedState, Rules
+from mevflow.operators.amm.pairs.pump_swap import PumpSwapState
 from mevflow.operators.amm.stable.saber import SaberState
 from mevflow.operators.amm.stable.swap import FEE_DENOMINATOR, StableState
 from mevflow.operators.amm.stable.tricrypto import CryptoState
@@ -28,6 +29,16 @@ def of_reserves(venue: int, reserves: tuple[int, int]) -> str | None:
     for name, held in zip(("reserve_a", "reserve_b"), reserves, strict=True):
         if bits is not None and held >> bits:
             return f"{name} is {held}, which does not fit the {bits} bits that the venue has for it"
+    return None
+
+
+def of_pump_swap(state: PumpSwapState) -> str | None:
+    """Of a PumpSwap pool."""
+    for name, held in (("reserve_a", state.reserve_a), ("reserve_b", state.reserve_b)):
+        if held >= _U64:
+            return f"{name} is {held}, more than 64 bits"
+    if sum(state.fees_bps) >= BPS:
+        return f"the fees are {sum(state.fees_bps)} of {BPS:,}: all of it"
     return None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from mevflow.operators.amm.bins import dlmm
 from mevflow.operators.amm.bins.dlmm import Bin, FeeRule, Volatility
 from mevflow.operators.amm.concentrated.curve import AmmError, ConcentratedState
+from mevflow.operators.amm.pairs.pump_swap import PumpSwapState
 from mevflow.operators.amm.stable.metapool import MetaState
 from mevflow.operators.amm.stable.saber import SaberState
 from mevflow.operators.amm.stable.swap import FEE_DENOMINATOR, StableState
@@ -20,6 +21,7 @@ from mevflow.operators.sizing.legs import (
     ConcentratedLeg,
     Leg,
     MetaLeg,
+    PumpSwapLeg,
     ReservesLeg,
     SaberLeg,
     StableLeg,
@@ -205,6 +207,19 @@ def _tricrypto(keys: _Keys) -> Leg:
     return TricryptoLeg(state, *_coins(keys, 3))
 
 
+def _pump_swap(keys: _Keys) -> Leg:
+    state = PumpSwapState(
+        reserve_a=keys.integer("reserve_a", least=1),
+        reserve_b=keys.integer("reserve_b", least=1),
+        lp_fee_bps=keys.integer("lp_fee_bps"),
+        protocol_fee_bps=keys.integer("protocol_fee_bps"),
+        creator_fee_bps=keys.integer("creator_fee_bps", 0),
+        cashback_fee_bps=keys.integer("cashback_fee_bps", 0),
+    )
+    keys.refuse(contradictions.of_pump_swap(state))
+    return PumpSwapLeg(state, keys.flag("a_to_b"))
+
+
 def _saber(keys: _Keys) -> Leg:
     state = SaberState(
         reserve_a=keys.integer("reserve_a", least=1),
@@ -265,6 +280,7 @@ _VENUES: dict[str, Callable[[_Keys], Leg]] = {
     "aerodrome_volatile": _reserves(market.VENUE_AERODROME_VOLATILE, 3_000),
     "raydium_v4": _reserves(market.VENUE_RAYDIUM_V4, 2_500),
     "raydium_cpmm": _reserves(market.VENUE_RAYDIUM_CPMM, 2_500),
+    "pump_swap": _pump_swap,
     "uniswap_v3": _concentrated(market.VENUE_UNISWAP_V3, _X96),
     "orca_whirlpool": _concentrated(market.VENUE_ORCA_WHIRLPOOL, _X64),
     "raydium_clmm": _concentrated(market.VENUE_RAYDIUM_CLMM, _X64),
