@@ -11,9 +11,9 @@ from ruamel.yaml import YAML
 
 from mevflow.operators.chains import name_of, number_of_id
 from mevflow.operators.errors import UsageError
-from mevflow.operators.parse.evm.pools import KINDS, EvmPool
+from mevflow.operators.parse.evm.pools import KINDS, MANAGED_FEE, EvmPool
 from mevflow.sources.evm.blocks import header
-from mevflow.sources.evm.discover import discover
+from mevflow.sources.evm.discover import discover, open_pools
 from mevflow.sources.evm.factories import KNOWN, Factory
 from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import EndpointSettings, NodeError, RpcNode
@@ -67,7 +67,9 @@ def _asked(node: RpcNode, addresses: list[bytes], factories: Sequence[Factory]) 
     if head is None:
         raise NodeError("has no block", key=node.name)
     known = {one.key: one for one in (*KNOWN.get(chain_id, ()), *factories)}
-    return chain_id, discover(node, addresses, known, head.hash)
+    found = discover(node, addresses, known, head.hash)
+    opened = {pool.address: pool for pool in open_pools(node, found, head.hash)}
+    return chain_id, [opened.get(pool.address, pool) for pool in found]
 
 
 def _entry(pool: EvmPool) -> dict[str, object]:
@@ -76,4 +78,6 @@ def _entry(pool: EvmPool) -> dict[str, object]:
     entry |= {"token0": "0x" + pool.token0.hex(), "token1": "0x" + pool.token1.hex(), "fee_pips": pool.fee_pips}
     if pool.tick_spacing:
         entry["tick_spacing"] = pool.tick_spacing
+    if pool.venue in MANAGED_FEE:
+        entry["factory"] = "0x" + pool.factory.hex()
     return entry | {"decimals": list(pool.decimals), "symbols": list(pool.symbols)}

@@ -2,7 +2,8 @@
 
 A pool's first row is preceded by a ``KIND_SNAPSHOT`` of its state at the end of the block before, read at that
 block's hash. It has that block's number and the largest index that a row can have, so that it follows everything of
-that block and comes before the first row. A pool that was made in this very block begins with its own events.
+that block and comes before the first row. A pool that was made in this very block begins with its own events; where
+those do not tell its fee, and where an event leaves open what a pool is now, it is stated whole at the block's end.
 """
 
 from __future__ import annotations
@@ -15,21 +16,22 @@ import numpy as np
 import pyarrow as pa
 
 from mevflow.operators.codec import ERRORS
-from mevflow.operators.parse.evm.events import CONCENTRATED_EVENTS, PAIR_EVENTS, VOLATILE_EVENTS
+from mevflow.operators.parse.evm.events import MANAGER_EVENTS, POOL_EVENTS, which
 from mevflow.operators.parse.evm.logs import LogJson, read_logs
 from mevflow.operators.parse.evm.parse import parse_logs
-from mevflow.operators.parse.evm.pools import EvmPool, PoolTable
+from mevflow.operators.parse.evm.pools import MANAGED_FEE, EvmPool, PoolTable
 from mevflow.operators.parse.rows import RowBuilder
 from mevflow.sources.evm.audit import ToldState, ToldStates, said
 from mevflow.sources.evm.blocks import Block
-from mevflow.sources.evm.discover import discover
+from mevflow.sources.evm.discover import discover, open_pools
 from mevflow.sources.evm.factories import Factory
 from mevflow.sources.evm.follow import Fork
 from mevflow.sources.evm.nodes import Nodes
-from mevflow.sources.evm.state import states
+from mevflow.sources.evm.rpc import RpcNode
+from mevflow.sources.evm.state import State, states
 from mevflow.v1 import market_pb2 as market
 
-EVENTS = (*PAIR_EVENTS, *VOLATILE_EVENTS, *CONCENTRATED_EVENTS)
+EVENTS = (*POOL_EVENTS, *MANAGER_EVENTS)
 #: Row indices of what a source says of a whole block, behind everything that is in it.
 AFTER_ALL = (1 << 24) - 1
 #: Addresses that are known to be no pools; the oldest are asked again some day.
@@ -68,13 +70,13 @@ class PoolCollector:
         logs, bad = read_logs(found, _before(blocks[0]))
         numbers = np.array([block.header.number for block in blocks], np.int64)
         times = np.array([block.header.timestamp_s for block in blocks], np.int64) * 1_000_000
-        named = logs.address.any(axis=1)
-        snapshots = self._discover(blocks, logs.address[named], logs.block[named])
+        named = logs.address.any(axis=1) & (logs.unread | (which(logs.topics[:, 0], POOL_EVENTS) >= 0))
+        before, made = self._discover(blocks, logs.address[named], logs.block[named])
         parsed = parse_logs(self.chain, logs, self.table, times[np.searchsorted(numbers, logs.block)])
         batches = {one.schema.metadata[b"message"]: one for one in parsed.batches()}
-        updates = batches.get(b"mevflow.v1.PoolUpdate")
-        if snapshots is not None:
-            updates = snapshots if updates is None else _in_order(snapshots, updates)
+        after = self._asked(blocks, parsed.asked, made)
+        parts = [one for one in (before, batches.get(b"mevflow.v1.PoolUpdate"), after) if one is not None]
+        updates = _in_order(*parts) if parts else None
         wrong = [(found[one.position], "malformed", one.detail) for one in bad]
         wrong += [(found[int(logs.position[one.row])], one.reason, one.detail) for one in parsed.rejected]
         errors = self._dead_letters(wrong, dict(zip(numbers.tolist(), times.tolist(), strict=True)))
@@ -93,14 +95,13 @@ class PoolCollector:
         wrong = self._differing([pool for pool, _ in self._differing(turn, block)], block)
         if not wrong:
             return None
-        whole = self.nodes.ask(lambda node: states(node, [pool for pool, _ in wrong], block.header.hash))
+        whole = self._whole([pool for pool, _ in wrong], block.header.hash)
         rows, time_us = RowBuilder("mevflow.v1.PoolUpdate"), block.header.timestamp_s * 1_000_000
         letters = []
         for pool, answer in wrong:
             told = self.told.known[pool.address]
             if pool.address in whole:
-                stated = {**self._stated(pool), **whole[pool.address].columns()}
-                rows.add(**stated, slot=block.header.number, timestamp_us=time_us)
+                self._state(rows, *whole[pool.address], block.header.number, time_us)
             letters.append(
                 self._letter(
                     (block.header.number, AFTER_ALL),
@@ -136,14 +137,23 @@ class PoolCollector:
         )
         return CollectedRows(rows.take(), None, None, time_us)
 
-    def _discover(self, blocks: Sequence[Block], addresses: np.ndarray, at: np.ndarray) -> pa.RecordBatch | None:
-        """Add the pools that log for the first time; give their states before that."""
+    def managers(self) -> frozenset[bytes]:
+        """The contracts that may say something of the pools that are known."""
+        return frozenset(self.table.managed)
+
+    def _discover(
+        self, blocks: Sequence[Block], addresses: np.ndarray, at: np.ndarray
+    ) -> tuple[pa.RecordBatch | None, dict[int, set[bytes]]]:
+        """Add the pools that log for the first time.
+
+        Gives their states before that, and (by block) those that had none and whose fee their events do not tell.
+        """
         first: dict[bytes, int] = {}
         for row in np.flatnonzero(self.table.numbers(addresses) < 0).tolist():
             first.setdefault(addresses[row].tobytes(), int(at[row]))
         unknown = [one for one in first if one not in self._no_pools and one not in self.deny]
         if not unknown:
-            return None
+            return None, {}
         last = blocks[-1].header.hash
         pools: list[EvmPool] = []
         for i in range(0, len(unknown), _ASKED_AT_ONCE):
@@ -156,31 +166,52 @@ class PoolCollector:
         while len(self._no_pools) > _MOST_DENIED:
             del self._no_pools[next(iter(self._no_pools))]
         by_number = {block.header.number: block for block in blocks}
-        rows = RowBuilder("mevflow.v1.PoolUpdate")
+        rows, made = RowBuilder("mevflow.v1.PoolUpdate"), dict[int, set[bytes]]()
         for number in sorted({first[pool.address] for pool in pools}):
             here = [pool for pool in pools if first[pool.address] == number]
             header = by_number[number].header
-            found = self.nodes.ask(lambda node, here=here, header=header: states(node, here, header.parent))  # type: ignore[misc]
+            found = self._whole(here, header.parent)
             for pool in here:
                 if pool.address in found:
-                    rows.add(
-                        **self._stated(pool),
-                        **found[pool.address].columns(),
-                        slot=number - 1,
-                        timestamp_us=header.timestamp_s * 1_000_000,
-                    )
+                    time_us = header.timestamp_s * 1_000_000
+                    self._state(rows, *found[pool.address], number - 1, time_us)
+                elif pool.venue in MANAGED_FEE:
+                    made.setdefault(number, set()).add(pool.address)
         # Known only now: where a node failed before, the same blocks are taken again, and the pools stated then.
         for pool in pools:
             self.table.add(pool)
             self.since[pool.address] = first[pool.address]
+        return rows.take() if len(rows) else None, made
+
+    def _asked(self, blocks: Sequence[Block], *asked: Mapping[int, set[bytes]]) -> pa.RecordBatch | None:
+        """The state at the end of each block of the pools that are to be asked there."""
+        by_number = {block.header.number: block.header for block in blocks}
+        rows = RowBuilder("mevflow.v1.PoolUpdate")
+        for number in sorted({number for each in asked for number in each}):
+            wanted = sorted({pool for each in asked for pool in each.get(number, ())})
+            header = by_number[number]
+            for stated in self._whole([self.table.of(pool) for pool in wanted], header.hash).values():
+                self._state(rows, *stated, number, header.timestamp_s * 1_000_000)
         return rows.take() if len(rows) else None
 
-    def _stated(self, pool: EvmPool) -> dict[str, object]:
-        return {
+    def _whole(self, pools: Sequence[EvmPool], block: bytes) -> dict[bytes, tuple[EvmPool, State]]:
+        """Pools in which anybody may swap at the block with that hash, with the fees and the states there."""
+
+        def read(node: RpcNode) -> dict[bytes, tuple[EvmPool, State]]:
+            found = states(node, pools, block)
+            there = open_pools(node, [pool for pool in pools if pool.address in found], block)
+            return {pool.address: (pool, found[pool.address]) for pool in there}
+
+        return self.nodes.ask(read) if pools else {}
+
+    def _state(self, rows: RowBuilder, pool: EvmPool, state: State, slot: int, timestamp_us: int) -> None:
+        """Add the row that states a pool whole behind everything of a block; a fee of 0 is told by a row of its own."""
+        named: dict[str, object] = {
             "chain": self.chain,
+            "slot": slot,
             "tx_index": AFTER_ALL,
             "ix_index": AFTER_ALL,
-            "kind": market.PoolUpdate.KIND_SNAPSHOT,
+            "timestamp_us": timestamp_us,
             "venue": pool.venue,
             "pool": pool.address,
             "mint_a": pool.token0,
@@ -192,6 +223,9 @@ class PoolCollector:
             "fee_pips": pool.fee_pips,
             "tick_spacing": pool.tick_spacing,
         }
+        rows.add(**state.columns(), **named, kind=market.PoolUpdate.KIND_SNAPSHOT)
+        if not pool.fee_pips:
+            rows.add(**named, kind=market.PoolUpdate.KIND_FEE)
 
     def _dead_letters(
         self, wrong: Iterable[tuple[LogJson, str, str]], times: Mapping[int, int]

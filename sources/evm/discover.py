@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from mevflow.operators.parse.evm.pools import KINDS, VOLATILE, EvmPool
+from mevflow.operators.parse.evm.pools import KINDS, MANAGED_FEE, EvmPool
 from mevflow.sources.evm.contracts import ContractCall, address, number, read, text
 from mevflow.sources.evm.factories import Factory
 from mevflow.sources.evm.rpc import RpcNode
@@ -43,7 +43,7 @@ def discover(
     confirmed = read(node, [_asked(claim) for claim in claims], block)
     true = [claim for claim, said in zip(claims, confirmed, strict=True) if address(said) == claim[0]]
     tokens = tokens_of(node, {token for claim in true for token in claim[2:4]}, block)
-    pools = [
+    return [
         EvmPool(
             address=pool,
             venue=KINDS[factory.kind],
@@ -57,17 +57,28 @@ def discover(
         )
         for pool, factory, token0, token1, fee, spacing in true
     ]
-    return _with_fees(node, pools, block)
 
 
-def _with_fees(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> list[EvmPool]:
-    """Volatile pools with the fee that their factory says; one that it does not say is not known (0)."""
-    asked = [pool for pool in pools if pool.venue == VOLATILE]
-    words = [(int.from_bytes(pool.address, "big"), 0) for pool in asked]
-    calls = [ContractCall(pool.factory, "getFee(address,bool)", each) for pool, each in zip(asked, words, strict=True)]
-    said = {pool.address: number(one) for pool, one in zip(asked, read(node, calls, block), strict=True)}
-    fees = {one: fee * _PIPS_PER_BPS for one, fee in said.items() if fee is not None and fee < _BPS}
-    return [replace(pool, fee_pips=fees.get(pool.address, pool.fee_pips)) for pool in pools]
+def open_pools(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> list[EvmPool]:
+    """The pools in which anybody may swap at the block with that hash, with the fees that hold there.
+
+    Of a managed pool its factory says both; one of which it does not is left out.
+    """
+    asked = [pool for pool in pools if pool.venue in MANAGED_FEE]
+    calls = []
+    for pool in asked:
+        calls.append(ContractCall(pool.factory, "isPaused()"))
+        calls.append(ContractCall(pool.factory, "getFee(address,bool)", (int.from_bytes(pool.address, "big"), 0)))
+    said = iter(read(node, calls, block))
+    found = []
+    for pool in pools:
+        if pool.venue not in MANAGED_FEE:
+            found.append(pool)
+            continue
+        paused, fee = number(next(said)), number(next(said))
+        if not paused and fee is not None and fee < _BPS:
+            found.append(replace(pool, fee_pips=fee * _PIPS_PER_BPS))
+    return found
 
 
 def tokens_of(node: RpcNode, tokens: Iterable[bytes], block: bytes) -> dict[bytes, tuple[int, str]]:

@@ -77,6 +77,11 @@ class LogFiles(FileBatches):
         self.logs += len(logs)
         self.unknown += int((~known & ~logs.unread).sum())
         known |= logs.unread
+        managed = self.pools.table.managed
+        if managed and not known.all():
+            known |= np.isin(
+                np.ascontiguousarray(logs.address).view("V20")[:, 0], np.frombuffer(b"".join(managed), "V20")
+            )
         logs = logs if known.all() else logs.take(np.flatnonzero(known))
         parsed = parse_logs(self.pools.chain, logs, self.pools.table, self._times_of(path, logs) * 1_000_000)
         yield from parsed.batches()

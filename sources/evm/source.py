@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from mevflow.operators.chains import checked_name, id_of, name_of, number_of
 from mevflow.operators.codec import ERRORS, codec
 from mevflow.operators.errors import MevflowError, StateError, UnreachableError
-from mevflow.operators.parse.evm.pools import EvmPool, PoolTable
+from mevflow.operators.parse.evm.pools import KINDS, MANAGED_FEE, EvmPool, PoolTable
 from mevflow.operators.stage import Settings, StageContext, Watermark
 from mevflow.sources.evm.blocks import Block, LogFilter
 from mevflow.sources.evm.collect import EVENTS, CollectedRows, PoolCollector, offset_of
@@ -123,9 +123,13 @@ class EvmSource(Source[EvmSettings]):
         chain_id = id_of(number)
         factories = [*choice.factories, *(KNOWN.get(chain_id, ()) if choice.known_factories else ())]
         self._nodes = Nodes(settings.endpoints, chain_id)
-        only = tuple(bytes.fromhex(one[2:]) for one in choice.addresses)
+        only = frozenset(bytes.fromhex(one[2:]) for one in choice.addresses)
+        #: Whose logs are read; empty: everybody's. What their factories say of pools counts, too.
+        self._only = only | {one.key for one in factories if KINDS[one.kind] in MANAGED_FEE} if only else only
         most = max(one.max_range for one in settings.endpoints)
-        self._follower = Follower(self._nodes, LogFilter(EVENTS, only), settings.confirmations, most)
+        self._follower = Follower(
+            self._nodes, LogFilter(EVENTS, tuple(sorted(self._only))), settings.confirmations, most
+        )
         self._collector = PoolCollector(
             chain=number,
             name=name_of(number),

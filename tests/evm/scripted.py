@@ -16,6 +16,12 @@ from tests.evm.chain import Chain
 ACT = "act(uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256)"
 
 
+#: ``keep``'s arguments: a slot of storage and what it holds from then on.
+KEEP = "keep(uint256,uint256)"
+#: ``say``'s arguments: the two topics and the word of data of what it logs.
+SAY = "say(uint256,uint256,uint256)"
+
+
 def _push(value: int, width: int) -> bytes:
     return bytes([0x5F + width]) + value.to_bytes(width, "big")
 
@@ -28,10 +34,20 @@ def _answer(value: int) -> bytes:
 _RESERVES = bytes.fromhex("600054600052" + "600154602052" + "6000604052" + "60606000f3")
 
 
+def _stored(slot: int) -> bytes:
+    """SLOAD a slot, RETURN it."""
+    return _push(slot, 1) + bytes.fromhex("54600052" + "60206000f3")
+
+
 def _log(begin: int, size: int, *topics: bytes) -> bytes:
     return (b"".join(b"\x7f" + topic for topic in reversed(topics)) + _push(size, 1) + _push(begin, 1)) + bytes(
         [0xA0 + len(topics)]
     )
+
+
+_KEEP = bytes.fromhex("602435" + "600435" + "55" + "00")
+#: LOG2 of the third argument with the first two as topics.
+_SAY = bytes.fromhex("604435600052" + "602435" + "600435" + "6020" + "6000" + "a2" + "00")
 
 
 def _act() -> bytes:
@@ -45,9 +61,13 @@ def _act() -> bytes:
     return store + skip + fees + b"\x5b" + rest
 
 
-def code(answers: Mapping[str, int], pool: bool = False) -> bytes:
-    """A contract with a constant for each function; of a ``pool`` also its reserves and ``act``."""
-    bodies = {function: _answer(value) for function, value in answers.items()}
+def code(answers: Mapping[str, int], pool: bool = False, kept: Mapping[str, int] | None = None) -> bytes:
+    """A contract with a constant for each function, ``say`` and ``keep``.
+
+    ``kept``: the slots that functions answer from. Of a ``pool`` also its reserves and ``act``.
+    """
+    bodies = {function: _answer(value) for function, value in answers.items()} | {SAY: _SAY, KEEP: _KEEP}
+    bodies |= {function: _stored(slot) for function, slot in (kept or {}).items()}
     if pool:
         bodies |= {"getReserves()": _RESERVES, ACT: _act()}
     table, at, parts = b"", 6 + 11 * len(bodies) + 4, b""

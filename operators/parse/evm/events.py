@@ -1,6 +1,7 @@
 """The events of pools and factories, by their first topic.
 
-Sources: Uniswap v2-core, v3-core; PancakeSwap v3-core; aerodrome-finance/contracts, ``IPool.sol``.
+Sources: Uniswap v2-core, v3-core; PancakeSwap v3-core; aerodrome-finance/contracts, ``IPool.sol``,
+``IPoolFactory.sol``.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ V3_OTHERS = tuple(
         "SetFeeProtocol(uint8,uint8,uint8,uint8)",
     )
 )
+#: What the factory of Aerodrome's and Velodrome's pools says of pools that it made.
+SET_CUSTOM_FEE = topic_of("SetCustomFee(address,uint256)")
+SET_PAUSE_STATE = topic_of("SetPauseState(bool)")
 V2_PAIR_CREATED = topic_of("PairCreated(address,address,address,uint256)")
 V3_POOL_CREATED = topic_of("PoolCreated(address,address,uint24,int24,address)")
 
@@ -49,6 +53,9 @@ PAIR_EVENTS = (V2_SYNC, V2_SWAP)
 VOLATILE_EVENTS = (VOLATILE_SYNC, VOLATILE_SWAP, VOLATILE_FEES)
 CONCENTRATED_EVENTS = (V3_INITIALIZE, V3_SWAP, V3_SWAP_PANCAKE, V3_MINT, V3_BURN)
 CREATIONS = (V2_PAIR_CREATED, V3_POOL_CREATED)
+#: Of contracts that manage pools.
+MANAGER_EVENTS = (SET_CUSTOM_FEE, SET_PAUSE_STATE)
+POOL_EVENTS = (*PAIR_EVENTS, *VOLATILE_EVENTS, *CONCENTRATED_EVENTS)
 
 
 def which(topics: NDArray[np.uint8], known: tuple[bytes, ...]) -> NDArray[np.int64]:

@@ -6,7 +6,8 @@ a flash swap that pays back the token it took, which exchanges nothing.
 
 Aerodrome's and Velodrome's volatile pools (aerodrome-finance/contracts, ``Pool.sol``) do the same with other events.
 Their factory may change a fee without a word, but each swap logs what it paid (``Fees``, right before its ``Sync``):
-rows tell the fee that this shows, and none where it shows none.
+rows tell the fee that this shows, and none where it shows none. A ``Sync`` without a swap does not say that swaps are
+allowed (their factory may have paused them), so it is no ``KIND_SNAPSHOT``.
 """
 
 from __future__ import annotations
@@ -91,10 +92,9 @@ def _parse(
         logs,
         sync[alone],
         pools[sync[alone]],
-        market.PoolUpdate.KIND_SNAPSHOT,
+        market.PoolUpdate.KIND_SNAPSHOT if fees is None else market.PoolUpdate.KIND_UNSPECIFIED,
         reserve_a=words.binary(low[alone, 0]),
         reserve_b=words.binary(low[alone, 1]),
-        **({} if fees is None else {"fee_pips": 0}),
     )
 
 

@@ -17,6 +17,7 @@ from mevflow.operators.parse.evm.events import (
     which,
 )
 from mevflow.operators.parse.evm.logs import Logs
+from mevflow.operators.parse.evm.managers import parse_managers
 from mevflow.operators.parse.evm.pairs import parse_pairs, parse_volatile
 from mevflow.operators.parse.evm.parsed import Parsed
 from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, VOLATILE, PoolTable
@@ -29,6 +30,8 @@ _UNSPECIFIED, _LIQUIDITY = market.PoolUpdate.KIND_UNSPECIFIED, market.PoolUpdate
 
 def parse_logs(chain: int, logs: Logs, table: PoolTable, timestamps_us: NDArray[np.int64]) -> Parsed:
     """Parse ``logs`` in chain order (block, log index); logs of unknown addresses are left out.
+
+    Logs of a known pool's factory count where they change what its swaps pay.
 
     Parameters
     ----------
@@ -48,6 +51,8 @@ def parse_logs(chain: int, logs: Logs, table: PoolTable, timestamps_us: NDArray[
         rows = np.flatnonzero((venues == venue) & ours)
         if len(rows):
             parser(logs.take(rows), numbers[rows], out)
+    if table.managed:
+        parse_managers(logs, np.flatnonzero((numbers < 0) & ~logs.removed), table, out)
     _doubt(logs, numbers, table, out)
     return out
 

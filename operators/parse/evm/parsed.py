@@ -34,6 +34,8 @@ class Parsed:
         self._parts: dict[str, list[tuple[Any, pa.RecordBatch]]] = {"mevflow.v1.Swap": [], "mevflow.v1.PoolUpdate": []}
         self.spacing = np.array([*(pool.tick_spacing for pool in table.pools), 0], np.int64)
         self.rejected: list[Rejected] = []
+        #: Pools of which only their contracts can say what they are now, by the block of the event.
+        self.asked: dict[int, set[bytes]] = {}
 
     def reject(self, logs: Logs, rows: NDArray[np.intp], reason: str, detail: str) -> None:
         """Set logs aside."""

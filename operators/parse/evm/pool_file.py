@@ -1,8 +1,10 @@
 """A pool file: which addresses are pools, and their immutables, as people write them (YAML or CSV).
 
-YAML has ``chain: NAME`` and ``pools: [{address, kind, token0, token1, fee_pips, tick_spacing, decimals, symbols}]``;
+YAML has ``chain: NAME`` and ``pools: [{address, kind, token0, token1, fee_pips, tick_spacing, decimals, symbols,
+factory}]``;
 CSV has a pool a line with the columns ``address, kind, token0, token1, fee_pips, tick_spacing, decimals0, decimals1,
-symbol0, symbol1`` and may say its ``chain`` in each line.
+symbol0, symbol1, factory`` and may say its ``chain`` in each line. A ``factory`` is asked for where it may change the
+fee: what its logs say then counts.
 """
 
 from __future__ import annotations
@@ -13,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from mevflow.operators.chains import checked_name, number_of
 from mevflow.operators.documents import read_yaml
 from mevflow.operators.errors import UsageError
-from mevflow.operators.parse.evm.pools import KINDS, EvmPool, PoolTable
+from mevflow.operators.parse.evm.pools import KINDS, MANAGED_FEE, EvmPool, PoolTable
 
 _MOST_BYTES = 16 << 20
 
@@ -37,14 +39,17 @@ class _Entry(BaseModel):
     kind: Literal["pairs", "volatile", "concentrated"]
     token0: str
     token1: str
-    fee_pips: int = Field(gt=0, lt=1_000_000)
+    fee_pips: int = Field(0, ge=0, lt=1_000_000)
     tick_spacing: int = Field(0, ge=0, lt=1 << 15)
     decimals: tuple[int, int] = (0, 0)
     symbols: tuple[str, str] = ("", "")
+    factory: str = ""
 
-    @field_validator("address", "token0", "token1")
+    @field_validator("address", "token0", "token1", "factory")
     @classmethod
-    def _twenty_bytes(cls, value: str) -> str:
+    def _twenty_bytes(cls, value: str, info: ValidationInfo) -> str:
+        if info.field_name == "factory" and not value:
+            return value
         if len(value) != 42 or value[:2] not in ("0x", "0X"):
             raise ValueError("an address is 0x and 40 digits")
         bytes.fromhex(value[2:])
@@ -54,6 +59,8 @@ class _Entry(BaseModel):
     def _fits(self) -> _Entry:
         if self.kind == "concentrated" and not self.tick_spacing:
             raise ValueError("a concentrated pool has a tick_spacing")
+        if not self.fee_pips and KINDS[self.kind] not in MANAGED_FEE:
+            raise ValueError("the pool has a fee_pips")
         if not all(0 <= one < 256 for one in self.decimals) or self.token0.lower() >= self.token1.lower():
             raise ValueError("decimals are 0 to 255, and token0 is the smaller address")
         return self
@@ -68,6 +75,7 @@ class _Entry(BaseModel):
             tick_spacing=self.tick_spacing,
             decimals=self.decimals,
             symbols=self.symbols,
+            factory=bytes.fromhex(self.factory[2:]),
         )
 
 

@@ -17,6 +17,8 @@ VOLATILE = market.VENUE_AERODROME_VOLATILE
 #: Venues by the kinds that factories and pool files name, and those of which two reserves are the whole state.
 KINDS = {"pairs": PAIR, "volatile": VOLATILE, "concentrated": CONCENTRATED}
 TWO_RESERVES = (PAIR, VOLATILE)
+#: Whose fee another contract says and may change: rows tell it where an event shows it.
+MANAGED_FEE = (VOLATILE,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class EvmPool:
     """A pool's immutables. Addresses are 20 bytes; ``venue`` says which events and which arithmetic it has.
 
     ``fee_pips`` of a pair is its factory's, of a volatile pool what its factory says of it. ``decimals`` and
-    ``symbols`` are for people and may be 0 and empty.
+    ``symbols`` are for people and may be 0 and empty. ``factory`` made it, and may say something of it later; empty
+    where nobody knows.
     """
 
     address: bytes
@@ -45,6 +48,7 @@ class PoolTable:
         self.pools: list[EvmPool] = []
         self._numbers: dict[bytes, int] = {}
         self._told: dict[str, pa.Array] = {}
+        self._managed: dict[bytes, list[int]] = {}
         for pool in pools:
             self.add(pool)
 
@@ -56,7 +60,7 @@ class PoolTable:
 
     def add(self, pool: EvmPool) -> None:
         """Add a pool, or replace what was known of it."""
-        self._told.clear()
+        self._forget()
         number = self._numbers.setdefault(pool.address, len(self.pools))
         if number == len(self.pools):
             self.pools.append(pool)
@@ -65,10 +69,23 @@ class PoolTable:
 
     def keep(self, addresses: Iterable[bytes]) -> None:
         """Forget all pools but these."""
-        self._told.clear()
+        self._forget()
         wanted = set(addresses)
         self.pools = [pool for pool in self.pools if pool.address in wanted]
         self._numbers = {pool.address: i for i, pool in enumerate(self.pools)}
+
+    @property
+    def managed(self) -> dict[bytes, list[int]]:
+        """The pools, by number, that each contract may say something of: the factories of those with such a fee."""
+        if not self._managed:
+            for number, pool in enumerate(self.pools):
+                if pool.venue in MANAGED_FEE and pool.factory:
+                    self._managed.setdefault(pool.factory, []).append(number)
+        return self._managed
+
+    def _forget(self) -> None:
+        self._told.clear()
+        self._managed = {}
 
     def of(self, address: bytes) -> EvmPool:
         """One pool. Raises KeyError."""
@@ -103,7 +120,7 @@ class PoolTable:
             "symbol_b": [pool.symbols[1] for pool in pools],
             "decimals_a": [pool.decimals[0] for pool in pools],
             "decimals_b": [pool.decimals[1] for pool in pools],
-            "fee_pips": [pool.fee_pips for pool in pools],
+            "fee_pips": [0 if pool.venue in MANAGED_FEE else pool.fee_pips for pool in pools],
             "tick_spacing": [pool.tick_spacing for pool in pools],
         }
         self._told = {name: pa.array(values) for name, values in told.items()}

@@ -10,6 +10,7 @@ import pytest
 from mevflow.operators.amm.pairs import uniswap_v2
 from mevflow.operators.amm.pairs.uniswap_v2 import PairState
 from mevflow.operators.errors import UnreachableError
+from mevflow.operators.parse.evm.events import SET_CUSTOM_FEE, SET_PAUSE_STATE
 from mevflow.operators.sizing.venues import reserves_cost, reserves_out
 from mevflow.sources.evm import collect
 from mevflow.sources.evm.blocks import Block, LogFilter
@@ -20,7 +21,7 @@ from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import EndpointSettings, NodeError
 from mevflow.v1 import market_pb2 as market
 from tests.evm.chain import Chain, word
-from tests.evm.scripted import ACT, code, put
+from tests.evm.scripted import ACT, KEEP, SAY, code, put
 from tests.operators.amm.recorded import degenbot, results
 
 FACTORY, POOL, STABLE, STRANGER = (bytes([number]) * 20 for number in (0xF1, 0xA1, 0xA2, 0xA3))
@@ -119,6 +120,50 @@ def test_volatile_pools_are_read_to_the_unit_and_stable_ones_are_not_taken(chain
     assert [tuple(row[name] for name in columns) for row in swaps] == expected
     assert {(row["venue"], row["pool"]) for row in swaps} == {(VENUE, POOL)}
     assert {row["fee_pips"] for row in swaps} == {0, 3_000, 10_000}
+
+
+def test_what_the_factory_says_of_a_pool_is_read_at_its_place(chain: Chain) -> None:
+    """Another fee, the factory's own again, a pause and its end."""
+    fee, pause = 0, 1
+    answers = {"getPool(address,address,bool)": word(POOL)}
+    put(chain, FACTORY, code(answers, kept={"getFee(address,bool)": fee, "isPaused()": pause}))
+    put(chain, POOL, pool(stable=0))
+    for slot in (0, 1):
+        chain.ask("anvil_setStorageAt", "0x" + POOL.hex(), hex(slot), f"0x{10**18:064x}")
+    chain.do(FACTORY, KEEP, fee, 30)
+    chain.mine()
+    collected, real = Collected(chain), VolatilePool((10**18, 10**18), 30)
+    kinds = market.PoolUpdate
+    custom, paused = (int.from_bytes(topic) for topic in (SET_CUSTOM_FEE, SET_PAUSE_STATE))
+    chain.do(POOL, ACT, *real.swap(0, 10**5)[0])
+    held = real.reserves[0]
+    said: tuple[tuple[int, int, list[int]], ...] = (
+        (fee, 5, [custom, word(POOL), 5]),
+        (fee, 70, [custom, word(POOL), 0]),
+        (fee, 0, [custom, word(POOL), 420]),
+        (pause, 1, [paused, 0, 1]),
+        (pause, 0, [paused, 0, 0]),
+    )
+    for slot, value, logged in said:
+        chain.do(FACTORY, KEEP, slot, value)
+        chain.do(FACTORY, SAY, *logged)
+        chain.mine()
+    updates, swaps, errors = collected.rows()
+    assert errors == []
+    assert [row["fee_pips"] for row in swaps] == [0]
+    assert [(row["kind"], row["fee_pips"], row["reserve_a"]) for row in updates] == [
+        (kinds.KIND_SNAPSHOT, 3_000, 10**18),  # as it was before the first block: the fee, too
+        (kinds.KIND_FEE, 500, 0),
+        (kinds.KIND_REMOVE, 0, 0),
+        (kinds.KIND_SNAPSHOT, 7_000, held),
+        (kinds.KIND_FEE, 0, 0),
+        (kinds.KIND_REMOVE, 0, 0),
+        (kinds.KIND_REMOVE, 0, 0),
+        (kinds.KIND_SNAPSHOT, 0, held),
+        (kinds.KIND_FEE, 0, 0),
+    ]
+    places = [(row["slot"], row["tx_index"]) for row in updates]
+    assert places == sorted(places)
 
 
 def test_recorded_calls_of_an_aerodrome_pool() -> None:

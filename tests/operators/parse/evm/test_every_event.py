@@ -1,0 +1,209 @@
+"""Every event of every contract whose pools are read: what changes what a swap pays is told, or leaves it in doubt."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from mevflow.operators.parse.evm.events import topic_of
+from mevflow.operators.parse.evm.logs import LogJson, read_logs
+from mevflow.operators.parse.evm.parse import parse_logs
+from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, VOLATILE, EvmPool, PoolTable
+from mevflow.sources.evm.collect import EVENTS
+from mevflow.v1 import market_pb2 as market
+
+KIND = market.PoolUpdate
+POOLS = {venue: bytes([venue]) * 20 for venue in (PAIR, CONCENTRATED, VOLATILE)}
+SISTER, MAKER, STRANGER = b"\x77" * 20, b"\xfa" * 20, b"\xfb" * 20
+TABLE = PoolTable(
+    [
+        *(
+            EvmPool(address, venue, b"\xaa" * 20, b"\xbb" * 20, 3000, 60, factory=MAKER)
+            for venue, address in POOLS.items()
+        ),
+        EvmPool(SISTER, VOLATILE, b"\xaa" * 20, b"\xcc" * 20, 3000, factory=MAKER),
+    ]
+)
+READ = "read"
+_TOKEN = {
+    "a pool's shares": "Transfer(address,address,uint256) Approval(address,address,uint256)",
+}
+#: Of each contract every event of its interface: read, or quiet for a reason.
+POOL_EVENTS: dict[int, dict[str, str]] = {
+    # Uniswap/v2-core IUniswapV2Pair.sol; SushiSwap's and PancakeSwap's pairs are the same.
+    PAIR: {
+        READ: "Sync(uint112,uint112) Swap(address,uint256,uint256,uint256,uint256,address)",
+        "the Sync before it tells": "Mint(address,uint256,uint256) Burn(address,uint256,uint256,address)",
+        **_TOKEN,
+    },
+    # Uniswap/v3-core IUniswapV3PoolEvents.sol, PancakeSwap's, and velodrome-finance/slipstream ICLPoolEvents.sol.
+    CONCENTRATED: {
+        READ: """Initialize(uint160,int24) Swap(address,address,int256,int256,uint160,uint128,int24)
+            Swap(address,address,int256,int256,uint160,uint128,int24,uint128,uint128)
+            Mint(address,address,int24,int24,uint128,uint256,uint256)
+            Burn(address,int24,int24,uint128,uint256,uint256)""",
+        "what was earned": """Collect(address,address,int24,int24,uint128,uint128)
+            CollectProtocol(address,address,uint128,uint128) CollectFees(address,uint128,uint128)""",
+        "what is lent comes back with a fee beside the liquidity": """Flash(address,address,uint256,uint256,uint256,
+            uint256)""",
+        "an oracle": "IncreaseObservationCardinalityNext(uint16,uint16)",
+        "how a fee is shared": """SetFeeProtocol(uint8,uint8,uint8,uint8) SetFeeProtocol(uint32,uint32,uint32,uint32)
+            SetLmPoolEvent(address)""",
+    },
+    # aerodrome-finance/contracts IPool.sol; Velodrome's are the same.
+    VOLATILE: {
+        READ: "Sync(uint256,uint256) Swap(address,address,uint256,uint256,uint256,uint256)",
+        "the Sync after it tells, and the Swap what was paid": "Fees(address,uint256,uint256)",
+        "the Sync before it tells": "Mint(address,uint256,uint256) Burn(address,address,uint256,uint256)",
+        "what was earned": "Claim(address,address,uint256,uint256)",
+        "a name": "EIP712DomainChanged()",
+        **_TOKEN,
+    },
+}
+MANAGER_EVENTS: dict[int, dict[str, str]] = {
+    # IUniswapV2Factory.sol: a pair's fee is fixed.
+    PAIR: {"pools to come": "PairCreated(address,address,address,uint256)"},
+    # IUniswapV3Factory.sol, IPancakeV3Factory.sol: a pool's fee is fixed when it is made.
+    CONCENTRATED: {
+        "pools to come": """PoolCreated(address,address,uint24,int24,address) FeeAmountEnabled(uint24,int24)
+            FeeAmountExtraInfoUpdated(uint24,bool,bool) WhiteListAdded(address,bool)""",
+        "owners": "OwnerChanged(address,address) SetLmPoolDeployer(address)",
+    },
+    # aerodrome-finance/contracts IPoolFactory.sol.
+    VOLATILE: {
+        READ: "SetCustomFee(address,uint256) SetPauseState(bool)",
+        "pools to come": "PoolCreated(address,address,bool,address,uint256)",
+        "owners": "SetFeeManager(address) SetPauser(address) SetVoter(address)",
+    },
+}
+
+
+def names(events: str) -> list[str]:
+    """Signatures, which hold no blanks."""
+    return ["".join(one.split()) for one in re.findall(r"\w+\([^)]*\)", events)]
+
+
+CASES = [
+    (venue, emitter, event, reason)
+    for emitter, tables in (("pool", POOL_EVENTS), ("factory", MANAGER_EVENTS))
+    for venue, reasons in tables.items()
+    for reason, events in reasons.items()
+    for event in names(events)
+]
+
+
+def log(emitter: bytes, topics: list[bytes], data: bytes = b"") -> LogJson:
+    return LogJson(
+        address="0x" + emitter.hex(),
+        topics=["0x" + topic.hex() for topic in topics],
+        data="0x" + data.hex(),
+        block_number="0x7",
+        transaction_hash="0x" + "ab" * 32,
+        transaction_index="0x1",
+        log_index="0x3",
+    )
+
+
+def parsed(one: LogJson) -> tuple[list[dict[str, Any]], dict[int, set[bytes]], list[str]]:
+    logs, bad = read_logs([one])
+    out = parse_logs(market.CHAIN_BASE, logs, TABLE, logs.timestamp_s)
+    rows = [row for batch in out.batches() for row in batch.to_pylist()]
+    return rows, out.asked, [each.reason for each in out.rejected] + [each.detail for each in bad]
+
+
+def word(value: int | bytes) -> bytes:
+    return (value if isinstance(value, bytes) else value.to_bytes(32, "big")).rjust(32, b"\0")
+
+
+@pytest.mark.parametrize(("venue", "emitter", "event", "reason"), CASES)
+def test_an_event_that_changes_a_pool_says_so(venue: int, emitter: str, event: str, reason: str) -> None:
+    """Nothing but its name is readable: no topics, no data."""
+    rows, _, _ = parsed(log(POOLS[venue] if emitter == "pool" else MAKER, [topic_of(event)]))
+    assert bool(rows) == (reason == READ)
+    assert (topic_of(event) in EVENTS) == (reason == READ or event.startswith("Fees("))
+    for row in rows:
+        assert row["pool"] in ({POOLS[venue]} if emitter == "pool" else {POOLS[VOLATILE], SISTER})
+        assert row["kind"] in (KIND.KIND_UNSPECIFIED, KIND.KIND_LIQUIDITY, KIND.KIND_REMOVE)
+        assert not any(row[name] for name in ("reserve_a", "sqrt_price_x96", "liquidity", "liquidity_delta"))
+        assert row["fee_pips"] in (0, 3000)
+
+
+def test_an_event_is_named_once() -> None:
+    for tables in (POOL_EVENTS, MANAGER_EVENTS):
+        for reasons in tables.values():
+            found = [event for events in reasons.values() for event in names(events)]
+            assert len(found) == len(set(found))
+            assert all(event.count("(") == event.count(")") == 1 for event in found)
+
+
+CUSTOM_FEE, PAUSED = topic_of("SetCustomFee(address,uint256)"), topic_of("SetPauseState(bool)")
+
+
+@pytest.mark.parametrize(("said", "fee_pips"), [(5, 500), (100, 10_000), (420, 0), (9_999, 999_900)])
+def test_a_fee_of_its_own_is_told_where_the_factory_says_it(said: int, fee_pips: int) -> None:
+    (row,), asked, errors = parsed(log(MAKER, [CUSTOM_FEE, word(POOLS[VOLATILE])], word(said)))
+    assert (row["pool"], row["kind"], row["fee_pips"]) == (POOLS[VOLATILE], KIND.KIND_FEE, fee_pips)
+    assert (row["slot"], row["tx_index"], row["ix_index"]) == (7, 1, 3)
+    assert (asked, errors) == ({}, [])
+
+
+@pytest.mark.parametrize("said", [0, 10_000, 1 << 200])
+def test_a_fee_that_the_factory_does_not_say_is_asked_of_it(said: int) -> None:
+    """0 is the factory's own, which may have changed without an event."""
+    (row,), asked, errors = parsed(log(MAKER, [CUSTOM_FEE, word(POOLS[VOLATILE])], word(said)))
+    assert (row["pool"], row["kind"], row["fee_pips"]) == (POOLS[VOLATILE], KIND.KIND_REMOVE, 0)
+    assert (asked, errors) == ({7: {POOLS[VOLATILE]}}, [])
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        log(MAKER, [CUSTOM_FEE], word(5)),
+        log(MAKER, [CUSTOM_FEE, word(POOLS[VOLATILE])], word(5)[1:]),
+        log(MAKER, [PAUSED], word(1)),
+        log(MAKER, [PAUSED], word(0)),
+    ],
+)
+def test_what_may_be_true_of_all_pools_of_a_factory_is_asked_of_it(one: LogJson) -> None:
+    rows, asked, errors = parsed(one)
+    ours = {POOLS[VOLATILE], SISTER}
+    assert {(row["pool"], row["kind"]) for row in rows} == {(pool, KIND.KIND_REMOVE) for pool in ours}
+    assert asked == {7: ours}
+    assert errors == ([] if one.topics[0] == "0x" + PAUSED.hex() else ["malformed"])
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        log(STRANGER, [CUSTOM_FEE, word(POOLS[VOLATILE])], word(5)),
+        log(STRANGER, [PAUSED], word(1)),
+        log(MAKER, [CUSTOM_FEE, word(POOLS[PAIR])], word(5)),
+        log(MAKER, [CUSTOM_FEE, word(b"\x99" * 20)], word(5)),
+    ],
+)
+def test_a_word_counts_of_the_pools_of_who_says_it(one: LogJson) -> None:
+    assert parsed(one) == ([], {}, [])
+
+
+def test_a_log_of_a_factory_that_cannot_be_read_may_mean_any_of_its_pools() -> None:
+    wrong = log(MAKER, [])
+    wrong.topics = ["0x12"]
+    # Another log tells about where it stands.
+    logs, bad = read_logs([log(MAKER, [PAUSED]), wrong])
+    out = parse_logs(market.CHAIN_BASE, logs, TABLE, logs.timestamp_s)
+    rows = [row for batch in out.batches() for row in batch.to_pylist()]
+    assert len(bad) == 1
+    assert {row["kind"] for row in rows} == {KIND.KIND_REMOVE}
+    assert len(rows) == 4
+
+
+def test_what_a_swap_of_a_managed_pool_does_not_show_is_not_told() -> None:
+    """The fee that was known when the pool was found may have changed since."""
+    for pool, told in ((POOLS[VOLATILE], 0), (POOLS[PAIR], 3000)):
+        signature = "Sync(uint256,uint256)" if told == 0 else "Sync(uint112,uint112)"
+        (row,), _, _ = parsed(log(pool, [topic_of(signature)], word(5) + word(6)))
+        assert (row["fee_pips"], bool(row["reserve_a"])) == (told, True)
+        (row,), _, errors = parsed(log(pool, [topic_of(signature)], word(5)))
+        assert (row["fee_pips"], row["reserve_a"], errors) == (told, b"", ["malformed"])
