@@ -13,8 +13,9 @@ from mevflow.operators.chains import name_of, number_of_id
 from mevflow.operators.errors import UsageError
 from mevflow.operators.parse.evm.pools import KINDS, MANAGED_FEE, EvmPool
 from mevflow.sources.evm.blocks import header
-from mevflow.sources.evm.discover import discover, open_pools
+from mevflow.sources.evm.discover import discover
 from mevflow.sources.evm.factories import KNOWN, Factory
+from mevflow.sources.evm.fees import judge
 from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import EndpointSettings, NodeError, RpcNode
 
@@ -68,8 +69,7 @@ def _asked(node: RpcNode, addresses: list[bytes], factories: Sequence[Factory]) 
         raise NodeError("has no block", key=node.name)
     known = {one.key: one for one in (*KNOWN.get(chain_id, ()), *factories)}
     found = discover(node, addresses, known, head.hash)
-    opened = {pool.address: pool for pool in open_pools(node, found, head.hash)}
-    return chain_id, [opened.get(pool.address, pool) for pool in found]
+    return chain_id, [one.pool for one in judge(node, found, head.hash)]
 
 
 def _entry(pool: EvmPool) -> dict[str, object]:

@@ -9,7 +9,7 @@ from mevflow.operators.addresses import address
 from mevflow.operators.amounts import i128, u128
 from mevflow.operators.chains import id_of, is_evm, number_of
 from mevflow.operators.errors import UsageError
-from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, VOLATILE, EvmPool
+from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, SLIPSTREAM, STABLE, VOLATILE, EvmPool
 from mevflow.sources.evm.audit import ToldState, ToldStates, said
 from mevflow.sources.evm.blocks import header
 from mevflow.sources.evm.nodes import Nodes
@@ -53,7 +53,13 @@ _KINDS = {
     "snapshot": market.PoolUpdate.KIND_SNAPSHOT,
     "liquidity": market.PoolUpdate.KIND_LIQUIDITY,
 }
-_VENUES = {"uniswap_v2": PAIR, "aerodrome_volatile": VOLATILE, "uniswap_v3": CONCENTRATED}
+_VENUES = {
+    "uniswap_v2": PAIR,
+    "aerodrome_volatile": VOLATILE,
+    "aerodrome_stable": STABLE,
+    "uniswap_v3": CONCENTRATED,
+    "slipstream": SLIPSTREAM,
+}
 
 
 @dataclass(frozen=True, slots=True)

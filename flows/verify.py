@@ -12,7 +12,13 @@ from mevflow.sources.evm.execution import CycleLeg, Execution, execute
 from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import EndpointSettings
 
-_VENUES = {"uniswap_v2": False, "aerodrome_volatile": False, "uniswap_v3": True}
+_VENUES = {
+    "uniswap_v2": False,
+    "aerodrome_volatile": False,
+    "aerodrome_stable": False,
+    "uniswap_v3": True,
+    "slipstream": True,
+}
 _ROW = """
 SELECT chain, slot, tx_index, path, amount_in, gross_profit, `legs.pool`, `legs.mint_in`, `legs.mint_out`,
        `legs.amount_in`, `legs.amount_out`, `legs.venue`, closed

@@ -227,6 +227,8 @@ _COMPUTE_UNITS: Mapping[int, int] = {
 _GAS: Mapping[int, int] = {
     market.VENUE_UNISWAP_V2: 90_000,
     market.VENUE_AERODROME_VOLATILE: 150_000,
+    market.VENUE_AERODROME_STABLE: 180_000,
     market.VENUE_UNISWAP_V3: 130_000,
+    market.VENUE_SLIPSTREAM: 150_000,
     market.VENUE_CURVE_STABLE: 160_000,
 }

@@ -5,6 +5,7 @@
 - :mod:`.follow`: the chain block by block, forks told by parents
 - :mod:`.contracts`, :mod:`.state`: reading contracts; the whole state of pools
 - :mod:`.factories`, :mod:`.discover`: which addresses are pools
+- :mod:`.fees`: fees that other contracts say
 - :mod:`.collect`: blocks -> rows
 - :mod:`.source`: the source
 """

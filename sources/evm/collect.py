@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from mevflow.operators.codec import ERRORS
+from mevflow.operators.errors import UnreachableError
 from mevflow.operators.parse.evm.events import MANAGER_EVENTS, POOL_EVENTS, which
 from mevflow.operators.parse.evm.logs import LogJson, read_logs
 from mevflow.operators.parse.evm.parse import parse_logs
@@ -23,17 +24,16 @@ from mevflow.operators.parse.evm.pools import MANAGED_FEE, EvmPool, PoolTable
 from mevflow.operators.parse.rows import RowBuilder
 from mevflow.sources.evm.audit import ToldState, ToldStates, said
 from mevflow.sources.evm.blocks import Block
-from mevflow.sources.evm.discover import discover, open_pools
+from mevflow.sources.evm.discover import discover
 from mevflow.sources.evm.factories import Factory
+from mevflow.sources.evm.fees import JudgedPool
 from mevflow.sources.evm.follow import Fork
 from mevflow.sources.evm.nodes import Nodes
-from mevflow.sources.evm.rpc import RpcNode
-from mevflow.sources.evm.state import State, states
+from mevflow.sources.evm.state import State
+from mevflow.sources.evm.stated import AFTER_ALL, StatedPools, letter, read_whole
 from mevflow.v1 import market_pb2 as market
 
 EVENTS = (*POOL_EVENTS, *MANAGER_EVENTS)
-#: Row indices of what a source says of a whole block, behind everything that is in it.
-AFTER_ALL = (1 << 24) - 1
 #: Addresses that are known to be no pools; the oldest are asked again some day.
 _MOST_DENIED = 200_000
 _ASKED_AT_ONCE = 200
@@ -66,20 +66,30 @@ class PoolCollector:
 
     def take(self, blocks: Sequence[Block]) -> CollectedRows:
         """Rows of neighbouring blocks. Raises UnreachableError when no node answers."""
+        known = [*self.since]
+        try:
+            return self._taken(blocks)
+        except UnreachableError:
+            # The same blocks are taken again: what is found anew is stated then.
+            self._keep(known)
+            raise
+
+    def _taken(self, blocks: Sequence[Block]) -> CollectedRows:
         found = [log for block in blocks for log in block.logs]
         logs, bad = read_logs(found, _before(blocks[0]))
         numbers = np.array([block.header.number for block in blocks], np.int64)
         times = np.array([block.header.timestamp_s for block in blocks], np.int64) * 1_000_000
         named = logs.address.any(axis=1) & (logs.unread | (which(logs.topics[:, 0], POOL_EVENTS) >= 0))
-        before, made = self._discover(blocks, logs.address[named], logs.block[named])
+        stated = StatedPools(self.chain, self.name)
+        made = self._discover(blocks, logs.address[named], logs.block[named], stated)
         parsed = parse_logs(self.chain, logs, self.table, times[np.searchsorted(numbers, logs.block)])
+        self._ask(blocks, (parsed.asked, made), stated)
         batches = {one.schema.metadata[b"message"]: one for one in parsed.batches()}
-        after = self._asked(blocks, parsed.asked, made)
-        parts = [one for one in (before, batches.get(b"mevflow.v1.PoolUpdate"), after) if one is not None]
+        parts = [one for one in (stated.take(), batches.get(b"mevflow.v1.PoolUpdate")) if one is not None]
         updates = _in_order(*parts) if parts else None
         wrong = [(found[one.position], "malformed", one.detail) for one in bad]
         wrong += [(found[int(logs.position[one.row])], one.reason, one.detail) for one in parsed.rejected]
-        errors = self._dead_letters(wrong, dict(zip(numbers.tolist(), times.tolist(), strict=True)))
+        errors = self._dead_letters(wrong, dict(zip(numbers.tolist(), times.tolist(), strict=True)), stated.letters)
         swaps = batches.get(b"mevflow.v1.Swap")
         self.told.note(updates, swaps)
         return CollectedRows(updates, swaps, errors, int(times[-1]))
@@ -95,25 +105,18 @@ class PoolCollector:
         wrong = self._differing([pool for pool, _ in self._differing(turn, block)], block)
         if not wrong:
             return None
-        whole = self._whole([pool for pool, _ in wrong], block.header.hash)
-        rows, time_us = RowBuilder("mevflow.v1.PoolUpdate"), block.header.timestamp_s * 1_000_000
-        letters = []
+        number, time_us = block.header.number, block.header.timestamp_s * 1_000_000
+        stated, letters = StatedPools(self.chain, self.name), []
+        for one, state in self._whole([pool for pool, _ in wrong], block.header.hash):
+            if state is not None:
+                stated.add(one, state, number, time_us)
         for pool, answer in wrong:
             told = self.told.known[pool.address]
-            if pool.address in whole:
-                self._state(rows, *whole[pool.address], block.header.number, time_us)
-            letters.append(
-                self._letter(
-                    (block.header.number, AFTER_ALL),
-                    time_us,
-                    "audit_difference",
-                    f"pool 0x{pool.address.hex()}: rows told {told}, its contract says {answer}",
-                    pool.address,
-                )
-            )
+            detail = f"pool 0x{pool.address.hex()}: rows told {told}, its contract says {answer}"
+            letters.append(letter(self.name, (number, AFTER_ALL), time_us, "audit_difference", detail, pool.address))
             self.told.known[pool.address] = answer
-        errors = pa.RecordBatch.from_pylist(letters, schema=ERRORS)
-        return CollectedRows(rows.take() if len(rows) else None, None, errors, time_us)
+        errors = pa.RecordBatch.from_pylist([*letters, *stated.letters], schema=ERRORS)
+        return CollectedRows(stated.take(), None, errors, time_us)
 
     def _differing(self, pools: Sequence[EvmPool], block: Block) -> list[tuple[EvmPool, ToldState]]:
         """Pools whose contracts say something else at the end of a block than rows told, and what they say."""
@@ -126,8 +129,7 @@ class PoolCollector:
 
     def fork(self, fork: Fork) -> CollectedRows:
         """The row that takes blocks back. Pools first seen in them are stated anew when they come again."""
-        self.since = {pool: block for pool, block in self.since.items() if block < fork.first}
-        self.table.keep(self.since)
+        self._keep([pool for pool, block in self.since.items() if block < fork.first])
         self._no_pools.clear()
         self.told.forget()
         rows = RowBuilder("mevflow.v1.PoolUpdate")
@@ -141,19 +143,24 @@ class PoolCollector:
         """The contracts that may say something of the pools that are known."""
         return frozenset(self.table.managed)
 
-    def _discover(
-        self, blocks: Sequence[Block], addresses: np.ndarray, at: np.ndarray
-    ) -> tuple[pa.RecordBatch | None, dict[int, set[bytes]]]:
-        """Add the pools that log for the first time.
+    def _keep(self, pools: Iterable[bytes]) -> None:
+        """Know these pools only."""
+        self.since = {pool: self.since[pool] for pool in pools}
+        self.table.keep(self.since)
 
-        Gives their states before that, and (by block) those that had none and whose fee their events do not tell.
+    def _discover(
+        self, blocks: Sequence[Block], addresses: np.ndarray, at: np.ndarray, stated: StatedPools
+    ) -> dict[int, set[bytes]]:
+        """Add the pools that log for the first time, and state them as they were before that.
+
+        Gives (by block) those that were not there before, and whose fee their events do not tell.
         """
         first: dict[bytes, int] = {}
         for row in np.flatnonzero(self.table.numbers(addresses) < 0).tolist():
             first.setdefault(addresses[row].tobytes(), int(at[row]))
         unknown = [one for one in first if one not in self._no_pools and one not in self.deny]
         if not unknown:
-            return None, {}
+            return {}
         last = blocks[-1].header.hash
         pools: list[EvmPool] = []
         for i in range(0, len(unknown), _ASKED_AT_ONCE):
@@ -165,105 +172,60 @@ class PoolCollector:
                 self._no_pools[one] = None
         while len(self._no_pools) > _MOST_DENIED:
             del self._no_pools[next(iter(self._no_pools))]
-        by_number = {block.header.number: block for block in blocks}
-        rows, made = RowBuilder("mevflow.v1.PoolUpdate"), dict[int, set[bytes]]()
-        for number in sorted({first[pool.address] for pool in pools}):
-            here = [pool for pool in pools if first[pool.address] == number]
-            header = by_number[number].header
-            found = self._whole(here, header.parent)
-            for pool in here:
-                if pool.address in found:
-                    time_us = header.timestamp_s * 1_000_000
-                    self._state(rows, *found[pool.address], number - 1, time_us)
-                elif pool.venue in MANAGED_FEE:
-                    made.setdefault(number, set()).add(pool.address)
-        # Known only now: where a node failed before, the same blocks are taken again, and the pools stated then.
         for pool in pools:
             self.table.add(pool)
             self.since[pool.address] = first[pool.address]
-        return rows.take() if len(rows) else None, made
-
-    def _asked(self, blocks: Sequence[Block], *asked: Mapping[int, set[bytes]]) -> pa.RecordBatch | None:
-        """The state at the end of each block of the pools that are to be asked there."""
         by_number = {block.header.number: block.header for block in blocks}
-        rows = RowBuilder("mevflow.v1.PoolUpdate")
-        for number in sorted({number for each in asked for number in each}):
-            wanted = sorted({pool for each in asked for pool in each.get(number, ())})
+        made = dict[int, set[bytes]]()
+        for number in sorted({first[pool.address] for pool in pools}):
             header = by_number[number]
-            for stated in self._whole([self.table.of(pool) for pool in wanted], header.hash).values():
-                self._state(rows, *stated, number, header.timestamp_s * 1_000_000)
-        return rows.take() if len(rows) else None
+            here = [pool for pool in pools if first[pool.address] == number]
+            for judged, state in self._whole(here, header.parent):
+                if state is not None:
+                    stated.add(judged, state, number - 1, header.timestamp_s * 1_000_000)
+                elif judged.pool.venue in MANAGED_FEE:
+                    made.setdefault(number, set()).add(judged.pool.address)
+        return made
 
-    def _whole(self, pools: Sequence[EvmPool], block: bytes) -> dict[bytes, tuple[EvmPool, State]]:
-        """Pools in which anybody may swap at the block with that hash, with the fees and the states there."""
+    def _ask(self, blocks: Sequence[Block], asked: Iterable[Mapping[int, set[bytes]]], stated: StatedPools) -> None:
+        """State pools as they are at the end of the blocks (by number) at which they are to be asked."""
+        by_number = {block.header.number: block.header for block in blocks}
+        wanted: dict[int, set[bytes]] = {}
+        for each in asked:
+            for number, pools in each.items():
+                wanted.setdefault(number, set()).update(pools)
+        for number, addresses in sorted(wanted.items()):
+            header = by_number[number]
+            for judged, state in self._whole([self.table.of(one) for one in sorted(addresses)], header.hash):
+                if state is not None:
+                    stated.add(judged, state, number, header.timestamp_s * 1_000_000)
 
-        def read(node: RpcNode) -> dict[bytes, tuple[EvmPool, State]]:
-            found = states(node, pools, block)
-            there = open_pools(node, [pool for pool in pools if pool.address in found], block)
-            return {pool.address: (pool, found[pool.address]) for pool in there}
-
-        return self.nodes.ask(read) if pools else {}
-
-    def _state(self, rows: RowBuilder, pool: EvmPool, state: State, slot: int, timestamp_us: int) -> None:
-        """Add the row that states a pool whole behind everything of a block; a fee of 0 is told by a row of its own."""
-        named: dict[str, object] = {
-            "chain": self.chain,
-            "slot": slot,
-            "tx_index": AFTER_ALL,
-            "ix_index": AFTER_ALL,
-            "timestamp_us": timestamp_us,
-            "venue": pool.venue,
-            "pool": pool.address,
-            "mint_a": pool.token0,
-            "mint_b": pool.token1,
-            "symbol_a": pool.symbols[0],
-            "symbol_b": pool.symbols[1],
-            "decimals_a": pool.decimals[0],
-            "decimals_b": pool.decimals[1],
-            "fee_pips": pool.fee_pips,
-            "tick_spacing": pool.tick_spacing,
-        }
-        rows.add(**state.columns(), **named, kind=market.PoolUpdate.KIND_SNAPSHOT)
-        if not pool.fee_pips:
-            rows.add(**named, kind=market.PoolUpdate.KIND_FEE)
+    def _whole(self, pools: Sequence[EvmPool], block: bytes) -> list[tuple[JudgedPool, State | None]]:
+        """Pools with their states; who says their fees there is heard from then on."""
+        found = self.nodes.ask(lambda node: read_whole(node, pools, block)) if pools else []
+        for judged, _ in found:
+            if judged.pool.fee_module != self.table.of(judged.pool.address).fee_module:
+                self.table.add(judged.pool)
+        return found
 
     def _dead_letters(
-        self, wrong: Iterable[tuple[LogJson, str, str]], times: Mapping[int, int]
+        self, wrong: Iterable[tuple[LogJson, str, str]], times: Mapping[int, int], more: Iterable[dict[str, object]]
     ) -> pa.RecordBatch | None:
-        rows = []
+        rows = [*more]
         for log, reason, detail in wrong:
             try:
                 block, index = int(log.block_number, 16), int(log.log_index, 16)
             except ValueError:
                 block, index = 0, 0
-            rows.append(self._letter((block, index), times.get(block, 0), reason, detail, msgspec.json.encode(log)))
+            rows.append(
+                letter(self.name, (block, index), times.get(block, 0), reason, detail, msgspec.json.encode(log))
+            )
         return pa.RecordBatch.from_pylist(rows, schema=ERRORS) if rows else None
-
-    def _letter(
-        self, at: tuple[int, int], timestamp_us: int, reason: str, detail: str, payload: bytes
-    ) -> dict[str, object]:
-        return {
-            "topic": f"evm:{self.name}",
-            "partition": 0,
-            "offset": offset_of(*at),
-            "timestamp_us": timestamp_us,
-            "topology": "",
-            "run_id": "",
-            "stage": "",
-            "reason": reason,
-            "detail": detail,
-            "payload": payload,
-        }
 
 
 def _before(block: Block) -> LogJson:
     """A log right before those of a block: what cannot be read stands behind it."""
     return LogJson("", [], "", hex(block.header.number), "0x" + "00" * 32, "0x0", "0x0")
-
-
-def offset_of(block: int, log_index: int) -> int:
-    """A log's place in its chain as one number."""
-    return min(block, (1 << 42) - 1) << 20 | min(log_index, (1 << 20) - 1)
 
 
 def _in_order(*parts: pa.RecordBatch) -> pa.RecordBatch:

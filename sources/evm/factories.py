@@ -1,8 +1,8 @@
 """Factories whose pools are known to keep to their venue's rules. Users add theirs in a topology's settings.
 
 Addresses and fees are those that the projects publish: docs.uniswap.org (deployments), docs.pancakeswap.finance,
-docs.sushi.com, github.com/aerodrome-finance/contracts, github.com/velodrome-finance/contracts. A fork not listed may
-charge another fee or log otherwise, so its pools are not taken unasked.
+docs.sushi.com, github.com/aerodrome-finance/contracts, github.com/velodrome-finance/contracts and /slipstream. A fork
+not listed may charge another fee or log otherwise, so its pools are not taken unasked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Factory(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     address: str
-    kind: Literal["pairs", "volatile", "concentrated"]
+    kind: Literal["pairs", "volatile", "concentrated", "slipstream"]
     fee_pips: int = Field(0, ge=0, lt=1_000_000)
     name: str = ""
 
@@ -47,6 +47,10 @@ def _volatile(name: str, address: str) -> Factory:
     return Factory(name=name, address=address, kind="volatile")
 
 
+def _slipstream(name: str, address: str) -> Factory:
+    return Factory(name=name, address=address, kind="slipstream")
+
+
 #: By chain id.
 KNOWN: dict[int, tuple[Factory, ...]] = {
     1: (
@@ -60,11 +64,15 @@ KNOWN: dict[int, tuple[Factory, ...]] = {
         _concentrated("PancakeSwap v3", "0x0bfbcf9fa4f9c56b0f40a671ad40e0805a091865"),
         _concentrated("Uniswap v3", "0xdb1d10011ad0ff90774d0c6bb92e5c5c8b4461f7"),
     ),
-    10: (_volatile("Velodrome v2", "0xf1046053aa5682b4f9a81b5481394da16be5ff5a"),),
+    10: (
+        _volatile("Velodrome v2", "0xf1046053aa5682b4f9a81b5481394da16be5ff5a"),
+        _slipstream("Velodrome Slipstream", "0xcc0bddb707055e04e497ab22a59c2af4391cd12f"),
+    ),
     137: (_concentrated("Uniswap v3", "0x1f98431c8ad98523631ae4a59f267346ea31f984"),),
     8453: (
         _pairs("Uniswap v2", "0x8909dc15e40173ff4699343b6eb8132c65e18ec6", 3000),
         _volatile("Aerodrome", "0x420dd381b31aef6683db6b902084cb0ffece40da"),
+        _slipstream("Aerodrome Slipstream", "0x5e7bb104d84c7cb9b682aac2f3d509f5f406809a"),
         _concentrated("Uniswap v3", "0x33128a8fc17869897dce68ed026d694621f6fdfd"),
         _concentrated("PancakeSwap v3", "0x0bfbcf9fa4f9c56b0f40a671ad40e0805a091865"),
     ),

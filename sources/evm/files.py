@@ -24,7 +24,7 @@ from mevflow.operators.parse.evm.logs import BadLog, Logs, last_of, read_logs
 from mevflow.operators.parse.evm.parse import parse_logs
 from mevflow.operators.parse.evm.pool_file import KnownPools
 from mevflow.operators.parse.evm.tables import NEEDED, logs_of
-from mevflow.sources.evm.collect import offset_of
+from mevflow.sources.evm.stated import offset_of
 from mevflow.sources.files import FileBatches, opened
 
 ROWS = 50_000

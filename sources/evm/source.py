@@ -20,12 +20,14 @@ from mevflow.operators.codec import ERRORS, codec
 from mevflow.operators.errors import MevflowError, StateError, UnreachableError
 from mevflow.operators.parse.evm.pools import KINDS, MANAGED_FEE, EvmPool, PoolTable
 from mevflow.operators.stage import Settings, StageContext, Watermark
-from mevflow.sources.evm.blocks import Block, LogFilter
-from mevflow.sources.evm.collect import EVENTS, CollectedRows, PoolCollector, offset_of
+from mevflow.sources.evm.blocks import Block, LogFilter, header
+from mevflow.sources.evm.collect import EVENTS, CollectedRows, PoolCollector
 from mevflow.sources.evm.factories import KNOWN, Factory
+from mevflow.sources.evm.fees import fee_modules
 from mevflow.sources.evm.follow import RING, Follower, Fork, restore
 from mevflow.sources.evm.nodes import Nodes
-from mevflow.sources.evm.rpc import EndpointSettings
+from mevflow.sources.evm.rpc import EndpointSettings, NodeError, RpcNode
+from mevflow.sources.evm.stated import offset_of
 from mevflow.sources.source import Poll, Source
 
 _SWAP, _UPDATE = codec("mevflow.v1.Swap"), codec("mevflow.v1.PoolUpdate")
@@ -123,9 +125,10 @@ class EvmSource(Source[EvmSettings]):
         chain_id = id_of(number)
         factories = [*choice.factories, *(KNOWN.get(chain_id, ()) if choice.known_factories else ())]
         self._nodes = Nodes(settings.endpoints, chain_id)
-        only = frozenset(bytes.fromhex(one[2:]) for one in choice.addresses)
-        #: Whose logs are read; empty: everybody's. What their factories say of pools counts, too.
-        self._only = only | {one.key for one in factories if KINDS[one.kind] in MANAGED_FEE} if only else only
+        #: Whose logs are read; empty: everybody's. What those who manage pools say of them counts, too.
+        self._only = frozenset(bytes.fromhex(one[2:]) for one in choice.addresses)
+        if self._only:
+            self._only |= {one.key for one in factories if KINDS[one.kind] in MANAGED_FEE}
         most = max(one.max_range for one in settings.endpoints)
         self._follower = Follower(
             self._nodes, LogFilter(EVENTS, tuple(sorted(self._only))), settings.confirmations, most
@@ -141,6 +144,7 @@ class EvmSource(Source[EvmSettings]):
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="evm.source", daemon=True)
         self._state = b""
+        self._heard = False
         self._hold_us = 0
         #: The block after the last one that ``poll`` has given; None before the first.
         self.block: int | None = None
@@ -209,6 +213,8 @@ class EvmSource(Source[EvmSettings]):
                     begun = self._follower.start(None if self.settings.start == "latest" else self.settings.start)
                     self._take(self._collector.fork(begun))
                     started = True
+                if self._only:
+                    self._listen()
                 steps = self._follower.step()
                 for rows in self._collect(steps):
                     self._take(rows)
@@ -220,6 +226,17 @@ class EvmSource(Source[EvmSettings]):
             except MevflowError as wrong:
                 self._hand_over(wrong)
                 return
+
+    def _listen(self) -> None:
+        """Read the logs of fee modules, too; which they are, a factory says, and may say anew."""
+        makers = [one.key for one in self._collector.factories.values() if one.kind == "slipstream"]
+        found = set(self._collector.managers())
+        if not self._heard and makers:
+            found |= self._nodes.ask(lambda node: _modules(node, makers))
+        self._heard = True
+        if found - self._only - {b""}:
+            self._only |= found - {b""}
+            self._follower.wanted = LogFilter(EVENTS, tuple(sorted(self._only)))
 
     def _collect(self, steps: Sequence[Block | Fork]) -> list[CollectedRows]:
         """A fork comes alone, blocks as one stretch. What was followed is collected, however often a node fails."""
@@ -276,6 +293,14 @@ class EvmSource(Source[EvmSettings]):
             at = errors.schema.get_field_index(name)
             errors = errors.set_column(at, errors.schema.field(at), pa.array([value] * errors.num_rows))
         return errors
+
+
+def _modules(node: RpcNode, factories: Sequence[bytes]) -> set[bytes]:
+    """Slipstream's fee modules as they are now."""
+    head = header(node, "latest")
+    if head is None:
+        raise NodeError("has no block", key=node.name)
+    return set(fee_modules(node, factories, head.hash).values())
 
 
 def located(batch: pa.RecordBatch, schema: pa.Schema, topic: str, fork: int) -> pa.RecordBatch:

@@ -26,8 +26,10 @@ def _push(value: int, width: int) -> bytes:
     return bytes([0x5F + width]) + value.to_bytes(width, "big")
 
 
-def _answer(value: int) -> bytes:
-    return _push(value, 32) + bytes.fromhex("600052" + "60206000f3")  # MSTORE(0, value), RETURN(0, 32)
+def _answer(*values: int) -> bytes:
+    """MSTORE each value, RETURN them all."""
+    kept = b"".join(_push(value % (1 << 256), 32) + _push(32 * i, 1) + b"\x52" for i, value in enumerate(values))
+    return kept + _push(32 * len(values), 1) + bytes.fromhex("6000f3")
 
 
 #: SLOAD both reserves into three words, RETURN(0, 96).
@@ -61,12 +63,17 @@ def _act() -> bytes:
     return store + skip + fees + b"\x5b" + rest
 
 
-def code(answers: Mapping[str, int], pool: bool = False, kept: Mapping[str, int] | None = None) -> bytes:
-    """A contract with a constant for each function, ``say`` and ``keep``.
+def code(
+    answers: Mapping[str, int | tuple[int, ...]], pool: bool = False, kept: Mapping[str, int] | None = None
+) -> bytes:
+    """A contract with one constant or several for each function, ``say`` and ``keep``.
 
     ``kept``: the slots that functions answer from. Of a ``pool`` also its reserves and ``act``.
     """
-    bodies = {function: _answer(value) for function, value in answers.items()} | {SAY: _SAY, KEEP: _KEEP}
+    bodies = {
+        function: _answer(*(value if isinstance(value, tuple) else (value,))) for function, value in answers.items()
+    }
+    bodies |= {SAY: _SAY, KEEP: _KEEP}
     bodies |= {function: _stored(slot) for function, slot in (kept or {}).items()}
     if pool:
         bodies |= {"getReserves()": _RESERVES, ACT: _act()}

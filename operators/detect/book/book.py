@@ -19,7 +19,7 @@ from mevflow.operators.detect.book.lists import grown
 from mevflow.operators.detect.book.pools import DOUBT_DEPTH, DOUBT_FEE, DOUBT_STATE, POOL_DTYPE, PoolInfo
 from mevflow.operators.detect.told import UpdateTold
 from mevflow.operators.sizing.kinds import KIND_STABLE
-from mevflow.operators.sizing.venues import FIXED_FEE_PIPS
+from mevflow.operators.sizing.venues import FIXED_FEE_PIPS, RESERVE_CURVES
 
 
 class View(NamedTuple):
@@ -114,6 +114,8 @@ class Book:
         if kind < KIND_STABLE:  # nothing has been told of it yet
             pool["fee_pips"] = FIXED_FEE_PIPS.get(venue, 0)
             pool["doubt"] = DOUBT_STATE | DOUBT_DEPTH | (0 if venue in FIXED_FEE_PIPS else DOUBT_FEE)
+        elif venue in RESERVE_CURVES:
+            pool["doubt"] = DOUBT_STATE | DOUBT_FEE
         pool["known_lower"], pool["known_upper"] = 1, 0  # nothing is known but the tick's own stretch
         low, high = min(a, b), max(a, b)
         pair = self.cycles.pair_index.get((low, high))

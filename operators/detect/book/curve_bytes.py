@@ -8,6 +8,7 @@ from dataclasses import astuple
 from mevflow.operators.amm.bins import dlmm
 from mevflow.operators.amm.bins.dlmm import Bin, DlmmState, FeeRule, Volatility
 from mevflow.operators.amm.stable.saber import SaberState
+from mevflow.operators.amm.stable.solidly import SolidlyState
 from mevflow.operators.amm.stable.swap import StableState
 from mevflow.operators.detect.book.curves import Curve
 
@@ -21,7 +22,8 @@ def saved(curve: Curve | None) -> bytes:
         rest = curve.limit_orders, curve.fee_in_b_only, (curve.known_lower, curve.known_upper)
         whole = curve.bin_step_bps, curve.active_id, astuple(curve.fees), astuple(curve.volatility), bins, *rest
         return json.dumps(["bins", *whole]).encode()
-    return json.dumps(["saber" if isinstance(curve, SaberState) else "stable", *astuple(curve)]).encode()
+    name = "saber" if isinstance(curve, SaberState) else "solidly" if isinstance(curve, SolidlyState) else "stable"
+    return json.dumps([name, *astuple(curve)]).encode()
 
 
 def loaded(raw: bytes) -> Curve | None:
@@ -31,6 +33,8 @@ def loaded(raw: bytes) -> Curve | None:
     name, *fields = json.loads(raw)
     if name == "saber":
         return SaberState(*fields)
+    if name == "solidly":
+        return SolidlyState(*fields)
     if name == "stable":
         balances, rates, *rest = fields
         return StableState(tuple(balances), tuple(rates), *rest)

@@ -1,4 +1,5 @@
-"""The state of pools whose curve is not in their row of the book: stable-swap (Curve, Saber) and bins (Meteora DLMM).
+"""The state of pools whose curve is not in their row of the book: stable-swap (Curve, Saber), x³y + xy³
+(Aerodrome) and bins (Meteora DLMM).
 
 A state is a frozen value of :mod:`mevflow.operators.amm`; None where it is not known: such a pool is kept and not
 traded (ADR 48). Here is what a state says, its prices and holdings, and what a swap makes of it.
@@ -13,13 +14,14 @@ from typing import NamedTuple
 from mevflow.operators.amm.bins import dlmm
 from mevflow.operators.amm.bins.dlmm import DlmmState
 from mevflow.operators.amm.bins.dlmm_math import price_of
-from mevflow.operators.amm.concentrated.curve import AmmError
-from mevflow.operators.amm.stable import saber
+from mevflow.operators.amm.concentrated.curve import PIPS, AmmError
+from mevflow.operators.amm.stable import saber, solidly
 from mevflow.operators.amm.stable import swap as stable_swap
 from mevflow.operators.amm.stable.saber import SaberState
+from mevflow.operators.amm.stable.solidly import SolidlyState
 from mevflow.operators.amm.stable.swap import FEE_DENOMINATOR, StableState
 
-Curve = StableState | SaberState | DlmmState
+Curve = StableState | SaberState | SolidlyState | DlmmState
 #: Between a rate in floats and what exact quotes can reach: the screen is a bound.
 _GUARD = 1e-9
 
@@ -53,6 +55,9 @@ def rates(curve: Curve | None, i: int, j: int) -> Rates:
         if isinstance(curve, SaberState):
             keep = 1 - curve.fee_numerator / curve.fee_denominator
             there, back = saber.marginal_price(curve, i == 0), saber.marginal_price(curve, i != 0)
+        elif isinstance(curve, SolidlyState):
+            keep = 1 - curve.fee_pips / PIPS
+            there, back = solidly.marginal_price(curve, i == 0), solidly.marginal_price(curve, i != 0)
         elif curve is not None:
             # Towards the peg an off-peg fee falls: no trade pays less than the plain one.
             curve = replace(curve, offpeg_fee_multiplier=0)
@@ -81,7 +86,7 @@ def holdings(curve: Curve | None, i: int, j: int) -> tuple[int, int]:
     """Raw units of coins ``i`` and ``j`` in the pool."""
     if curve is None:
         return 0, 0
-    if isinstance(curve, SaberState):
+    if isinstance(curve, SaberState | SolidlyState):
         return (curve.reserve_a, curve.reserve_b) if i == 0 else (curve.reserve_b, curve.reserve_a)
     if isinstance(curve, StableState):
         return curve.balances[i], curve.balances[j]
@@ -100,14 +105,16 @@ def after_swap(curve: Curve | None, row: SwapRow) -> Curve | None:
             return with_balances(curve, row)
         if isinstance(curve, SaberState):
             return saber.after_swap(curve, row.i == 0, row.amount_in, row.amount_out)
+        if isinstance(curve, SolidlyState):
+            return None  # its event tells both reserves
         return stable_swap.after_swap(curve, row.i, row.j, row.amount_in, row.amount_out)
     except AmmError:
         return None
 
 
-def with_balances(curve: StableState | SaberState, row: SwapRow) -> Curve:
+def with_balances(curve: StableState | SaberState | SolidlyState, row: SwapRow) -> Curve:
     """The state with the two coins' balances that a row tells."""
-    if isinstance(curve, SaberState):
+    if isinstance(curve, SaberState | SolidlyState):
         a, b = (row.balance_i, row.balance_j) if row.i == 0 else (row.balance_j, row.balance_i)
         return replace(curve, reserve_a=a, reserve_b=b)
     balances = list(curve.balances)
@@ -117,4 +124,4 @@ def with_balances(curve: StableState | SaberState, row: SwapRow) -> Curve:
 
 def told_whole(curve: Curve | None) -> bool:
     """Whether a later row may have said all that a swap changes: two balances are, bins and other coins are not."""
-    return isinstance(curve, SaberState) or (isinstance(curve, StableState) and len(curve.balances) == 2)
+    return isinstance(curve, SaberState | SolidlyState) or (isinstance(curve, StableState) and len(curve.balances) == 2)

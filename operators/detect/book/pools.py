@@ -30,7 +30,7 @@ POOL_DTYPE = np.dtype(
         ("tick_spacing", np.int32),
         ("tick", np.int32),
         ("denied", np.bool_),
-        ("doubt", np.uint8),  # of kinds below KIND_STABLE
+        ("doubt", np.uint8),  # of kinds below KIND_STABLE, and of RESERVE_CURVES
         ("derived", np.bool_),  # its liquidity followed from its ticks: no row told it
         # Sqrt price, little-endian words (concentrated). From KIND_STABLE on three floats: the log rates net of fee
         # from token A to B and back, and B per A (0: nothing is known).

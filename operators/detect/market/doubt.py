@@ -27,6 +27,8 @@ def lose(book: Book, journal: Journal, number: int, place: tuple[int, int, int],
         journal.forget_curves(number, place[0])
         if not behind:
             curved.go_on(book, journal, number, place)
+            if kind == market.PoolUpdate.KIND_FEE:
+                pool["doubt"] |= DOUBT_FEE
         curved.set_curve(book, number, None)
         return True
     if behind and kind is None and not pool["derived"]:

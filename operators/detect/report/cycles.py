@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from mevflow.operators.amm.bins.dlmm import DlmmState
 from mevflow.operators.amm.concentrated.curve import ConcentratedState
 from mevflow.operators.amm.stable.saber import SaberState
+from mevflow.operators.amm.stable.solidly import SolidlyState
 from mevflow.operators.detect.book.book import Book
 from mevflow.operators.detect.book.pools import POOL_DTYPE
 from mevflow.operators.detect.screen.cycles import MAX_LEGS
 from mevflow.operators.sizing.kinds import KIND_CONCENTRATED_X64, KIND_CONSTANT_PRODUCT, KIND_STABLE
-from mevflow.operators.sizing.legs import BinsLeg, SaberLeg, StableLeg
+from mevflow.operators.sizing.legs import BinsLeg, SaberLeg, SolidlyLeg, StableLeg
 from mevflow.operators.sizing.size import ConcentratedLeg, Leg, ReservesLeg, known_stretch
 
 #: A directed cycle: (pool, goes from token A to token B) a leg, in canonical rotation.
@@ -156,6 +157,8 @@ class States:
         i, j = info.coins if a_to_b else info.coins[::-1]
         if isinstance(curve, SaberState):
             return SaberLeg(curve, i == 0)
+        if isinstance(curve, SolidlyState):
+            return SolidlyLeg(curve, i == 0)
         assert curve is not None, "a pool without a state has no rate"
         return StableLeg(curve, i, j)
 

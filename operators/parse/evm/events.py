@@ -1,7 +1,7 @@
 """The events of pools and factories, by their first topic.
 
 Sources: Uniswap v2-core, v3-core; PancakeSwap v3-core; aerodrome-finance/contracts, ``IPool.sol``,
-``IPoolFactory.sol``.
+``IPoolFactory.sol``; velodrome-finance/slipstream, ``ICLFactory.sol``, ``IDynamicFeeModule.sol``.
 """
 
 from __future__ import annotations
@@ -46,6 +46,26 @@ V3_OTHERS = tuple(
 #: What the factory of Aerodrome's and Velodrome's pools says of pools that it made.
 SET_CUSTOM_FEE = topic_of("SetCustomFee(address,uint256)")
 SET_PAUSE_STATE = topic_of("SetPauseState(bool)")
+#: What Slipstream's factory and fee modules say of all their pools, and of the one that the second topic names.
+SLIPSTREAM_ALL = tuple(
+    topic_of(signature)
+    for signature in (
+        "SwapFeeModuleChanged(address,address)",
+        "DefaultScalingFactorSet(uint256)",
+        "DefaultFeeCapSet(uint256)",
+    )
+)
+SLIPSTREAM_ONE = tuple(
+    topic_of(signature)
+    for signature in (
+        "CustomFeeSet(address,uint24)",
+        "ScalingFactorSet(address,uint256)",
+        "FeeCapSet(address,uint256)",
+        "DynamicFeeReset(address)",
+        "InitialFeeSet(address,uint24)",
+        "InitialFeeDisabled(address)",
+    )
+)
 V2_PAIR_CREATED = topic_of("PairCreated(address,address,address,uint256)")
 V3_POOL_CREATED = topic_of("PoolCreated(address,address,uint24,int24,address)")
 
@@ -54,7 +74,7 @@ VOLATILE_EVENTS = (VOLATILE_SYNC, VOLATILE_SWAP, VOLATILE_FEES)
 CONCENTRATED_EVENTS = (V3_INITIALIZE, V3_SWAP, V3_SWAP_PANCAKE, V3_MINT, V3_BURN)
 CREATIONS = (V2_PAIR_CREATED, V3_POOL_CREATED)
 #: Of contracts that manage pools.
-MANAGER_EVENTS = (SET_CUSTOM_FEE, SET_PAUSE_STATE)
+MANAGER_EVENTS = (SET_CUSTOM_FEE, SET_PAUSE_STATE, *SLIPSTREAM_ALL, *SLIPSTREAM_ONE)
 POOL_EVENTS = (*PAIR_EVENTS, *VOLATILE_EVENTS, *CONCENTRATED_EVENTS)
 
 

@@ -1,6 +1,7 @@
 """What contracts that manage pools say of them -> rows of those pools: another fee, a pause.
 
-aerodrome-finance/contracts, ``PoolFactory.sol``. A factory's word counts for the pools that it made. Where it leaves
+aerodrome-finance/contracts, ``PoolFactory.sol``; velodrome-finance/slipstream, ``CLFactory.sol`` and its fee modules.
+A factory's word counts for the pools that it made. Where it leaves
 open what a swap pays now, or whether there are any, the pool is given as removed, and whoever can ask its contracts
 states it anew (:attr:`Parsed.asked`).
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mevflow.operators.parse.evm.events import MANAGER_EVENTS, SET_CUSTOM_FEE, which
+from mevflow.operators.parse.evm.events import MANAGER_EVENTS, SET_CUSTOM_FEE, SLIPSTREAM_ONE, which
 from mevflow.operators.parse.evm.logs import Logs
 from mevflow.operators.parse.evm.parsed import Parsed
 from mevflow.operators.parse.evm.pools import PoolTable
@@ -32,7 +33,11 @@ def parse_managers(logs: Logs, rows: NDArray[np.intp], table: PoolTable, out: Pa
 
 def _parse(logs: Logs, row: int, pools: list[int], table: PoolTable, out: Parsed) -> None:
     at = np.array([row], np.intp)
-    if logs.unread[row] or logs.topics[row, 0].tobytes() != SET_CUSTOM_FEE:
+    topic = logs.topics[row, 0].tobytes()
+    if topic in SLIPSTREAM_ONE and not logs.unread[row] and logs.topic_count[row] > 1:
+        one = int(table.numbers(logs.topics[at, 1, 12:])[0])
+        return _ask(logs, at, [one], table, out) if one in pools else None
+    if logs.unread[row] or topic != SET_CUSTOM_FEE:
         return _ask(logs, at, pools, table, out)
     if logs.topic_count[row] != 2 or logs.word_counts()[row] != 1 or logs.topics[row, 1, :12].any():
         out.reject(logs, at, "malformed", "a SetCustomFee has two topics and one word")

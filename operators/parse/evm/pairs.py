@@ -4,7 +4,8 @@ Uniswap/v2-core ``UniswapV2Pair.sol``: ``_update`` logs ``Sync`` right before ``
 same call, so the two log indices are neighbours. A ``Sync`` without a swap states the reserves as an update; so does
 a flash swap that pays back the token it took, which exchanges nothing.
 
-Aerodrome's and Velodrome's volatile pools (aerodrome-finance/contracts, ``Pool.sol``) do the same with other events.
+Aerodrome's and Velodrome's pools, volatile and stable (aerodrome-finance/contracts, ``Pool.sol``), do the same with
+other events.
 Their factory may change a fee without a word, but each swap logs what it paid (``Fees``, right before its ``Sync``):
 rows tell the fee that this shows, and none where it shows none. A ``Sync`` without a swap does not say that swaps are
 allowed (their factory may have paused them), so it is no ``KIND_SNAPSHOT``.

@@ -20,10 +20,17 @@ from mevflow.operators.parse.evm.logs import Logs
 from mevflow.operators.parse.evm.managers import parse_managers
 from mevflow.operators.parse.evm.pairs import parse_pairs, parse_volatile
 from mevflow.operators.parse.evm.parsed import Parsed
-from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, VOLATILE, PoolTable
+from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, SLIPSTREAM, STABLE, TICKED, VOLATILE, PoolTable
 from mevflow.v1 import market_pb2 as market
 
-_EVENTS = {PAIR: PAIR_EVENTS, VOLATILE: VOLATILE_EVENTS, CONCENTRATED: CONCENTRATED_EVENTS}
+_EVENTS = {
+    PAIR: PAIR_EVENTS,
+    VOLATILE: VOLATILE_EVENTS,
+    STABLE: VOLATILE_EVENTS,
+    CONCENTRATED: CONCENTRATED_EVENTS,
+    SLIPSTREAM: CONCENTRATED_EVENTS,
+}
+_PARSERS = (((PAIR,), parse_pairs), ((VOLATILE, STABLE), parse_volatile), (TICKED, parse_concentrated))
 _TRADES = [CONCENTRATED_EVENTS.index(one) for one in (V3_SWAP, V3_SWAP_PANCAKE)]
 _UNSPECIFIED, _LIQUIDITY = market.PoolUpdate.KIND_UNSPECIFIED, market.PoolUpdate.KIND_LIQUIDITY
 
@@ -47,8 +54,8 @@ def parse_logs(chain: int, logs: Logs, table: PoolTable, timestamps_us: NDArray[
     numbers = table.numbers(logs.address)
     venues = table.venues(numbers)
     ours = ~logs.removed & ~logs.unread
-    for venue, parser in ((PAIR, parse_pairs), (VOLATILE, parse_volatile), (CONCENTRATED, parse_concentrated)):
-        rows = np.flatnonzero((venues == venue) & ours)
+    for of, parser in _PARSERS:
+        rows = np.flatnonzero(np.isin(venues, of) & ours)
         if len(rows):
             parser(logs.take(rows), numbers[rows], out)
     if table.managed:
@@ -73,6 +80,6 @@ def _doubt(logs: Logs, numbers: NDArray[np.int64], table: PoolTable, out: Parsed
         kind = which(first, events)
         touched = (venues == venue) & (unknown | (kind >= 0))
         # Of a concentrated pool the ticks are known still, where it was a swap.
-        moved = touched & (unknown | ~np.isin(kind, _TRADES)) & (venue == CONCENTRATED)
+        moved = touched & (unknown | ~np.isin(kind, _TRADES)) & (venue in TICKED)
         for mask, meant in ((moved, _LIQUIDITY), (touched & ~moved, _UNSPECIFIED)):
             out.updates(logs, told[mask], pools[mask], meant)

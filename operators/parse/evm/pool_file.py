@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from mevflow.operators.chains import checked_name, number_of
 from mevflow.operators.documents import read_yaml
 from mevflow.operators.errors import UsageError
-from mevflow.operators.parse.evm.pools import KINDS, MANAGED_FEE, EvmPool, PoolTable
+from mevflow.operators.parse.evm.pools import KINDS, MANAGED_FEE, TICKED, EvmPool, PoolTable
 
 _MOST_BYTES = 16 << 20
 
@@ -36,7 +36,7 @@ class KnownPools:
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     address: str
-    kind: Literal["pairs", "volatile", "concentrated"]
+    kind: Literal["pairs", "volatile", "stable", "concentrated", "slipstream"]
     token0: str
     token1: str
     fee_pips: int = Field(0, ge=0, lt=1_000_000)
@@ -57,8 +57,10 @@ class _Entry(BaseModel):
 
     @model_validator(mode="after")
     def _fits(self) -> _Entry:
-        if self.kind == "concentrated" and not self.tick_spacing:
-            raise ValueError("a concentrated pool has a tick_spacing")
+        if KINDS[self.kind] in TICKED and not self.tick_spacing:
+            raise ValueError("a pool with ticks has a tick_spacing")
+        if self.kind == "stable" and not any(self.decimals):
+            raise ValueError("a stable pool has decimals")
         if not self.fee_pips and KINDS[self.kind] not in MANAGED_FEE:
             raise ValueError("the pool has a fee_pips")
         if not all(0 <= one < 256 for one in self.decimals) or self.token0.lower() >= self.token1.lower():

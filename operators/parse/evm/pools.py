@@ -14,20 +14,29 @@ from mevflow.v1 import market_pb2 as market
 PAIR = market.VENUE_UNISWAP_V2
 CONCENTRATED = market.VENUE_UNISWAP_V3
 VOLATILE = market.VENUE_AERODROME_VOLATILE
-#: Venues by the kinds that factories and pool files name, and those of which two reserves are the whole state.
-KINDS = {"pairs": PAIR, "volatile": VOLATILE, "concentrated": CONCENTRATED}
-TWO_RESERVES = (PAIR, VOLATILE)
+STABLE = market.VENUE_AERODROME_STABLE
+SLIPSTREAM = market.VENUE_SLIPSTREAM
+#: Venues by the kinds that pool files name, those of which two reserves are the whole state, and those with ticks.
+KINDS = {
+    "pairs": PAIR,
+    "volatile": VOLATILE,
+    "stable": STABLE,
+    "concentrated": CONCENTRATED,
+    "slipstream": SLIPSTREAM,
+}
+TWO_RESERVES = (PAIR, VOLATILE, STABLE)
+TICKED = (CONCENTRATED, SLIPSTREAM)
 #: Whose fee another contract says and may change: rows tell it where an event shows it.
-MANAGED_FEE = (VOLATILE,)
+MANAGED_FEE = (VOLATILE, STABLE, SLIPSTREAM)
 
 
 @dataclass(frozen=True, slots=True)
 class EvmPool:
     """A pool's immutables. Addresses are 20 bytes; ``venue`` says which events and which arithmetic it has.
 
-    ``fee_pips`` of a pair is its factory's, of a volatile pool what its factory says of it. ``decimals`` and
-    ``symbols`` are for people and may be 0 and empty. ``factory`` made it, and may say something of it later; empty
-    where nobody knows.
+    ``fee_pips`` of a pair is its factory's, of a managed pool what its factory said of it once. ``decimals`` and
+    ``symbols`` are for people and may be 0 and empty, but a stable pool's curve needs its decimals. ``factory`` made
+    it and ``fee_module`` gives its fee, and both may say something of it later; empty where nobody knows, or none is.
     """
 
     address: bytes
@@ -39,6 +48,7 @@ class EvmPool:
     decimals: tuple[int, int] = (0, 0)
     symbols: tuple[str, str] = ("", "")
     factory: bytes = b""
+    fee_module: bytes = b""
 
 
 class PoolTable:
@@ -76,11 +86,11 @@ class PoolTable:
 
     @property
     def managed(self) -> dict[bytes, list[int]]:
-        """The pools, by number, that each contract may say something of: the factories of those with such a fee."""
+        """The pools, by number, that each contract may say something of: factories and fee modules."""
         if not self._managed:
             for number, pool in enumerate(self.pools):
-                if pool.venue in MANAGED_FEE and pool.factory:
-                    self._managed.setdefault(pool.factory, []).append(number)
+                for manager in {pool.factory, pool.fee_module} - {b""} if pool.venue in MANAGED_FEE else ():
+                    self._managed.setdefault(manager, []).append(number)
         return self._managed
 
     def _forget(self) -> None:

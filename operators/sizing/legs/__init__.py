@@ -7,6 +7,7 @@
 - :mod:`mevflow.operators.sizing.legs.concentrated`: ticks (Whirlpool, Raydium CLMM, Uniswap v3)
 - :mod:`mevflow.operators.sizing.legs.bins`: Meteora DLMM
 - :mod:`mevflow.operators.sizing.legs.stable`: stable-swap (Curve, Saber)
+- :mod:`mevflow.operators.sizing.legs.solidly`: x³y + xy³ (stable pools of Aerodrome and Velodrome)
 - :mod:`mevflow.operators.sizing.legs.quoted`: whatever can only be quoted (Curve's metapools and tricrypto)
 - :mod:`mevflow.operators.sizing.legs.read`: legs from JSON
 """
@@ -17,6 +18,7 @@ from mevflow.operators.sizing.legs.leg import Curve, Leg, SmoothLeg, StretchLeg
 from mevflow.operators.sizing.legs.pump_swap import PumpSwapLeg
 from mevflow.operators.sizing.legs.quoted import MetaLeg, TricryptoLeg
 from mevflow.operators.sizing.legs.reserves import ReservesLeg
+from mevflow.operators.sizing.legs.solidly import SolidlyLeg
 from mevflow.operators.sizing.legs.stable import SaberLeg, StableLeg
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "ReservesLeg",
     "SaberLeg",
     "SmoothLeg",
+    "SolidlyLeg",
     "StableLeg",
     "StretchLeg",
     "TricryptoLeg",

@@ -8,7 +8,9 @@ from mevflow.operators.amm.bins.dlmm import DlmmState
 from mevflow.operators.amm.bins.dlmm_math import BPS, MAX_BIN_ID, MIN_BIN_ID, price_of
 from mevflow.operators.amm.concentrated.curve import AmmError, ConcentratedState, Rules
 from mevflow.operators.amm.pairs.pump_swap import PumpSwapState
+from mevflow.operators.amm.stable import solidly
 from mevflow.operators.amm.stable.saber import SaberState
+from mevflow.operators.amm.stable.solidly import SolidlyState
 from mevflow.operators.amm.stable.swap import FEE_DENOMINATOR, StableState
 from mevflow.operators.amm.stable.tricrypto import CryptoState
 from mevflow.operators.amm.stable.tricrypto_math import newton_y
@@ -94,6 +96,15 @@ def of_stable(state: StableState) -> str | None:
         state.d(state.scaled())
     except AmmError as wrong:
         return f"balances have no invariant: {wrong.message}"
+    return None
+
+
+def of_solidly(state: SolidlyState) -> str | None:
+    """Of a stable pool of Aerodrome or Velodrome: reserves that the contract can compute with."""
+    try:
+        solidly.invariant(state)
+    except AmmError as wrong:
+        return f"reserves have no invariant: {wrong.message}"
     return None
 
 

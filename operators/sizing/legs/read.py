@@ -14,6 +14,7 @@ from mevflow.operators.amm.concentrated.curve import AmmError, ConcentratedState
 from mevflow.operators.amm.pairs.pump_swap import PumpSwapState
 from mevflow.operators.amm.stable.metapool import MetaState
 from mevflow.operators.amm.stable.saber import SaberState
+from mevflow.operators.amm.stable.solidly import SolidlyState
 from mevflow.operators.amm.stable.swap import FEE_DENOMINATOR, StableState
 from mevflow.operators.amm.stable.tricrypto import CryptoState
 from mevflow.operators.sizing.legs import (
@@ -24,6 +25,7 @@ from mevflow.operators.sizing.legs import (
     PumpSwapLeg,
     ReservesLeg,
     SaberLeg,
+    SolidlyLeg,
     StableLeg,
     TricryptoLeg,
     contradictions,
@@ -33,6 +35,8 @@ from mevflow.v1 import market_pb2 as market
 
 _X64, _X96 = 1 << 64, 1 << 96
 _NOTHING: Any = object()
+#: More than a word holds as a power of ten.
+_MOST_DECIMALS = 77
 
 
 class LegError(ValueError):
@@ -232,6 +236,21 @@ def _saber(keys: _Keys) -> Leg:
     return SaberLeg(state, keys.flag("a_to_b"))
 
 
+def _solidly(keys: _Keys) -> Leg:
+    decimals = keys.integers("decimals", 2)
+    if max(decimals) > _MOST_DECIMALS:
+        raise LegError(f"decimals are up to {_MOST_DECIMALS}")
+    state = SolidlyState(
+        reserve_a=keys.integer("reserve_a", least=1),
+        reserve_b=keys.integer("reserve_b", least=1),
+        unit_a=10 ** decimals[0],
+        unit_b=10 ** decimals[1],
+        fee_pips=_fee(keys, 500),
+    )
+    keys.refuse(contradictions.of_solidly(state))
+    return SolidlyLeg(state, keys.flag("a_to_b"))
+
+
 def _dlmm(keys: _Keys) -> Leg:
     rule, moved = _Keys(keys.raw("fees"), "fees"), _Keys(keys.raw("volatility", {}), "volatility")
     active = keys.integer("active_id", least=None)
@@ -282,6 +301,7 @@ _VENUES: dict[str, Callable[[_Keys], Leg]] = {
     "raydium_cpmm": _reserves(market.VENUE_RAYDIUM_CPMM, 2_500),
     "pump_swap": _pump_swap,
     "uniswap_v3": _concentrated(market.VENUE_UNISWAP_V3, _X96),
+    "slipstream": _concentrated(market.VENUE_SLIPSTREAM, _X96),
     "orca_whirlpool": _concentrated(market.VENUE_ORCA_WHIRLPOOL, _X64),
     "raydium_clmm": _concentrated(market.VENUE_RAYDIUM_CLMM, _X64),
     "meteora_dlmm": _dlmm,
@@ -289,4 +309,5 @@ _VENUES: dict[str, Callable[[_Keys], Leg]] = {
     "curve_meta": _curve_meta,
     "curve_tricrypto": _tricrypto,
     "saber": _saber,
+    "aerodrome_stable": _solidly,
 }

@@ -9,14 +9,21 @@ from typing import Any
 from mevflow.operators.amm.bins import dlmm
 from mevflow.operators.amm.bins.dlmm import Bin, DlmmState, FeeRule, Volatility
 from mevflow.operators.amm.concentrated.curve import AmmError
-from mevflow.operators.amm.stable import saber
+from mevflow.operators.amm.stable import saber, solidly
 from mevflow.operators.amm.stable import swap as stable_swap
 from mevflow.operators.amm.stable.invariant import invariant
 from mevflow.operators.amm.stable.saber import SaberState
+from mevflow.operators.amm.stable.solidly import SolidlyState
 from mevflow.operators.amm.stable.swap import StableState
-from mevflow.v1.market_pb2 import VENUE_CURVE_STABLE, VENUE_METEORA_DLMM, VENUE_SABER, PoolUpdate
+from mevflow.v1.market_pb2 import (
+    VENUE_AERODROME_STABLE,
+    VENUE_CURVE_STABLE,
+    VENUE_METEORA_DLMM,
+    VENUE_SABER,
+    PoolUpdate,
+)
 
-CURVED = (VENUE_METEORA_DLMM, VENUE_CURVE_STABLE, VENUE_SABER)
+CURVED = (VENUE_METEORA_DLMM, VENUE_CURVE_STABLE, VENUE_SABER, VENUE_AERODROME_STABLE)
 _RULE = (
     *("base_factor", "base_fee_power", "filter_period_s", "decay_period_s", "reduction_factor_bps"),
     *("variable_fee_control", "max_volatility_accumulator", "protocol_share_bps"),
@@ -31,14 +38,19 @@ class Curved:
     """``state`` is None where what is known is not all of it."""
 
     coins: list[bytes]
-    state: StableState | SaberState | DlmmState | None = None
+    state: StableState | SaberState | SolidlyState | DlmmState | None = None
     now_s: int = 0
     unknown: set[int] = field(default_factory=set)
+    gone: bool = False
 
     def quote(self, i: int, j: int, amount_in: int) -> int:
         """The exact output; 0 where the pool does not take all of the input."""
         state = self.state
+        if self.gone:
+            return 0
         try:
+            if isinstance(state, SolidlyState):
+                return solidly.quote_direct(state, i == 0, amount_in).amount_out
             if isinstance(state, StableState):
                 return stable_swap.quote_exact_in(state, i, j, amount_in).amount_out
             if isinstance(state, SaberState):
@@ -55,8 +67,10 @@ class Curved:
         state = self.state
         if isinstance(state, DlmmState):
             return self._bin_price(state, i == 0)
-        if state is None:
+        if state is None or self.gone:
             return 0, 1
+        if isinstance(state, SolidlyState):
+            return _solidly_price(state, i == 0)
         if isinstance(state, SaberState):
             xp, rates, amp, precision = [state.reserve_a, state.reserve_b], [1, 1], state.amp, 1
             keep = 1 - Fraction(state.fee_numerator, state.fee_denominator)
@@ -86,6 +100,9 @@ class Curved:
 
     def swap(self, row: dict[str, Any]) -> None:
         """Two balances after it, or amounts that the rule must agree with."""
+        if isinstance(self.state, SolidlyState):
+            self._pair(self.state, row)
+            return
         state, i, j = self.state, self.coins.index(row["mint_in"]), self.coins.index(row["mint_out"])
         paid, got = _integer(row["amount_in"]), _integer(row["amount_out"])
         if state is None:
@@ -115,6 +132,14 @@ class Curved:
 
     def update(self, row: dict[str, Any]) -> None:
         """Whole states, bins that changed, and ranges of bins of which nothing is known."""
+        if row["venue"] == VENUE_AERODROME_STABLE:
+            self.gone = row["kind"] == PoolUpdate.KIND_REMOVE or (self.gone and row["kind"] != PoolUpdate.KIND_SNAPSHOT)
+            if row["kind"] == PoolUpdate.KIND_SNAPSHOT:
+                units = 10 ** row["decimals_a"], 10 ** row["decimals_b"]
+                self.state = SolidlyState(1, 1, *units, row["fee_pips"])
+            assert isinstance(self.state, SolidlyState)
+            self._pair(self.state, row)
+            return
         if row["kind"] == PoolUpdate.KIND_REMOVE:
             self.state = None
         elif row["stable"]:
@@ -139,6 +164,17 @@ class Curved:
         elif isinstance(self.state, DlmmState):
             self._bins(self.state, row)
 
+    def _pair(self, state: SolidlyState, row: dict[str, Any]) -> None:
+        """Reserves and a fee, where they are told; without reserves only a fee leaves them as they were."""
+        kind = row.get("kind")
+        if row["fee_pips"] or kind == PoolUpdate.KIND_FEE:
+            state = replace(state, fee_pips=row["fee_pips"])
+        if row["reserve_a"]:
+            state = replace(state, reserve_a=_integer(row["reserve_a"]), reserve_b=_integer(row["reserve_b"]))
+        elif kind not in (PoolUpdate.KIND_FEE, PoolUpdate.KIND_REMOVE):
+            state = replace(state, reserve_a=0, reserve_b=0)
+        self.state = state
+
     def _bins(self, state: DlmmState, row: dict[str, Any]) -> None:
         if not row["bins"] and row["tick_lower"] == row["tick_upper"] == 0:
             self.state = None  # no range is told
@@ -154,6 +190,18 @@ class Curved:
                     return
         rest = state.bin_step_bps, state.active_id, state.fees, state.volatility
         self.state = dlmm.state_of(*rest, bins, known=(low, high))
+
+
+def _solidly_price(state: SolidlyState, a_to_b: bool) -> tuple[int, int]:
+    """The slope of x³y + xy³, net of the fee."""
+    if not state.reserve_a:
+        return 0, 1
+    held = (state.reserve_a, state.unit_a), (state.reserve_b, state.unit_b)
+    (x, unit_x), (y, unit_y) = held if a_to_b else held[::-1]
+    a, b = Fraction(x, unit_x), Fraction(y, unit_y)
+    price = b * (3 * a * a + b * b) / (a * (a * a + 3 * b * b)) * Fraction(10**6 - state.fee_pips, 10**6)
+    price *= Fraction(unit_y, unit_x)
+    return price.numerator, price.denominator
 
 
 def _bin(told: dict[str, Any]) -> Bin:

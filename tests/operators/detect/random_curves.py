@@ -11,12 +11,20 @@ from google.protobuf.message import Message
 from mevflow.operators.amm.bins import dlmm
 from mevflow.operators.amm.bins.dlmm import Bin, DlmmState, FeeRule, Volatility
 from mevflow.operators.amm.concentrated.curve import AmmError
+from mevflow.operators.amm.stable import solidly
 from mevflow.operators.amm.stable import swap as stable_swap
+from mevflow.operators.amm.stable.solidly import SolidlyState
 from mevflow.operators.amm.stable.swap import StableState
 from mevflow.v1 import market_pb2 as market
 
 CURVES = ("saber", "curve2", "curve3", "bins")
-_VENUES = {"saber": market.VENUE_SABER, "bins": market.VENUE_METEORA_DLMM}
+SOLIDLY = "solidly"
+ALL = (*CURVES, SOLIDLY)
+_VENUES = {
+    "saber": market.VENUE_SABER,
+    "bins": market.VENUE_METEORA_DLMM,
+    SOLIDLY: market.VENUE_AERODROME_STABLE,
+}
 _RULE = ("base_factor", "base_fee_power", "filter_period_s", "decay_period_s", "reduction_factor_bps")
 _RULE += ("variable_fee_control", "max_volatility_accumulator", "protocol_share_bps")
 _MOVED = ("accumulator", "reference", "index_reference", "last_update_s")
@@ -37,7 +45,7 @@ class RandomCurve:
         self.random, self.name, self.kind, self.worth = random, name, kind, worth
         self.mints = list(mints)
         self.venue = _VENUES.get(kind, market.VENUE_CURVE_STABLE)
-        if kind not in CURVES:
+        if kind not in ALL:
             return
         if kind == "curve3":
             self.mints.append(random.choice([mint for mint in all_mints if mint not in mints]))
@@ -45,6 +53,12 @@ class RandomCurve:
 
     def _new(self) -> None:
         random = self.random
+        if self.kind == SOLIDLY:
+            size = 10 ** random.randint(6, 14)
+            tilt = 1 + 20 * (self.worth[self.mints[0]] - self.worth[self.mints[1]])
+            held = int(size * random.uniform(0.8, 1.2)), int(size * tilt)
+            self.solid = SolidlyState(*held, 10**6, 10**6, random.choice((100, 500, 3_000)))
+            return
         if self.kind != "bins":
             size = 10 ** random.randint(6, 14)
             balances = tuple(int(size * random.uniform(0.3, 3.0)) for _ in self.mints)
@@ -76,6 +90,11 @@ class RandomCurve:
         """A snapshot."""
         first = {"pool": self.name, "venue": self.venue, "mint_a": self.mints[0], "mint_b": self.mints[1]}
         update = market.PoolUpdate(**place, **first, kind=market.PoolUpdate.KIND_SNAPSHOT)
+        if self.kind == SOLIDLY:
+            update.decimals_a = update.decimals_b = 6
+            update.reserve_a, update.reserve_b = _u128(self.solid.reserve_a), _u128(self.solid.reserve_b)
+            update.fee_pips = self.solid.fee_pips
+            return update
         if self.kind != "bins":
             told, state = update.stable, self.stable
             told.amp, told.amp_precision = state.amp, state.amp_precision
@@ -111,6 +130,15 @@ class RandomCurve:
             return self._swap(place)
         if what < 0.85 and self.kind == "bins":
             return self._liquidity(place)
+        if what < 0.85 and self.kind == SOLIDLY:
+            self.solid = replace(self.solid, fee_pips=self.random.choice((0, 100, 10_000)))
+            told = {"pool": self.name, "venue": self.venue, "fee_pips": self.solid.fee_pips}
+            return market.PoolUpdate(**place, **told, kind=market.PoolUpdate.KIND_FEE)
+        if what < 0.9 and self.kind == SOLIDLY:
+            self.solid = replace(self.solid, reserve_b=self.solid.reserve_b + self.solid.reserve_a // 50)
+            held = {"reserve_a": _u128(self.solid.reserve_a), "reserve_b": _u128(self.solid.reserve_b)}
+            lost = self.random.random() < 0.3  # nobody could read what it holds
+            return market.PoolUpdate(**place, pool=self.name, venue=self.venue, **({} if lost else held))
         if what < 0.97:
             self._new()
             return self.whole(place)
@@ -136,12 +164,27 @@ class RandomCurve:
         i, j = random.sample(range(len(self.mints)), 2)
         swap = market.Swap(**place, pool=self.name, venue=self.venue, mint_in=self.mints[i], mint_out=self.mints[j])
         swap.a_to_b = i < j
-        if self.kind == "bins":
+        if self.kind == SOLIDLY:
+            paid, got = self._through_pair(swap, i == 0)
+        elif self.kind == "bins":
             paid, got = self._through_bins(swap, i == 0, place["timestamp_us"] // 1_000_000)
         else:
             paid, got = self._through_coins(swap, i, j)
         swap.amount_in, swap.amount_out = _u128(paid), _u128(got + (random.random() < 0.05))
         return swap
+
+    def _through_pair(self, swap: market.Swap, a_to_b: bool) -> tuple[int, int]:
+        state = self.solid
+        paid = self.random.randrange(1, max(min(state.reserve_a, state.reserve_b) // 50, 2))
+        try:
+            found = solidly.quote_exact_in(state, a_to_b, paid)
+        except AmmError:
+            return paid, 0
+        self.solid = replace(state, reserve_a=found.reserve_a_after, reserve_b=found.reserve_b_after)
+        swap.reserve_a, swap.reserve_b = _u128(found.reserve_a_after), _u128(found.reserve_b_after)
+        if self.random.random() < 0.3:
+            swap.fee_pips = state.fee_pips
+        return paid, found.amount_out
 
     def _through_bins(self, swap: market.Swap, a_to_b: bool, now_s: int) -> tuple[int, int]:
         pair: DlmmState = self.pair

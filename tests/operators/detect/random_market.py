@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from mevflow.operators.amm.concentrated import tick_math_x64, tick_math_x96
 from mevflow.operators.codec import codec
 from mevflow.v1 import market_pb2 as market
-from tests.operators.detect.random_curves import CURVES, RandomCurve
+from tests.operators.detect.random_curves import ALL, RandomCurve
 
 USDC = base58.b58decode("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v")
 USDT = base58.b58decode("Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB")
@@ -28,7 +28,7 @@ class RandomPool:
     """What the generator keeps of a pool; ``positions`` are (lower, upper, liquidity)."""
 
     name: bytes
-    kind: str  # "x64", "x96", "reserves", or one of CURVES
+    kind: str  # "x64", "x96", "reserves", or one of ALL
     mints: tuple[bytes, bytes]
     fee_pips: int
     positions: list[tuple[int, int, int]] = field(default_factory=list)
@@ -59,7 +59,7 @@ class RandomMarket:
         omit = Random(-self.seed - 1)
         curves = {pool.name: RandomCurve(random, pool.name, pool.kind, pool.mints, MINTS, worth) for pool in book}
         for place, pool in enumerate(book):
-            if pool.kind in CURVES:
+            if pool.kind in ALL:
                 messages.append(curves[pool.name].whole(_place(place)))
                 continue
             self._move(random, pool, worth)
@@ -70,7 +70,7 @@ class RandomMarket:
         for place in range(self.pools, self.pools + self.events):
             pool = random.choice(book)
             what = random.random()
-            if pool.kind in CURVES:
+            if pool.kind in ALL:
                 messages.append(curves[pool.name].happens(_place(place)))
                 continue
             if what < 0.75:

@@ -21,7 +21,7 @@ from mevflow.v1 import market_pb2 as market
 from tests.operators.detect.compare import compare
 from tests.operators.detect.feeding import Item, items, joined, make, run, until
 from tests.operators.detect.market_messages import SLOT_US, batch, swap, u128
-from tests.operators.detect.random_curves import CURVES
+from tests.operators.detect.random_curves import CURVES, SOLIDLY
 from tests.operators.detect.random_market import PLAIN, START_US, USDC, USDT, RandomMarket
 
 KINDS = (*PLAIN, *CURVES, *CURVES)
@@ -45,6 +45,21 @@ def test_many_pools_and_events() -> None:
         batches = RandomMarket(seed, pools=8, events=80, kinds=KINDS).batches()
         seen += compare(batches, run(make(), items(batches)), every=7, units=DUST)
     assert seen["open"] > 100, "these markets have many gaps"
+
+
+@pytest.mark.parametrize(("seed", "hops"), [(219737, 2), (0, 3), (1, 3), (4, 2)])
+def test_a_stable_pair_that_tells_its_reserves_is_found_as_brute_force_finds_it(seed: int, hops: int) -> None:
+    """Fees and removals, too; a pool that was removed comes back when a row states it whole."""
+    batches = RandomMarket(seed, kinds=("reserves", "x96", SOLIDLY, SOLIDLY)).batches()
+    feed = items(batches)
+    tables = run(make(max_hops=hops), feed)
+    compare(batches, tables, max_hops=hops, units=DUST)
+    half = START_US + 1_004 * 500_000
+    before, after = make(max_hops=hops), make(max_hops=hops)
+    first = run(before, [*feed, *until(half)], end=False)
+    after.restore(before.snapshot())
+    assert after.snapshot() == before.snapshot()
+    assert joined(first, run(after, [])) == run(make(max_hops=hops), [*feed, *until(half)])
 
 
 def whole(seed: int) -> list[pa.RecordBatch]:

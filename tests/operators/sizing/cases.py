@@ -11,8 +11,9 @@ from mevflow.operators.amm.bins.dlmm import Bin, FeeRule, Volatility
 from mevflow.operators.amm.concentrated import tick_math_x64, tick_math_x96
 from mevflow.operators.amm.concentrated.curve import ConcentratedState
 from mevflow.operators.amm.stable.saber import SaberState
+from mevflow.operators.amm.stable.solidly import SolidlyState
 from mevflow.operators.amm.stable.swap import StableState
-from mevflow.operators.sizing.legs import BinsLeg, ConcentratedLeg, Leg, ReservesLeg, SaberLeg, StableLeg
+from mevflow.operators.sizing.legs import BinsLeg, ConcentratedLeg, Leg, ReservesLeg, SaberLeg, SolidlyLeg, StableLeg
 from mevflow.operators.sizing.size import quote
 
 KINDS = (
@@ -26,6 +27,7 @@ KINDS = (
     "curve3",
     "saber",
     "dlmm",
+    "solidly",
 )
 _RESERVES = {"uniswap_v2": 2, "raydium_v4": 4, "raydium_cpmm": 5}
 _TICKED = {"whirlpool": (1, tick_math_x64, 64), "clmm": (6, tick_math_x64, 60), "uniswap_v3": (3, tick_math_x96, 60)}
@@ -68,6 +70,12 @@ def legs(draw: st.DrawFn, kind: str, depth: int) -> Leg:
             much, int(much * (1 + 10 * tilt)) + 1, draw(st.integers(1, 2_000)), draw(st.integers(0, 40)), 10_000
         )
         return SaberLeg(saber, a_to_b)
+    if kind == "solidly":
+        units = 10 ** draw(st.sampled_from([6, 9])), 10 ** draw(st.sampled_from([6, 9]))
+        if depth > 10**18:
+            units = 10**18, 10**18
+        held = max(much * units[0] // max(units), 2), max(int(much * (1 + tilt)) * units[1] // max(units), 2)
+        return SolidlyLeg(SolidlyState(*held, *units, draw(st.sampled_from([0, 500, 3_000]))), a_to_b)
     if kind.startswith("curve"):
         coins = int(kind[-1])
         balances = tuple(int(much * draw(st.floats(0.2, 2.0))) + 1 for _ in range(coins))

@@ -18,7 +18,7 @@ from mevflow.operators.detect.stage import ArbitrageDetect
 from mevflow.operators.errors import UsageError
 from mevflow.operators.parse.evm.pools import EvmPool
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
-from mevflow.sources.evm import collect
+from mevflow.sources.evm import collect, stated
 from mevflow.sources.evm.audit import ToldState, said
 from mevflow.sources.evm.contracts import integer
 from mevflow.sources.evm.nodes import Nodes
@@ -237,7 +237,7 @@ def test_one_answer_of_another_block_is_no_difference(
     reader.until(chain.mine(2))
     assert next(readings) > 4
     assert not reader.rows["errors"]
-    assert reader.table("updates")["tx_index"].to_pylist().count(collect.AFTER_ALL) == 0
+    assert reader.table("updates")["tx_index"].to_pylist().count(stated.AFTER_ALL) == 0
     reader.assert_equals(chain, world)
     reader.source.close()
 

@@ -12,7 +12,7 @@ from mevflow.operators.amm.pairs.uniswap_v2 import PairState
 from mevflow.operators.errors import UnreachableError
 from mevflow.operators.parse.evm.events import SET_CUSTOM_FEE, SET_PAUSE_STATE
 from mevflow.operators.sizing.venues import reserves_cost, reserves_out
-from mevflow.sources.evm import collect
+from mevflow.sources.evm import stated
 from mevflow.sources.evm.blocks import Block, LogFilter
 from mevflow.sources.evm.collect import EVENTS, PoolCollector
 from mevflow.sources.evm.factories import Factory
@@ -79,7 +79,7 @@ class Collected:
         return found[0], found[1], found[2]
 
 
-def test_volatile_pools_are_read_to_the_unit_and_stable_ones_are_not_taken(chain: Chain) -> None:
+def test_volatile_pools_are_read_to_the_unit(chain: Chain) -> None:
     getters = {"getPool(address,address,bool)": word(POOL), "getFee(address,bool)": 30}
     put(chain, FACTORY, code(getters))
     put(chain, POOL, pool(stable=0))
@@ -113,9 +113,9 @@ def test_volatile_pools_are_read_to_the_unit_and_stable_ones_are_not_taken(chain
     chain.mine()
     updates, swaps, errors = collected.rows()
     assert errors == []
-    (stated,) = updates
-    assert (stated["kind"], stated["venue"], stated["pool"]) == (market.PoolUpdate.KIND_SNAPSHOT, VENUE, POOL)
-    assert (stated["reserve_a"], stated["reserve_b"], stated["fee_pips"]) == (*begin, 3_000)
+    (whole,) = updates
+    assert (whole["kind"], whole["venue"], whole["pool"]) == (market.PoolUpdate.KIND_SNAPSHOT, VENUE, POOL)
+    assert (whole["reserve_a"], whole["reserve_b"], whole["fee_pips"]) == (*begin, 3_000)
     columns = ("a_to_b", *_AMOUNTS, "fee_pips")
     assert [tuple(row[name] for name in columns) for row in swaps] == expected
     assert {(row["venue"], row["pool"]) for row in swaps} == {(VENUE, POOL)}
@@ -149,7 +149,7 @@ def test_what_the_factory_says_of_a_pool_is_read_at_its_place(chain: Chain) -> N
         chain.do(FACTORY, SAY, *logged)
         chain.mine()
     updates, swaps, errors = collected.rows()
-    assert errors == []
+    assert [row["reason"] for row in errors] == ["closed_pool"]
     assert [row["fee_pips"] for row in swaps] == [0]
     assert [(row["kind"], row["fee_pips"], row["reserve_a"]) for row in updates] == [
         (kinds.KIND_SNAPSHOT, 3_000, 10**18),  # as it was before the first block: the fee, too
@@ -157,7 +157,8 @@ def test_what_the_factory_says_of_a_pool_is_read_at_its_place(chain: Chain) -> N
         (kinds.KIND_REMOVE, 0, 0),
         (kinds.KIND_SNAPSHOT, 7_000, held),
         (kinds.KIND_FEE, 0, 0),
-        (kinds.KIND_REMOVE, 0, 0),
+        (kinds.KIND_REMOVE, 0, 0),  # paused
+        (kinds.KIND_REMOVE, 0, 0),  # and so says the factory at the end of the block
         (kinds.KIND_REMOVE, 0, 0),
         (kinds.KIND_SNAPSHOT, 0, held),
         (kinds.KIND_FEE, 0, 0),
@@ -189,7 +190,11 @@ def test_the_cost_of_an_output_is_the_least_that_gives_it() -> None:
         assert (less or 0) < wanted
 
 
-def test_a_node_that_fails_after_it_named_a_pool_loses_no_state(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fails", [1, 2])
+def test_a_node_that_fails_after_it_named_a_pool_loses_no_state(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch, fails: int
+) -> None:
+    """When it is asked for the state before the block, or after it (a log of the factory)."""
     put(chain, FACTORY, code({"getPool(address,address,bool)": word(POOL), "getFee(address,bool)": 5}))
     put(chain, POOL, pool(stable=0))
     for slot in (0, 1):
@@ -197,25 +202,31 @@ def test_a_node_that_fails_after_it_named_a_pool_loses_no_state(chain: Chain, mo
     chain.mine()
     collected = Collected(chain)
     chain.do(POOL, ACT, *VolatilePool((10**18, 10**18), 5).swap(0, 10**9)[0])
+    chain.do(FACTORY, SAY, int.from_bytes(SET_CUSTOM_FEE), word(POOL), 0)
     chain.mine()
-    read, broken = collect.states, [True]
+    read, broken = stated.states, [fails]
 
     def states(*given: Any) -> Any:
         if broken:
-            raise NodeError("hangs up")
+            broken[0] -= 1
+            if broken[0] == 0:
+                raise NodeError("hangs up")
         return read(*given)
 
-    monkeypatch.setattr(collect, "states", states)
+    monkeypatch.setattr(stated, "states", states)
     blocks: list[Block] = []
     while steps := collected.follower.step():
         blocks += [step for step in steps if isinstance(step, Block)]
     with pytest.raises(UnreachableError):
         collected.collector.take(blocks)
+    assert len(collected.collector.table) == 0
     broken.clear()
     taken = collected.collector.take(blocks)
     assert taken.updates is not None
     assert taken.swaps is not None
     assert [(row["kind"], row["fee_pips"]) for row in taken.updates.to_pylist()] == [
-        (market.PoolUpdate.KIND_SNAPSHOT, 500)
+        (market.PoolUpdate.KIND_SNAPSHOT, 500),
+        (market.PoolUpdate.KIND_REMOVE, 0),
+        (market.PoolUpdate.KIND_SNAPSHOT, 500),
     ]
     assert taken.swaps.num_rows == 1

@@ -18,10 +18,12 @@ from mevflow.operators.detect.book.book import Book
 from mevflow.operators.detect.book.curves import Curve, SwapRow
 from mevflow.operators.detect.book.journal import Journal
 from mevflow.operators.detect.book.pools import place_of, set_words
+from mevflow.operators.detect.market.curve import reserves
 from mevflow.operators.detect.market.curve.updates import coins_of, updated
 from mevflow.operators.detect.screen.events import Events
 from mevflow.operators.detect.told import SwapTold, UpdateTold
 from mevflow.operators.sizing.kinds import KIND_STABLE
+from mevflow.operators.sizing.venues import RESERVE_CURVES
 from mevflow.v1 import market_pb2 as market
 
 
@@ -56,7 +58,10 @@ def swap(book: Book, journal: Journal, number: int, one: SwapTold, late: bool) -
         set_curve(book, number, None)
     else:
         go_on(book, journal, number, place)
-        set_curve(book, number, curves.after_swap(info.curve, _swapped(book, number, one)))
+        if info.venue in RESERVE_CURVES:
+            set_curve(book, number, reserves.after(book, number, one, None))
+        else:
+            set_curve(book, number, curves.after_swap(info.curve, _swapped(book, number, one)))
     return True
 
 
@@ -79,6 +84,12 @@ def update(book: Book, journal: Journal, number: int, one: UpdateTold) -> None:
     info = book.info[number]
     place = one["slot"], one["tx_index"], one["ix_index"]
     behind = place < place_of(book.pools[number])
+    if info.venue in RESERVE_CURVES:
+        book.name(number, one)
+        if not behind:
+            go_on(book, journal, number, place)
+            set_curve(book, number, reserves.after(book, number, one, one["kind"]))
+        return
     mints = [book.mint_index.get((one["chain"], mint), -1) for mint in coins_of(one["stable"])]
     if mints and not all(mint in mints for face in info.faces for mint in book.info[face].mints):
         raise AmmError("the coins are not those of the pool")
@@ -117,6 +128,7 @@ def set_curve(book: Book, number: int, curve: Curve | None) -> None:
     info.curve = curve
     for face in info.faces:
         pool, (i, j) = book.pools[face], book.info[face].coins
-        pool["price"].view(np.float64)[:] = curves.rates(curve, i, j)
+        told = curves.Rates() if pool["doubt"] and info.venue in RESERVE_CURVES else curves.rates(curve, i, j)
+        pool["price"].view(np.float64)[:] = told
         for name, held in zip(("reserve_a", "reserve_b"), curves.holdings(curve, i, j), strict=True):
             set_words(pool[name], held.to_bytes(16, "little"))

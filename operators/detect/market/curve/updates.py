@@ -46,7 +46,7 @@ def _stable(curve: Curve | None, one: UpdateTold, saber_pool: bool) -> Curve | N
     told = one["stable"]
     if told is not None and told["coins"]:
         return _whole_stable(told, saber_pool)
-    if isinstance(curve, DlmmState) or curve is None:
+    if not isinstance(curve, StableState | SaberState):
         return None
     if told is not None:
         curve = _with_rule(curve, told)

@@ -10,22 +10,26 @@ import pytest
 from mevflow.operators.parse.evm.events import topic_of
 from mevflow.operators.parse.evm.logs import LogJson, read_logs
 from mevflow.operators.parse.evm.parse import parse_logs
-from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, VOLATILE, EvmPool, PoolTable
+from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, SLIPSTREAM, STABLE, VOLATILE, EvmPool, PoolTable
 from mevflow.sources.evm.collect import EVENTS
 from mevflow.v1 import market_pb2 as market
 
 KIND = market.PoolUpdate
-POOLS = {venue: bytes([venue]) * 20 for venue in (PAIR, CONCENTRATED, VOLATILE)}
-SISTER, MAKER, STRANGER = b"\x77" * 20, b"\xfa" * 20, b"\xfb" * 20
+POOLS: dict[int, bytes] = {venue: bytes([venue]) * 20 for venue in (PAIR, CONCENTRATED, VOLATILE, STABLE, SLIPSTREAM)}
+SISTER, MAKER, STRANGER, CL_MAKER, MODULE = (bytes([number]) * 20 for number in (0x77, 0xFA, 0xFB, 0xFC, 0xFD))
+MAKERS = dict.fromkeys(POOLS, MAKER) | {SLIPSTREAM: CL_MAKER}
+_SPACING: dict[int, int] = {CONCENTRATED: 60, SLIPSTREAM: 60}
 TABLE = PoolTable(
-    [
-        *(
-            EvmPool(address, venue, b"\xaa" * 20, b"\xbb" * 20, 3000, 60, factory=MAKER)
-            for venue, address in POOLS.items()
-        ),
-        EvmPool(SISTER, VOLATILE, b"\xaa" * 20, b"\xcc" * 20, 3000, factory=MAKER),
-    ]
+    EvmPool(
+        *(address, venue, b"\xaa" * 20, b"\xbb" * 20, 3000, _SPACING.get(venue, 0)),
+        factory=MAKERS[venue],
+        fee_module=MODULE if venue == SLIPSTREAM else b"",
+    )
+    for address, venue in [*((address, venue) for venue, address in POOLS.items()), (SISTER, SLIPSTREAM)]
 )
+#: Pools of which factories and modules speak.
+MANAGED = {MAKER: {POOLS[VOLATILE], POOLS[STABLE]}, CL_MAKER: {POOLS[SLIPSTREAM], SISTER}}
+MANAGED[MODULE] = MANAGED[CL_MAKER]
 READ = "read"
 _TOKEN = {
     "a pool's shares": "Transfer(address,address,uint256) Approval(address,address,uint256)",
@@ -62,7 +66,8 @@ POOL_EVENTS: dict[int, dict[str, str]] = {
         **_TOKEN,
     },
 }
-MANAGER_EVENTS: dict[int, dict[str, str]] = {
+POOL_EVENTS |= {STABLE: POOL_EVENTS[VOLATILE], SLIPSTREAM: POOL_EVENTS[CONCENTRATED]}
+FACTORY_EVENTS: dict[int, dict[str, str]] = {
     # IUniswapV2Factory.sol: a pair's fee is fixed.
     PAIR: {"pools to come": "PairCreated(address,address,address,uint256)"},
     # IUniswapV3Factory.sol, IPancakeV3Factory.sol: a pool's fee is fixed when it is made.
@@ -77,7 +82,29 @@ MANAGER_EVENTS: dict[int, dict[str, str]] = {
         "pools to come": "PoolCreated(address,address,bool,address,uint256)",
         "owners": "SetFeeManager(address) SetPauser(address) SetVoter(address)",
     },
+    # velodrome-finance/slipstream ICLFactory.sol.
+    SLIPSTREAM: {
+        READ: "SwapFeeModuleChanged(address,address)",
+        "pools to come": "PoolCreated(address,address,int24,address) TickSpacingEnabled(int24,uint24)",
+        "owners": """OwnerChanged(address,address) SwapFeeManagerChanged(address,address)
+            UnstakedFeeManagerChanged(address,address)""",
+        "how a fee is shared": """UnstakedFeeModuleChanged(address,address)
+            DefaultUnstakedFeeChanged(uint24,uint24)""",
+    },
 }
+FACTORY_EVENTS[STABLE] = FACTORY_EVENTS[VOLATILE]
+#: velodrome-finance/slipstream ICustomFeeModule.sol, IDynamicFeeModule.sol.
+MODULE_EVENTS: dict[int, dict[str, str]] = {
+    SLIPSTREAM: {
+        READ: """CustomFeeSet(address,uint24) ScalingFactorSet(address,uint256) FeeCapSet(address,uint256)
+            DynamicFeeReset(address) DefaultScalingFactorSet(uint256) DefaultFeeCapSet(uint256)
+            InitialFeeSet(address,uint24) InitialFeeDisabled(address)""",
+        "a fee that moves is closed already": "SecondsAgoSet(uint32)",
+        "who pays less by being who they are": """DiscountedRegistered(address,uint24)
+            DiscountedDeregistered(address)""",
+    },
+}
+TABLES = {"pool": POOL_EVENTS, "factory": FACTORY_EVENTS, "module": MODULE_EVENTS}
 
 
 def names(events: str) -> list[str]:
@@ -87,7 +114,7 @@ def names(events: str) -> list[str]:
 
 CASES = [
     (venue, emitter, event, reason)
-    for emitter, tables in (("pool", POOL_EVENTS), ("factory", MANAGER_EVENTS))
+    for emitter, tables in TABLES.items()
     for venue, reasons in tables.items()
     for reason, events in reasons.items()
     for event in names(events)
@@ -120,18 +147,20 @@ def word(value: int | bytes) -> bytes:
 @pytest.mark.parametrize(("venue", "emitter", "event", "reason"), CASES)
 def test_an_event_that_changes_a_pool_says_so(venue: int, emitter: str, event: str, reason: str) -> None:
     """Nothing but its name is readable: no topics, no data."""
-    rows, _, _ = parsed(log(POOLS[venue] if emitter == "pool" else MAKER, [topic_of(event)]))
+    by = {"pool": POOLS[venue], "factory": MAKERS[venue], "module": MODULE}[emitter]
+    rows, asked, _ = parsed(log(by, [topic_of(event)]))
     assert bool(rows) == (reason == READ)
     assert (topic_of(event) in EVENTS) == (reason == READ or event.startswith("Fees("))
+    assert {row["pool"] for row in rows} == (set() if reason != READ else MANAGED.get(by, {by}))
+    assert asked == ({7: MANAGED[by]} if reason == READ and by in MANAGED else {})
     for row in rows:
-        assert row["pool"] in ({POOLS[venue]} if emitter == "pool" else {POOLS[VOLATILE], SISTER})
         assert row["kind"] in (KIND.KIND_UNSPECIFIED, KIND.KIND_LIQUIDITY, KIND.KIND_REMOVE)
         assert not any(row[name] for name in ("reserve_a", "sqrt_price_x96", "liquidity", "liquidity_delta"))
-        assert row["fee_pips"] in (0, 3000)
+        assert row["fee_pips"] == (3000 if venue in (PAIR, CONCENTRATED) else 0)
 
 
 def test_an_event_is_named_once() -> None:
-    for tables in (POOL_EVENTS, MANAGER_EVENTS):
+    for tables in TABLES.values():
         for reasons in tables.values():
             found = [event for events in reasons.values() for event in names(events)]
             assert len(found) == len(set(found))
@@ -168,7 +197,7 @@ def test_a_fee_that_the_factory_does_not_say_is_asked_of_it(said: int) -> None:
 )
 def test_what_may_be_true_of_all_pools_of_a_factory_is_asked_of_it(one: LogJson) -> None:
     rows, asked, errors = parsed(one)
-    ours = {POOLS[VOLATILE], SISTER}
+    ours = MANAGED[MAKER]
     assert {(row["pool"], row["kind"]) for row in rows} == {(pool, KIND.KIND_REMOVE) for pool in ours}
     assert asked == {7: ours}
     assert errors == ([] if one.topics[0] == "0x" + PAUSED.hex() else ["malformed"])
@@ -196,7 +225,7 @@ def test_a_log_of_a_factory_that_cannot_be_read_may_mean_any_of_its_pools() -> N
     rows = [row for batch in out.batches() for row in batch.to_pylist()]
     assert len(bad) == 1
     assert {row["kind"] for row in rows} == {KIND.KIND_REMOVE}
-    assert len(rows) == 4
+    assert [row["ix_index"] for row in rows] == [3, 3, 3, 3]
 
 
 def test_what_a_swap_of_a_managed_pool_does_not_show_is_not_told() -> None:
@@ -207,3 +236,12 @@ def test_what_a_swap_of_a_managed_pool_does_not_show_is_not_told() -> None:
         assert (row["fee_pips"], bool(row["reserve_a"])) == (told, True)
         (row,), _, errors = parsed(log(pool, [topic_of(signature)], word(5)))
         assert (row["fee_pips"], row["reserve_a"], errors) == (told, b"", ["malformed"])
+
+
+@pytest.mark.parametrize("signature", ["CustomFeeSet(address,uint24)", "DynamicFeeReset(address)"])
+def test_what_a_fee_module_says_of_one_pool_is_asked_of_that_one(signature: str) -> None:
+    for by, pool in ((MODULE, SISTER), (STRANGER, None), (CL_MAKER, SISTER)):
+        rows, asked, errors = parsed(log(by, [topic_of(signature), word(SISTER)]))
+        assert {(row["pool"], row["kind"]) for row in rows} == ({(pool, KIND.KIND_REMOVE)} if pool else set())
+        assert (asked, errors) == ({7: {pool}} if pool else {}, [])
+    assert parsed(log(MODULE, [topic_of(signature), word(POOLS[VOLATILE])])) == ([], {}, [])

@@ -1,0 +1,107 @@
+"""What a swap in a managed pool pays at one block, and whether anybody may swap: its factory and fee module say.
+
+aerodrome-finance/contracts, ``PoolFactory.sol``; velodrome-finance/slipstream, ``CLFactory.sol``,
+``CustomSwapFeeModule.sol``, ``DynamicSwapFeeModule.sol``. A fee that moves with the price, or with the first swap of a
+block, is no number that a row can tell: such a pool is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from mevflow.operators.parse.evm.pools import MANAGED_FEE, SLIPSTREAM, STABLE, EvmPool
+from mevflow.sources.evm.contracts import ContractCall, address, number, read
+from mevflow.sources.evm.rpc import RpcNode
+
+#: Fees of pools with two reserves are in basis points.
+_BPS, _PIPS, _PIPS_PER_BPS = 10_000, 1_000_000, 100
+#: ``DynamicSwapFeeModule.ZERO_FEE_INDICATOR``: a base fee of nothing, to which nothing is added.
+_NO_FEE = 420
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPool:
+    """A pool with the fee (and the fee module) that it has at a block; ``closed`` says why nobody trades there."""
+
+    pool: EvmPool
+    closed: str = ""
+
+
+def judge(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> list[JudgedPool]:
+    """Each pool as it is at the block with that hash."""
+    asked = [pool for pool in pools if pool.venue in MANAGED_FEE]
+    slipstream = _with_modules(node, [pool for pool in asked if pool.venue == SLIPSTREAM], block)
+    managed = [slipstream.get(pool.address, pool) for pool in asked]
+    questions = {pool.address: _questions(pool) for pool in managed}
+    said = iter(read(node, [call for calls in questions.values() for call in calls], block))
+    answers = {pool: [next(said) for _ in calls] for pool, calls in questions.items()}
+    found = []
+    for pool in pools:
+        if pool.venue not in MANAGED_FEE:
+            found.append(JudgedPool(pool))
+        elif pool.venue == SLIPSTREAM:
+            found.append(_slipstream(slipstream[pool.address], answers[pool.address]))
+        else:
+            found.append(_two_reserves(pool, answers[pool.address]))
+    return found
+
+
+def fee_modules(node: RpcNode, factories: Iterable[bytes], block: bytes) -> dict[bytes, bytes]:
+    """The fee module that each of Slipstream's factories names; empty where it has none."""
+    makers = sorted(set(factories))
+    said = read(node, [ContractCall(one, "swapFeeModule()") for one in makers], block)
+    modules = {one: address(answer) or b"" for one, answer in zip(makers, said, strict=True)}
+    return {one: module if any(module) else b"" for one, module in modules.items()}
+
+
+def _with_modules(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> dict[bytes, EvmPool]:
+    modules = fee_modules(node, (pool.factory for pool in pools), block)
+    return {pool.address: replace(pool, fee_module=modules[pool.factory]) for pool in pools}
+
+
+def _questions(pool: EvmPool) -> list[ContractCall]:
+    own = int.from_bytes(pool.address, "big")
+    if pool.venue != SLIPSTREAM:
+        return [
+            ContractCall(pool.factory, "isPaused()"),
+            ContractCall(pool.factory, "getFee(address,bool)", (own, int(pool.venue == STABLE))),
+        ]
+    calls = [ContractCall(pool.address, "fee()")]
+    if pool.fee_module:
+        calls += [
+            ContractCall(pool.fee_module, "customFee(address)", (own,)),
+            ContractCall(pool.fee_module, "defaultScalingFactor()"),
+            ContractCall(pool.fee_module, "dynamicFeeConfig(address)", (own,)),
+        ]
+    return calls
+
+
+def _two_reserves(pool: EvmPool, said: Sequence[bytes | None]) -> JudgedPool:
+    paused, fee = (number(one) for one in said)
+    if fee is None or fee >= _BPS:
+        return JudgedPool(pool, "its factory does not say its fee")
+    return JudgedPool(replace(pool, fee_pips=fee * _PIPS_PER_BPS), "its factory has paused all swaps" if paused else "")
+
+
+def _slipstream(pool: EvmPool, said: Sequence[bytes | None]) -> JudgedPool:
+    fee = number(said[0])
+    if fee is None or fee >= _PIPS:
+        return JudgedPool(pool, "it does not say its fee")
+    if pool.fee_module and not _fixed(*said[1:]):
+        return JudgedPool(pool, "its fee moves without an event")
+    return JudgedPool(replace(pool, fee_pips=fee))
+
+
+def _fixed(custom: bytes | None, factor: bytes | None, config: bytes | None) -> bool:
+    """Whether a module's fee stays what it is until an event: one that is not known may say anything."""
+    own = number(custom)
+    if own is None:
+        return False
+    scaling = number(factor)
+    if scaling is None:
+        return True  # each pool has one fee, or its tick spacing's
+    if own == _NO_FEE:
+        return True
+    pools_own, opens = number(config, 2), number(config, 3)  # deployed without a first swap's fee: three words
+    return pools_own is not None and not (pools_own or scaling) and not opens

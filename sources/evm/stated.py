@@ -1,0 +1,94 @@
+"""Rows that state pools whole behind everything of a block, as their contracts say.
+
+Closed pools are given as removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from mevflow.operators.parse.evm.pools import EvmPool
+from mevflow.operators.parse.rows import RowBuilder
+from mevflow.sources.evm.fees import JudgedPool, judge
+from mevflow.sources.evm.rpc import RpcNode
+from mevflow.sources.evm.state import State, states
+from mevflow.v1 import market_pb2 as market
+
+#: Row indices of what a source says of a whole block, behind everything that is in it.
+AFTER_ALL = (1 << 24) - 1
+_SNAPSHOT, _FEE, _REMOVE = market.PoolUpdate.KIND_SNAPSHOT, market.PoolUpdate.KIND_FEE, market.PoolUpdate.KIND_REMOVE
+
+
+def read_whole(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> list[tuple[JudgedPool, State | None]]:
+    """Each pool, and its state, at the block with that hash; None for one that did not exist or had no price."""
+    found = states(node, pools, block)
+    return [(one, found.get(one.pool.address)) for one in judge(node, pools, block)]
+
+
+class StatedPools:
+    """Gathers the rows, and dead letters for pools that nobody can trade on."""
+
+    def __init__(self, chain: int, name: str) -> None:
+        self._chain, self._name = chain, name
+        self._rows = RowBuilder("mevflow.v1.PoolUpdate")
+        self.letters: list[dict[str, object]] = []
+
+    def add(self, one: JudgedPool, state: State, block: int, timestamp_us: int) -> None:
+        """State a pool as it is at the end of ``block``."""
+        pool = one.pool
+        named: dict[str, object] = {
+            "chain": self._chain,
+            "slot": block,
+            "tx_index": AFTER_ALL,
+            "ix_index": AFTER_ALL,
+            "timestamp_us": timestamp_us,
+            "venue": pool.venue,
+            "pool": pool.address,
+            "mint_a": pool.token0,
+            "mint_b": pool.token1,
+            "symbol_a": pool.symbols[0],
+            "symbol_b": pool.symbols[1],
+            "decimals_a": pool.decimals[0],
+            "decimals_b": pool.decimals[1],
+            "fee_pips": pool.fee_pips,
+            "tick_spacing": pool.tick_spacing,
+        }
+        if one.closed:
+            self._rows.add(**{**named, "fee_pips": 0}, kind=_REMOVE)
+            detail = f"pool 0x{pool.address.hex()} is closed: {one.closed}"
+            self.letters.append(
+                letter(self._name, (block, AFTER_ALL), timestamp_us, "closed_pool", detail, pool.address)
+            )
+            return
+        self._rows.add(**state.columns(), **named, kind=_SNAPSHOT)
+        if not pool.fee_pips:
+            self._rows.add(**named, kind=_FEE)  # a 0 beside a state says nothing
+
+    def take(self) -> pa.RecordBatch | None:
+        """The rows in the order in which they were added; None where there are none."""
+        return self._rows.take() if len(self._rows) else None
+
+
+def letter(
+    chain: str, at: tuple[int, int], timestamp_us: int, reason: str, detail: str, payload: bytes
+) -> dict[str, object]:
+    """A dead letter of a chain by name, from a place in it: block and index."""
+    return {
+        "topic": f"evm:{chain}",
+        "partition": 0,
+        "offset": offset_of(*at),
+        "timestamp_us": timestamp_us,
+        "topology": "",
+        "run_id": "",
+        "stage": "",
+        "reason": reason,
+        "detail": detail,
+        "payload": payload,
+    }
+
+
+def offset_of(block: int, log_index: int) -> int:
+    """A log's place in its chain as one number."""
+    return min(block, (1 << 42) - 1) << 20 | min(log_index, (1 << 20) - 1)
