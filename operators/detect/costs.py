@@ -230,5 +230,6 @@ _GAS: Mapping[int, int] = {
     market.VENUE_AERODROME_STABLE: 180_000,
     market.VENUE_UNISWAP_V3: 130_000,
     market.VENUE_SLIPSTREAM: 150_000,
+    market.VENUE_UNISWAP_V4: 130_000,
     market.VENUE_CURVE_STABLE: 160_000,
 }

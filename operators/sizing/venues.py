@@ -35,18 +35,21 @@ _KINDS: dict[int, int] = {
     market.VENUE_SABER: KIND_STABLE,
     market.VENUE_AERODROME_STABLE: KIND_STABLE,
     market.VENUE_SLIPSTREAM: KIND_CONCENTRATED_X96,
+    market.VENUE_UNISWAP_V4: KIND_CONCENTRATED_X96,
 }
 _CONCENTRATED: dict[int, Callable[[ConcentratedState, bool, int], Quote]] = {
     market.VENUE_ORCA_WHIRLPOOL: whirlpool_program.quote_exact_in,
     market.VENUE_RAYDIUM_CLMM: raydium_clmm.quote_exact_in,
     market.VENUE_UNISWAP_V3: uniswap_v3_venue.quote_exact_in,
     market.VENUE_SLIPSTREAM: uniswap_v3_venue.quote_exact_in,
+    market.VENUE_UNISWAP_V4: uniswap_v3_venue.quote_exact_in,  # its fee and the protocol's are one
 }
 _CONCENTRATED_COST: dict[int, Callable[[ConcentratedState, bool, int], Quote]] = {
     market.VENUE_ORCA_WHIRLPOOL: whirlpool_program.quote_exact_out,
     market.VENUE_RAYDIUM_CLMM: raydium_clmm.quote_exact_out,
     market.VENUE_UNISWAP_V3: uniswap_v3_venue.quote_exact_out,
     market.VENUE_SLIPSTREAM: uniswap_v3_venue.quote_exact_out,
+    market.VENUE_UNISWAP_V4: uniswap_v3_venue.quote_exact_out,
 }
 #: Rules, and after how many tick spacings a step ends though no tick is initialized (0: never): a Whirlpool's tick
 #: array, a word of Uniswap's bitmap.
@@ -55,6 +58,7 @@ _RULES: dict[int, tuple[Rules, int]] = {
     market.VENUE_RAYDIUM_CLMM: (raydium_clmm.RULES, 0),
     market.VENUE_UNISWAP_V3: (uniswap_v3_venue.RULES, 256),
     market.VENUE_SLIPSTREAM: (uniswap_v3_venue.RULES, 256),
+    market.VENUE_UNISWAP_V4: (uniswap_v3_venue.RULES, 256),
 }
 #: Pools of two reserves on another curve than a constant product: reserves, decimals and a fee are their whole state.
 RESERVE_CURVES = (market.VENUE_AERODROME_STABLE,)

@@ -6,6 +6,8 @@
 - :mod:`.contracts`, :mod:`.state`: reading contracts; the whole state of pools
 - :mod:`.factories`, :mod:`.discover`: which addresses are pools
 - :mod:`.fees`: fees that other contracts say
+- :mod:`.singleton`: Uniswap v4, one contract for all pools
+- :mod:`.stated`: rows that state pools whole
 - :mod:`.collect`: blocks -> rows
 - :mod:`.source`: the source
 """

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mevflow.operators.parse.evm.pools import TWO_RESERVES, EvmPool
+from mevflow.operators.parse.evm.pools import TWO_RESERVES, V4, EvmPool
 from mevflow.sources.evm.contracts import ContractCall, integer, number, read
 from mevflow.sources.evm.rpc import RpcNode
+from mevflow.sources.evm.singleton import liquidity_call, slot0, slot0_call
 from mevflow.v1 import market_pb2 as market
 
 #: Reserves of a pair; price (Q64.96), tick and liquidity of a concentrated pool.
@@ -76,6 +77,9 @@ def said(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> list[ToldStat
     """What contracts say at the block with that hash, as rows tell it; None for one that does not answer."""
     calls = []
     for pool in pools:
+        if pool.venue == V4:
+            calls += [slot0_call(pool), liquidity_call(pool)]
+            continue
         names = _PAIR if pool.venue in TWO_RESERVES else _CONCENTRATED
         calls += [ContractCall(pool.address, name) for name in names]
     answers = iter(read(node, calls, block))
@@ -87,7 +91,12 @@ def said(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> list[ToldStat
             found.append(None if a is None or b is None else (a, b))
             continue
         price, active = number(first), number(next(answers))
-        found.append(None if first is None or price is None or active is None else (price, integer(first, 1), active))
+        if first is None or price is None or active is None:
+            found.append(None)
+        elif pool.venue == V4:
+            found.append((*slot0(price)[:2], active))
+        else:
+            found.append((price, integer(first, 1), active))
     return found
 
 

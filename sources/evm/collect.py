@@ -17,23 +17,25 @@ import pyarrow as pa
 
 from mevflow.operators.codec import ERRORS
 from mevflow.operators.errors import UnreachableError
-from mevflow.operators.parse.evm.events import MANAGER_EVENTS, POOL_EVENTS, which
-from mevflow.operators.parse.evm.logs import LogJson, read_logs
+from mevflow.operators.parse.evm.events import MANAGER_EVENTS, POOL_EVENTS, SINGLETON_EVENTS, V4_INITIALIZE, which
+from mevflow.operators.parse.evm.logs import LogJson, Logs, read_logs
 from mevflow.operators.parse.evm.parse import parse_logs
 from mevflow.operators.parse.evm.pools import MANAGED_FEE, EvmPool, PoolTable
 from mevflow.operators.parse.rows import RowBuilder
 from mevflow.sources.evm.audit import ToldState, ToldStates, said
 from mevflow.sources.evm.blocks import Block
-from mevflow.sources.evm.discover import discover
+from mevflow.sources.evm.discover import discover, named
 from mevflow.sources.evm.factories import Factory
 from mevflow.sources.evm.fees import JudgedPool
 from mevflow.sources.evm.follow import Fork
 from mevflow.sources.evm.nodes import Nodes
+from mevflow.sources.evm.rpc import RpcNode
+from mevflow.sources.evm.singleton import find, made_here
 from mevflow.sources.evm.state import State
 from mevflow.sources.evm.stated import AFTER_ALL, StatedPools, letter, read_whole
 from mevflow.v1 import market_pb2 as market
 
-EVENTS = (*POOL_EVENTS, *MANAGER_EVENTS)
+EVENTS = (*POOL_EVENTS, *SINGLETON_EVENTS, *MANAGER_EVENTS)
 #: Addresses that are known to be no pools; the oldest are asked again some day.
 _MOST_DENIED = 200_000
 _ASKED_AT_ONCE = 200
@@ -79,9 +81,8 @@ class PoolCollector:
         logs, bad = read_logs(found, _before(blocks[0]))
         numbers = np.array([block.header.number for block in blocks], np.int64)
         times = np.array([block.header.timestamp_s for block in blocks], np.int64) * 1_000_000
-        named = logs.address.any(axis=1) & (logs.unread | (which(logs.topics[:, 0], POOL_EVENTS) >= 0))
         stated = StatedPools(self.chain, self.name)
-        made = self._discover(blocks, logs.address[named], logs.block[named], stated)
+        made = self._discover(blocks, logs, stated)
         parsed = parse_logs(self.chain, logs, self.table, times[np.searchsorted(numbers, logs.block)])
         self._ask(blocks, (parsed.asked, made), stated)
         batches = {one.schema.metadata[b"message"]: one for one in parsed.batches()}
@@ -148,30 +149,24 @@ class PoolCollector:
         self.since = {pool: self.since[pool] for pool in pools}
         self.table.keep(self.since)
 
-    def _discover(
-        self, blocks: Sequence[Block], addresses: np.ndarray, at: np.ndarray, stated: StatedPools
-    ) -> dict[int, set[bytes]]:
+    def _discover(self, blocks: Sequence[Block], logs: Logs, stated: StatedPools) -> dict[int, set[bytes]]:
         """Add the pools that log for the first time, and state them as they were before that.
 
         Gives (by block) those that were not there before, and whose fee their events do not tell.
         """
-        first: dict[bytes, int] = {}
-        for row in np.flatnonzero(self.table.numbers(addresses) < 0).tolist():
-            first.setdefault(addresses[row].tobytes(), int(at[row]))
-        unknown = [one for one in first if one not in self._no_pools and one not in self.deny]
-        if not unknown:
-            return {}
-        last = blocks[-1].header.hash
+        first, last = dict[bytes, int](), blocks[-1].header.hash
+        like = logs.address.any(axis=1) & (logs.unread | (which(logs.topics[:, 0], POOL_EVENTS) >= 0))
         pools: list[EvmPool] = []
+        unknown = self._unknown(logs.address, np.flatnonzero(like), logs, first)
         for i in range(0, len(unknown), _ASKED_AT_ONCE):
             part = unknown[i : i + _ASKED_AT_ONCE]
             pools += self.nodes.ask(lambda node, part=part: discover(node, part, self.factories, last))  # type: ignore[misc]
-        known = {pool.address for pool in pools}
-        for one in unknown:
-            if one not in known:
-                self._no_pools[one] = None
-        while len(self._no_pools) > _MOST_DENIED:
-            del self._no_pools[next(iter(self._no_pools))]
+        self._deny({*unknown} - {pool.address for pool in pools})
+        for manager in self.factories.values():
+            if manager.kind == "v4":
+                pools += self._singletons(manager, logs, first, blocks, stated)
+        if not pools:
+            return {}
         for pool in pools:
             self.table.add(pool)
             self.since[pool.address] = first[pool.address]
@@ -186,6 +181,43 @@ class PoolCollector:
                 elif judged.pool.venue in MANAGED_FEE:
                     made.setdefault(number, set()).add(judged.pool.address)
         return made
+
+    def _unknown(self, keys: np.ndarray, rows: np.ndarray, logs: Logs, first: dict[bytes, int]) -> list[bytes]:
+        """Keys (by log) that are neither known pools nor known to be none; ``first`` takes where each came first."""
+        found = []
+        for row in rows[self.table.numbers(keys[rows]) < 0].tolist():
+            one = keys[row].tobytes()
+            if one not in first and one not in self._no_pools and one not in self.deny:
+                found.append(one)
+                first[one] = int(logs.block[row])
+        return found
+
+    def _deny(self, keys: Iterable[bytes]) -> None:
+        self._no_pools.update(dict.fromkeys(keys))
+        while len(self._no_pools) > _MOST_DENIED:
+            del self._no_pools[next(iter(self._no_pools))]
+
+    def _singletons(
+        self, manager: Factory, logs: Logs, first: dict[bytes, int], blocks: Sequence[Block], stated: StatedPools
+    ) -> list[EvmPool]:
+        """Pools of a v4 manager that log for the first time; those that cannot be read are told once."""
+        own = (logs.address == np.frombuffer(manager.key, np.uint8)).all(axis=1) & ~logs.unread & (logs.topic_count > 1)
+        rows = np.flatnonzero(own & (which(logs.topics[:, 0], SINGLETON_EVENTS) >= 0))
+        unknown = self._unknown(logs.topics[:, 1], rows, logs, first)
+        if not unknown:
+            return []
+        keys = made_here(logs, rows[which(logs.topics[rows, 0], (V4_INITIALIZE,)) >= 0].tolist())
+        block = blocks[-1].header
+
+        def ask(node: RpcNode) -> tuple[list[EvmPool], dict[bytes, str]]:
+            found = find(node, manager, unknown, keys, block.hash)
+            return named(node, found.pools, block.hash), found.closed
+
+        pools, closed = self.nodes.ask(ask)
+        for one, why in closed.items():
+            stated.refuse(one, why, first[one], block.timestamp_s * 1_000_000)
+        self._deny(closed)
+        return pools
 
     def _ask(self, blocks: Sequence[Block], asked: Iterable[Mapping[int, set[bytes]]], stated: StatedPools) -> None:
         """State pools as they are at the end of the blocks (by number) at which they are to be asked."""

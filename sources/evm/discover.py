@@ -17,6 +17,8 @@ from mevflow.sources.evm.rpc import RpcNode
 
 _FUNCTIONS = ("factory()", "token0()", "token1()", "fee()", "tickSpacing()", "stable()", "metadata()")
 _MOST_SPACING = 1 << 15
+#: The chain's own currency, as v4 names it; every chain counts it in 18 decimals.
+_NATIVE, _NATIVE_SAYS = bytes(20), (18, "native")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,14 @@ def discover(
             claims += [] if claim is None else [claim]
     confirmed = read(node, [claim.asked for claim in claims], block)
     true = [claim.pool for claim, said in zip(claims, confirmed, strict=True) if address(said) == claim.pool.address]
-    tokens = tokens_of(node, {token for pool in true for token in (pool.token0, pool.token1)}, block)
-    return [_named(pool, tokens) for pool in true]
+    return named(node, true, block)
+
+
+def named(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> list[EvmPool]:
+    """Pools with what their tokens say of themselves."""
+    tokens = tokens_of(node, {token for pool in pools for token in (pool.token0, pool.token1)} - {_NATIVE}, block)
+    tokens[_NATIVE] = _NATIVE_SAYS
+    return [_named(pool, tokens) for pool in pools]
 
 
 def _claimed(pool: EvmPool, factory: Factory, said: Sequence[bytes | None]) -> _Claim | None:

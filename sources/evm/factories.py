@@ -9,21 +9,28 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 
 class Factory(BaseModel):
-    """A contract that makes pools. ``fee_pips`` of a pair's factory is what its pairs charge; others say it by pool."""
+    """A contract that makes pools, or (``v4``) is many.
+
+    ``fee_pips`` of a pair's factory is what its pairs charge; others say it by pool.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     address: str
-    kind: Literal["pairs", "volatile", "concentrated", "slipstream"]
+    kind: Literal["pairs", "volatile", "concentrated", "slipstream", "v4"]
     fee_pips: int = Field(0, ge=0, lt=1_000_000)
     name: str = ""
+    #: Of a v4 pool manager: the position manager, which knows the keys of pools.
+    positions: str = ""
 
-    @field_validator("address")
+    @field_validator("address", "positions")
     @classmethod
-    def _twenty_bytes(cls, value: str) -> str:
+    def _twenty_bytes(cls, value: str, info: ValidationInfo) -> str:
+        if info.field_name == "positions" and not value:
+            return value
         if len(value) != 42 or not value.startswith("0x"):
             raise ValueError("an address of 20 bytes: 0x and 40 digits")
         bytes.fromhex(value[2:])
@@ -51,6 +58,10 @@ def _slipstream(name: str, address: str) -> Factory:
     return Factory(name=name, address=address, kind="slipstream")
 
 
+def _v4(address: str, positions: str) -> Factory:
+    return Factory(name="Uniswap v4", address=address, kind="v4", positions=positions)
+
+
 #: By chain id.
 KNOWN: dict[int, tuple[Factory, ...]] = {
     1: (
@@ -58,6 +69,7 @@ KNOWN: dict[int, tuple[Factory, ...]] = {
         _pairs("SushiSwap", "0xc0aee478e3658e2610c5f7a4a2e1777ce9e4f2ac", 3000),
         _concentrated("Uniswap v3", "0x1f98431c8ad98523631ae4a59f267346ea31f984"),
         _concentrated("PancakeSwap v3", "0x0bfbcf9fa4f9c56b0f40a671ad40e0805a091865"),
+        _v4("0x000000000004444c5dc75cb358380d2e3de08a90", "0xbd216513d74c8cf14cf4747e6aaa6420ff64ee9e"),
     ),
     56: (
         _pairs("PancakeSwap v2", "0xca143ce32fe78f1f7019d7d551a6402fc5350c73", 2500),
@@ -73,10 +85,12 @@ KNOWN: dict[int, tuple[Factory, ...]] = {
         _pairs("Uniswap v2", "0x8909dc15e40173ff4699343b6eb8132c65e18ec6", 3000),
         _volatile("Aerodrome", "0x420dd381b31aef6683db6b902084cb0ffece40da"),
         _slipstream("Aerodrome Slipstream", "0x5e7bb104d84c7cb9b682aac2f3d509f5f406809a"),
+        _v4("0x498581ff718922c3f8e6a244956af099b2652b2b", "0x7c5f5a4bbd8fd63184577525326123b519429bdc"),
         _concentrated("Uniswap v3", "0x33128a8fc17869897dce68ed026d694621f6fdfd"),
         _concentrated("PancakeSwap v3", "0x0bfbcf9fa4f9c56b0f40a671ad40e0805a091865"),
     ),
     42161: (
+        _v4("0x360e68faccca8ca495c1b759fd9eee466db9fb32", "0xd88f38f930b7952f2db2432cb002e7abbf3dd869"),
         _concentrated("Uniswap v3", "0x1f98431c8ad98523631ae4a59f267346ea31f984"),
         _concentrated("PancakeSwap v3", "0x0bfbcf9fa4f9c56b0f40a671ad40e0805a091865"),
     ),

@@ -1,8 +1,9 @@
 """What a swap in a managed pool pays at one block, and whether anybody may swap: its factory and fee module say.
 
 aerodrome-finance/contracts, ``PoolFactory.sol``; velodrome-finance/slipstream, ``CLFactory.sol``,
-``CustomSwapFeeModule.sol``, ``DynamicSwapFeeModule.sol``. A fee that moves with the price, or with the first swap of a
-block, is no number that a row can tell: such a pool is closed.
+``CustomSwapFeeModule.sol``, ``DynamicSwapFeeModule.sol``; Uniswap/v4-core, ``ProtocolFeeLibrary.sol``. A fee that moves
+with the price, with the first swap of a block, or with the direction is no number that a row can tell: such a pool is
+closed.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from mevflow.operators.parse.evm.pools import MANAGED_FEE, SLIPSTREAM, STABLE, EvmPool
+from mevflow.operators.parse.evm.pools import MANAGED_FEE, SLIPSTREAM, STABLE, V4, EvmPool
 from mevflow.sources.evm.contracts import ContractCall, address, number, read
 from mevflow.sources.evm.rpc import RpcNode
+from mevflow.sources.evm.singleton import fee_of, slot0_call
 
 #: Fees of pools with two reserves are in basis points.
 _BPS, _PIPS, _PIPS_PER_BPS = 10_000, 1_000_000, 100
@@ -42,6 +44,8 @@ def judge(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> list[JudgedP
             found.append(JudgedPool(pool))
         elif pool.venue == SLIPSTREAM:
             found.append(_slipstream(slipstream[pool.address], answers[pool.address]))
+        elif pool.venue == V4:
+            found.append(_v4(pool, number(answers[pool.address][0])))
         else:
             found.append(_two_reserves(pool, answers[pool.address]))
     return found
@@ -61,6 +65,8 @@ def _with_modules(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> dict
 
 
 def _questions(pool: EvmPool) -> list[ContractCall]:
+    if pool.venue == V4:
+        return [slot0_call(pool)]
     own = int.from_bytes(pool.address, "big")
     if pool.venue != SLIPSTREAM:
         return [
@@ -82,6 +88,18 @@ def _two_reserves(pool: EvmPool, said: Sequence[bytes | None]) -> JudgedPool:
     if fee is None or fee >= _BPS:
         return JudgedPool(pool, "its factory does not say its fee")
     return JudgedPool(replace(pool, fee_pips=fee * _PIPS_PER_BPS), "its factory has paused all swaps" if paused else "")
+
+
+def _v4(pool: EvmPool, word: int | None) -> JudgedPool:
+    """The fee that is told has the protocol's in it; the table keeps the pool's own."""
+    if word is None:
+        return JudgedPool(pool, "its manager does not say its fee")
+    fee = fee_of(word)
+    return (
+        JudgedPool(pool, "the protocol's fee depends on the direction")
+        if fee is None
+        else JudgedPool(replace(pool, fee_pips=fee))
+    )
 
 
 def _slipstream(pool: EvmPool, said: Sequence[bytes | None]) -> JudgedPool:

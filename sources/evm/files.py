@@ -73,15 +73,12 @@ class LogFiles(FileBatches):
         order = np.lexsort([logs.log_index, logs.block])
         if (order[1:] < order[:-1]).any():
             logs = logs.take(order)
-        known = self.pools.table.numbers(logs.address) >= 0
+        known = self.pools.table.of_logs(logs.address, logs.topics) >= 0
         self.logs += len(logs)
         self.unknown += int((~known & ~logs.unread).sum())
         known |= logs.unread
-        managed = self.pools.table.managed
-        if managed and not known.all():
-            known |= np.isin(
-                np.ascontiguousarray(logs.address).view("V20")[:, 0], np.frombuffer(b"".join(managed), "V20")
-            )
+        for manager in self.pools.table.managed:
+            known |= (logs.address == np.frombuffer(manager, np.uint8)).all(axis=1)
         logs = logs if known.all() else logs.take(np.flatnonzero(known))
         parsed = parse_logs(self.pools.chain, logs, self.pools.table, self._times_of(path, logs) * 1_000_000)
         yield from parsed.batches()

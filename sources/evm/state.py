@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from mevflow.operators.amounts import i128, u128, u160
 from mevflow.operators.parse.evm.concentrated import MAX_TICK
-from mevflow.operators.parse.evm.pools import TWO_RESERVES, EvmPool
+from mevflow.operators.parse.evm.pools import TWO_RESERVES, V4, EvmPool
 from mevflow.sources.evm.contracts import ContractCall, integer, number, read
 from mevflow.sources.evm.rpc import NodeError, RpcNode
+from mevflow.sources.evm.singleton import bitmap_call, liquidity_call, slot0, slot0_call, tick_call
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +69,33 @@ def states(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> dict[bytes,
 
 
 def _concentrated(node: RpcNode, pool: EvmPool, block: bytes) -> ConcentratedPoolState | None:
-    slot0, liquidity = read(
-        node, [ContractCall(pool.address, "slot0()"), ContractCall(pool.address, "liquidity()")], block
-    )
-    price, active = number(slot0), number(liquidity)
-    if slot0 is None or price is None or active is None or price == 0:
+    one = pool.venue == V4
+    calls = [slot0_call(pool), liquidity_call(pool)] if one else [_call(pool, "slot0()"), _call(pool, "liquidity()")]
+    head, liquidity = read(node, calls, block)
+    price, active = number(head), number(liquidity)
+    if head is None or price is None or active is None or price == 0:
         return None
+    price, tick = slot0(price)[:2] if one else (price, integer(head, 1))
     spacing = pool.tick_spacing
     first, last = (-MAX_TICK // spacing) >> 8, (MAX_TICK // spacing) >> 8
     words = range(first, last + 1)
-    maps = read(node, [ContractCall(pool.address, "tickBitmap(int16)", (word,)) for word in words], block)
+    asked = [bitmap_call(pool, word) if one else _call(pool, "tickBitmap(int16)", word) for word in words]
     ticks = []
-    for word, said in zip(words, maps, strict=True):
+    for word, said in zip(words, read(node, asked, block), strict=True):
         bits = number(said)
         if bits is None:
             raise NodeError(f"has no tick map of {pool.address.hex()}", key=node.name)
         ticks += [((word << 8) + bit) * spacing for bit in range(256) if bits >> bit & 1]
-    told = read(node, [ContractCall(pool.address, "ticks(int24)", (tick,)) for tick in ticks], block)
+    asked = [tick_call(pool, each) if one else _call(pool, "ticks(int24)", each) for each in ticks]
     known = []
-    for tick, said in zip(ticks, told, strict=True):
-        if said is None or len(said) < 64:
-            raise NodeError(f"has no tick {tick} of {pool.address.hex()}", key=node.name)
-        known.append((tick, integer(said, 1), int.from_bytes(said[:32], "big")))
-    return ConcentratedPoolState(price, integer(slot0, 1), active, tuple(known))
+    for each, said in zip(ticks, read(node, asked, block), strict=True):
+        if said is None or len(said) < (32 if one else 64):
+            raise NodeError(f"has no tick {each} of {pool.address.hex()}", key=node.name)
+        gross = int.from_bytes(said[16:32] if one else said[:32], "big")
+        net = int.from_bytes(said[:16], "big", signed=True) if one else integer(said, 1)
+        known.append((each, net, gross))
+    return ConcentratedPoolState(price, tick, active, tuple(known))
+
+
+def _call(pool: EvmPool, function: str, *words: int) -> ContractCall:
+    return ContractCall(pool.address, function, words)

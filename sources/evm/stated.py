@@ -57,14 +57,16 @@ class StatedPools:
         }
         if one.closed:
             self._rows.add(**{**named, "fee_pips": 0}, kind=_REMOVE)
-            detail = f"pool 0x{pool.address.hex()} is closed: {one.closed}"
-            self.letters.append(
-                letter(self._name, (block, AFTER_ALL), timestamp_us, "closed_pool", detail, pool.address)
-            )
+            self.refuse(pool.address, one.closed, block, timestamp_us)
             return
         self._rows.add(**state.columns(), **named, kind=_SNAPSHOT)
         if not pool.fee_pips:
             self._rows.add(**named, kind=_FEE)  # a 0 beside a state says nothing
+
+    def refuse(self, pool: bytes, why: str, block: int, timestamp_us: int) -> None:
+        """A dead letter for a pool that nobody trades on."""
+        detail = f"pool 0x{pool.hex()} is closed: {why}"
+        self.letters.append(letter(self._name, (block, AFTER_ALL), timestamp_us, "closed_pool", detail, pool))
 
     def take(self) -> pa.RecordBatch | None:
         """The rows in the order in which they were added; None where there are none."""

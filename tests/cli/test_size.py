@@ -39,9 +39,12 @@ EVERY_VENUE = [
      "fee_denominator": 10_000, "a_to_b": False},
     {"venue": "aerodrome_stable", "reserve_a": 10**12, "reserve_b": 10**12, "decimals": [6, 6], "fee_pips": 500,
      "a_to_b": False},
-    {"venue": "slipstream", "sqrt_price_x96": str((1 << 96) + 5), "liquidity": "10000000000000", "tick": 0,
-     "tick_spacing": 60, "fee_pips": 500, "a_to_b": True,
-     "ticks": [[-600, "10000000000000"], [600, "-10000000000000"]]},
+    *(
+        {"venue": name, "sqrt_price_x96": str((1 << 96) + 5), "liquidity": "10000000000000", "tick": 0,
+         "tick_spacing": 60, "fee_pips": 500, "a_to_b": True,
+         "ticks": [[-600, "10000000000000"], [600, "-10000000000000"]]}
+        for name in ("slipstream", "uniswap_v4")
+    ),
 ]  # fmt: skip
 
 

@@ -36,6 +36,15 @@ def _answer(*values: int) -> bytes:
 _RESERVES = bytes.fromhex("600054600052" + "600154602052" + "6000604052" + "60606000f3")
 
 
+def _logged(topics: int) -> bytes:
+    """Copy what follows the topics to memory, LOG it."""
+    begin = _push(4 + 32 * topics, 1)
+    size = b"\x36" + begin + b"\x90\x03"  # CALLDATASIZE - begin
+    copy = b"\x80" + begin + bytes.fromhex("600037")
+    named = b"".join(_push(4 + 32 * i, 1) + b"\x35" for i in reversed(range(topics)))
+    return size + copy + named + bytes([0x80 + topics]) + bytes.fromhex("6000") + bytes([0xA0 + topics]) + b"\x00"
+
+
 def _stored(slot: int) -> bytes:
     """SLOAD a slot, RETURN it."""
     return _push(slot, 1) + bytes.fromhex("54600052" + "60206000f3")
@@ -47,6 +56,11 @@ def _log(begin: int, size: int, *topics: bytes) -> bytes:
     )
 
 
+#: Logs the words given: 3 or 4 topics, then data.
+LOG3, LOG4 = "log3(uint256)", "log4(uint256)"
+#: ``extsload``: a word of its storage.
+LOAD = "extsload(bytes32)"
+_LOAD = bytes.fromhex("60043554" + "600052" + "60206000f3")
 _KEEP = bytes.fromhex("602435" + "600435" + "55" + "00")
 #: LOG2 of the third argument with the first two as topics.
 _SAY = bytes.fromhex("604435600052" + "602435" + "600435" + "6020" + "6000" + "a2" + "00")
@@ -73,7 +87,7 @@ def code(
     bodies = {
         function: _answer(*(value if isinstance(value, tuple) else (value,))) for function, value in answers.items()
     }
-    bodies |= {SAY: _SAY, KEEP: _KEEP}
+    bodies |= {SAY: _SAY, KEEP: _KEEP, LOAD: _LOAD, LOG3: _logged(3), LOG4: _logged(4)}
     bodies |= {function: _stored(slot) for function, slot in (kept or {}).items()}
     if pool:
         bodies |= {"getReserves()": _RESERVES, ACT: _act()}

@@ -18,9 +18,9 @@ after_swap = uniswap_v3_venue.after_swap
 def swap_fee(lp_fee_pips: int, protocol_fee_pips: int) -> int:
     """Both fees as one, in hundredths of a basis point: the pool's fee is charged on what the protocol leaves.
 
-    The product of both, which is charged once only, is rounded up.
+    The product of both, which is charged once only, is rounded down: the sum is rounded up.
     """
-    return protocol_fee_pips + lp_fee_pips + -protocol_fee_pips * lp_fee_pips // PIPS
+    return protocol_fee_pips + lp_fee_pips - protocol_fee_pips * lp_fee_pips // PIPS
 
 
 def quote_exact_in(state: ConcentratedState, a_to_b: bool, amount_in: int, protocol_fee_pips: int = 0) -> Quote:

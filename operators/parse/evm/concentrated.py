@@ -28,19 +28,27 @@ MIN_SQRT_PRICE, MAX_SQRT_PRICE = 4295128739, 14614467034852101032872730522039888
 def parse_concentrated(logs: Logs, pools: NDArray[np.int64], out: Parsed) -> None:
     """Add the rows of ``logs``, all of concentrated pools and in chain order; ``pools`` are their numbers."""
     kind = which(logs.topics[:, 0], CONCENTRATED_EVENTS)
-    _swaps(logs, pools, kind == _SWAP, 5, out)
-    _swaps(logs, pools, kind == _PANCAKE, 7, out)
+    parse_swaps(logs, pools, kind == _SWAP, 5, out)
+    parse_swaps(logs, pools, kind == _PANCAKE, 7, out)
     _liquidity(logs, pools, kind == _MINT, 4, out)
     _liquidity(logs, pools, kind == _BURN, 3, out)
     _created(logs, pools, kind == _INITIALIZE, out)
 
 
-def _swaps(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], size: int, out: Parsed) -> None:
-    rows = _shaped(logs, pools, np.flatnonzero(mask), 3, size, "Swap", out)
+def parse_swaps(
+    logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], size: int, out: Parsed, traders: bool = False
+) -> None:
+    """Swaps of ``size`` words: two amounts, price, liquidity, tick.
+
+    ``traders``: amounts are as who trades sees them, and the sixth word is the fee (Uniswap v4).
+    """
+    rows = shaped(logs, pools, np.flatnonzero(mask), 3, size, "Swap", out)
     data = logs.words(rows, size)
     first, first_out, fits0 = words.magnitude(data[:, 0], 16)
     second, second_out, fits1 = words.magnitude(data[:, 1], 16)
-    price, price_fits = _price(data[:, 2])
+    if traders:
+        first_out, second_out = ~first_out, ~second_out
+    price, price_fits = price_words(data[:, 2])
     liquidity, liquidity_fits = words.unsigned(data[:, 3], 16)
     tick, tick_fits = words.integers(data[:, 4], 24)
     tick_fits &= np.abs(tick) <= MAX_TICK
@@ -67,6 +75,7 @@ def _swaps(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], size: 
     # Token 0 comes in, or nothing of it moves and token 1 goes out.
     a_to_b = np.where(first.any(axis=1), ~first_out[good], second_out[good] & second.any(axis=1))
     side = a_to_b[:, None]
+    told = {"fee_pips": words.integers(data[good, 5], 24)[0]} if traders else {}
     out.swaps(
         logs,
         rows,
@@ -77,13 +86,14 @@ def _swaps(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], size: 
         sqrt_price_x96=words.binary(price[good]),
         liquidity=words.binary(liquidity[good]),
         tick=tick[good],
+        **told,
     )
 
 
 def _liquidity(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], size: int, out: Parsed) -> None:
     """Mints (four words, the amount second) and burns (three, the amount first)."""
     minted = size == 4
-    rows = _shaped(logs, pools, np.flatnonzero(mask), 4, size, "Mint" if minted else "Burn", out)
+    rows = shaped(logs, pools, np.flatnonzero(mask), 4, size, "Mint" if minted else "Burn", out)
     lower, lower_fits = words.integers(logs.topics[rows, 2], 24)
     upper, upper_fits = words.integers(logs.topics[rows, 3], 24)
     amount, fits = words.unsigned(logs.words(rows, size)[:, size - 3], 16)
@@ -110,9 +120,9 @@ def _liquidity(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], si
 
 
 def _created(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], out: Parsed) -> None:
-    rows = _shaped(logs, pools, np.flatnonzero(mask), 1, 2, "Initialize", out)
+    rows = shaped(logs, pools, np.flatnonzero(mask), 1, 2, "Initialize", out)
     data = logs.words(rows, 2)
-    price, fits = _price(data[:, 0])
+    price, fits = price_words(data[:, 0])
     tick, tick_fits = words.integers(data[:, 1], 24)
     fits &= tick_fits & (np.abs(tick) <= MAX_TICK)
     out.lose(logs, rows[~fits], pools, "malformed", "a price or tick that no pool can have")
@@ -131,17 +141,18 @@ def _created(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], out:
     )
 
 
-def _shaped(
+def shaped(
     logs: Logs, pools: NDArray[np.int64], rows: NDArray[np.intp], topics: int, size: int, name: str, out: Parsed
 ) -> NDArray[np.intp]:
+    """Those of ``rows`` that have so many topics and words; the others' pools are in doubt."""
     good: NDArray[np.bool_] = (logs.topic_count[rows] == topics) & (logs.word_counts()[rows] == size)
-    kind = _LIQUIDITY if name in ("Mint", "Burn") else market.PoolUpdate.KIND_UNSPECIFIED
+    kind = _LIQUIDITY if name in ("Mint", "Burn", "ModifyLiquidity") else market.PoolUpdate.KIND_UNSPECIFIED
     out.lose(logs, rows[~good], pools, "malformed", f"a {name} has {topics} topics and {size} words", kind)
     kept: NDArray[np.intp] = rows[good]
     return kept
 
 
-def _price(data: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def price_words(data: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Q64.96 prices, 20 bytes, and which lie within TickMath's bounds."""
     price, fits = words.unsigned(data, 20)
     big = np.frombuffer(MIN_SQRT_PRICE.to_bytes(20, "big") + MAX_SQRT_PRICE.to_bytes(20, "big"), np.uint8)

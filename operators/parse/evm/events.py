@@ -1,7 +1,8 @@
 """The events of pools and factories, by their first topic.
 
 Sources: Uniswap v2-core, v3-core; PancakeSwap v3-core; aerodrome-finance/contracts, ``IPool.sol``,
-``IPoolFactory.sol``; velodrome-finance/slipstream, ``ICLFactory.sol``, ``IDynamicFeeModule.sol``.
+``IPoolFactory.sol``; velodrome-finance/slipstream, ``ICLFactory.sol``, ``IDynamicFeeModule.sol``;
+Uniswap/v4-core, ``IPoolManager.sol``, ``IProtocolFees.sol``.
 """
 
 from __future__ import annotations
@@ -66,15 +67,22 @@ SLIPSTREAM_ONE = tuple(
         "InitialFeeDisabled(address)",
     )
 )
+#: Uniswap v4: one contract for all pools, which the second topic names.
+V4_INITIALIZE = topic_of("Initialize(bytes32,address,address,uint24,int24,address,uint160,int24)")
+V4_SWAP = topic_of("Swap(bytes32,address,int128,int128,uint160,uint128,int24,uint24)")
+V4_LIQUIDITY = topic_of("ModifyLiquidity(bytes32,address,int24,int24,int256,bytes32)")
+V4_PROTOCOL_FEE = topic_of("ProtocolFeeUpdated(bytes32,uint24)")
 V2_PAIR_CREATED = topic_of("PairCreated(address,address,address,uint256)")
 V3_POOL_CREATED = topic_of("PoolCreated(address,address,uint24,int24,address)")
 
 PAIR_EVENTS = (V2_SYNC, V2_SWAP)
 VOLATILE_EVENTS = (VOLATILE_SYNC, VOLATILE_SWAP, VOLATILE_FEES)
 CONCENTRATED_EVENTS = (V3_INITIALIZE, V3_SWAP, V3_SWAP_PANCAKE, V3_MINT, V3_BURN)
+SINGLETON_EVENTS = (V4_INITIALIZE, V4_SWAP, V4_LIQUIDITY, V4_PROTOCOL_FEE)
 CREATIONS = (V2_PAIR_CREATED, V3_POOL_CREATED)
 #: Of contracts that manage pools.
 MANAGER_EVENTS = (SET_CUSTOM_FEE, SET_PAUSE_STATE, *SLIPSTREAM_ALL, *SLIPSTREAM_ONE)
+#: Of contracts that are a pool each.
 POOL_EVENTS = (*PAIR_EVENTS, *VOLATILE_EVENTS, *CONCENTRATED_EVENTS)
 
 

@@ -36,24 +36,25 @@ def _parse(logs: Logs, row: int, pools: list[int], table: PoolTable, out: Parsed
     topic = logs.topics[row, 0].tobytes()
     if topic in SLIPSTREAM_ONE and not logs.unread[row] and logs.topic_count[row] > 1:
         one = int(table.numbers(logs.topics[at, 1, 12:])[0])
-        return _ask(logs, at, [one], table, out) if one in pools else None
+        return _ask(logs, at, [one], out) if one in pools else None
     if logs.unread[row] or topic != SET_CUSTOM_FEE:
-        return _ask(logs, at, pools, table, out)
+        return _ask(logs, at, pools, out)
     if logs.topic_count[row] != 2 or logs.word_counts()[row] != 1 or logs.topics[row, 1, :12].any():
         out.reject(logs, at, "malformed", "a SetCustomFee has two topics and one word")
-        return _ask(logs, at, pools, table, out)
+        return _ask(logs, at, pools, out)
     named = table.numbers(logs.topics[at, 1, 12:])
     if int(named[0]) not in pools:
         return None
     said = int.from_bytes(logs.words(at, 1).tobytes(), "big")
     if said != _NO_FEE and not 0 < said < _MOST_BPS:
-        return _ask(logs, at, named.tolist(), table, out)
+        return _ask(logs, at, named.tolist(), out)
     return out.updates(
         logs, at, named, market.PoolUpdate.KIND_FEE, fee_pips=0 if said == _NO_FEE else said * _PIPS_PER_BPS
     )
 
 
-def _ask(logs: Logs, at: NDArray[np.intp], pools: list[int], table: PoolTable, out: Parsed) -> None:
+def _ask(logs: Logs, at: NDArray[np.intp], pools: list[int], out: Parsed) -> None:
     numbers = np.array(pools, np.int64)
     out.updates(logs, np.repeat(at, len(numbers)), numbers, market.PoolUpdate.KIND_REMOVE)
-    out.asked.setdefault(int(logs.block[at[0]]), set()).update(table.pools[number].address for number in pools)
+    for number in pools:
+        out.ask(logs, int(at[0]), number)

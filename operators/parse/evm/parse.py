@@ -11,8 +11,10 @@ from mevflow.operators.parse.evm.concentrated import parse_concentrated
 from mevflow.operators.parse.evm.events import (
     CONCENTRATED_EVENTS,
     PAIR_EVENTS,
+    SINGLETON_EVENTS,
     V3_SWAP,
     V3_SWAP_PANCAKE,
+    V4_SWAP,
     VOLATILE_EVENTS,
     which,
 )
@@ -20,7 +22,8 @@ from mevflow.operators.parse.evm.logs import Logs
 from mevflow.operators.parse.evm.managers import parse_managers
 from mevflow.operators.parse.evm.pairs import parse_pairs, parse_volatile
 from mevflow.operators.parse.evm.parsed import Parsed
-from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, SLIPSTREAM, STABLE, TICKED, VOLATILE, PoolTable
+from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, SLIPSTREAM, STABLE, TICKED, V4, VOLATILE, PoolTable
+from mevflow.operators.parse.evm.singleton import parse_singleton
 from mevflow.v1 import market_pb2 as market
 
 _EVENTS = {
@@ -29,9 +32,15 @@ _EVENTS = {
     STABLE: VOLATILE_EVENTS,
     CONCENTRATED: CONCENTRATED_EVENTS,
     SLIPSTREAM: CONCENTRATED_EVENTS,
+    V4: SINGLETON_EVENTS,
 }
-_PARSERS = (((PAIR,), parse_pairs), ((VOLATILE, STABLE), parse_volatile), (TICKED, parse_concentrated))
-_TRADES = [CONCENTRATED_EVENTS.index(one) for one in (V3_SWAP, V3_SWAP_PANCAKE)]
+_PARSERS = (
+    ((PAIR,), parse_pairs),
+    ((VOLATILE, STABLE), parse_volatile),
+    ((CONCENTRATED, SLIPSTREAM), parse_concentrated),
+    ((V4,), parse_singleton),
+)
+_TRADES = (V3_SWAP, V3_SWAP_PANCAKE, V4_SWAP)
 _UNSPECIFIED, _LIQUIDITY = market.PoolUpdate.KIND_UNSPECIFIED, market.PoolUpdate.KIND_LIQUIDITY
 
 
@@ -51,7 +60,7 @@ def parse_logs(chain: int, logs: Logs, table: PoolTable, timestamps_us: NDArray[
     logs = replace(logs, position=np.arange(len(logs)))
     out = Parsed(chain, table, timestamps_us)
     out.reject(logs, np.flatnonzero(logs.removed), "removed", "the chain took this log back")
-    numbers = table.numbers(logs.address)
+    numbers = table.of_logs(logs.address, logs.topics)
     venues = table.venues(numbers)
     ours = ~logs.removed & ~logs.unread
     for of, parser in _PARSERS:
@@ -68,18 +77,30 @@ def _doubt(logs: Logs, numbers: NDArray[np.int64], table: PoolTable, out: Parsed
     """Updates of the pools whose logs cannot be read: they changed, and nobody knows how."""
     rows = np.flatnonzero(logs.unread)
     if not len(rows):
-        return
+        return None
     nobodys = rows[~logs.address[rows].any(axis=1)]
     every = np.arange(len(table))
     own = rows[numbers[rows] >= 0]
-    told = np.concatenate([own, np.repeat(nobodys, len(every))])
-    pools = np.concatenate([numbers[own], np.tile(every, len(nobodys))])
+    told, pools = [own, np.repeat(nobodys, len(every))], [numbers[own], np.tile(every, len(nobodys))]
+    # Of a contract that is many pools, any of them.
+    for row in rows[numbers[rows] < 0].tolist():
+        many = np.array(table.singletons.get(logs.address[row].tobytes(), ()), np.int64)
+        told.append(np.full(len(many), row))
+        pools.append(many)
+    return _changed(logs, np.concatenate(told), np.concatenate(pools), table, out)
+
+
+def _changed(logs: Logs, told: NDArray[np.intp], pools: NDArray[np.int64], table: PoolTable, out: Parsed) -> None:
     venues, first = table.venues(pools), logs.topics[told, 0]
     unknown = logs.topic_count[told] == 0
     for venue, events in _EVENTS.items():
         kind = which(first, events)
         touched = (venues == venue) & (unknown | (kind >= 0))
         # Of a concentrated pool the ticks are known still, where it was a swap.
-        moved = touched & (unknown | ~np.isin(kind, _TRADES)) & (venue in TICKED)
+        moved = (
+            touched
+            & (unknown | ~np.isin(kind, [events.index(one) for one in _TRADES if one in events]))
+            & (venue in TICKED)
+        )
         for mask, meant in ((moved, _LIQUIDITY), (touched & ~moved, _UNSPECIFIED)):
             out.updates(logs, told[mask], pools[mask], meant)

@@ -32,6 +32,7 @@ class Parsed:
         """``timestamps_us`` of every log given, by row."""
         self._chain, self._table, self._times = chain, table, timestamps_us
         self._parts: dict[str, list[tuple[Any, pa.RecordBatch]]] = {"mevflow.v1.Swap": [], "mevflow.v1.PoolUpdate": []}
+        self.own_fee = np.array([*(pool.fee_pips for pool in table.pools), 0], np.int64)
         self.spacing = np.array([*(pool.tick_spacing for pool in table.pools), 0], np.int64)
         self.rejected: list[Rejected] = []
         #: Pools of which only their contracts can say what they are now, by the block of the event.
@@ -40,6 +41,10 @@ class Parsed:
     def reject(self, logs: Logs, rows: NDArray[np.intp], reason: str, detail: str) -> None:
         """Set logs aside."""
         self.rejected += [Rejected(int(logs.position[row]), reason, detail) for row in rows.tolist()]
+
+    def ask(self, logs: Logs, row: int, pool: int) -> None:
+        """Only its contracts can say what a pool is after the block of a log."""
+        self.asked.setdefault(int(logs.block[row]), set()).add(self._table.pools[pool].address)
 
     def lose(
         self,

@@ -23,6 +23,7 @@ from mevflow.operators.errors import UsageError
 from mevflow.operators.parse.evm.pools import KINDS, MANAGED_FEE, TICKED, EvmPool, PoolTable
 
 _MOST_BYTES = 16 << 20
+_ID_DIGITS = 66
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class KnownPools:
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     address: str
-    kind: Literal["pairs", "volatile", "stable", "concentrated", "slipstream"]
+    kind: Literal["pairs", "volatile", "stable", "concentrated", "slipstream", "v4"]
     token0: str
     token1: str
     fee_pips: int = Field(0, ge=0, lt=1_000_000)
@@ -50,6 +51,9 @@ class _Entry(BaseModel):
     def _twenty_bytes(cls, value: str, info: ValidationInfo) -> str:
         if info.field_name == "factory" and not value:
             return value
+        if info.field_name == "address" and len(value) == _ID_DIGITS and value[:2] in ("0x", "0X"):
+            bytes.fromhex(value[2:])
+            return value
         if len(value) != 42 or value[:2] not in ("0x", "0X"):
             raise ValueError("an address is 0x and 40 digits")
         bytes.fromhex(value[2:])
@@ -57,6 +61,10 @@ class _Entry(BaseModel):
 
     @model_validator(mode="after")
     def _fits(self) -> _Entry:
+        if (self.kind == "v4") != (len(self.address) == _ID_DIGITS):
+            raise ValueError("the address of a v4 pool is its id, 0x and 64 digits; of others 0x and 40")
+        if self.kind == "v4" and not self.factory:
+            raise ValueError("a v4 pool has a factory: the pool manager that logs for it")
         if KINDS[self.kind] in TICKED and not self.tick_spacing:
             raise ValueError("a pool with ticks has a tick_spacing")
         if self.kind == "stable" and not any(self.decimals):

@@ -16,6 +16,7 @@ CONCENTRATED = market.VENUE_UNISWAP_V3
 VOLATILE = market.VENUE_AERODROME_VOLATILE
 STABLE = market.VENUE_AERODROME_STABLE
 SLIPSTREAM = market.VENUE_SLIPSTREAM
+V4 = market.VENUE_UNISWAP_V4
 #: Venues by the kinds that pool files name, those of which two reserves are the whole state, and those with ticks.
 KINDS = {
     "pairs": PAIR,
@@ -23,11 +24,13 @@ KINDS = {
     "stable": STABLE,
     "concentrated": CONCENTRATED,
     "slipstream": SLIPSTREAM,
+    "v4": V4,
 }
+_SPOKEN_OF = (VOLATILE, STABLE, SLIPSTREAM)
 TWO_RESERVES = (PAIR, VOLATILE, STABLE)
-TICKED = (CONCENTRATED, SLIPSTREAM)
+TICKED = (CONCENTRATED, SLIPSTREAM, V4)
 #: Whose fee another contract says and may change: rows tell it where an event shows it.
-MANAGED_FEE = (VOLATILE, STABLE, SLIPSTREAM)
+MANAGED_FEE = (VOLATILE, STABLE, SLIPSTREAM, V4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class EvmPool:
     ``fee_pips`` of a pair is its factory's, of a managed pool what its factory said of it once. ``decimals`` and
     ``symbols`` are for people and may be 0 and empty, but a stable pool's curve needs its decimals. ``factory`` made
     it and ``fee_module`` gives its fee, and both may say something of it later; empty where nobody knows, or none is.
+    Of a v4 pool ``address`` is its id (32 bytes), ``factory`` the pool manager that logs for it, and ``fee_pips`` the
+    pool's own fee, to which the protocol's is added. A token of zeros is the chain's own currency.
     """
 
     address: bytes
@@ -59,6 +64,7 @@ class PoolTable:
         self._numbers: dict[bytes, int] = {}
         self._told: dict[str, pa.Array] = {}
         self._managed: dict[bytes, list[int]] = {}
+        self._singletons: dict[bytes, list[int]] | None = None
         for pool in pools:
             self.add(pool)
 
@@ -89,24 +95,46 @@ class PoolTable:
         """The pools, by number, that each contract may say something of: factories and fee modules."""
         if not self._managed:
             for number, pool in enumerate(self.pools):
-                for manager in {pool.factory, pool.fee_module} - {b""} if pool.venue in MANAGED_FEE else ():
+                for manager in {pool.factory, pool.fee_module} - {b""} if pool.venue in _SPOKEN_OF else ():
                     self._managed.setdefault(manager, []).append(number)
         return self._managed
+
+    @property
+    def singletons(self) -> dict[bytes, list[int]]:
+        """The pools, by number, of each contract that is many pools."""
+        if self._singletons is None:
+            self._singletons = {}
+            for number, pool in enumerate(self.pools):
+                if pool.venue == V4:
+                    self._singletons.setdefault(pool.factory, []).append(number)
+        return self._singletons
 
     def _forget(self) -> None:
         self._told.clear()
         self._managed = {}
+        self._singletons = None
 
     def of(self, address: bytes) -> EvmPool:
         """One pool. Raises KeyError."""
         return self.pools[self._numbers[address]]
 
     def numbers(self, addresses: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """Each address's number, -1 where it is not known."""
-        keys = np.ascontiguousarray(addresses).view("V20")[:, 0] if len(addresses) else np.zeros(0, "V20")
+        """Each address's (or id's) number, -1 where it is not known."""
+        key = f"V{addresses.shape[1]}"
+        keys = np.ascontiguousarray(addresses).view(key)[:, 0] if len(addresses) else np.zeros(0, key)
         told, back = np.unique(keys, return_inverse=True)
         found = np.array([self._numbers.get(key.tobytes(), -1) for key in told], np.int64)
         return found[back] if len(told) else np.zeros(0, np.int64)
+
+    def of_logs(self, addresses: NDArray[np.uint8], topics: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """The number of each log's pool: by its address, or where that is many pools' by its second topic; else -1."""
+        found = self.numbers(addresses)
+        for manager, numbers in self.singletons.items():
+            own = np.flatnonzero((addresses == np.frombuffer(manager, np.uint8)).all(axis=1))
+            if len(own):
+                named = self.numbers(topics[own, 1])
+                found[own] = np.where(np.isin(named, numbers), named, -1)
+        return found
 
     def venues(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """The venue of each number, 0 for -1."""

@@ -302,6 +302,7 @@ _VENUES: dict[str, Callable[[_Keys], Leg]] = {
     "pump_swap": _pump_swap,
     "uniswap_v3": _concentrated(market.VENUE_UNISWAP_V3, _X96),
     "slipstream": _concentrated(market.VENUE_SLIPSTREAM, _X96),
+    "uniswap_v4": _concentrated(market.VENUE_UNISWAP_V4, _X96),
     "orca_whirlpool": _concentrated(market.VENUE_ORCA_WHIRLPOOL, _X64),
     "raydium_clmm": _concentrated(market.VENUE_RAYDIUM_CLMM, _X64),
     "meteora_dlmm": _dlmm,

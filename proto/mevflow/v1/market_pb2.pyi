@@ -33,7 +33,6 @@ class Venue(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VENUE_AERODROME_STABLE: _ClassVar[Venue]
     VENUE_SLIPSTREAM: _ClassVar[Venue]
     VENUE_UNISWAP_V4: _ClassVar[Venue]
-    VENUE_BALANCER_WEIGHTED: _ClassVar[Venue]
 CHAIN_UNSPECIFIED: Chain
 CHAIN_SOLANA: Chain
 CHAIN_ETHEREUM: Chain
@@ -55,7 +54,6 @@ VENUE_AERODROME_VOLATILE: Venue
 VENUE_AERODROME_STABLE: Venue
 VENUE_SLIPSTREAM: Venue
 VENUE_UNISWAP_V4: Venue
-VENUE_BALANCER_WEIGHTED: Venue
 
 class Swap(_message.Message):
     __slots__ = ("chain", "slot", "tx_index", "ix_index", "timestamp_us", "signature", "signer", "venue", "pool", "mint_in", "mint_out", "amount_in", "amount_out", "reserve_a", "reserve_b", "sqrt_price_x64", "sqrt_price_x96", "liquidity", "tick", "fee_pips", "priority_fee_lamports", "tip_lamports", "a_to_b", "reanchored", "fork")

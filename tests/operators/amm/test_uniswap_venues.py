@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mevflow.operators.amm.concentrated import uniswap_v3, uniswap_v3_venue, uniswap_v4
 from mevflow.operators.amm.concentrated.curve import AmmError, ConcentratedState
+from mevflow.operators.sizing.venues import concentrated_cost, concentrated_out
+from mevflow.v1 import market_pb2 as market
 from tests.operators.amm.pools import states
-from tests.operators.amm.recorded import degenbot, results
+from tests.operators.amm.recorded import DATA, degenbot, results
 
 
 def pool(name: str) -> ConcentratedState:
@@ -65,10 +70,32 @@ def test_recorded_aerodrome_v3_quotes() -> None:
         assert uniswap_v3_venue.quote_exact_in(state, pair == "cbETH->WETH", int(amount)).amount_out == value
 
 
+def test_every_swap_of_the_v4_manager_is_quoted_to_the_unit() -> None:
+    """Tick spacings 1 to 200, the chain's own currency, with the protocol's fee and without; what the manager did."""
+    with gzip.open(DATA / "uniswap_v4.json.gz", "rt") as file:
+        cases = json.load(file)["cases"]
+    counted = 0
+    for case in cases:
+        ticks, nets = zip(*case["ticks"], strict=True)
+        state = ConcentratedState(
+            case["price"], case["liquidity"], case["tick"], case["fee"], case["spacing"], ticks, nets
+        )
+        for up, amount, amount0, amount1 in case["swaps"]:
+            paid, got = (-amount0, amount1) if up else (-amount1, amount0)
+            quote, whole = (concentrated_out, got) if amount < 0 else (concentrated_cost, paid)
+            filled = paid == -amount if amount < 0 else got == amount
+            found = quote(market.VENUE_UNISWAP_V4, False, state, bool(up), abs(amount))
+            assert found == (whole if filled else None)
+            counted += 1
+    assert counted == 184
+    assert {case["fee"] for case in cases} == {100, 400, 500, 800, 3_000, 3_300, 12_345, 12_642}
+
+
 def test_v4_fees_add_up() -> None:
     assert uniswap_v4.swap_fee(500, 0) == 500
     assert uniswap_v4.swap_fee(3_000, 1_000) == 3_997
-    assert uniswap_v4.swap_fee(500, 999) == 1_498
+    assert uniswap_v4.swap_fee(500, 999) == 1_499
+    assert uniswap_v4.swap_fee(3_000, 300) == 3_300  # as the manager's own Swap logs it
     state = pool("uniswap_v4_state")
     dearer = uniswap_v4.quote_exact_in(state, True, 10**18, 1_000)
     assert dearer.amount_out < uniswap_v4.quote_exact_in(state, True, 10**18).amount_out

@@ -40,7 +40,7 @@ export const DECISION: Fields = {
   25: ["expected_profit_usd", "double"],
 };
 const VENUES = ["unspecified", "orca_whirlpool", "uniswap_v2", "uniswap_v3", "raydium_v4", "raydium_cpmm", "raydium_clmm", "meteora_dlmm", "curve_stable", "saber", "aerodrome_volatile", "11", "12",
-  "aerodrome_stable", "slipstream", "uniswap_v4", "balancer_weighted"];
+  "aerodrome_stable", "slipstream", "uniswap_v4"];
 
 interface Moment {
   opportunity_id: string;

@@ -10,13 +10,16 @@ import pytest
 from mevflow.operators.parse.evm.events import topic_of
 from mevflow.operators.parse.evm.logs import LogJson, read_logs
 from mevflow.operators.parse.evm.parse import parse_logs
-from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, SLIPSTREAM, STABLE, VOLATILE, EvmPool, PoolTable
+from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, SLIPSTREAM, STABLE, V4, VOLATILE, EvmPool, PoolTable
 from mevflow.sources.evm.collect import EVENTS
 from mevflow.v1 import market_pb2 as market
 
 KIND = market.PoolUpdate
 POOLS: dict[int, bytes] = {venue: bytes([venue]) * 20 for venue in (PAIR, CONCENTRATED, VOLATILE, STABLE, SLIPSTREAM)}
-SISTER, MAKER, STRANGER, CL_MAKER, MODULE = (bytes([number]) * 20 for number in (0x77, 0xFA, 0xFB, 0xFC, 0xFD))
+IDS = [bytes([number]) * 32 for number in (0x41, 0x42)]
+SISTER, MAKER, STRANGER, CL_MAKER, MODULE, SINGLETON = (
+    bytes([number]) * 20 for number in (0x77, 0xFA, 0xFB, 0xFC, 0xFD, 0xFE)
+)
 MAKERS = dict.fromkeys(POOLS, MAKER) | {SLIPSTREAM: CL_MAKER}
 _SPACING: dict[int, int] = {CONCENTRATED: 60, SLIPSTREAM: 60}
 TABLE = PoolTable(
@@ -27,6 +30,8 @@ TABLE = PoolTable(
     )
     for address, venue in [*((address, venue) for venue, address in POOLS.items()), (SISTER, SLIPSTREAM)]
 )
+for one in IDS:
+    TABLE.add(EvmPool(one, V4, b"\xaa" * 20, b"\xbb" * 20, 3000, 60, factory=SINGLETON))
 #: Pools of which factories and modules speak.
 MANAGED = {MAKER: {POOLS[VOLATILE], POOLS[STABLE]}, CL_MAKER: {POOLS[SLIPSTREAM], SISTER}}
 MANAGED[MODULE] = MANAGED[CL_MAKER]
@@ -245,3 +250,40 @@ def test_what_a_fee_module_says_of_one_pool_is_asked_of_that_one(signature: str)
         assert {(row["pool"], row["kind"]) for row in rows} == ({(pool, KIND.KIND_REMOVE)} if pool else set())
         assert (asked, errors) == ({7: {pool}} if pool else {}, [])
     assert parsed(log(MODULE, [topic_of(signature), word(POOLS[VOLATILE])])) == ([], {}, [])
+
+
+#: Uniswap/v4-core IPoolManager.sol, IProtocolFees.sol, IERC6909Claims.sol, Owned.
+SINGLETON_EVENTS = {
+    READ: """Initialize(bytes32,address,address,uint24,int24,address,uint160,int24)
+        Swap(bytes32,address,int128,int128,uint160,uint128,int24,uint24)
+        ModifyLiquidity(bytes32,address,int24,int24,int256,bytes32) ProtocolFeeUpdated(bytes32,uint24)""",
+    "a gift to positions": "Donate(bytes32,address,uint256,uint256)",
+    "owners": """ProtocolFeeControllerUpdated(address) OwnershipTransferred(address,address)
+        OperatorSet(address,address,bool)""",
+    "claims on tokens": """Transfer(address,address,address,uint256,uint256)
+        Approval(address,address,uint256,uint256)""",
+}
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"), [(event, reason) for reason, events in SINGLETON_EVENTS.items() for event in names(events)]
+)
+def test_an_event_of_the_v4_manager_that_changes_a_pool_says_so_of_that_one(event: str, reason: str) -> None:
+    rows, _, _ = parsed(log(SINGLETON, [topic_of(event), IDS[1]]))
+    assert {row["pool"] for row in rows} == ({IDS[1]} if reason == READ else set())
+    assert (topic_of(event) in EVENTS) == (reason == READ)
+    for row in rows:
+        assert row["kind"] in (KIND.KIND_UNSPECIFIED, KIND.KIND_LIQUIDITY, KIND.KIND_REMOVE)
+        assert not row["fee_pips"]
+    assert parsed(log(STRANGER, [topic_of(event), IDS[1]])) == ([], {}, [])
+    assert parsed(log(SINGLETON, [topic_of(event), b"\x99" * 32])) == ([], {}, [])
+
+
+def test_a_log_of_the_v4_manager_that_cannot_be_read_may_mean_any_of_its_pools() -> None:
+    wrong = log(SINGLETON, [topic_of("Swap(bytes32,address,int128,int128,uint160,uint128,int24,uint24)"), IDS[0]])
+    wrong.data = "0x123"
+    logs, bad = read_logs([log(MAKER, [PAUSED]), wrong])
+    out = parse_logs(market.CHAIN_BASE, logs, TABLE, logs.timestamp_s)
+    rows = [row for batch in out.batches() for row in batch.to_pylist()]
+    assert len(bad) == 1
+    assert {row["pool"] for row in rows} == {*MANAGED[MAKER], *IDS}
