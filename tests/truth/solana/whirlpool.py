@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from solders.pubkey import Pubkey
@@ -69,7 +70,8 @@ class RecordedPool:
         return RecordedPool(address, bytes(pool), arrays)
 
 
-def recorded_pools() -> list[RecordedPool]:
+@cache
+def recorded_pools() -> tuple[RecordedPool, ...]:
     """Every pool of the snapshot."""
     pools: dict[bytes, bytes] = {}
     arrays: dict[bytes, dict[int, bytes]] = defaultdict(dict)
@@ -79,7 +81,7 @@ def recorded_pools() -> list[RecordedPool]:
         elif data[:8] in (accounts.FIXED_TICK_ARRAY, accounts.DYNAMIC_TICK_ARRAY):
             array = accounts.decode_tick_array(data)
             arrays[array.pool][array.start_tick] = data
-    return [RecordedPool(Pubkey(address), data, arrays[address]) for address, data in sorted(pools.items())]
+    return tuple(RecordedPool(Pubkey(address), data, arrays[address]) for address, data in sorted(pools.items()))
 
 
 class WhirlpoolPool:
