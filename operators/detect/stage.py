@@ -27,6 +27,7 @@ SWAP = codec("mevflow.v1.Swap").located
 UPDATE = codec("mevflow.v1.PoolUpdate").located
 SNAPSHOT_VERSION = 5
 _REORG, _SKIPPED = market.PoolUpdate.KIND_REORG, market.PoolUpdate.KIND_SKIPPED
+_LIQUIDATION = market.PoolUpdate.KIND_LIQUIDATION
 _LAST_SLOT = (1 << 64) - 1
 
 
@@ -79,7 +80,10 @@ class ArbitrageDetect(Stage[DetectSettings]):
 
     def process(self, port: str, batch: pa.RecordBatch) -> Output:
         if port == "updates":
-            backs = np.flatnonzero(np.isin(batch.column("kind").to_numpy(), (_REORG, _SKIPPED))).tolist()
+            kinds = batch.column("kind").to_numpy()
+            if (other := kinds == _LIQUIDATION).any():  # of no pool
+                batch, kinds = batch.filter(pa.array(~other)), kinds[~other]
+            backs = np.flatnonzero(np.isin(kinds, (_REORG, _SKIPPED))).tolist()
             if backs:
                 return list(self._gone_back(batch, backs))
         self._merge.add(port, batch)

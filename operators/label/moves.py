@@ -1,4 +1,4 @@
-"""Changes of liquidity, as ``label`` needs them: kept until the swaps of their slot are labelled."""
+"""Changes of liquidity and liquidations, as ``label`` needs them: kept until the swaps of their slot are labelled."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ _COLUMNS = (
     "tick_lower",
     "tick_upper",
     "liquidity_delta",
+    "kind",
 )
 _UPDATE = codec("mevflow.v1.PoolUpdate").schema
-#: What of a change of liquidity is kept, with the coordinates of its row.
+#: What of such a row is kept, with the coordinates of its row.
 MOVE: pa.Schema = pa.schema([*(_UPDATE.field(name) for name in (*_COLUMNS, "fork")), *COORDINATES])
 #: The same, of a file.
 BARE_MOVE: pa.Schema = pa.schema([_UPDATE.field(name) for name in (*_COLUMNS, "fork")])
@@ -36,7 +37,7 @@ _MOST = 200_000
 
 
 def moves_of(updates: pa.RecordBatch, schema: pa.Schema = MOVE) -> pa.RecordBatch:
-    """The rows of ``PoolUpdate`` that say whose position changed, over which range and by how much."""
+    """The rows of ``PoolUpdate`` that say whose position changed, over which range and by how much, or liquidations."""
     told = pc.and_(
         pc.equal(updates.column("kind"), market.PoolUpdate.KIND_LIQUIDITY),
         pc.and_(
@@ -45,11 +46,17 @@ def moves_of(updates: pa.RecordBatch, schema: pa.Schema = MOVE) -> pa.RecordBatc
         ),
     )
     told = pc.and_(told, pc.less(updates.column("tick_lower"), updates.column("tick_upper")))
+    told = pc.or_(told, pc.equal(updates.column("kind"), market.PoolUpdate.KIND_LIQUIDATION))
     return updates.filter(told).select(schema.names).cast(schema)
 
 
+def of_kind(moves: pa.RecordBatch, kind: int) -> pa.RecordBatch:
+    """The rows of one kind of update."""
+    return moves.filter(pc.equal(moves.column("kind"), kind))
+
+
 class OpenMoves:
-    """Changes of liquidity of slots that are not labelled yet. Memory: their rows, at most 200,000."""
+    """Such rows of slots that are not labelled yet. Memory: their rows, at most 200,000."""
 
     def __init__(self, schema: pa.Schema = MOVE) -> None:
         self._schema = schema

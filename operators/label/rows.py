@@ -2,7 +2,8 @@
 
 An arbitrage is one row. A sandwich is a row of each transaction of its front-run, of each victim's and of its back-run;
 the amounts stand on the last of the back-run, which is where the profit is made. Just-in-time liquidity is a row of
-each victim's and of the two that moved it, which name no swaps; what it earned is not known. ``group`` names the
+each victim's and of the two that moved it, which name no swaps; what it earned is not known. A liquidation is one row,
+with the swaps of its transaction. ``group`` names the
 finding: it joins the rows of one sandwich and tells two arbitrages of one transaction apart.
 """
 
@@ -26,6 +27,7 @@ LABEL: pa.Schema = codec("mevflow.v1.Label").located
 #: What a row of a swap must have for its label to be written.
 LOCATED: pa.Schema = pa.schema([*SCHEMA, *COORDINATES])
 _BYTES = 16
+_TRANSACTION = ("chain", "slot", "tx_index")
 
 
 def rows(found: Iterable[Found], swaps: pa.RecordBatch) -> list[dict[str, Any]]:
@@ -48,6 +50,28 @@ def jit_rows(found: Iterable[JitLiquidity], moves: pa.RecordBatch, swaps: pa.Rec
             out.append(_told("jit_victim", own[0], [swap["ix_index"] for swap in own], group, {}))
         out.append(_told("jit_burn", removed, [], group, {}))
     return out
+
+
+def liquidation_rows(found: pa.RecordBatch, swaps: pa.RecordBatch) -> list[dict[str, Any]]:
+    """The rows of liquidations, with the swaps of their transactions; what they gained is not known.
+
+    ``found`` are rows of updates, ``swaps`` what stands in the same slots.
+    """
+    beside: dict[tuple[int, ...], list[int]] = {}
+    wanted = {_transaction(one) for one in found.to_pylist()}
+    places = swaps.select([*_TRANSACTION, "ix_index"]).to_pylist() if wanted else []
+    for swap in places:
+        if _transaction(swap) in wanted:
+            beside.setdefault(_transaction(swap), []).append(swap["ix_index"])
+    out = []
+    for one in found.to_pylist():
+        group = stable_id("label", "liquidation", *_transaction(one), one["ix_index"]).hex()
+        out.append(_told("liquidation", one, beside.get(_transaction(one), []), group, {}))
+    return out
+
+
+def _transaction(row: dict[str, Any]) -> tuple[int, ...]:
+    return tuple(row[name] for name in _TRANSACTION)
 
 
 def undone(row: dict[str, Any]) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from mevflow.operators.errors import StateError
 from mevflow.operators.label.candidates import blocks
 from mevflow.operators.label.find import find
 from mevflow.operators.label.jit import jit_liquidity
-from mevflow.operators.label.moves import MOVE, OpenMoves, moves_of
+from mevflow.operators.label.moves import MOVE, OpenMoves, moves_of, of_kind
 from mevflow.operators.label.rejects import faults
-from mevflow.operators.label.rows import LABEL, LOCATED, jit_rows, label_batch, rows, undone
+from mevflow.operators.label.rows import LABEL, LOCATED, jit_rows, label_batch, liquidation_rows, rows, undone
 from mevflow.operators.label.settings import LabelSettings
 from mevflow.operators.label.slots import OpenSlots
 from mevflow.operators.merge import ChainMerge
@@ -27,7 +27,7 @@ from mevflow.v1 import market_pb2 as market
 
 SWAP = codec("mevflow.v1.Swap").located
 UPDATE = codec("mevflow.v1.PoolUpdate").located
-SNAPSHOT_VERSION = 3
+SNAPSHOT_VERSION = 4
 _REORG, _SKIPPED = market.PoolUpdate.KIND_REORG, market.PoolUpdate.KIND_SKIPPED
 _LAST_SLOT = (1 << 64) - 1
 _ORDER = ("chain", "slot", "tx_index", "kind", "group")
@@ -45,12 +45,13 @@ class _State(msgspec.Struct):
 class Label(Stage[LabelSettings]):
     """Gather the swaps of whole slots, then look for arbitrages within transactions and sandwiches within slots.
 
-    With changes of liquidity, for just-in-time liquidity too.
+    With changes of liquidity, for just-in-time liquidity too; liquidations are joined with the swaps beside them.
 
     Ports
     -----
     in : located Swap rows, in any interleaving of partitions; watermarks release them.
-    updates : located PoolUpdate rows. KIND_LIQUIDITY is looked through with the swaps of its slot. KIND_REORG and
+    updates : located PoolUpdate rows. KIND_LIQUIDITY and KIND_LIQUIDATION are looked through with the swaps of their
+        slot. KIND_REORG and
         KIND_SKIPPED count when they are read: what waits of those slots is dropped, and what was said of them is taken
         back. Rows of a fork that it has not told of wait for it. Need not be fed.
     labels : Label rows in chain order, with the source coordinates of the first swap that they name. A row of kind
@@ -62,7 +63,7 @@ class Label(Stage[LabelSettings]):
     """
 
     use = "label"
-    summary = "Realised arbitrages, sandwiches and just-in-time liquidity, by transaction"
+    summary = "Realised arbitrages, sandwiches, just-in-time liquidity and liquidations, by transaction"
     settings_type = LabelSettings
 
     def __init__(self, settings: LabelSettings, context: StageContext) -> None:
@@ -124,16 +125,25 @@ class Label(Stage[LabelSettings]):
             yield from self._label(self._slots.finish())
 
     def _label(self, swaps: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
-        if self.context.shards > 1:
-            mine = swaps.column("slot").to_numpy() % np.uint64(self.context.shards) == self.context.shard
-            swaps = swaps.filter(pa.array(mine))
+        swaps = self._mine(swaps)
         labels = [row for block in blocks(swaps) for row in rows(find(block, self.settings), swaps)]
-        moves = self._moves.take(self._slots.closed)
-        if moves.num_rows and (jit := jit_rows(jit_liquidity(moves, swaps), moves, swaps)):
-            labels = sorted([*labels, *jit], key=lambda row: [row[name] for name in _ORDER])
+        moves = self._mine(self._moves.take(self._slots.closed))
+        if moves.num_rows:
+            changed = of_kind(moves, market.PoolUpdate.KIND_LIQUIDITY)
+            more = jit_rows(jit_liquidity(changed, swaps), changed, swaps)
+            more += liquidation_rows(of_kind(moves, market.PoolUpdate.KIND_LIQUIDATION), swaps)
+            labels = sorted([*labels, *more], key=lambda row: [row[name] for name in _ORDER])
         if labels:
             self._remember(labels)
             yield "labels", label_batch(labels)
+
+    def _mine(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows of this shard's slots."""
+        if self.context.shards == 1:
+            return rows
+        return rows.filter(
+            pa.array(rows.column("slot").to_numpy() % np.uint64(self.context.shards) == self.context.shard)
+        )
 
     def _remember(self, labels: list[dict[str, Any]]) -> None:
         depth = self.settings.reorg_slots

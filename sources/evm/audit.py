@@ -50,6 +50,8 @@ class ToldStates:
     def apply(self, row: dict[str, Any]) -> None:
         """Take one row: a swap, or (with a ``kind``) an update."""
         pool, kind, known = row["pool"], row.get("kind"), self.known.get(row["pool"])
+        if kind == market.PoolUpdate.KIND_LIQUIDATION:
+            return  # of no pool
         if row["reserve_a"] and row["reserve_b"]:
             self.known[pool] = _unsigned(row["reserve_a"]), _unsigned(row["reserve_b"])
         elif row["sqrt_price_x96"] and kind in _WHOLE:

@@ -17,7 +17,14 @@ import pyarrow as pa
 
 from mevflow.operators.codec import ERRORS
 from mevflow.operators.errors import UnreachableError
-from mevflow.operators.parse.evm.events import MANAGER_EVENTS, POOL_EVENTS, SINGLETON_EVENTS, V4_INITIALIZE, which
+from mevflow.operators.parse.evm.events import (
+    LENDING_EVENTS,
+    MANAGER_EVENTS,
+    POOL_EVENTS,
+    SINGLETON_EVENTS,
+    V4_INITIALIZE,
+    which,
+)
 from mevflow.operators.parse.evm.logs import LogJson, Logs, read_logs
 from mevflow.operators.parse.evm.parse import parse_logs
 from mevflow.operators.parse.evm.pools import MANAGED_FEE, EvmPool, PoolTable
@@ -35,7 +42,7 @@ from mevflow.sources.evm.state import State
 from mevflow.sources.evm.stated import AFTER_ALL, StatedPools, letter, read_whole
 from mevflow.v1 import market_pb2 as market
 
-EVENTS = (*POOL_EVENTS, *SINGLETON_EVENTS, *MANAGER_EVENTS)
+EVENTS = (*POOL_EVENTS, *SINGLETON_EVENTS, *MANAGER_EVENTS, *LENDING_EVENTS)
 #: Addresses that are known to be no pools; the oldest are asked again some day.
 _MOST_DENIED = 200_000
 _ASKED_AT_ONCE = 200

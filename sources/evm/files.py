@@ -19,6 +19,7 @@ from mevflow.operators.chains import id_of, name_of
 from mevflow.operators.codec import ERRORS
 from mevflow.operators.errors import UsageError
 from mevflow.operators.parse.errors import ParseError
+from mevflow.operators.parse.evm.events import LENDING_EVENTS, which
 from mevflow.operators.parse.evm.json_file import stretches
 from mevflow.operators.parse.evm.logs import BadLog, Logs, last_of, read_logs
 from mevflow.operators.parse.evm.parse import parse_logs
@@ -77,6 +78,7 @@ class LogFiles(FileBatches):
         self.logs += len(logs)
         self.unknown += int((~known & ~logs.unread).sum())
         known |= logs.unread
+        known |= which(logs.topics[:, 0], LENDING_EVENTS) >= 0
         for manager in self.pools.table.managed:
             known |= (logs.address == np.frombuffer(manager, np.uint8)).all(axis=1)
         logs = logs if known.all() else logs.take(np.flatnonzero(known))

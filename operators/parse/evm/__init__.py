@@ -7,6 +7,7 @@
 - :mod:`.parse`: logs of known pools -> ``Swap`` and ``PoolUpdate`` batches
 - :mod:`.pairs`, :mod:`.concentrated`: Uniswap v2 and v3, and forks that log alike
 - :mod:`.singleton`: Uniswap v4
+- :mod:`.lending`: liquidations by lending markets
 - :mod:`.managers`: what factories and fee modules say of their pools
 - :mod:`.parsed`, :mod:`.batches`: rows gathered in chain order, whole batches
 """

@@ -72,6 +72,13 @@ V4_INITIALIZE = topic_of("Initialize(bytes32,address,address,uint24,int24,addres
 V4_SWAP = topic_of("Swap(bytes32,address,int128,int128,uint160,uint128,int24,uint24)")
 V4_LIQUIDITY = topic_of("ModifyLiquidity(bytes32,address,int24,int24,int256,bytes32)")
 V4_PROTOCOL_FEE = topic_of("ProtocolFeeUpdated(bytes32,uint24)")
+#: Lending markets: Aave v2 and v3, Compound v2 and v3 (Comet), Morpho Blue.
+LENDING_EVENTS = (
+    topic_of("LiquidationCall(address,address,address,uint256,uint256,address,bool)"),
+    topic_of("LiquidateBorrow(address,address,uint256,address,uint256)"),
+    topic_of("AbsorbCollateral(address,address,address,uint256,uint256)"),
+    topic_of("Liquidate(bytes32,address,address,uint256,uint256,uint256,uint256,uint256)"),
+)
 V2_PAIR_CREATED = topic_of("PairCreated(address,address,address,uint256)")
 V3_POOL_CREATED = topic_of("PoolCreated(address,address,uint24,int24,address)")
 

@@ -18,6 +18,7 @@ from mevflow.operators.parse.evm.events import (
     VOLATILE_EVENTS,
     which,
 )
+from mevflow.operators.parse.evm.lending import parse_lending
 from mevflow.operators.parse.evm.logs import Logs
 from mevflow.operators.parse.evm.managers import parse_managers
 from mevflow.operators.parse.evm.pairs import parse_pairs, parse_volatile
@@ -47,7 +48,7 @@ _UNSPECIFIED, _LIQUIDITY = market.PoolUpdate.KIND_UNSPECIFIED, market.PoolUpdate
 def parse_logs(chain: int, logs: Logs, table: PoolTable, timestamps_us: NDArray[np.int64]) -> Parsed:
     """Parse ``logs`` in chain order (block, log index); logs of unknown addresses are left out.
 
-    Logs of a known pool's factory count where they change what its swaps pay.
+    Logs of a known pool's factory count where they change what its swaps pay, and anybody's of a liquidation.
 
     Parameters
     ----------
@@ -69,6 +70,7 @@ def parse_logs(chain: int, logs: Logs, table: PoolTable, timestamps_us: NDArray[
             parser(logs.take(rows), numbers[rows], out)
     if table.managed:
         parse_managers(logs, np.flatnonzero((numbers < 0) & ~logs.removed), table, out)
+    parse_lending(logs, np.flatnonzero((numbers < 0) & ours), out)
     _doubt(logs, numbers, table, out)
     return out
 

@@ -89,6 +89,13 @@ class Parsed:
         columns = {**self._where(logs, rows), **self._table.columns(pools), "kind": kind, **state}
         self._add("mevflow.v1.PoolUpdate", logs, rows, columns)
 
+    def liquidations(self, logs: Logs, rows: NDArray[np.intp], told: dict[str, Any]) -> None:
+        """Add liquidations by lending markets, which are no pools."""
+        if not len(rows):
+            return
+        market_of = {"pool": binary(logs.address[rows]), "kind": market.PoolUpdate.KIND_LIQUIDATION}
+        self._add("mevflow.v1.PoolUpdate", logs, rows, {**self._where(logs, rows), **market_of, **told})
+
     def batches(self) -> list[pa.RecordBatch]:
         """Updates, then swaps; no batch is empty."""
         found = []

@@ -211,6 +211,7 @@ class PoolUpdate(_message.Message):
         KIND_REMOVE: _ClassVar[PoolUpdate.Kind]
         KIND_REORG: _ClassVar[PoolUpdate.Kind]
         KIND_SKIPPED: _ClassVar[PoolUpdate.Kind]
+        KIND_LIQUIDATION: _ClassVar[PoolUpdate.Kind]
     KIND_UNSPECIFIED: PoolUpdate.Kind
     KIND_CREATE: PoolUpdate.Kind
     KIND_LIQUIDITY: PoolUpdate.Kind
@@ -219,6 +220,7 @@ class PoolUpdate(_message.Message):
     KIND_REMOVE: PoolUpdate.Kind
     KIND_REORG: PoolUpdate.Kind
     KIND_SKIPPED: PoolUpdate.Kind
+    KIND_LIQUIDATION: PoolUpdate.Kind
     CHAIN_FIELD_NUMBER: _ClassVar[int]
     SLOT_FIELD_NUMBER: _ClassVar[int]
     TX_INDEX_FIELD_NUMBER: _ClassVar[int]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mevflow.operators.parse.evm.events import topic_of
+from mevflow.operators.parse.evm.events import LENDING_EVENTS, topic_of
 from mevflow.operators.parse.evm.pools import SLIPSTREAM, STABLE
 from mevflow.sources.evm.blocks import LogFilter
 from mevflow.sources.evm.collect import EVENTS, PoolCollector
@@ -16,7 +16,7 @@ from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import EndpointSettings
 from mevflow.v1 import market_pb2 as market
 from tests.evm.chain import Chain, word
-from tests.evm.scripted import ACT, KEEP, SAY, code, put
+from tests.evm.scripted import ACT, KEEP, LOG4, SAY, code, put
 
 FACTORY, POOL, SISTER, MODULE = (bytes([number]) * 20 for number in (0xF1, 0xA1, 0xA2, 0xAD))
 TOKEN0, TOKEN1 = b"\x11" * 20, b"\x22" * 20
@@ -174,3 +174,22 @@ def test_a_pool_without_a_module_has_its_spacings_fee(chain: Chain) -> None:
     chain.mine()
     assert told(collecting.rows()[0])[0] == (POOL, KIND.KIND_SNAPSHOT, 500)
     assert collecting.collector.managers() == {FACTORY}
+
+
+def test_a_liquidation_is_read_of_whoever_logs_it(chain: Chain) -> None:
+    """It is stated beside the pools of its block, asks nobody for anything, and is no pool to audit."""
+    lender = b"\xae" * 20
+    put(chain, lender, code({}))
+    slipstream(chain, b"", 500)
+    collecting = Collecting(chain, "slipstream")
+    chain.do(POOL, SAY, INCREASE, 0, 0)
+    aave = int.from_bytes(LENDING_EVENTS[0])
+    chain.do(lender, LOG4, aave, word(TOKEN0), word(TOKEN1), 7, 1_000, 1_050, word(b"\x08" * 20), 0)
+    chain.mine()
+    updates, errors = collecting.rows()
+    (row,) = [one for one in updates if one["kind"] == KIND.KIND_LIQUIDATION]
+    assert errors == ["malformed"]  # the pool's
+    assert (row["pool"], row["mint_a"], row["mint_b"], row["signer"]) == (lender, TOKEN0, TOKEN1, b"\x08" * 20)
+    assert int.from_bytes(row["reserve_a"], "little") == 1_050
+    assert lender not in collecting.collector.told.known
+    assert lender not in collecting.collector.table
