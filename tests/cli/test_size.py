@@ -39,6 +39,8 @@ EVERY_VENUE = [
      "fee_denominator": 10_000, "a_to_b": False},
     {"venue": "aerodrome_stable", "reserve_a": 10**12, "reserve_b": 10**12, "decimals": [6, 6], "fee_pips": 500,
      "a_to_b": False},
+    {"venue": "balancer_weighted", "balances": [10**12, 10**12], "weights": [5 * 10**17, 5 * 10**17],
+     "decimals": [6, 6], "fee": 10**15, "i": 0, "j": 1},
     *(
         {"venue": name, "sqrt_price_x96": str((1 << 96) + 5), "liquidity": "10000000000000", "tick": 0,
          "tick_spacing": 60, "fee_pips": 500, "a_to_b": True,

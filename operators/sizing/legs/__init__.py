@@ -8,6 +8,7 @@
 - :mod:`mevflow.operators.sizing.legs.bins`: Meteora DLMM
 - :mod:`mevflow.operators.sizing.legs.stable`: stable-swap (Curve, Saber)
 - :mod:`mevflow.operators.sizing.legs.solidly`: x³y + xy³ (stable pools of Aerodrome and Velodrome)
+- :mod:`mevflow.operators.sizing.legs.weighted`: weighted products (Balancer v2)
 - :mod:`mevflow.operators.sizing.legs.quoted`: whatever can only be quoted (Curve's metapools and tricrypto)
 - :mod:`mevflow.operators.sizing.legs.read`: legs from JSON
 """
@@ -20,6 +21,7 @@ from mevflow.operators.sizing.legs.quoted import MetaLeg, TricryptoLeg
 from mevflow.operators.sizing.legs.reserves import ReservesLeg
 from mevflow.operators.sizing.legs.solidly import SolidlyLeg
 from mevflow.operators.sizing.legs.stable import SaberLeg, StableLeg
+from mevflow.operators.sizing.legs.weighted import WeightedLeg
 
 __all__ = [
     "BinsLeg",
@@ -35,4 +37,5 @@ __all__ = [
     "StableLeg",
     "StretchLeg",
     "TricryptoLeg",
+    "WeightedLeg",
 ]

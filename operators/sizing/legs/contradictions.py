@@ -14,6 +14,8 @@ from mevflow.operators.amm.stable.solidly import SolidlyState
 from mevflow.operators.amm.stable.swap import FEE_DENOMINATOR, StableState
 from mevflow.operators.amm.stable.tricrypto import CryptoState
 from mevflow.operators.amm.stable.tricrypto_math import newton_y
+from mevflow.operators.amm.weighted.log_exp import ONE
+from mevflow.operators.amm.weighted.pool import WeightedState
 from mevflow.operators.errors import MevflowError
 from mevflow.operators.sizing.venues import reserve_bits
 
@@ -23,6 +25,8 @@ _MOST_SPACING = (1 << 16) - 1
 _MOST_AMP, _MOST_FEE = 10**6, FEE_DENOMINATOR // 2
 #: Powers of ten that DLMM's base fee is multiplied by.
 _MOST_POWER = 4
+#: Balancer's weighted pools.
+_MOST_TOKENS = 20
 
 
 def of_reserves(venue: int, reserves: tuple[int, int]) -> str | None:
@@ -105,6 +109,19 @@ def of_solidly(state: SolidlyState) -> str | None:
         solidly.invariant(state)
     except AmmError as wrong:
         return f"reserves have no invariant: {wrong.message}"
+    return None
+
+
+def of_weighted(state: WeightedState) -> str | None:
+    """Of a Balancer pool: what its contract and the vault let be."""
+    if not 2 <= len(state.balances) <= _MOST_TOKENS:
+        return f"balances are those of 2 to {_MOST_TOKENS} tokens"
+    if sum(state.weights) != ONE or min(state.weights) < ONE // 100:
+        return f"weights are {', '.join(map(str, state.weights))}, not shares of one hundredth or more of {ONE}"
+    if state.fee > ONE // 10:
+        return f"fee is {state.fee}, more than a tenth"
+    if max(state.balances) >> 112:
+        return "a balance does not fit the 112 bits that the vault has for it"
     return None
 
 

@@ -17,6 +17,7 @@ from mevflow.operators.amm.stable.saber import SaberState
 from mevflow.operators.amm.stable.solidly import SolidlyState
 from mevflow.operators.amm.stable.swap import FEE_DENOMINATOR, StableState
 from mevflow.operators.amm.stable.tricrypto import CryptoState
+from mevflow.operators.amm.weighted.pool import WeightedState
 from mevflow.operators.sizing.legs import (
     BinsLeg,
     ConcentratedLeg,
@@ -28,6 +29,7 @@ from mevflow.operators.sizing.legs import (
     SolidlyLeg,
     StableLeg,
     TricryptoLeg,
+    WeightedLeg,
     contradictions,
 )
 from mevflow.operators.sizing.venues import concentrated_rules
@@ -37,6 +39,7 @@ _X64, _X96 = 1 << 64, 1 << 96
 _NOTHING: Any = object()
 #: More than a word holds as a power of ten.
 _MOST_DECIMALS = 77
+_VAULT_DECIMALS = 18
 
 
 class LegError(ValueError):
@@ -251,6 +254,18 @@ def _solidly(keys: _Keys) -> Leg:
     return SolidlyLeg(state, keys.flag("a_to_b"))
 
 
+def _weighted(keys: _Keys) -> Leg:
+    balances = keys.integers("balances", least=1)
+    decimals = keys.integers("decimals", len(balances))
+    if max(decimals) > _VAULT_DECIMALS:
+        raise LegError(f"decimals are up to {_VAULT_DECIMALS}")
+    weights = keys.integers("weights", len(balances), least=1)
+    scales = tuple(10 ** (36 - each) for each in decimals)
+    state = WeightedState(balances, weights, scales, keys.integer("fee"))
+    keys.refuse(contradictions.of_weighted(state))
+    return WeightedLeg(state, *_coins(keys, len(balances)))
+
+
 def _dlmm(keys: _Keys) -> Leg:
     rule, moved = _Keys(keys.raw("fees"), "fees"), _Keys(keys.raw("volatility", {}), "volatility")
     active = keys.integer("active_id", least=None)
@@ -311,4 +326,5 @@ _VENUES: dict[str, Callable[[_Keys], Leg]] = {
     "curve_tricrypto": _tricrypto,
     "saber": _saber,
     "aerodrome_stable": _solidly,
+    "balancer_weighted": _weighted,
 }
