@@ -15,7 +15,7 @@ from mevflow.operators.parse.evm.pools import KINDS, MANAGED_FEE, EvmPool
 from mevflow.sources.evm.blocks import header
 from mevflow.sources.evm.discover import discover
 from mevflow.sources.evm.factories import KNOWN, Factory
-from mevflow.sources.evm.fees import judge
+from mevflow.sources.evm.fees import JudgedPool, judge
 from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import EndpointSettings, NodeError, RpcNode
 
@@ -42,8 +42,11 @@ def write_pool_file(named: Sequence[str], folder: Path, factories: Sequence[Fact
         finally:
             nodes.close()
         chains.add(chain_id)
-        pools += found
-        missing = sorted(set(addresses) - {pool.address for pool in found})
+        for judged in found:
+            if judged.closed:
+                raise UsageError(f"that pool is closed: {judged.closed}", key="0x" + judged.pool.address.hex())
+        pools += [judged.pool for judged in found]
+        missing = sorted(set(addresses) - {judged.pool.address for judged in found})
         if missing:
             raise UsageError(
                 "no known factory names that pool",
@@ -62,14 +65,14 @@ def write_pool_file(named: Sequence[str], folder: Path, factories: Sequence[Fact
     return path
 
 
-def _asked(node: RpcNode, addresses: list[bytes], factories: Sequence[Factory]) -> tuple[int, list[EvmPool]]:
+def _asked(node: RpcNode, addresses: list[bytes], factories: Sequence[Factory]) -> tuple[int, list[JudgedPool]]:
     chain_id = int(msgspec.json.decode(node.call("eth_chainId"), type=str), 16)
     head = header(node, "latest")
     if head is None:
         raise NodeError("has no block", key=node.name)
     known = {one.key: one for one in (*KNOWN.get(chain_id, ()), *factories)}
     found = discover(node, addresses, known, head.hash)
-    return chain_id, [one.pool for one in judge(node, found, head.hash)]
+    return chain_id, judge(node, found, head.hash)
 
 
 def _entry(pool: EvmPool) -> dict[str, object]:
@@ -80,4 +83,6 @@ def _entry(pool: EvmPool) -> dict[str, object]:
         entry["tick_spacing"] = pool.tick_spacing
     if pool.venue in MANAGED_FEE:
         entry["factory"] = "0x" + pool.factory.hex()
+    if pool.fee_module:
+        entry["fee_module"] = "0x" + pool.fee_module.hex()
     return entry | {"decimals": list(pool.decimals), "symbols": list(pool.symbols)}

@@ -1,10 +1,10 @@
 """A pool file: which addresses are pools, and their immutables, as people write them (YAML or CSV).
 
 YAML has ``chain: NAME`` and ``pools: [{address, kind, token0, token1, fee_pips, tick_spacing, decimals, symbols,
-factory}]``;
+factory, fee_module}]``;
 CSV has a pool a line with the columns ``address, kind, token0, token1, fee_pips, tick_spacing, decimals0, decimals1,
-symbol0, symbol1, factory`` and may say its ``chain`` in each line. A ``factory`` is asked for where it may change the
-fee: what its logs say then counts.
+symbol0, symbol1, factory, fee_module`` and may say its ``chain`` in each line. What the logs of a pool's ``factory``
+and ``fee_module`` say of it counts.
 """
 
 from __future__ import annotations
@@ -45,11 +45,12 @@ class _Entry(BaseModel):
     decimals: tuple[int, int] = (0, 0)
     symbols: tuple[str, str] = ("", "")
     factory: str = ""
+    fee_module: str = ""
 
-    @field_validator("address", "token0", "token1", "factory")
+    @field_validator("address", "token0", "token1", "factory", "fee_module")
     @classmethod
     def _twenty_bytes(cls, value: str, info: ValidationInfo) -> str:
-        if info.field_name == "factory" and not value:
+        if info.field_name in ("factory", "fee_module") and not value:
             return value
         if info.field_name == "address" and len(value) == _ID_DIGITS and value[:2] in ("0x", "0X"):
             bytes.fromhex(value[2:])
@@ -67,6 +68,8 @@ class _Entry(BaseModel):
             raise ValueError("a v4 pool has a factory: the pool manager that logs for it")
         if KINDS[self.kind] in TICKED and not self.tick_spacing:
             raise ValueError("a pool with ticks has a tick_spacing")
+        if self.kind == "slipstream" and not self.fee_pips:
+            raise ValueError("a slipstream pool has a fee_pips: none of its logs shows it")
         if self.kind == "stable" and not any(self.decimals):
             raise ValueError("a stable pool has decimals")
         if not self.fee_pips and KINDS[self.kind] not in MANAGED_FEE:
@@ -86,6 +89,7 @@ class _Entry(BaseModel):
             decimals=self.decimals,
             symbols=self.symbols,
             factory=bytes.fromhex(self.factory[2:]),
+            fee_module=bytes.fromhex(self.fee_module[2:]),
         )
 
 
@@ -116,7 +120,7 @@ def read_pool_file(path: Path) -> KnownPools:
     except ValidationError as wrong:
         faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong.errors()[:8])
         raise UsageError(f"the pool file is wrong: {faults}", file=str(path)) from None
-    return KnownPools(number_of(found.chain), PoolTable(one.pool() for one in found.pools))
+    return KnownPools(number_of(found.chain), PoolTable((one.pool() for one in found.pools), stated=True))
 
 
 def _of_csv(text: str) -> dict[str, Any]:

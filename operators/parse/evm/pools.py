@@ -59,7 +59,9 @@ class EvmPool:
 class PoolTable:
     """Pools by number, found by address for a whole column at once."""
 
-    def __init__(self, pools: Iterable[EvmPool] = ()) -> None:
+    def __init__(self, pools: Iterable[EvmPool] = (), stated: bool = False) -> None:
+        """``stated``: whoever names the pools answers for the fees of Slipstream's, which no row shows."""
+        self._stated = stated
         self.pools: list[EvmPool] = []
         self._numbers: dict[bytes, int] = {}
         self._told: dict[str, pa.Array] = {}
@@ -146,6 +148,11 @@ class PoolTable:
         rows = pa.array(numbers)
         return {name: values.take(rows) for name, values in (self._told or self._tell()).items()}
 
+    def _fee(self, pool: EvmPool) -> int:
+        """The fee that every row of a pool tells; 0: only those that show it do."""
+        kept = pool.venue not in MANAGED_FEE or (self._stated and pool.venue == SLIPSTREAM)
+        return pool.fee_pips if kept else 0
+
     def _tell(self) -> dict[str, pa.Array]:
         """The columns of all pools, kept until one is added or forgotten."""
         pools = self.pools
@@ -158,7 +165,7 @@ class PoolTable:
             "symbol_b": [pool.symbols[1] for pool in pools],
             "decimals_a": [pool.decimals[0] for pool in pools],
             "decimals_b": [pool.decimals[1] for pool in pools],
-            "fee_pips": [0 if pool.venue in MANAGED_FEE else pool.fee_pips for pool in pools],
+            "fee_pips": [self._fee(pool) for pool in pools],
             "tick_spacing": [pool.tick_spacing for pool in pools],
         }
         self._told = {name: pa.array(values) for name, values in told.items()}
