@@ -49,7 +49,7 @@ class LinUcb(RidgePolicy):
         return Judgement(scores, greedy(scores, eligible), expected)
 
     def learn(self, x: Floats, arms: Ints, rewards: Floats, propensities: Floats) -> None:
-        np.add.at(self.squares, arms, rewards * rewards)
+        _add_squares(self.squares, arms, rewards)
         super().learn(x, arms, rewards, propensities)
 
     def correct(self, x: Floats, arm: int, was: float, now: float, propensity: float, learned_at: int) -> bool:
@@ -76,6 +76,12 @@ class LinUcb(RidgePolicy):
         total = unpack(saved, "moment", np.zeros((arms, self.features)))[:, 0]
         squares = np.minimum(pulls * _PRIOR_VARIANCE + total * total / np.maximum(pulls, 1.0), pulls)
         return msgspec.structs.replace(saved, arrays={**saved.arrays, "squares": pack(squares)})
+
+
+@_jit
+def _add_squares(squares: Floats, arms: Ints, rewards: Floats) -> None:
+    for i in range(arms.shape[0]):
+        squares[arms[i]] += rewards[i] * rewards[i]
 
 
 @_jit

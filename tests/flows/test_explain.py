@@ -166,7 +166,7 @@ def test_every_decision_follows_from_the_record_to_the_bit(engine: tuple[int, Ro
     # Which input differs is said, each by its name.
     other = rows[40] | {"seed": rows[40]["seed"] ^ 1, "tip": "1"}
     assert {one.what for one in rederive(client, other, BanditSettings()) if not one.equal} >= {"seed", "tip"}
-    changed = rederive(client, rows[40], BanditSettings(options={"width": 0.7}))
+    changed = rederive(client, rows[40], BanditSettings(options={"width": 0.71}))
     assert {one.what for one in changed if not one.equal} == {"arm_scores"}
     asked = rederive(client, rows[40], BanditSettings(policy="tip-exp3"))
     assert {one.what: one.why for one in asked if one.why}.keys() == {"arm_scores", "arm_propensities"}
