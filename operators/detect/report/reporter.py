@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
 
 import numpy as np
@@ -25,12 +24,6 @@ from mevflow.operators.stage import StageContext
 
 LOGIC_VERSION = 1
 _MAX_COST = 1e38
-
-
-@lru_cache(maxsize=1 << 12)
-def _row_of_episode(ordinal: int, closed: bool) -> bytes:
-    """A row's part of its id."""
-    return canonical(ordinal, int(closed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +179,7 @@ class Report:
         head = of.head + canonical(at.chain, at.slot, at.tx_index, at.ix_index, source)
         for facts, episode, new, amounts, found in sorted(rows, key=lambda row: row[0].key):
             ordinal = episode.rows + (amounts is None)
-            identity = xxhash.xxh3_128_digest(head + _row_of_episode(ordinal, amounts is None) + facts.key)
+            identity = xxhash.xxh3_128_digest(head + canonical(ordinal, int(amounts is None)) + facts.key)
             self._add(event, identity, facts, episode, ordinal, new, amounts, found, at.chain)
 
     def _pays(self, hit: SizedCycle, amounts: list[int]) -> bool:
