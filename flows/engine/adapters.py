@@ -33,7 +33,8 @@ from mevflow.sinks.sink import Sink
 from mevflow.sources.source import Source, Standing
 
 _KEY = "all"
-_IDLE = timedelta(milliseconds=1)
+#: How long a source that gave nothing is left alone: at first, and at most, twice as long each time.
+_IDLE, _IDLE_MOST = timedelta(milliseconds=1), timedelta(milliseconds=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
         self._nudged = 0
         self._open = self._ended = False
         self._wake: datetime | None = None
+        self._idle = _IDLE
         self._last_snapshot: bytes | None = None
 
     def next_batch(self) -> Iterable[Envelope]:
@@ -142,7 +144,8 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
                 items.append(Envelope("", watermark=poll.watermark))
                 self._meter.watermark(self._node, poll.watermark.hold_us)
         self._meter.rows_out(self._node, rows)
-        self._wake = None if rows or self._ended else datetime.now(UTC) + _IDLE
+        self._wake = None if rows or self._ended else datetime.now(UTC) + self._idle
+        self._idle = _IDLE if rows else min(2 * self._idle, _IDLE_MOST)
         return items
 
     def _standing(self) -> Standing:
