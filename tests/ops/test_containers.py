@@ -150,7 +150,8 @@ def test_pods_are_nobody_bounded_probed_and_run_what_exists(overlay):
         for each in documents
         if "template" in each.get("spec", {})
     }
-    assert pods.keys() == {"detect-live", "mevflow-control", "mevflow-prepare"}
+    divided = {"archive"} if overlay == "prod" else set()
+    assert pods.keys() == {"detect-live", "mevflow-control", "mevflow-prepare"} | divided
     for kind, template in pods.values():
         spec, (container,) = template["spec"], template["spec"]["containers"]
         assert spec["securityContext"]["runAsNonRoot"] is True
@@ -165,11 +166,26 @@ def test_pods_are_nobody_bounded_probed_and_run_what_exists(overlay):
             *(volume["name"] for volume in spec["volumes"]),
             "state",
         }
-        assert_settings_exist(each["name"] for each in container.get("env", ()))
+        assert_settings_exist(each["name"] for each in container.get("env", ()) if each["name"] != "HOST")
         if kind != "Job":
             assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
             assert_command_exists(container["args"])
     assert "password" not in json.dumps([each for each in documents if each["kind"] == "Secret"])
+
+
+def test_pods_that_divide_a_topology_are_as_many_as_they_say():
+    (archive,) = (
+        each["spec"]
+        for each in rendered("prod")
+        if each["kind"] == "StatefulSet" and each["metadata"]["name"] == "archive"
+    )
+    (container,) = archive["template"]["spec"]["containers"]
+    words = container["args"]
+    assert archive["ordinals"]["start"] == 1  # hosts are counted from 1
+    assert words[words.index("--host") + 1] == f"$(HOST)/{archive['replicas']}"
+    assert int(words[words.index("--shards") + 1]) >= archive["replicas"]
+    (host,) = (each for each in container["env"] if each["name"] == "HOST")
+    assert host["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.labels['apps.kubernetes.io/pod-index']"
 
 
 def test_the_operators_rules_are_the_alert_rules():
