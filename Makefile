@@ -113,6 +113,7 @@ docs: setup ## Build the documentation site into var/site, with strict links (ne
 
 bench: setup ## Run every bench and write docs/benchmarks.md
 	@$(BIN)/python -m mevflow.bench.report
+	@$(BIN)/python -m mevflow.bench.capacity
 	@$(BIN)/python docs/wrap.py --write
 
 bench-check: setup ## Hold the ratios of pipeline, detect and decide against docs/benchmarks.md (median of 5, or RUNS=n)

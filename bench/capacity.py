@@ -1,0 +1,139 @@
+"""What a deployment needs at a chain's full rate, and what is its first limit: ``python -m mevflow.bench.capacity``.
+
+Writes ``docs/capacity.md`` from the figures of ``docs/benchmarks.md``. Cells that no bench has measured stand here as
+assumptions, each with where it is from, and are marked on the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+
+from mevflow.bench.report import TARGET, figures_of, sections
+
+PAGE = TARGET.parent / "capacity.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One figure that the plan stands on. ``of``: the bench and figure that measured it, or why it is assumed."""
+
+    what: str
+    value: float
+    unit: str
+    of: str
+    measured: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Swaps a second of a market; ``busiest``: the share of its busiest chain."""
+
+    name: str
+    swaps_per_s: float
+    busiest: float
+
+
+#: Orders of magnitude of 2025-26, to be replaced by one's own.
+MARKETS = (Rate("Solana", 2_000, 1.0), Rate("all EVM chains", 600, 0.4))
+TIMES = (1, 10, 100)
+CLIENTS = 100
+_GIVEN = {
+    "broker": Cell("a broker takes", 100e6, "bytes/s", "three copies on one disk of 300 MB/s", False),
+    "row": Cell("a swap on disk, compressed", 98, "bytes", "the recorded days, system.parts of `raw_swaps_rows`", True),
+    "disk": Cell("a ClickHouse node keeps", 4e12, "bytes", "one NVMe disk", False),
+    "clickhouse": Cell("of a node's time, writing", 0.5, "share", "the rest merges and answers", False),
+}
+_MEASURED = {
+    "detect": ("pipeline", "detect: messages", "Kafka -> decode -> detect -> ClickHouse, one shard"),
+    "decide": ("pipeline", "everything: messages", "the same with decisions and every swap stored, one shard"),
+    "archive": ("pipeline", "archive: messages", "Kafka -> decode -> ClickHouse, one shard"),
+    "insert": ("clickhouse", "swaps, all columns, through the sink", "one ClickHouse node stores"),
+    "message": ("websocket", "size of a message", "a message"),
+    "hub": ("websocket", f"{CLIENTS} clients, a filter each", f"one hub gives {CLIENTS} clients"),
+    "memory": ("detect", "50,000 pools, 3 legs, memory of pools and cycles", "50,000 pools and their cycles"),
+    "screened": ("detect", "50,000 pools, 3 legs, sized and emitted", "50,000 pools, sized and emitted, one core"),
+}
+
+
+def cells(page: str) -> dict[str, Cell]:
+    """Every figure that the plan stands on. Raises KeyError for one that the page of benches does not have."""
+    found = {name: figures_of(lines) for name, lines in sections(page).items()}
+    measured = {}
+    for key, (bench, figure, what) in _MEASURED.items():
+        value, unit = found[bench][figure][:2]
+        measured[key] = Cell(what, float(value.replace(",", "")), unit, f"{bench}: {figure}", True)
+    return measured | _GIVEN
+
+
+#: What may be the limit -> how many of it a rate needs. A chain's swaps are one order: one shard detects them.
+NEEDS: dict[str, Callable[[Rate, float, dict[str, Cell]], float]] = {
+    "shard of the busiest chain, detection": lambda rate, swaps, of: swaps * rate.busiest / of["detect"].value,
+    "shard of the busiest chain, all of it": lambda rate, swaps, of: swaps * rate.busiest / of["decide"].value,
+    "shards that archive": lambda rate, swaps, of: swaps / of["archive"].value,
+    "brokers": lambda rate, swaps, of: swaps * of["message"].value / of["broker"].value,
+    "ClickHouse nodes, writing": lambda rate, swaps, of: swaps / (of["insert"].value * of["clickhouse"].value),
+    "ClickHouse nodes, a year on disk": lambda rate, swaps, of: (
+        swaps * 86400 * 365 * of["row"].value / of["disk"].value
+    ),
+    f"hubs, {CLIENTS} clients that see every swap": lambda rate, swaps, of: swaps * CLIENTS / of["hub"].value,
+}
+#: These cannot be had twice: beyond 1 the plan ends.
+ALONE = ("shard of the busiest chain, detection", "shard of the busiest chain, all of it")
+
+
+def plan(of: dict[str, Cell]) -> dict[tuple[str, int], dict[str, float]]:
+    """By market and how many times its rate: how many of each thing are needed."""
+    return {
+        (rate.name, times): {name: need(rate, rate.swaps_per_s * times, of) for name, need in NEEDS.items()}
+        for rate in MARKETS
+        for times in TIMES
+    }
+
+
+def limit(needs: dict[str, float]) -> str:
+    """What ends the plan, or what is nearest to its end; else what most is needed of."""
+    alone = max(ALONE, key=lambda name: needs[name])
+    if needs[alone] > 1:
+        return f"{alone}: {needs[alone]:.2g} of the one that there can be"
+    most = max((name for name in needs if name not in ALONE), key=lambda name: needs[name])
+    return f"{most}: {ceil(needs[most])}" if needs[most] > 1 else f"none; nearest is {most} at {needs[most]:.0%}"
+
+
+def document(page: str) -> str:
+    """The page."""
+    of = cells(page)
+    lines = [_HEAD, "| cell | value | from |", "|---|---:|---|"]
+    for cell in of.values():
+        mark = "measured" if cell.measured else "**assumed**"
+        lines.append(f"| {cell.what} | {cell.value:,.3g} {cell.unit} | {mark}: {cell.of} |" if cell.value < 1000 else
+                     f"| {cell.what} | {cell.value:,.0f} {cell.unit} | {mark}: {cell.of} |")  # fmt: skip
+    for rate in MARKETS:
+        share = f", {rate.busiest:.0%} of them on one chain" if rate.busiest < 1 else ""
+        lines += ["", f"## {rate.name}", "", f"{rate.swaps_per_s:,.0f} swaps/s (**assumed**){share}.", ""]
+        lines += ["| needed | " + " | ".join(f"x {times}" for times in TIMES) + " |", "|---|" + "---:|" * len(TIMES)]
+        needs = {times: plan(of)[rate.name, times] for times in TIMES}
+        for name in NEEDS:
+            lines.append(f"| {name} | " + " | ".join(f"{needs[times][name]:.2g}" for times in TIMES) + " |")
+        lines += ["", "First limit: " + "; ".join(f"x {times}: {limit(needs[times])}" for times in TIMES) + "."]
+    pools, memory = 500_000, of["memory"].value * 10
+    lines += ["", "## Pools", "", f"Memory grows with pools and cycles: {pools:,} pools need about {memory:,.0f} "
+              f"{of['memory'].unit} (**assumed**: ten times what 50,000 need). The rate falls as fewer fit into the "
+              "processor's caches; beyond 50,000 pools it is not measured.", ""]  # fmt: skip
+    return "\n".join(lines)
+
+
+_HEAD = """\
+# Capacity
+
+Written by `python -m mevflow.bench.capacity` from [benchmarks.md](benchmarks.md): what a deployment needs at the full
+rate of a market, ten and a hundred times that. It is arithmetic, not a test: each thing is taken alone, at the rate at
+which a bench saw it, on two cores that the broker and the engine shared with it.
+
+What cannot be divided is the order of one chain: its swaps pass one shard of `arbitrage.detect`. Everything else takes
+another process, broker or node.
+"""
+
+if __name__ == "__main__":
+    PAGE.write_text(document(TARGET.read_text()))
