@@ -28,15 +28,28 @@ class Sizes:
             return
         ways = np.frombuffer(b"".join([each.packed for each in found]), np.uint8).reshape(-1, 2, MAX_LEGS)
         legs = np.array([len(each.cycle) for each in found], np.int8)
-        ticks = np.full((len(found), MAX_LEGS), NO_TICK, np.int32)
-        for each in found:
-            for leg, (number, a_to_b) in enumerate(each.cycle):
-                if book.info[number].ticks:
-                    ticks[each.hit, leg] = _next_tick(book, states[each.hit, each.turn[leg]], number, a_to_b)
+        ticks = self._next_ticks(found)
         amounts = np.empty((len(found), MAX_LEGS + 1, 2), np.uint64)
         verdict = np.empty(len(found), np.int8)
         size_within(states, ways, ticks, legs, amounts, verdict, limbs.registers())
         self._verdict, self._amounts = verdict.tolist(), amounts.tolist()
+
+    def _next_ticks(self, found: Sequence[SizedCycle]) -> NDArray[np.int32]:
+        """The next initialized tick on each leg's way, where it lies within what is known."""
+        ticks = np.full((len(found), MAX_LEGS), NO_TICK, np.int32)
+        ranges = [self._states[name].tolist() for name in ("tick", "tick_spacing", "known_lower", "known_upper")]
+        for each in found:
+            for leg, (number, a_to_b) in enumerate(each.cycle):
+                maps = self._book.info[number].ticks
+                if not maps:
+                    continue
+                tick, spacing, lower, upper = (column[each.hit][each.turn[leg]] for column in ranges)
+                low, high = known_range(tick, spacing, lower, upper)
+                known, _ = maps.arrays()
+                at = bisect_right(known, tick) - a_to_b
+                if 0 <= at < len(known) and (known[at] > low if a_to_b else known[at] < high):
+                    ticks[each.hit, leg] = known[at]
+        return ticks
 
     @cached_property
     def _exact(self) -> States:
@@ -56,16 +69,3 @@ def prepare() -> None:
     states, ticks = np.empty((0, MAX_LEGS), POOL_DTYPE), np.empty((0, MAX_LEGS), np.int32)
     amounts = np.empty((0, MAX_LEGS + 1, 2), np.uint64)
     size_within(states, ways, ticks, np.empty(0, np.int8), amounts, np.empty(0, np.int8), limbs.registers())
-
-
-def _next_tick(book: Book, pool: np.void, number: int, a_to_b: bool) -> int:
-    """The next initialized tick on a leg's way, where it lies within what is known."""
-    ticks = book.info[number].ticks
-    assert ticks is not None
-    tick = int(pool["tick"])
-    low, high = known_range(tick, int(pool["tick_spacing"]), int(pool["known_lower"]), int(pool["known_upper"]))
-    known, _ = ticks.arrays()
-    at = bisect_right(known, tick) - a_to_b
-    if not 0 <= at < len(known):
-        return int(NO_TICK)
-    return known[at] if (known[at] > low if a_to_b else known[at] < high) else int(NO_TICK)
