@@ -107,8 +107,8 @@ def document(page: str) -> str:
     lines = [_HEAD, "| cell | value | from |", "|---|---:|---|"]
     for cell in of.values():
         mark = "measured" if cell.measured else "**assumed**"
-        lines.append(f"| {cell.what} | {cell.value:,.3g} {cell.unit} | {mark}: {cell.of} |" if cell.value < 1000 else
-                     f"| {cell.what} | {cell.value:,.0f} {cell.unit} | {mark}: {cell.of} |")  # fmt: skip
+        value = f"{cell.value:,.3g}" if cell.value < 1000 else f"{cell.value:,.0f}"
+        lines.append(f"| {cell.what} | {value} {cell.unit} | {mark}: {cell.of} |")
     for rate in MARKETS:
         share = f", {rate.busiest:.0%} of them on one chain" if rate.busiest < 1 else ""
         lines += ["", f"## {rate.name}", "", f"{rate.swaps_per_s:,.0f} swaps/s (**assumed**){share}.", ""]
