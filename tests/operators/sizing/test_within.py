@@ -15,11 +15,14 @@ from mevflow.operators.detect.report.sizes import Sizes
 from mevflow.operators.detect.screen.cycles import MAX_LEGS
 from mevflow.operators.sizing.kinds import KIND_CONCENTRATED_X64, KIND_CONCENTRATED_X96, KIND_CONSTANT_PRODUCT
 from mevflow.operators.sizing.size import size
+from mevflow.operators.sizing.venues import kind_of
+from mevflow.v1 import market_pb2 as market
 
 _WORDS = {"price": 24, "liquidity": 16, "reserve_a": 16, "reserve_b": 16}
-_TICKED = {1: tick_math_x64, 6: tick_math_raydium, 3: tick_math_x96, 0: tick_math_x64}
-#: Uniswap v2, Raydium v4 and CPMM, Aerodrome, one that is not known.
-_PAIRS = (2, 4, 5, 10, 0)
+#: Every venue of its kind, those that go by their state too.
+_X96 = [venue for venue in market.Venue.values() if kind_of(venue, False, True) == KIND_CONCENTRATED_X96]
+_X64 = [venue for venue in market.Venue.values() if kind_of(venue, True, False) == KIND_CONCENTRATED_X64]
+_PAIRS = [venue for venue in market.Venue.values() if kind_of(venue, False, False) == KIND_CONSTANT_PRODUCT]
 
 
 @st.composite
@@ -34,9 +37,10 @@ def _pools(draw):
         held = draw(st.integers(1 << much, (2 << much) - 1))
         amounts = {"reserve_a": held, "reserve_b": max(int(held * np.exp(tilt)), 1)}
     else:
-        venue = draw(st.sampled_from(sorted(_TICKED)))
-        maths = _TICKED[venue]
-        row["venue"], row["kind"] = venue, KIND_CONCENTRATED_X96 if venue == 3 else KIND_CONCENTRATED_X64
+        wide = draw(st.booleans())
+        venue = draw(st.sampled_from(_X96 if wide else _X64))
+        row["venue"], row["kind"] = venue, KIND_CONCENTRATED_X96 if wide else KIND_CONCENTRATED_X64
+        maths = tick_math_x96 if wide else tick_math_raydium if venue == market.VENUE_RAYDIUM_CLMM else tick_math_x64
         spacing = draw(st.sampled_from([1, 10, 60, 128]))
         tick = int(tilt / np.log(1.0001)) + draw(st.sampled_from([0, 0, -200_000, 200_000]))
         low, high = maths.price_at(tick), maths.price_at(tick + 1)
