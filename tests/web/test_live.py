@@ -12,7 +12,7 @@ from mevflow.operators.stage import StageContext
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from mevflow.sinks.websocket.sink import WebSocketSettings, WebSocketSink
 from mevflow.v1 import decision_pb2
-from mevflow.v1.market_pb2 import Swap
+from mevflow.v1.market_pb2 import Swap, Venue
 from mevflow.web import FOLDER
 from tests.sinks.clickhouse.rows import batch_of, opportunity
 
@@ -131,6 +131,14 @@ def test_the_field_numbers_are_those_of_the_messages():
         fields = getattr(decision_pb2, message).DESCRIPTOR.fields_by_number
         assert found == {number: fields[number].name for number in found}
         assert found
+
+
+def test_the_venues_are_those_of_the_messages():
+    body = re.search(r"const VENUES[^=]*= \{(.*?)\n\};", (FOLDER / "src" / "live" / "rows.ts").read_text(), re.DOTALL)[
+        1
+    ]
+    found = {int(number): name for number, name in re.findall(r'(\d+): "(\w+)"', body)}
+    assert found == {number: name.removeprefix("VENUE_").lower() for name, number in Venue.items()}
 
 
 def test_episodes_come_by_themselves_each_once_and_grow(watching, day, push):

@@ -39,8 +39,23 @@ export const DECISION: Fields = {
   24: ["mint", "bytes"],
   25: ["expected_profit_usd", "double"],
 };
-const VENUES = ["unspecified", "orca_whirlpool", "uniswap_v2", "uniswap_v3", "raydium_v4", "raydium_cpmm", "raydium_clmm", "meteora_dlmm", "curve_stable", "saber", "aerodrome_volatile", "11", "12",
-  "aerodrome_stable", "slipstream", "uniswap_v4"];
+/** By the numbers of `mevflow.v1.Venue`. */
+const VENUES: Record<number, string> = {
+  0: "unspecified",
+  1: "orca_whirlpool",
+  2: "uniswap_v2",
+  3: "uniswap_v3",
+  4: "raydium_v4",
+  5: "raydium_cpmm",
+  6: "raydium_clmm",
+  7: "meteora_dlmm",
+  8: "curve_stable",
+  9: "saber",
+  10: "aerodrome_volatile",
+  13: "aerodrome_stable",
+  14: "slipstream",
+  15: "uniswap_v4",
+};
 
 interface Moment {
   opportunity_id: string;
