@@ -51,7 +51,7 @@ test-truth: setup ## Hold states, quotes and executed opportunities against cont
 	@$(BIN)/python -m tests.truth.solana
 
 test-quick: setup ## Run the tests that need no service and compute for seconds only
-	@$(BIN)/pytest -m "not services and not heavy"
+	@$(BIN)/pytest -m "not services and not heavy" -n 2 --dist loadgroup --no-loadscope-reorder
 
 coverage: setup ## Measure branch coverage of the quick tests
 	@mkdir -p var/coverage

@@ -55,17 +55,21 @@ HEAVY = (
     "tests/operators/detect/test_days",
     "tests/operators/detect/test_hostile_rows",
     "tests/operators/detect/test_random_markets",
+    "tests/operators/detect/test_reachable",
     "tests/operators/detect/test_recorded_curves",
     "tests/operators/detect/test_reorg",
     "tests/operators/detect/test_stage",
     "tests/operators/label/test_stage",
     "tests/operators/learn/test_auction",
+    "tests/operators/learn/test_states",
     "tests/operators/model/",
     "tests/operators/sizing/",
+    "tests/operators/parse/evm/test_recorded",
     "tests/operators/parse/whirlpool/",
     "tests/operators/parse/uniswap/",
     "tests/operators/amm/",
-    "tests/learning/evaluation/test_estimators",
+    "tests/learning/evaluation/",
+    "tests/flows/test_explain",
     "tests/sources/evm/test_files",
     "tests/sources/test_recorded",
     "tests/cli/",
@@ -74,7 +78,18 @@ HEAVY = (
     "tests/ops/",
 )
 #: Rooms whose tests compute and start nothing, unless they are marked above.
-PURE = ("tests/operators/", "tests/learning/", "tests/model/", "tests/ops/", "tests/proto/", "tests/mutation/")
+PURE = (
+    "tests/operators/",
+    "tests/learning/",
+    "tests/model/",
+    "tests/ops/",
+    "tests/proto/",
+    "tests/mutation/",
+    "tests/docs/",
+    "tests/clickhouse/test_statement",
+    "tests/testing/test_breakers",
+    "tests/testing/test_kit",
+)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups

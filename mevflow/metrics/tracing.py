@@ -9,6 +9,8 @@ import msgspec
 
 from mevflow.operators.errors import UsageError
 
+#: How long a collector may take for a batch, with what is tried again.
+_PATIENCE_S = 2
 _MISSING = "traces need OpenTelemetry's SDK and its OTLP exporter over HTTP"
 _HINT = "pip install 'mevflow[otel]', or set tracing.sample to 0"
 
@@ -68,7 +70,7 @@ class Exporter:
         self._provider = TracerProvider(
             sampler=ALWAYS_ON, resource=Resource.create(dict(resource)), id_generator=self._ids, shutdown_on_exit=False
         )
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, timeout=_PATIENCE_S)))
         self._tracer = self._provider.get_tracer("mevflow")
 
     def trace(self, trace_id: int, name: str, attributes: Mapping[str, Any], spans: list[Span]) -> None:
@@ -85,6 +87,6 @@ class Exporter:
         root.end(max(span.end_ns for span in spans))
 
     def close(self) -> None:
-        """Send what waits, for a few seconds at most."""
-        self._provider.force_flush(5_000)
+        """Send what waits; a collector that does not answer is not waited for long."""
+        self._provider.force_flush(1000 * _PATIENCE_S)
         self._provider.shutdown()
