@@ -33,8 +33,10 @@ from mevflow.sinks.sink import Sink
 from mevflow.sources.source import Source, Standing
 
 _KEY = "all"
-#: How long a source that gave nothing is left alone: at first, and at most, twice as long each time.
+#: How long a source that gave nothing is left alone: while anything flows, and at most.
 _IDLE, _IDLE_MOST = timedelta(milliseconds=1), timedelta(milliseconds=8)
+#: The part of the time for which nothing has flowed. A silent source beside one that flows holds its watermark back.
+_IDLE_SHARE = 1 / 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,6 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
         self._nudged = 0
         self._open = self._ended = False
         self._wake: datetime | None = None
-        self._idle = _IDLE
         self._last_snapshot: bytes | None = None
 
     def next_batch(self) -> Iterable[Envelope]:
@@ -144,9 +145,11 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
                 items.append(Envelope("", watermark=poll.watermark))
                 self._meter.watermark(self._node, poll.watermark.hold_us)
         self._meter.rows_out(self._node, rows)
-        self._wake = None if rows or self._ended else datetime.now(UTC) + self._idle
-        self._idle = _IDLE if rows else min(2 * self._idle, _IDLE_MOST)
+        self._wake = None if rows or self._ended else datetime.now(UTC) + self._pause()
         return items
+
+    def _pause(self) -> timedelta:
+        return min(max(_IDLE, timedelta(seconds=self._meter.quiet_s * _IDLE_SHARE)), _IDLE_MOST)
 
     def _standing(self) -> Standing:
         if not self._open:

@@ -36,6 +36,7 @@ class Meter:
         self._next = 0.0
         self._unopened: set[str] = set()
         self._first_row_s: float | None = None
+        self._flowed = time.monotonic()
         self._standing: dict[str, Standing] = {}
         self._asked: dict[str, float] = {}
         self._samples: deque[tuple[float, int]] = deque()
@@ -76,8 +77,10 @@ class Meter:
         self._node(node)["rows_in"] += rows
 
     def rows_out(self, node: str, rows: int) -> None:
-        if rows and self._first_row_s is None:
-            self._first_row_s = time.time()
+        if rows:
+            self._flowed = time.monotonic()
+            if self._first_row_s is None:
+                self._first_row_s = time.time()
         self._node(node)["rows_out"] += rows
 
     def emitted(self, node: str, port: str, batch: pa.RecordBatch) -> None:
@@ -88,6 +91,11 @@ class Meter:
             self.rejected(node, batch.num_rows)
         elif self.traces is not None and message_of(batch) == DECISION:
             self.traces.decided(batch)
+
+    @property
+    def quiet_s(self) -> float:
+        """Seconds for which no node has given rows."""
+        return time.monotonic() - self._flowed
 
     def rejected(self, node: str, rows: int) -> None:
         """``node`` has given ``rows`` dead letters."""
