@@ -155,19 +155,35 @@ class ModelRegistry:
             raise StateError(f"what is known of the model cannot be read: {error}", file=str(path)) from None
 
 
+class NamedModel(msgspec.Struct):
+    """What of a model command's payload says which model gets into force."""
+
+    id: str = ""
+    state: str = ""
+    candidate: str = ""
+
+
+def named_in(payload: bytes) -> NamedModel | None:
+    """Which model a payload names; None where that cannot be read, and no stage takes such a payload either.
+
+    Who judges a command and who carries it out read it by this alone: what one of them took for something else would
+    get past the other.
+    """
+    try:
+        return msgspec.json.decode(payload, type=NamedModel)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def with_state(payload: bytes, folder: Path) -> bytes:
     """A model command's payload with the state that its ``id`` names; as it is where it has no content id, or a state.
 
     Raises StateError or UsageError when this host's folder has no such model, or a damaged one.
     """
-    try:
-        asked: Any = json.loads(payload)
-    except (ValueError, RecursionError):
-        return payload  # the stage will say so
-    if not isinstance(asked, dict) or not isinstance(asked.get("id"), str) or asked.get("state"):
-        return payload
-    if not re.fullmatch(r"[0-9a-f]{64}", asked["id"]):
-        return payload
+    asked = named_in(payload)
+    if asked is None or asked.state or not re.fullmatch(r"[0-9a-f]{64}", asked.id):
+        return payload  # the stage will say what is wrong with it
     registry = ModelRegistry(folder)
-    state = registry.state(registry.find(asked["id"]))
-    return json.dumps({**asked, "state": base64.b64encode(state).decode()}).encode()
+    state = registry.state(registry.find(asked.id))
+    whole: dict[str, Any] = msgspec.json.decode(payload)
+    return json.dumps({**whole, "state": base64.b64encode(state).decode()}).encode()

@@ -10,6 +10,8 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
+
 from mevflow.control.auth.identity import Identity
 from mevflow.control.commands.diff import changes
 from mevflow.control.commands.draft import MAX_PAYLOAD, MAX_VALUES, STATE_KINDS, Draft, values_in
@@ -331,14 +333,14 @@ def _policy_kind(kind: str) -> str:
 
 
 def _json(field: str, payload: bytes) -> object:
-    """A payload as plain values; its size, depth and number of values are bounded."""
+    """A payload as plain values, read as the gate of models reads it; size, depth and number of values are bounded."""
     if len(payload) > MAX_PAYLOAD:
         raise invalid(field, f"{len(payload):,} bytes; at most {MAX_PAYLOAD:,}", "PAYLOAD_TOO_LARGE")
     if values_in(payload) > MAX_VALUES:
         raise invalid(field, f"has more than {MAX_VALUES:,} values", "PAYLOAD_TOO_LARGE")
     try:
-        value: object = json.loads(payload)
-    except ValueError as error:
+        value: object = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise invalid(field, f"is not JSON: {error}", "MALFORMED_JSON") from None
     except RecursionError:
         raise invalid(field, "is nested too deep", "MALFORMED_JSON") from None

@@ -13,12 +13,10 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
-
 from mevflow.control.commands.draft import MAX_REASON
 from mevflow.control.refusal import Refused
 from mevflow.flows.model_signatures import fault
-from mevflow.flows.registry import ModelMeta, ModelRegistry
+from mevflow.flows.registry import ModelMeta, ModelRegistry, NamedModel, named_in
 from mevflow.flows.steering.signatures import Verifier
 from mevflow.learning.verdict import shortfalls
 from mevflow.operators.errors import MevflowError, UsageError
@@ -30,14 +28,6 @@ _SIGNATURES = {
     "unsigned": "nobody has signed it (`mevflow model sign`)",
     "bad_signature": "its signature is not that of a key of the service's folder of model keys",
 }
-
-
-class _Brought(msgspec.Struct):
-    """What of a model command's payload says which model gets into force."""
-
-    id: str = ""
-    state: str = ""
-    candidate: str = ""
 
 
 class ModelGate:
@@ -91,23 +81,17 @@ class ModelGate:
 
 def _identifier(payload: bytes, earlier: Iterable[bytes]) -> str:
     """The content id of the model that a command brings into force; empty where it brings none that was learned."""
-    asked = _read(payload)
+    asked = named_in(payload) or NamedModel()  # the stage refuses what cannot be read
     if asked.candidate and not (asked.id or asked.state):
-        former = (_read(each) for each in earlier)
-        asked = next((each for each in former if each.candidate == asked.candidate and (each.id or each.state)), asked)
+        former = filter(None, map(named_in, earlier))
+        brought = (each for each in former if each.candidate == asked.candidate and (each.id or each.state))
+        asked = next(brought, asked)
     if asked.id or not asked.state:
         return asked.id
     try:
         return hashlib.sha256(base64.b64decode(asked.state, validate=True)).hexdigest()
     except ValueError:
         return ""  # the stage says what is wrong with it
-
-
-def _read(payload: bytes) -> _Brought:
-    try:
-        return msgspec.json.decode(payload, type=_Brought)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _Brought()  # the stage says so
 
 
 def _refused(reason: str, name: str, words: str) -> Refused:

@@ -161,6 +161,14 @@ def test_an_address_is_measured_before_it_is_decoded():
     assert len(verdicts[0].detail) < 500
 
 
+@pytest.mark.parametrize("payload", [b"\xef\xbb\xbf{}", "{}".encode("utf-16"), b'{"a": NaN}', b'{"a": 1e999}'])
+async def test_a_payload_that_two_readers_take_for_two_things_is_refused(handlers, topology, payload):
+    for call in (handlers.validate, handlers.plan):
+        with pytest.raises(Refused) as refused:
+            await call(pb.PolicyRequest(topology=topology, target="found", payload=payload), EVE)
+        assert refused.value.reason == "MALFORMED_JSON"
+
+
 @pytest.mark.parametrize("payload", [b"[" * 100_000, b'{"a":' * 20_000, b"[" * 100 + b"]" * 100, b"9" * 5_000, b"\xff"])
 async def test_a_payload_that_is_nested_too_deep_is_refused(handlers, topology, payload):
     for call in (handlers.validate, handlers.plan):

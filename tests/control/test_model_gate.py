@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
+from pydantic import ValidationError
 
 from mevflow.cli import main
 from mevflow.control.auth.keys import make_key
@@ -15,9 +17,10 @@ from mevflow.control.refusal import Refused
 from mevflow.control.server.model_gate import ModelGate
 from mevflow.flows.config import config
 from mevflow.flows.model_signatures import sign
-from mevflow.flows.registry import ModelMeta, ModelRegistry
+from mevflow.flows.registry import ModelMeta, ModelRegistry, with_state
 from mevflow.flows.steering.signatures import Signer
 from mevflow.learning.verdict import ModelVerdict, note
+from mevflow.operators.decide.control import ModelPayload, check_id
 from mevflow.operators.errors import StateError, UsageError
 
 STATE = b"what was learned"
@@ -75,6 +78,25 @@ def test_a_model_is_known_by_its_id_its_state_or_the_candidate_that_brought_it(m
 def test_what_names_no_registered_model_is_the_stages_to_judge(models: Path, given: bytes) -> None:
     judged(models, high=0.3)
     assert ModelGate(models, None, signed=False).passed(given, [b"[", b"{}"], False, "") == ""
+
+
+@pytest.mark.parametrize("form", [
+    lambda text: b"\xef\xbb\xbf" + text,
+    lambda text: text.decode().encode("utf-16"),
+    lambda text: text.decode().encode("utf-16-le"),
+    lambda text: text[:-1] + b', "state": null}',
+    lambda text: text[:-1] + b', "state": 0}',
+    lambda text: text[:-1] + b', "state": []}',
+    lambda text: text[:-1] + b', "candidate": null}',
+    lambda text: text[:-1] + b', "options": {"width": NaN}}',
+], ids=["mark", "utf-16", "utf-16 without a mark", "null", "zero", "list", "candidate", "NaN"])  # fmt: skip
+def test_what_the_gate_cannot_read_no_shard_reads_otherwise(models: Path, form: Callable[[bytes], bytes]) -> None:
+    meta = judged(models, high=0.3)
+    given = form(payload(policy="tip-linucb", id=meta.id))
+    assert ModelGate(models, None, signed=False).passed(given, [], False, "r") == "r"
+    assert with_state(given, models) == given
+    with pytest.raises((ValidationError, StateError)):
+        check_id(ModelPayload.model_validate_json(given).id, None)
 
 
 def test_a_verdict_that_cannot_be_read_holds_the_model_up(models: Path) -> None:
