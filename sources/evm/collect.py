@@ -39,7 +39,8 @@ from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import RpcNode
 from mevflow.sources.evm.singleton import find, made_here
 from mevflow.sources.evm.state import State
-from mevflow.sources.evm.stated import AFTER_ALL, StatedPools, letter, read_whole
+from mevflow.sources.evm.stated import StatedPools, letter, read_whole
+from mevflow.sources.followed import AFTER_ALL
 from mevflow.v1 import market_pb2 as market
 
 EVENTS = (*POOL_EVENTS, *SINGLETON_EVENTS, *MANAGER_EVENTS, *LENDING_EVENTS)

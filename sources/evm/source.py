@@ -6,7 +6,6 @@ last rows that were given, so a restart reads the blocks after it again and give
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,13 +27,13 @@ from mevflow.sources.evm.follow import RING, Follower, Fork, restore
 from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import EndpointSettings, NodeError, RpcNode
 from mevflow.sources.evm.stated import offset_of
+from mevflow.sources.followed import HandOver, named, placed
 from mevflow.sources.source import Poll, Source
 
 _SWAP, _UPDATE = codec("mevflow.v1.Swap"), codec("mevflow.v1.PoolUpdate")
 _VERSION = 1
 #: Stretches that are ready and not yet taken: the thread waits beyond that.
 _READY = 8
-_WAIT_S = 0.005
 
 
 class PoolChoice(BaseModel):
@@ -140,8 +139,8 @@ class EvmSource(Source[EvmSettings]):
             factories={one.key: one for one in factories},
             deny=frozenset(bytes.fromhex(one[2:]) for one in choice.deny),
         )
-        self._ready: queue.Queue[_Ready | MevflowError] = queue.Queue(_READY)
-        self._stop = threading.Event()
+        self._handed = HandOver[_Ready](_READY)
+        self._stop = self._handed.stop
         self._thread = threading.Thread(target=self._run, name="evm.source", daemon=True)
         self._state = b""
         self._heard = False
@@ -171,12 +170,9 @@ class EvmSource(Source[EvmSettings]):
 
     def poll(self) -> Poll:
         """Rows of the next stretch, if one is ready within a few milliseconds. Raises StateError."""
-        try:
-            ready = self._ready.get(timeout=_WAIT_S)
-        except queue.Empty:
+        ready = self._handed.take()
+        if ready is None:
             return Poll()
-        if isinstance(ready, MevflowError):
-            raise ready
         self._state, rows, self.block = ready.state, ready.rows, ready.block
         topic = f"evm:{self._collector.name}"
         batches = [
@@ -185,7 +181,7 @@ class EvmSource(Source[EvmSettings]):
             if batch is not None
         ]
         if rows.errors is not None:
-            batches.append(("errors", self._named(rows.errors)))
+            batches.append(("errors", named(rows.errors, self.context)))
         # After a fork time may stand earlier than before; what was said to be complete stays so.
         self._hold_us = max(self._hold_us, rows.timestamp_us)
         return Poll(batches, Watermark(self._hold_us))
@@ -196,7 +192,7 @@ class EvmSource(Source[EvmSettings]):
 
     def behind(self) -> int:
         """Blocks that the chain has and that were not read, or not given yet."""
-        return max(0, self._follower.head - self._follower.next + 1) + self._ready.qsize()
+        return max(0, self._follower.head - self._follower.next + 1) + self._handed.waiting
 
     def close(self) -> None:
         self._stop.set()
@@ -224,7 +220,7 @@ class EvmSource(Source[EvmSettings]):
                 self.trouble = str(wrong)
                 self._stop.wait(self.settings.poll_ms / 1000)
             except MevflowError as wrong:
-                self._hand_over(wrong)
+                self._handed.put(wrong)
                 return
 
     def _listen(self) -> None:
@@ -264,15 +260,7 @@ class EvmSource(Source[EvmSettings]):
         return [] if found is None else [found]
 
     def _take(self, rows: CollectedRows) -> None:
-        self._hand_over(_Ready(rows, self._follower.forks, self._snapshot(), self._follower.next))
-
-    def _hand_over(self, ready: _Ready | MevflowError) -> None:
-        while not self._stop.is_set():
-            try:
-                self._ready.put(ready, timeout=0.1)
-                return
-            except queue.Full:
-                continue
+        self._handed.put(_Ready(rows, self._follower.forks, self._snapshot(), self._follower.next))
 
     def _snapshot(self) -> bytes:
         follower, collector = self._follower, self._collector
@@ -287,13 +275,6 @@ class EvmSource(Source[EvmSettings]):
             )
         )
 
-    def _named(self, errors: pa.RecordBatch) -> pa.RecordBatch:
-        """Dead letters with the place in the topology that they come from."""
-        for name, value in (("topology", self.context.topology), ("stage", self.context.node)):
-            at = errors.schema.get_field_index(name)
-            errors = errors.set_column(at, errors.schema.field(at), pa.array([value] * errors.num_rows))
-        return errors
-
 
 def _modules(node: RpcNode, factories: Sequence[bytes]) -> set[bytes]:
     """Slipstream's fee modules as they are now."""
@@ -304,12 +285,6 @@ def _modules(node: RpcNode, factories: Sequence[bytes]) -> set[bytes]:
 
 
 def located(batch: pa.RecordBatch, schema: pa.Schema, topic: str, fork: int) -> pa.RecordBatch:
-    """Rows of a fork with coordinates: the chain as a topic of one partition, the place in it as an offset."""
-    rows = batch.num_rows
-    slots, indices = batch.column("slot").to_pylist(), batch.column("ix_index").to_pylist()
-    offsets = [offset_of(slot, index) for slot, index in zip(slots, indices, strict=True)]
-    topics = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int8()), pa.array([topic]))
-    at = batch.schema.get_field_index("fork")
-    batch = batch.set_column(at, batch.schema.field(at), pa.array([fork] * rows, pa.uint64()))
-    columns = [*batch.columns, topics, pa.array([0] * rows, pa.int32()), pa.array(offsets, pa.int64())]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+    """Rows of a fork with the coordinates of their logs."""
+    places = zip(*(batch.column(name).to_pylist() for name in ("slot", "ix_index")), strict=True)
+    return placed(batch, schema, topic, fork, [offset_of(*place) for place in places])

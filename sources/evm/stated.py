@@ -14,10 +14,9 @@ from mevflow.operators.parse.rows import RowBuilder
 from mevflow.sources.evm.fees import JudgedPool, judge
 from mevflow.sources.evm.rpc import RpcNode
 from mevflow.sources.evm.state import State, states
+from mevflow.sources.followed import AFTER_ALL
 from mevflow.v1 import market_pb2 as market
 
-#: Row indices of what a source says of a whole block, behind everything that is in it.
-AFTER_ALL = (1 << 24) - 1
 _SNAPSHOT, _FEE, _REMOVE = market.PoolUpdate.KIND_SNAPSHOT, market.PoolUpdate.KIND_FEE, market.PoolUpdate.KIND_REMOVE
 
 

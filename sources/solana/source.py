@@ -6,7 +6,6 @@ given and what the parser remembers of them: a restart asks for the slot after t
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Literal
@@ -28,6 +27,7 @@ from mevflow.operators.parse.solana.swaps import SolanaSwaps
 from mevflow.operators.stage import Settings, StageContext, Watermark
 from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import EndpointSettings
+from mevflow.sources.followed import HandOver, named, placed
 from mevflow.sources.solana.follow import Followed, SlotFollower
 from mevflow.sources.solana.slots import GivenSlot, SlotBlock, SlotsGone
 from mevflow.sources.solana.state import ReadPool
@@ -41,7 +41,6 @@ _VERSION = 1
 _TOPIC = "solana"
 #: Slots that are ready and not yet taken: the thread waits beyond that.
 _READY = 16
-_WAIT_S = 0.005
 
 
 class YellowstoneSettings(Settings):
@@ -86,6 +85,7 @@ class YellowstoneSource(Source[YellowstoneSettings]):
         if settings.pools and not settings.rpc:
             raise UsageError("the state of pools is read by JSON-RPC: name nodes (`rpc:`)", key="pools")
         self._nodes = Nodes(settings.rpc) if settings.rpc else None
+        self._handed = HandOver[Followed](_READY)
         self._follower = SlotFollower(
             settings.endpoints,
             self._nodes,
@@ -93,11 +93,9 @@ class YellowstoneSource(Source[YellowstoneSettings]):
             [base58.b58decode(one) for one in settings.programs],
             [base58.b58decode(one) for one in settings.pools],
             settings.commitment,
-            self._hand_over,
+            self._handed.put,
         )
         self._parser = SolanaSwaps(lambda error: None)
-        self._ready: queue.Queue[Followed | MevflowError] = queue.Queue(_READY)
-        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="yellowstone.source", daemon=True)
         self._stands: tuple[list[GivenSlot], int, int | None] = [], 0, self._follower.stated
         self._hold_us = 0
@@ -126,18 +124,15 @@ class YellowstoneSource(Source[YellowstoneSettings]):
 
     def poll(self) -> Poll:
         """Rows of the next slot, if one is ready within a few milliseconds. Raises StateError, UsageError."""
-        try:
-            ready = self._ready.get(timeout=_WAIT_S)
-        except queue.Empty:
+        ready = self._handed.take()
+        if ready is None:
             return Poll()
-        if isinstance(ready, MevflowError):
-            raise ready
         self._stands = ready.ring, ready.fork, ready.stated
         batches = []
         for batch in self._rows(ready):
             port, schema = _PORTS.get((batch.schema.metadata or {}).get(b"message", b""), ("errors", None))
-            placed = self._named(batch) if schema is None else _located(batch, schema, ready.fork)
-            batches.append((port, placed))
+            told = named(batch, self.context) if schema is None else _located(batch, schema, ready.fork)
+            batches.append((port, told))
         # After a fork time may stand earlier than before; what was said to be complete stays so.
         self._hold_us = max(self._hold_us, ready.time_s * 1_000_000)
         return Poll(batches, Watermark(self._hold_us))
@@ -151,7 +146,7 @@ class YellowstoneSource(Source[YellowstoneSettings]):
         """Slots that the stream has told of and that were not given yet."""
         chain = self._follower.chain
         tip = chain.tip
-        return self._ready.qsize() + (max(0, chain.newest - tip.slot) if tip else 0)
+        return self._handed.waiting + (max(0, chain.newest - tip.slot) if tip else 0)
 
     def standing(self) -> Standing:
         """Where the source stands, and why the last stream ended."""
@@ -159,7 +154,7 @@ class YellowstoneSource(Source[YellowstoneSettings]):
         return Standing(self.behind(), notes=(trouble,) if trouble else ())
 
     def close(self) -> None:
-        self._stop.set()
+        self._handed.stop.set()
         self._follower.stop()
         if self._thread.is_alive():
             self._thread.join(60)
@@ -190,22 +185,7 @@ class YellowstoneSource(Source[YellowstoneSettings]):
         try:
             self._follower.run()
         except MevflowError as wrong:
-            self._hand_over(wrong)
-
-    def _hand_over(self, ready: Followed | MevflowError) -> None:
-        while not self._stop.is_set():
-            try:
-                self._ready.put(ready, timeout=0.1)
-                return
-            except queue.Full:
-                continue
-
-    def _named(self, errors: pa.RecordBatch) -> pa.RecordBatch:
-        """Dead letters with the place in the topology that they come from."""
-        for name, value in (("topology", self.context.topology), ("stage", self.context.node)):
-            at = errors.schema.get_field_index(name)
-            errors = errors.set_column(at, errors.schema.field(at), pa.array([value] * errors.num_rows))
-        return errors
+            self._handed.put(wrong)
 
 
 def _state_of(pool: ReadPool, time_s: int) -> pa.RecordBatch:
@@ -222,15 +202,9 @@ def _state_of(pool: ReadPool, time_s: int) -> pa.RecordBatch:
 
 
 def _located(batch: pa.RecordBatch, schema: pa.Schema, fork: int) -> pa.RecordBatch:
-    """Rows of a fork with coordinates: the chain as a topic of one partition, the place in it as an offset."""
-    rows = batch.num_rows
+    """Rows of a fork with the coordinates of their instructions."""
     places = zip(*(batch.column(name).to_pylist() for name in ("slot", "tx_index", "ix_index")), strict=True)
-    topics = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int8()), pa.array([_TOPIC]))
-    at = batch.schema.get_field_index("fork")
-    batch = batch.set_column(at, batch.schema.field(at), pa.array([fork] * rows, pa.uint64()))
-    offsets = pa.array([_offset(*place) for place in places], pa.int64())
-    columns = [*batch.columns, topics, pa.array([0] * rows, pa.int32()), offsets]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+    return placed(batch, schema, _TOPIC, fork, [_offset(*place) for place in places])
 
 
 def _offset(slot: int, tx_index: int, ix_index: int) -> int:

@@ -30,14 +30,13 @@ from mevflow.operators.accounts.states import whirlpool_state
 from mevflow.operators.amm.concentrated.whirlpool import TICKS_PER_ARRAY, array_start
 from mevflow.operators.parse.pool_updates import PoolUpdates, Seen
 from mevflow.sources.evm.rpc import NodeError, RpcNode
+from mevflow.sources.followed import AFTER_ALL
 from mevflow.sources.solana.derived import derived_address
 
 #: The most accounts that a node gives at once.
 _AT_ONCE = 100
 #: Tick arrays and bin arrays that are read on either side of the price.
 _AROUND = 8
-#: A row of a whole slot's end: behind every transaction of it.
-AFTER_ALL = (1 << 24) - 1
 _TOKEN_2022 = base58.b58decode("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb")
 #: Where a mint's extensions begin, and the kind of one that keeps a part of every transfer.
 _EXTENSIONS, _TRANSFER_FEE = 166, 1
