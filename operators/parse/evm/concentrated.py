@@ -32,7 +32,7 @@ def parse_concentrated(logs: Logs, pools: NDArray[np.int64], out: Parsed) -> Non
     parse_swaps(logs, pools, kind == _PANCAKE, 7, out)
     _liquidity(logs, pools, kind == _MINT, 4, out)
     _liquidity(logs, pools, kind == _BURN, 3, out)
-    _created(logs, pools, kind == _INITIALIZE, out)
+    parse_created(logs, pools, np.flatnonzero(kind == _INITIALIZE), 1, 2, out)
 
 
 def parse_swaps(
@@ -94,12 +94,8 @@ def _liquidity(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], si
     """Mints (four words, the amount second) and burns (three, the amount first)."""
     minted = size == 4
     rows = shaped(logs, pools, np.flatnonzero(mask), 4, size, "Mint" if minted else "Burn", out)
-    lower, lower_fits = words.integers(logs.topics[rows, 2], 24)
-    upper, upper_fits = words.integers(logs.topics[rows, 3], 24)
+    lower, upper, ranged = tick_ranges(logs.topics[rows, 2], logs.topics[rows, 3], out.spacing[pools[rows]])
     amount, fits = words.unsigned(logs.words(rows, size)[:, size - 3], 16)
-    spacing = np.maximum(out.spacing[pools[rows]], 1)
-    ranged = lower_fits & upper_fits & (lower >= -MAX_TICK) & (lower < upper) & (upper <= MAX_TICK)
-    ranged &= (lower % spacing == 0) & (upper % spacing == 0)
     fits &= amount[:, 15] < 0x80
     wrong = rows[~(ranged & fits)]
     out.lose(logs, wrong, pools, "malformed", "a range or an amount that no position has", _LIQUIDITY)
@@ -119,14 +115,28 @@ def _liquidity(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], si
     )
 
 
-def _created(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], out: Parsed) -> None:
-    rows = shaped(logs, pools, np.flatnonzero(mask), 1, 2, "Initialize", out)
-    data = logs.words(rows, 2)
-    price, fits = price_words(data[:, 0])
-    tick, tick_fits = words.integers(data[:, 1], 24)
+def parse_created(
+    logs: Logs,
+    pools: NDArray[np.int64],
+    rows: NDArray[np.intp],
+    topics: int,
+    size: int,
+    out: Parsed,
+    *,
+    own_fee: bool = False,
+) -> None:
+    """Add the first state of pools by ``Initialize``, whose last two words are price and tick.
+
+    ``own_fee``: the rows tell the fee that the pool itself takes.
+    """
+    rows = shaped(logs, pools, rows, topics, size, "Initialize", out)
+    data = logs.words(rows, size)
+    price, fits = price_words(data[:, -2])
+    tick, tick_fits = words.integers(data[:, -1], 24)
     fits &= tick_fits & (np.abs(tick) <= MAX_TICK)
     out.lose(logs, rows[~fits], pools, "malformed", "a price or tick that no pool can have")
     rows = rows[fits]
+    told = {"fee_pips": out.own_fee[pools[rows]]} if own_fee else {}
     out.updates(
         logs,
         rows,
@@ -138,7 +148,19 @@ def _created(logs: Logs, pools: NDArray[np.int64], mask: NDArray[np.bool_], out:
         known_tick_lower=-MAX_TICK,
         known_tick_upper=MAX_TICK,
         known_range_set=True,
+        **told,
     )
+
+
+def tick_ranges(
+    lower: NDArray[np.uint8], upper: NDArray[np.uint8], spacing: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Ticks of positions from their words, and which ranges a pool of that tick spacing can have."""
+    low, low_fits = words.integers(lower, 24)
+    high, high_fits = words.integers(upper, 24)
+    steps = np.maximum(spacing, 1)
+    fits = low_fits & high_fits & (low >= -MAX_TICK) & (low < high) & (high <= MAX_TICK)
+    return low, high, fits & (low % steps == 0) & (high % steps == 0)
 
 
 def shaped(

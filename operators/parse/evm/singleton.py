@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mevflow.operators.amm.concentrated.uniswap_v4 import swap_fee
 from mevflow.operators.parse.evm import words
-from mevflow.operators.parse.evm.concentrated import MAX_TICK, parse_swaps, price_words, shaped
+from mevflow.operators.parse.evm.concentrated import parse_created, parse_swaps, shaped, tick_ranges
 from mevflow.operators.parse.evm.events import SINGLETON_EVENTS, which
 from mevflow.operators.parse.evm.logs import Logs
 from mevflow.operators.parse.evm.parsed import Parsed
@@ -27,19 +27,16 @@ def parse_singleton(logs: Logs, pools: NDArray[np.int64], out: Parsed) -> None:
     kind = which(logs.topics[:, 0], SINGLETON_EVENTS)
     parse_swaps(logs, pools, kind == _SWAP, 6, out, traders=True)
     _liquidity(logs, pools, np.flatnonzero(kind == _LIQUIDITY), out)
-    _created(logs, pools, np.flatnonzero(kind == _INITIALIZE), out)
+    parse_created(logs, pools, np.flatnonzero(kind == _INITIALIZE), 4, 5, out, own_fee=True)
     _protocol_fee(logs, pools, np.flatnonzero(kind == _PROTOCOL_FEE), out)
 
 
 def _liquidity(logs: Logs, pools: NDArray[np.int64], rows: NDArray[np.intp], out: Parsed) -> None:
     rows = shaped(logs, pools, rows, 3, 4, "ModifyLiquidity", out)
     data = logs.words(rows, 4)
-    lower, lower_fits = words.integers(data[:, 0], 24)
-    upper, upper_fits = words.integers(data[:, 1], 24)
+    lower, upper, ranged = tick_ranges(data[:, 0], data[:, 1], out.spacing[pools[rows]])
     delta, fits = words.signed(data[:, 2], 16)
-    spacing = np.maximum(out.spacing[pools[rows]], 1)
-    fits &= lower_fits & upper_fits & (lower >= -MAX_TICK) & (lower < upper) & (upper <= MAX_TICK)
-    fits &= (lower % spacing == 0) & (upper % spacing == 0)
+    fits &= ranged
     out.lose(logs, rows[~fits], pools, "malformed", "a range or an amount that no position has", _KIND.KIND_LIQUIDITY)
     good = fits & delta.any(axis=1)  # a change of nothing only collects fees
     rows = rows[good]
@@ -52,29 +49,6 @@ def _liquidity(logs: Logs, pools: NDArray[np.int64], rows: NDArray[np.intp], out
         tick_lower=lower[good],
         tick_upper=upper[good],
         liquidity_delta=words.binary(delta[good]),
-    )
-
-
-def _created(logs: Logs, pools: NDArray[np.int64], rows: NDArray[np.intp], out: Parsed) -> None:
-    rows = shaped(logs, pools, rows, 4, 5, "Initialize", out)
-    data = logs.words(rows, 5)
-    price, fits = price_words(data[:, 3])
-    tick, tick_fits = words.integers(data[:, 4], 24)
-    fits &= tick_fits & (np.abs(tick) <= MAX_TICK)
-    out.lose(logs, rows[~fits], pools, "malformed", "a price or tick that no pool can have")
-    rows = rows[fits]
-    out.updates(
-        logs,
-        rows,
-        pools[rows],
-        _KIND.KIND_CREATE,
-        fee_pips=out.own_fee[pools[rows]],
-        sqrt_price_x96=words.binary(price[fits]),
-        tick=tick[fits],
-        liquidity=words.binary(np.zeros((len(rows), 16), np.uint8)),
-        known_tick_lower=-MAX_TICK,
-        known_tick_upper=MAX_TICK,
-        known_range_set=True,
     )
 
 
