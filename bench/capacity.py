@@ -1,7 +1,7 @@
 """What a deployment needs at a chain's full rate, and what is its first limit: ``python -m mevflow.bench.capacity``.
 
-Writes ``docs/capacity.md`` from the figures of ``docs/benchmarks.md``. Cells that no bench has measured stand here as
-assumptions, each with where it is from, and are marked on the page.
+Writes ``docs/capacity.md`` from the figures of ``docs/benchmarks.md``. What no bench has measured stands here, with
+where it is from; assumptions are marked on the page.
 """
 
 from __future__ import annotations
@@ -53,7 +53,6 @@ _MEASURED = {
     "message": ("websocket", "size of a message", "a message"),
     "hub": ("websocket", f"{CLIENTS} clients, a filter each", f"one hub gives {CLIENTS} clients"),
     "memory": ("detect", "50,000 pools, 3 legs, memory of pools and cycles", "50,000 pools and their cycles"),
-    "screened": ("detect", "50,000 pools, 3 legs, sized and emitted", "50,000 pools, sized and emitted, one core"),
 }
 
 
@@ -104,6 +103,7 @@ def limit(needs: dict[str, float]) -> str:
 def document(page: str) -> str:
     """The page."""
     of = cells(page)
+    planned = plan(of)
     lines = [_HEAD, "| cell | value | from |", "|---|---:|---|"]
     for cell in of.values():
         mark = "measured" if cell.measured else "**assumed**"
@@ -113,7 +113,7 @@ def document(page: str) -> str:
         share = f", {rate.busiest:.0%} of them on one chain" if rate.busiest < 1 else ""
         lines += ["", f"## {rate.name}", "", f"{rate.swaps_per_s:,.0f} swaps/s (**assumed**){share}.", ""]
         lines += ["| needed | " + " | ".join(f"x {times}" for times in TIMES) + " |", "|---|" + "---:|" * len(TIMES)]
-        needs = {times: plan(of)[rate.name, times] for times in TIMES}
+        needs = {times: planned[rate.name, times] for times in TIMES}
         for name in NEEDS:
             lines.append(f"| {name} | " + " | ".join(f"{needs[times][name]:.2g}" for times in TIMES) + " |")
         lines += ["", "First limit: " + "; ".join(f"x {times}: {limit(needs[times])}" for times in TIMES) + "."]

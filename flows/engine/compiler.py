@@ -56,11 +56,25 @@ def compile_topology(
     flow = Dataflow(topology.name.replace("-", "_"))
     streams: dict[str, Stream[Envelope]] = {}
     letters = next((node for node in topology.nodes if node.kind.use == "dlq.sink"), None)
+    contexts = {
+        node.name: StageContext(
+            topology.name,
+            node.name,
+            run_id,
+            shard,
+            shards,
+            inputs=frozenset(wire.port for wire in node.wires),
+            outputs=frozenset(w.source_port for n in topology.nodes for w in n.wires if w.source == node.name),
+            switch=switch,
+            epoch=epoch,
+        )
+        for node in topology.nodes
+    }
     for node in topology.nodes:
-        context = _context(topology, run_id, shard, shards, switch, epoch, node)
+        context = contexts[node.name]
         if issubclass(node.kind, Source):
             opened = partial(node.kind, node.settings, context)
-            ahead = _ahead(topology, node, partial(_context, topology, run_id, shard, shards, switch, epoch))
+            ahead = _ahead(topology, node, contexts)
             source = SourceAdapter(opened, drain, meter, node.name, steering, before_poll, before_snapshot, ahead)
             source.seed = seeds.get(node.name)
             streams[node.name] = op.input(node.name, flow, source)
@@ -80,24 +94,8 @@ def compile_topology(
     return flow
 
 
-def _context(
-    topology: ResolvedTopology, run_id: str, shard: int, shards: int, switch: Switch, epoch: int, node: ResolvedNode
-) -> StageContext:
-    return StageContext(
-        topology.name,
-        node.name,
-        run_id,
-        shard,
-        shards,
-        inputs=frozenset(wire.port for wire in node.wires),
-        outputs=frozenset(w.source_port for n in topology.nodes for w in n.wires if w.source == node.name),
-        switch=switch,
-        epoch=epoch,
-    )
-
-
 def _ahead(
-    topology: ResolvedTopology, source: ResolvedNode, context: Callable[[ResolvedNode], StageContext]
+    topology: ResolvedTopology, source: ResolvedNode, contexts: Mapping[str, StageContext]
 ) -> Callable[[], AheadStage] | None:
     """What makes the stage that may begin on a source's batches before they are given: one that has no state, and whose
     batches all come from there."""
@@ -105,7 +103,7 @@ def _ahead(
         if [wire.source for wire in node.wires] != [source.name] or node.wires[0].source_port != "out":
             continue
         if issubclass(node.kind, Stage) and node.kind.stateless:
-            make = partial(node.kind, node.settings, context(node))
+            make = partial(node.kind, node.settings, contexts[node.name])
             return partial(AheadStage, make, node.name, node.wires[0].port)
     return None
 

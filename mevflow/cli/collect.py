@@ -69,16 +69,15 @@ def status(file: Path, as_json: bool) -> None:
     from mevflow.flows.spec.topology import load
     from mevflow.operators.errors import CheckFailedError, UsageError
 
+    uses = ("evm.source", "yellowstone.source")
     collecting = [
         (name, "solana" if node.use == "yellowstone.source" else str(node.settings.get("chain", "ethereum")))
         for name, topology in load(file).topologies.items()
         for node in topology.nodes.values()
-        if node.use in ("evm.source", "yellowstone.source")
+        if node.use in uses
     ]
     if not collecting:
-        raise UsageError(
-            "no topology of this file uses evm.source or yellowstone.source", hint="docs/collect.md", file=str(file)
-        )
+        raise UsageError(f"no topology of this file uses {' or '.join(uses)}", hint="docs/collect.md", file=str(file))
     rows = []
     for name, chain in collecting:
         found = state_of(name, config().var)
