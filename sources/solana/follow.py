@@ -108,12 +108,12 @@ class SlotFollower:
             for update in stream.updates(self._stop):
                 if not _possible(update):
                     raise StreamError("told of a slot or a place that there cannot be", endpoint.name, "IMPOSSIBLE")
-                self._do(self._told(update))
+                self._do(self._told(update, endpoint))
         finally:
             stream.close()
 
-    def _told(self, update: geyser.SubscribeUpdate) -> list[SlotStep]:
-        """What an update means for the chain."""
+    def _told(self, update: geyser.SubscribeUpdate, endpoint: GeyserEndpoint) -> list[SlotStep]:
+        """What an update means for the chain. Raises StreamError for a first block whose time is not known."""
         chain, kind = self.chain, update.WhichOneof("update")
         if kind == "transaction":
             one = update.transaction
@@ -121,12 +121,14 @@ class SlotFollower:
         if kind == "block_meta":
             meta = update.block_meta
             return chain.block(
-                SlotBlock(meta.slot, meta.parent_slot, meta.blockhash, meta.parent_blockhash, _time_s(meta, chain))
+                SlotBlock(
+                    meta.slot, meta.parent_slot, meta.blockhash, meta.parent_blockhash, self._time_s(meta, endpoint)
+                )
             )
         if kind == "block":
             block = update.block
             listed = tuple(_transaction(one) for one in block.transactions if not one.is_vote)
-            time_s = _time_s(block, chain)
+            time_s = self._time_s(block, endpoint)
             return chain.block(
                 SlotBlock(block.slot, block.parent_slot, block.blockhash, block.parent_blockhash, time_s, listed)
             )
@@ -135,6 +137,14 @@ class SlotFollower:
         if kind == "slot" and update.slot.status == geyser.SLOT_DEAD:
             return chain.dead(update.slot.slot)
         return []
+
+    def _time_s(self, block: geyser.BlockMetaUpdate | geyser.BlockUpdate, endpoint: GeyserEndpoint) -> int:
+        """A block's time; where its node does not tell it, that of the newest slot, before which it cannot be."""
+        if block.HasField("block_time") and 0 <= block.block_time.timestamp < 1 << 32:
+            return block.block_time.timestamp
+        if self.chain.tip is None:
+            raise StreamError("does not tell the time of its first block", endpoint.name, "UNTIMED")
+        return self.chain.tip.time_s
 
     def _do(self, steps: Iterable[SlotStep]) -> None:
         """Give the steps; fetch what is missing between them."""
@@ -205,10 +215,3 @@ def _transaction(told: geyser.TransactionInfo) -> SlotTransaction:
     except ParseError:
         read = {}  # no transaction: the parser says so, at its place
     return SlotTransaction(told.index, told.signature, read)
-
-
-def _time_s(block: geyser.BlockMetaUpdate | geyser.BlockUpdate, chain: SlotChain) -> int:
-    """A block's time; where its node does not tell it, that of the newest slot, before which it cannot be."""
-    if block.HasField("block_time") and 0 <= block.block_time.timestamp < 1 << 32:
-        return block.block_time.timestamp
-    return chain.tip.time_s if chain.tip else 0

@@ -275,6 +275,21 @@ def test_what_there_cannot_be_is_not_believed(node: Node) -> None:
     assert given(reading.swaps) == expected(blocks)
 
 
+def test_a_first_block_of_no_time_is_not_of_the_year_1970(node: Node) -> None:
+    """Another endpoint is asked, as no slot before it can lend its time."""
+    blocks = chain(3)
+    node.say(*(update for block in blocks for update in block.updates()))
+    silent = Node()
+    end = blocks[0].end()
+    end.block_meta.ClearField("block_time")
+    silent.say(*blocks[0].transactions(), end)
+    reading = Reading(settings(node, rpc=False, endpoints=[{"url": silent.url}, {"url": node.url}]))
+    reading.upto(blocks[-1].slot).close()
+    silent.close()
+    assert given(reading.swaps) == expected(blocks)
+    assert all(row["timestamp_us"] > 0 for _, row in reading.rows)
+
+
 def test_another_endpoint_stands_in(node: Node) -> None:
     blocks = chain(3)
     node.say(*(update for block in blocks for update in block.updates()))
