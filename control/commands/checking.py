@@ -29,12 +29,17 @@ _GRACE_S = 5
 
 
 class Rehearse(msgspec.Struct, frozen=True, tag="rehearse"):
-    """What would the stages of a topology say to a command? ``in_force``: what was set before, in order."""
+    """What would the stages of a topology say to a command?
+
+    ``in_force``: what was set before, in order. ``models``: the registry's folder, from which states are read here and
+    not by the service: they may be large.
+    """
 
     file: str
     topology: str
     command: Given
     in_force: list[Given]
+    models: str
 
 
 class Inspect(msgspec.Struct, frozen=True, tag="inspect"):
@@ -92,7 +97,8 @@ def answer(question: Question) -> CheckAnswer:
     try:
         if isinstance(about, Inspect):
             return CheckAnswer(problems=inspect(about))
-        return CheckAnswer(verdicts=rehearse(Path(about.file), about.topology, about.command, about.in_force))
+        verdicts = rehearse(Path(about.file), about.topology, about.command, about.in_force, Path(about.models))
+        return CheckAnswer(verdicts=verdicts)
     except MevflowError as error:
         fault = Fault(type(error).__name__, error.message, error.hint, error.key, error.file, error.line)
         return CheckAnswer(fault=fault)

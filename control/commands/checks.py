@@ -34,10 +34,11 @@ class Checks:
         self._idle: list[_Worker] = []
 
     async def rehearse(
-        self, caller: str, file: Path, topology: str, command: Given, in_force: Sequence[Given]
+        self, caller: str, file: Path, topology: str, command: Given, in_force: Sequence[Given], models: Path
     ) -> list[RehearsalVerdict]:
         """The word of every stage that a command addresses. Raises Refused, MevflowError."""
-        return (await self._ask(caller, Rehearse(str(file), topology, command, list(in_force)))).verdicts
+        about = Rehearse(str(file), topology, command, list(in_force), str(models))
+        return (await self._ask(caller, about)).verdicts
 
     async def inspect(self, caller: str, file: Path, names: Sequence[str], text: str) -> list[Problem]:
         """What is wrong with ``text``, else with a file. Raises Refused, MevflowError."""

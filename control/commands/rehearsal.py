@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from mevflow.flows.registry import with_state
 from mevflow.flows.spec.resolve import resolve
 from mevflow.flows.spec.topology import load
 from mevflow.operators.errors import MevflowError
@@ -22,7 +23,7 @@ _BEYOND = 1 << 62
 
 
 class Given(msgspec.Struct, frozen=True):
-    """A command without its version."""
+    """A command without its version, as its caller sent it: a model's state may be in the registry."""
 
     kind: str
     target: str
@@ -37,8 +38,13 @@ class RehearsalVerdict(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-def rehearse(file: Path, topology: str, command: Given, in_force: Sequence[Given]) -> list[RehearsalVerdict]:
-    """The word of every stage that ``command`` addresses. Raises MevflowError when the topology is not valid."""
+def rehearse(
+    file: Path, topology: str, command: Given, in_force: Sequence[Given], models: Path
+) -> list[RehearsalVerdict]:
+    """The word of every stage that ``command`` addresses; ``models`` is the registry's folder.
+
+    Raises MevflowError when the topology is not valid.
+    """
     verdicts = []
     for node in resolve(load(file), topology).nodes:
         names = (node.name, node.kind.use)
@@ -49,18 +55,18 @@ def rehearse(file: Path, topology: str, command: Given, in_force: Sequence[Given
         for each in in_force:
             if stage_in(each.target) in names:
                 version += 1
-                _ask(stage, node.name, _command(each, version))
-        verdicts.append(_ask(stage, node.name, _command(command, version + 1)))
+                _ask(stage, node.name, each, version, models)
+        verdicts.append(_ask(stage, node.name, command, version + 1, models))
     return verdicts
 
 
-def _command(given: Given, version: int) -> Command:
-    return Command("", given.kind, given.target, version, given.payload)
-
-
-def _ask(stage: Stage, node: str, command: Command) -> RehearsalVerdict:
+def _ask(stage: Stage, node: str, command: Given, version: int, models: Path) -> RehearsalVerdict:
     try:
-        ack = stage.on_control(command)
+        payload = with_state(command.payload, models)
+    except MevflowError as error:
+        return RehearsalVerdict(node, "no_model", error.message)
+    try:
+        ack = stage.on_control(Command("", command.kind, command.target, version, payload))
     except MevflowError as error:
         return RehearsalVerdict(node, "rejected", error.message)
     if ack is None:

@@ -20,7 +20,6 @@ from mevflow.control.commands.scope import scoped
 from mevflow.control.refusal import Refused, invalid
 from mevflow.control.server.service import Service
 from mevflow.control.server.topologies import TopologyCalls, refusal_of
-from mevflow.flows.registry import with_state
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.spec.topology import did_you_mean
 from mevflow.operators.errors import MevflowError
@@ -52,20 +51,14 @@ class Handlers(TopologyCalls):
 
     async def _validate(self, request: pb.PolicyRequest, kind: str, identity: Identity) -> pb.ValidateReply:
         models = self._service.settings.var / "models"
-        try:
-            payload = await asyncio.to_thread(with_state, request.payload, models)
-        except MevflowError as error:
-            return pb.ValidateReply(
-                violations=[pb.Violation(field="payload", reason="no_model", description=error.message)]
-            )
-        command = Given(kind, scoped(kind, request.target, request.payload), payload)
+        command = Given(kind, scoped(kind, request.target, request.payload), request.payload)
         reply = pb.ValidateReply(valid=True)
         for name in await self._topologies(request.topology, request.target):
             states = self._service.ledger.states(name)
-            in_force = [Given(c.kind, c.target, await _filled(c.payload, models)) for c in states]
+            in_force = [Given(c.kind, c.target, c.payload) for c in states]
             try:
                 verdicts = await self._service.checks.rehearse(
-                    identity.name, self._file_of(name), name, command, in_force
+                    identity.name, self._file_of(name), name, command, in_force, models
                 )
             except MevflowError as error:
                 raise refusal_of(error) from error
@@ -360,14 +353,6 @@ def _known(payload: bytes) -> object:
         return _json("", payload)
     except Refused:
         return None
-
-
-async def _filled(payload: bytes, models: Path) -> bytes:
-    """A payload in force with its model's state; as it is when that is gone from here, which the stage will say."""
-    try:
-        return await asyncio.to_thread(with_state, payload, models)
-    except MevflowError:
-        return payload
 
 
 def _scope(scope: str) -> None:

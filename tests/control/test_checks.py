@@ -116,6 +116,7 @@ async def test_a_check_that_takes_too_long_is_ended_and_holds_nobody_up(tmp_path
 
 
 FILE = Path(__file__).parents[2] / "topologies.yaml"
+MODELS = Path("no such folder")
 
 
 def policy(*arms, **more):
@@ -136,27 +137,34 @@ SEVEN = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6")
 def test_a_question_leaves_nothing_behind():
     seven = policy(*SEVEN)
     for _ in range(2):
-        assert [v.reason for v in rehearse(FILE, "detect-live", model(), [])] == [""]
-        assert [v.reason for v in rehearse(FILE, "detect-live", seven, [])] == [""]
+        assert [v.reason for v in rehearse(FILE, "detect-live", model(), [], MODELS)] == [""]
+        assert [v.reason for v in rehearse(FILE, "detect-live", seven, [], MODELS)] == [""]
         broken = {"policy": "tip-linucb", "state": base64.b64encode(b"no state").decode()}
         given = Given("model", "decided", json.dumps(broken).encode())
-        assert [v.reason for v in rehearse(FILE, "detect-live", given, [])] == ["bad_model"]
+        assert [v.reason for v in rehearse(FILE, "detect-live", given, [], MODELS)] == ["bad_model"]
         # Beside the policy that is in force it is judged as the shards would.
-        assert [v.reason for v in rehearse(FILE, "detect-live", model(*SEVEN), [seven])] == [""]
+        assert [v.reason for v in rehearse(FILE, "detect-live", model(*SEVEN), [seven], MODELS)] == [""]
+
+
+def test_a_model_that_is_not_registered_is_said_to_be_missing_by_every_stage_it_is_for():
+    payload = json.dumps({"policy": "tip-linucb", "id": "0" * 64}).encode()
+    assert [v.reason for v in rehearse(FILE, "detect-live", Given("model", "decided", payload), [], MODELS)] == [
+        "no_model"
+    ]
 
 
 @pytest.mark.parametrize(
     "arm", ["1e-3000000", "1e-999", "0." + "1" * 5_000, "1" * 100_000 + "/" + "7" * 100_000, "0x1p-3", "nan", "\u0661"]
 )
 def test_a_number_is_measured_before_it_is_one(arm):
-    verdicts = rehearse(FILE, "detect-live", policy(arm), [])
+    verdicts = rehearse(FILE, "detect-live", policy(arm), [], MODELS)
     assert verdicts[0].reason in ("out_of_bounds", "malformed")
     assert len(verdicts[0].detail) < 500
 
 
 def test_an_address_is_measured_before_it_is_decoded():
     payload = {"min_profit_usd": 1, "deny_pools": ["z" * 800_000]}
-    verdicts = rehearse(FILE, "detect-live", Given("policy", "found", json.dumps(payload).encode()), [])
+    verdicts = rehearse(FILE, "detect-live", Given("policy", "found", json.dumps(payload).encode()), [], MODELS)
     assert verdicts[0].reason == "bad_address"
     assert len(verdicts[0].detail) < 500
 
