@@ -41,8 +41,8 @@ class RecentSwaps:
             slots, batch = slots[order], batch.take(pa.array(order))
         place = np.arange(len(slots)) - np.searchsorted(slots, slots)
         if self._parts and self._parts[-1][0][-1] >= slots[0]:
-            known = {int(slot): self.count(int(slot)) for slot in np.unique(slots)}
-            place = place + np.array([known[int(slot)] for slot in slots])
+            known, at = np.unique(slots, return_inverse=True)
+            place += np.array([self.count(slot) for slot in known.tolist()])[at]
         keep = place < self._per_slot
         if not keep.all():
             self.dropped += int((~keep).sum())
@@ -70,7 +70,7 @@ class RecentSwaps:
         rows = [
             row
             for batch, start, stop in self._ranges(slot)
-            for row in _transaction(batch.slice(start, stop - start), tx_index)
+            for row in _transaction(batch, start, stop, tx_index)
         ]
         closing = [row for row in rows if row["ix_index"] == ix_index]
         if not closing:
@@ -100,14 +100,16 @@ class RecentSwaps:
 
     def _ranges(self, slot: int) -> list[tuple[pa.RecordBatch, int, int]]:
         found = []
+        wanted = np.uint64(slot)  # beside an int all slots would be made floats of it
         for slots, batch in self._parts:
-            if slots[0] <= slot <= slots[-1]:
-                start, stop = np.searchsorted(slots, slot), np.searchsorted(slots, slot, side="right")
+            if slots[0] <= wanted <= slots[-1]:
+                start, stop = np.searchsorted(slots, wanted), np.searchsorted(slots, wanted, side="right")
                 found.append((batch, int(start), int(stop)))
         return found
 
 
-def _transaction(batch: pa.RecordBatch, tx_index: int) -> list[dict[str, Any]]:
-    rows = np.flatnonzero(batch.column("tx_index").to_numpy() == tx_index)
-    found: list[dict[str, Any]] = batch.take(pa.array(rows)).to_pylist()
-    return found
+def _transaction(batch: pa.RecordBatch, start: int, stop: int, tx_index: int) -> list[dict[str, Any]]:
+    """The rows of a transaction among those of its slot."""
+    rows = start + np.flatnonzero(batch.column("tx_index").to_numpy()[start:stop] == tx_index)
+    # One to three rows: to take them at once costs many times what they cost one by one.
+    return [row for at in rows.tolist() for row in batch.slice(at, 1).to_pylist()]
