@@ -7,6 +7,7 @@ Three markets under synthetic flow: 5,000 and 50,000 pools of a power law, and t
 - *merged and screened*: the whole stage, from Arrow batches on, over a flow in which nothing pays.
 - *sized and emitted*: the whole stage over a flow in which about one cycle in a hundred events pays and is sized,
   quoted exactly and made a row. A hot pair's event may bring thousands of cycles at once, so shocks are rarer.
+- *told whole* and *liquidity changed*: pool updates, which the stage takes one by one.
 
 A rate is that of the median batch of 25,000 events: the machine's other work falls on a few of them.
 
@@ -26,7 +27,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from mevflow.bench.columns import complete
 from mevflow.bench.detect_peers import networkx_rate, rustworkx_rate
 from mevflow.bench.power_law import PowerLawMarket
 from mevflow.bench.snapshot_market import SnapshotMarket
@@ -36,6 +39,7 @@ from mevflow.operators.detect.screen.events import PORTS, Events
 from mevflow.operators.detect.settings import DetectSettings
 from mevflow.operators.detect.stage import ArbitrageDetect
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
+from mevflow.v1.market_pb2 import PoolUpdate
 
 EVENTS = 300_000
 PEER_EVENTS, PEER_S = 20, 4.0
@@ -76,6 +80,9 @@ def _market(pools: int, events: int) -> Iterator[dict[str, Any]]:
         yield _figure(f"{which}, opportunity rows", rows, "an event")
         yield _figure(f"{which}, memory of pools and cycles", size / 1e6, "MB")
         if legs == 3:
+            whole, changed = _updates(quiet, legs)
+            yield _figure(f"{name}, told whole", whole, "updates/s")
+            yield _figure(f"{name}, liquidity changed", changed, "updates/s")
             for peer, rate in (("networkx", networkx_rate), ("rustworkx", rustworkx_rate)):
                 theirs = rate(quiet, PEER_EVENTS, PEER_S)
                 yield _figure(f"{name}, {peer} Bellman-Ford", theirs, "events/s")
@@ -94,6 +101,32 @@ def _stage(market: AnyMarket, legs: int, shard: int = 0, shards: int = 1) -> Arb
     for port in PORTS:
         list(stage.on_watermark(port, _HERE))
     return stage
+
+
+def _updates(market: AnyMarket, legs: int) -> tuple[float, float]:
+    """Updates a second: pools told whole that the stage did not know, then a position's change in each."""
+    told = market.updates()
+    began = time.perf_counter()
+    stage = _stage(market, legs)
+    whole = told.num_rows / (time.perf_counter() - began)
+    told = told.filter(pc.greater(pc.binary_length(told.column("sqrt_price_x64")), 0))
+    tick, width = told.column("tick").to_numpy(), 20 * told.column("tick_spacing").to_numpy()
+    same = {name: told.column(name) for name in ("chain", "ix_index", "timestamp_us", "venue", "pool")}
+    columns: dict[str, object] = {
+        **same,
+        "slot": pc.add(told.column("slot"), 1),
+        "kind": [PoolUpdate.KIND_LIQUIDITY] * told.num_rows,
+        "tick_lower": (tick - width).astype(np.int32),
+        "tick_upper": (tick + width).astype(np.int32),
+        "liquidity_delta": [(1_000).to_bytes(16, "little")] * told.num_rows,
+    }
+    changes = located(complete(columns, told.num_rows, told.schema))
+    began = time.perf_counter()
+    stage.process("updates", changes)
+    refused = sum(out.num_rows for port, out in stage.on_watermark("updates", _HERE) if port == "errors")
+    if refused:
+        raise RuntimeError(f"{refused} updates were refused")
+    return whole, told.num_rows / (time.perf_counter() - began)
 
 
 def _quiet(market: AnyMarket, events: int, legs: int) -> tuple[float, float, int]:

@@ -185,7 +185,7 @@ def _add_pools(
         key = owners[row]
         if not tells[row] or events.astray[event] or key in market or (key in appear and event > appear[key][0]):
             continue
-        if fault(updates.slice(row, 1).to_pylist()[0]) is None:
+        if fault(events.updates_told[row]) is None:
             appear[key] = event, updates, row
     several = [(event, updates, int(events.row[event])) for event in _tell_coins(events) if _good(events, event)]
     for _, batch, row in sorted([*appear.values(), *several], key=lambda found: found[0]):
@@ -207,11 +207,10 @@ def _tell_coins(events: Events) -> list[int]:
 
 
 def _good(events: Events, event: int) -> bool:
-    one = events.updates.slice(int(events.row[event]), 1).to_pylist()[0]
-    coins = one["stable"]["coins"]
-    if events.astray[event]:
+    one = events.updates_told[int(events.row[event])]
+    if events.astray[event] or one["stable"] is None:
         return False
-    return len(coins) > 2 and bool(one["mint_a"] and one["mint_b"]) and fault(one) is None
+    return len(one["stable"]["coins"]) > 2 and bool(one["mint_a"] and one["mint_b"]) and fault(one) is None
 
 
 def _names_mints(batch: pa.RecordBatch, first: str, second: str) -> NDArray[np.bool_]:

@@ -128,18 +128,14 @@ class ArbitrageDetect(Stage[DetectSettings]):
         found = self._reporter.begin(events)
         for begin, end in self._market.runs(events):
             if events.is_update(begin):
-                hits, states = self._market.update(events, begin)
-                found.take(begin, end, hits, states)
+                found.take(begin, end, *self._market.update(events, begin))
                 continue
             if events.stands_alone(begin):
-                hits, states = self._market.alone(events, begin)
-                found.touched(np.arange(end) == begin)
-                found.take(begin, end, hits, states)
+                found.take(begin, end, *self._market.alone(events, begin))
                 continue
             again = False
             while begin < end:
-                done, hits, states, touched = self._market.swaps(events, begin, end, again)
-                found.touched(touched)
+                done, hits, states = self._market.swaps(events, begin, end, again)
                 found.take(begin, done, hits, states)
                 begin, again = done, True
         if self.context.wants("pools") and (updates := events.ordered("updates")).num_rows:

@@ -5,7 +5,16 @@ Amounts are little-endian bytes, empty where the row does not tell them. A messa
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import Generic, TypedDict, TypeVar, cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+#: Rows that are read at once: enough that one costs a tenth of what it would alone, few enough for maps of ticks.
+_BLOCK = 64
+Told = TypeVar("Told", bound=Mapping[str, object])
 
 
 class TickTold(TypedDict):
@@ -125,3 +134,20 @@ class SwapTold(_Event):
     sqrt_price_x64: bytes
     sqrt_price_x96: bytes
     liquidity: bytes
+
+
+class ToldRows(Generic[Told]):
+    """Rows of a batch field by field, for one who asks for them about in the order ``rows``."""
+
+    def __init__(self, batch: pa.RecordBatch, told: type[Told], rows: NDArray[np.int64]) -> None:
+        self._batch, self._rows = batch.select(list(told.__annotations__)), rows
+        self._place = np.zeros(batch.num_rows, np.int64)
+        self._place[rows] = np.arange(len(rows))
+        self._block, self._read = -1, cast("list[Told]", [])
+
+    def __getitem__(self, row: int) -> Told:
+        block, at = divmod(int(self._place[row]), _BLOCK)
+        if block != self._block:
+            rows = self._rows[block * _BLOCK :][:_BLOCK]
+            self._block, self._read = block, self._batch.take(pa.array(rows)).to_pylist()
+        return self._read[at]

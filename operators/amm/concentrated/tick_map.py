@@ -44,23 +44,50 @@ class TickMap:
 
         Raises AmmError when a tick would hold less than nothing or more than 128 bits; the map is then unchanged.
         """
-        if lower >= upper:
-            raise AmmError(f"a range is ascending, not [{lower}, {upper})")
+        _check_range(lower, upper)
         for tick in (lower, upper):
             if self._gross.get(tick, 0) + delta < 0:
                 raise AmmError(f"tick {tick} holds {self._gross.get(tick, 0)}, not {-delta}")
             if self._gross.get(tick, 0) + delta >= 1 << 128:
                 raise AmmError(f"tick {tick} would hold more than 128 bits")
-        for tick, net in ((lower, delta), (upper, -delta)):
-            gross = self._gross.get(tick, 0) + delta
-            if gross:
-                self._gross[tick] = gross
-                self._net[tick] = self._net.get(tick, 0) + net
-            else:
-                self._gross.pop(tick, None)
-                self._net.pop(tick, None)
+        for tick, step in ((lower, delta), (upper, -delta)):
+            net, gross = self.at(tick)
+            self._state(tick, net + step, gross + delta)
+
+    def change_known(self, lower: int, upper: int, delta: int) -> None:
+        """The same of a map that is known in part: a tick that it does not hold may be initialized all the same.
+
+        Its gross liquidity is then the least that its net implies. Raises AmmError when a tick would hold more than 128
+        bits; the map is then unchanged.
+        """
+        _check_range(lower, upper)
+        told = []
+        for tick, step in ((lower, delta), (upper, -delta)):
+            net, gross = self.at(tick)
+            told.append((tick, net + step, max(gross + delta, abs(net + step))))
+        for tick, _, gross in told:
+            if gross >= 1 << 128:
+                raise AmmError(f"tick {tick} would hold {gross}, more than 128 bits")
+        for each in told:
+            self._state(*each)
+
+    def at(self, tick: int) -> tuple[int, int]:
+        """Net and gross liquidity of a tick, 0 where it is not initialized."""
+        return self._net.get(tick, 0), self._gross.get(tick, 0)
+
+    def _state(self, tick: int, net: int, gross: int) -> None:
+        if gross:
+            self._net[tick], self._gross[tick] = net, gross
+        else:
+            self._net.pop(tick, None)
+            self._gross.pop(tick, None)
         self._sorted = None
 
     def active_at(self, tick: int) -> int:
         """The liquidity of all positions around ``tick``."""
         return sum(net for at, net in self._net.items() if at <= tick)
+
+
+def _check_range(lower: int, upper: int) -> None:
+    if lower >= upper:
+        raise AmmError(f"a range is ascending, not [{lower}, {upper})")

@@ -68,8 +68,7 @@ class PoolInfo:
 
 def place_of(pool: np.void) -> tuple[int, int, int]:
     """Where a pool's newest event stands: slot, and the indices of transaction and instruction."""
-    slot, tx_index, ix_index = pool[["slot", "tx_index", "ix_index"]].tolist()
-    return slot, tx_index, ix_index
+    return int(pool["slot"]), int(pool["tx_index"]), int(pool["ix_index"])
 
 
 def set_words(words: NDArray[np.uint64], raw: bytes) -> None:

@@ -8,7 +8,7 @@ found by :mod:`mevflow.operators.detect.screen.runner`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +29,7 @@ from mevflow.operators.detect.market.curve.updates import coins_of
 from mevflow.operators.detect.market.snapshot import MarketState
 from mevflow.operators.detect.market.validate import fault
 from mevflow.operators.detect.screen import kernel
-from mevflow.operators.detect.screen.events import Events, swap_of
+from mevflow.operators.detect.screen.events import Events
 from mevflow.operators.detect.screen.runner import Hits, Screening
 from mevflow.operators.detect.settings import DetectSettings, Registry
 from mevflow.operators.detect.told import UpdateTold
@@ -115,8 +115,8 @@ class Market:
         events.alone |= curved.swaps_of(self.book, events)
         return events.runs()
 
-    def swaps(self, events: Events, begin: int, end: int, again: bool) -> tuple[int, Hits, Hits, NDArray[np.bool_]]:
-        """Apply the swaps from ``begin`` on: (where it stopped, hits, their states, events on warm pools).
+    def swaps(self, events: Events, begin: int, end: int, again: bool) -> tuple[int, Hits, Hits]:
+        """Apply the swaps from ``begin`` on: (where it stopped, hits, their states).
 
         ``again``: ``begin`` is where the last call stopped.
         """
@@ -133,7 +133,7 @@ class Market:
         if number < 0:
             return self._in_doubt(events, event, None)
         self.mints.grow()
-        one = swap_of(events.swaps, row)
+        one = events.swaps_told[row]
         if self.book.pools[number]["kind"] >= KIND_STABLE:
             changed = curved.swap(self.book, self._journal, number, one, late)
         else:
@@ -156,8 +156,7 @@ class Market:
     def update(self, events: Events, event: int) -> tuple[Hits, Hits]:
         """Apply a pool update; give the cycles that screen above zero after it, with their legs' states."""
         row = int(events.row[event])
-        columns = zip(events.updates.schema.names, events.updates, strict=True)
-        one = cast(UpdateTold, {name: column[row].as_py() for name, column in columns})
+        one = events.updates_told[row]
         wrong, number = (SLOT_AHEAD, SLOT_AHEAD_DETAIL) if events.astray[event] else fault(one), -1
         known = self.book.index[one["chain"]].get(one["pool"], -1) if one["chain"] > 0 else -1
         decimals = self.book.info[known].decimals if known >= 0 else (0, 0)

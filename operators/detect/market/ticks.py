@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from mevflow.operators.amm.concentrated.curve import AmmError
 from mevflow.operators.amm.concentrated.tick_map import TickMap
 from mevflow.operators.detect.book.journal import Ticks
 from mevflow.operators.detect.book.pools import PoolInfo
@@ -31,16 +30,8 @@ def change(info: PoolInfo, pool: np.void, lower: int, upper: int, delta: int) ->
         return
     if _whole(pool):
         info.ticks.change(lower, upper, delta)
-        return
-    # A part of the map is known: a tick that it does not hold may be initialized all the same.
-    ticks = {tick: (net, gross) for tick, net, gross in info.ticks}
-    for tick, step in ((lower, delta), (upper, -delta)):
-        net, gross = ticks.get(tick, (0, 0))
-        gross = max(gross + delta, abs(net + step))
-        if gross >= 1 << 128:
-            raise AmmError(f"tick {tick} would hold {gross}, more than 128 bits")
-        ticks[tick] = (net + step, gross)
-    info.ticks = TickMap((tick, net, gross) for tick, (net, gross) in ticks.items() if gross)
+    else:
+        info.ticks.change_known(lower, upper, delta)
 
 
 def _whole(pool: np.void) -> bool:

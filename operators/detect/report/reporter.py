@@ -126,7 +126,6 @@ class Report:
 
     def __init__(self, of: Reporter, events: Events) -> None:
         self._of, self._events = of, events
-        self._touched: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.opportunities = OpportunityRows()
 
     def batch(self) -> pa.RecordBatch:
@@ -134,20 +133,15 @@ class Report:
         context = self._of.context
         return self.opportunities.batch(self._events, context.topology, context.run_id, LOGIC_VERSION)
 
-    def touched(self, touched: NDArray[np.bool_]) -> None:
-        """Events of the present run whose pool was part of a paying cycle before."""
-        self._touched = touched
-
     def take(self, begin: int, end: int, hits: NDArray[np.void], states: NDArray[np.void]) -> None:
         """Events ``begin`` to ``end`` with the kernel's hits, which come in event order."""
-        found = list(self._of.rotations.found(hits))
+        touched = (begin + np.flatnonzero(self._events.touched[begin:end])).tolist()
+        if not touched and not len(hits):
+            return
+        found = list(self._of.rotations.found(hits)) if len(hits) else []
         by_event = {event: list(group) for event, group in groupby(found, key=lambda hit: hit.event)}
-        if self._events.is_update(begin):
-            touched = {begin}
-        else:
-            touched = set((begin + np.flatnonzero(self._touched[begin:end])).tolist())
         sizes = Sizes(self._of.market.book, found, states)
-        events = sorted(touched | by_event.keys())
+        events = sorted({*touched, *by_event})
         for event, at in zip(events, self._events.places(events), strict=True):
             self._event(event, at, by_event.get(event, []), sizes)
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import groupby
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,18 +16,13 @@ from mevflow.operators.codec import COORDINATES
 from mevflow.operators.dead_letters import dead_letters
 from mevflow.operators.detect.columns import Words
 from mevflow.operators.detect.screen.kernel import Columns
-from mevflow.operators.detect.told import SwapTold
+from mevflow.operators.detect.told import SwapTold, ToldRows, UpdateTold
 from mevflow.operators.merge import Stretch
 from mevflow.operators.stage import StageContext
 
 #: Inputs in the order that breaks ties: an update goes before a swap with the same coordinates.
 PORTS = ("updates", "swaps")
 UPDATES, SWAPS = 0, 1
-#: What a swap is read for that the compiled loop does not apply.
-_SWAPPED = (
-    *("chain", "slot", "tx_index", "ix_index", "timestamp_us", "mint_in", "mint_out", "a_to_b", "tick", "fee_pips"),
-    *("amount_in", "amount_out", "reserve_a", "reserve_b", "sqrt_price_x64", "sqrt_price_x96", "liquidity"),
-)
 #: What an event says of itself.
 EVENT_FIELDS = ("chain", "slot", "tx_index", "ix_index", "timestamp_us")
 
@@ -84,6 +79,8 @@ class Events:
         self.retold: defaultdict[int, list[tuple[int, tuple[int, int]]]] = defaultdict(list)
         #: Rows of swaps that the compiled loop does not apply.
         self.alone: NDArray[np.bool_] = np.zeros(rows, np.bool_)
+        #: Events after which an episode may have ended: updates, swaps that stand alone, those of pools that were warm.
+        self.touched: NDArray[np.bool_] = self.source == UPDATES
         self.tick = self.swaps.column("tick").to_numpy()
         self.fee = self.swaps.column("fee_pips").to_numpy()
         self.amounts: dict[str, Words] = {}
@@ -103,6 +100,17 @@ class Events:
             self.tick, self.fee, time_us, slot, tx_index, ix_index,
         )  # fmt: skip
 
+    @cached_property
+    def updates_told(self) -> ToldRows[UpdateTold]:
+        """The updates by field."""
+        return ToldRows(self.updates, UpdateTold, self.row[self.source == UPDATES])
+
+    @cached_property
+    def swaps_told(self) -> ToldRows[SwapTold]:
+        """The swaps that stand alone by field; to be asked for when it is known which do."""
+        rows = self.row[self.source == SWAPS]
+        return ToldRows(self.swaps, SwapTold, rows[self.alone[rows]])
+
     def is_update(self, event: int) -> bool:
         return bool(self.source[event] == UPDATES)
 
@@ -118,6 +126,7 @@ class Events:
             swaps = ~single
             single = single.copy()
             single[swaps] = self.alone[self.row[swaps]]
+            self.touched |= single
         for update in [*np.flatnonzero(single).tolist(), len(self)]:
             if update > at:
                 yield at, update
@@ -144,7 +153,9 @@ class Events:
         pool = self.update_pool.get(event, -1) if source == UPDATES else int(self.pool[row])
         if pool < 0:
             pool = self.doubted.get(event, -1)
-        return At._make([*(column.item(row) for column in self._places[source]), pool])
+        chain, slot, tx_index, ix_index, time_us = self._places[source]
+        place = chain.item(row), slot.item(row), tx_index.item(row), ix_index.item(row), time_us.item(row)
+        return At(*place, pool)
 
     def places(self, events: list[int]) -> list[At]:
         """Where events stand; many swaps at once in less time than one by one."""
@@ -179,8 +190,3 @@ class Events:
     def reject(self, batch: pa.RecordBatch, row: int, reason: str, detail: str) -> None:
         """Make a dead letter of an input row."""
         self.errors.add(batch, row, reason, detail)
-
-
-def swap_of(swaps: pa.RecordBatch, row: int) -> SwapTold:
-    """A swap by field."""
-    return cast(SwapTold, {name: swaps.column(name)[row].as_py() for name in _SWAPPED})

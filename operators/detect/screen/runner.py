@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mevflow.operators.detect.book.book import Book
 from mevflow.operators.detect.book.journal import Journal
+from mevflow.operators.detect.book.lists import grown
 from mevflow.operators.detect.book.mints import Mints
 from mevflow.operators.detect.book.pools import POOL_DTYPE
 from mevflow.operators.detect.book.usd_price import PRICE_DTYPE
@@ -21,7 +22,7 @@ class Screening:
     """Runs events through the compiled loop.
 
     Hits are (HIT_DTYPE ``(hits,)``, POOL_DTYPE ``(hits, MAX_LEGS)``): cycles that screen above zero, and the states of
-    their legs at that moment.
+    their legs at that moment. They hold until the next events are run.
     """
 
     def __init__(self, book: Book, mints: Mints, journal: Journal, price_every_us: int) -> None:
@@ -31,20 +32,19 @@ class Screening:
         self._prices = np.zeros(0, PRICE_DTYPE)
         self._priced = 0
 
-    def swaps(self, events: Events, begin: int, end: int, again: bool) -> tuple[int, Hits, Hits, NDArray[np.bool_]]:
-        """Apply the swaps from ``begin`` on: (where it stopped, hits, their states, events on warm pools).
+    def swaps(self, events: Events, begin: int, end: int, again: bool) -> tuple[int, Hits, Hits]:
+        """Apply the swaps from ``begin`` on: (where it stopped, hits, their states).
 
         ``again``: ``begin`` is where the last call stopped.
         """
-        touched = np.zeros(end, np.bool_)
         columns, view, journal = events.swap_columns, self._book.view(), self._journal
         while True:
             done, found, self._priced, journal.noted = kernel.run_swaps(
                 view, self._found(), columns, begin, end, self._price_every_us, self._room(events),
-                self._priced, touched, again, journal.room(end - begin), journal.noted,
+                self._priced, events.touched, again, journal.room(end - begin), journal.noted,
             )  # fmt: skip
             if done > begin:
-                return done, *self._apart(self._hits[:found].copy(), self._states[:found].copy()), touched
+                return done, *self._apart(self._hits[:found], self._states[:found])
             self._double()
             again = True
 
@@ -101,10 +101,9 @@ class Screening:
 
     def _room(self, events: Events) -> NDArray[np.void]:
         """Space for two prices an event."""
-        if len(self._prices) < 2 * len(events) + self._priced:
-            grown = np.zeros(2 * len(events) + self._priced, PRICE_DTYPE)
-            grown[: self._priced] = self._prices[: self._priced]
-            self._prices = grown
+        least = 2 * len(events) + self._priced
+        if len(self._prices) < least:
+            self._prices = grown(self._prices, least)
         return self._prices
 
     def take_prices(self) -> NDArray[np.void]:

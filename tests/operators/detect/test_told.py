@@ -2,8 +2,10 @@
 
 from typing import get_type_hints
 
+import numpy as np
 import pytest
 
+from mevflow.bench.market import SyntheticMarket
 from mevflow.operators.detect import told
 from mevflow.v1 import market_pb2 as market
 
@@ -25,3 +27,13 @@ def test_a_part_is_told_whole(kind, message):
 @pytest.mark.parametrize(("kind", "message"), [(told.UpdateTold, market.PoolUpdate), (told.SwapTold, market.Swap)])
 def test_a_row_is_told_by_fields_that_its_message_has(kind, message):
     assert set(get_type_hints(kind)) <= {field.name for field in message.DESCRIPTOR.fields}
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_rows_are_told_as_they_stand_in_whatever_order_they_are_asked_for(shuffled):
+    batch = SyntheticMarket(pools=200).updates()
+    rows = np.random.default_rng(1).permutation(200)[:150]
+    asked = rows if not shuffled else np.sort(rows)
+    read = told.ToldRows(batch, told.UpdateTold, rows)
+    assert [read[row]["pool"] for row in asked.tolist()] == batch.column("pool").take(asked).to_pylist()
+    assert set(read[int(rows[0])]) == set(get_type_hints(told.UpdateTold))

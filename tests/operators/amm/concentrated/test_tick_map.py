@@ -47,3 +47,19 @@ def test_an_impossible_change_changes_nothing(lower: int, upper: int, delta: int
     with pytest.raises(AmmError):
         ticks.change(lower, upper, delta)
     assert list(ticks) == [(0, 5, 5), (10, -5, 5)]
+
+
+def test_a_tick_that_a_map_known_in_part_does_not_hold_has_the_least_that_its_net_implies() -> None:
+    ticks = TickMap([(0, 5, 7)])
+    ticks.change_known(0, 10, -6)
+    assert list(ticks) == [(0, -1, 1), (10, 6, 6)]
+    ticks.change_known(0, 10, 1)
+    assert list(ticks) == [(0, 0, 2), (10, 5, 7)]
+
+
+@pytest.mark.parametrize(("lower", "upper", "delta"), [(0, 10, 1 << 128), (10, 10, 1), (10, 0, 1)])
+def test_an_impossible_change_of_a_map_known_in_part_changes_nothing(lower: int, upper: int, delta: int) -> None:
+    ticks = TickMap([(0, 5, 5), (10, -5, 5)])
+    with pytest.raises(AmmError):
+        ticks.change_known(lower, upper, delta)
+    assert list(ticks) == [(0, 5, 5), (10, -5, 5)]
