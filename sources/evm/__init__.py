@@ -7,6 +7,7 @@
 - :mod:`.factories`, :mod:`.discover`: which addresses are pools
 - :mod:`.fees`: fees that other contracts say
 - :mod:`.singleton`: Uniswap v4, one contract for all pools
+- :mod:`.curve`: Curve's stable-swap pools
 - :mod:`.stated`: rows that state pools whole
 - :mod:`.collect`: blocks -> rows
 - :mod:`.source`: the source

@@ -12,19 +12,22 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mevflow.operators.parse.evm.pools import TWO_RESERVES, V4, EvmPool
+from mevflow.operators.parse.evm.pools import CURVE, TWO_RESERVES, V4, EvmPool
 from mevflow.sources.evm.contracts import ContractCall, integer, number, read
+from mevflow.sources.evm.curve import balance_calls
 from mevflow.sources.evm.rpc import RpcNode
 from mevflow.sources.evm.singleton import liquidity_call, slot0, slot0_call
 from mevflow.v1 import market_pb2 as market
 
-#: Reserves of a pair; price (Q64.96), tick and liquidity of a concentrated pool.
+#: Reserves of a pair; price (Q64.96), tick and liquidity of a concentrated pool; balances of a Curve pool.
 ToldState = tuple[int, ...]
 _READ = ("slot", "tx_index", "ix_index", "pool", "reserve_a", "reserve_b", "sqrt_price_x96", "tick", "liquidity")
-_CHANGES = (*_READ, "kind", "tick_lower", "tick_upper", "liquidity_delta")
+_CHANGES = (*_READ, "kind", "tick_lower", "tick_upper", "liquidity_delta", "stable")
 _UNSPECIFIED, _LIQUIDITY = market.PoolUpdate.KIND_UNSPECIFIED, market.PoolUpdate.KIND_LIQUIDITY
 #: Kinds whose price, where they have one, is the whole state. None: a swap.
 _WHOLE = (None, _UNSPECIFIED, market.PoolUpdate.KIND_CREATE, market.PoolUpdate.KIND_SNAPSHOT)
+#: Kinds of rows that tell no state, after which it is another: a swap by its amounts alone, and an update.
+_UNTOLD = (None, _UNSPECIFIED)
 
 
 class ToldStates:
@@ -56,7 +59,9 @@ class ToldStates:
             self.known[pool] = _unsigned(row["reserve_a"]), _unsigned(row["reserve_b"])
         elif row["sqrt_price_x96"] and kind in _WHOLE:
             self.known[pool] = _unsigned(row["sqrt_price_x96"]), row["tick"], _unsigned(row["liquidity"])
-        elif kind == _UNSPECIFIED or (kind == _LIQUIDITY and not row["liquidity_delta"]):
+        elif row.get("stable"):
+            self.known[pool] = tuple(_unsigned(coin["balance"]) for coin in row["stable"]["coins"])
+        elif kind in _UNTOLD or (kind == _LIQUIDITY and not row["liquidity_delta"]):
             self.known.pop(pool, None)  # nobody knows
         elif known is not None and kind == _LIQUIDITY and len(known) == 3:
             delta = int.from_bytes(row["liquidity_delta"], "little", signed=True)
@@ -82,11 +87,18 @@ def said(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> list[ToldStat
         if pool.venue == V4:
             calls += [slot0_call(pool), liquidity_call(pool)]
             continue
+        if pool.venue == CURVE:
+            calls += balance_calls(pool)
+            continue
         names = _PAIR if pool.venue in TWO_RESERVES else _CONCENTRATED
         calls += [ContractCall(pool.address, name) for name in names]
     answers = iter(read(node, calls, block))
     found: list[ToldState | None] = []
     for pool in pools:
+        if pool.venue == CURVE:
+            held = [number(next(answers)) for _ in pool.coins]
+            found.append(None if None in held else tuple(one or 0 for one in held))
+            continue
         first = next(answers)
         if pool.venue in TWO_RESERVES:
             a, b = number(first), number(first, 1)

@@ -18,6 +18,7 @@ import pyarrow as pa
 from mevflow.operators.codec import ERRORS
 from mevflow.operators.errors import UnreachableError
 from mevflow.operators.parse.evm.events import (
+    CURVE_EVENTS,
     LENDING_EVENTS,
     MANAGER_EVENTS,
     POOL_EVENTS,
@@ -30,9 +31,11 @@ from mevflow.operators.parse.evm.parse import parse_logs
 from mevflow.operators.parse.evm.pools import MANAGED_FEE, EvmPool, PoolTable
 from mevflow.operators.parse.rows import RowBuilder
 from mevflow.sources.evm.audit import ToldState, ToldStates, said
-from mevflow.sources.evm.blocks import Block
+from mevflow.sources.evm.blocks import Block, Header
+from mevflow.sources.evm.curve import find as find_curve
+from mevflow.sources.evm.curve import tried
 from mevflow.sources.evm.discover import discover, named
-from mevflow.sources.evm.factories import Factory
+from mevflow.sources.evm.factories import CURVE_KINDS, Factory, FoundPools
 from mevflow.sources.evm.fees import JudgedPool
 from mevflow.sources.evm.follow import Fork
 from mevflow.sources.evm.nodes import Nodes
@@ -43,7 +46,7 @@ from mevflow.sources.evm.stated import StatedPools, letter, read_whole
 from mevflow.sources.followed import AFTER_ALL
 from mevflow.v1 import market_pb2 as market
 
-EVENTS = (*POOL_EVENTS, *SINGLETON_EVENTS, *MANAGER_EVENTS, *LENDING_EVENTS)
+EVENTS = (*POOL_EVENTS, *SINGLETON_EVENTS, *CURVE_EVENTS, *MANAGER_EVENTS, *LENDING_EVENTS)
 #: Addresses that are known to be no pools; the oldest are asked again some day.
 _MOST_DENIED = 200_000
 _ASKED_AT_ONCE = 200
@@ -173,6 +176,7 @@ class PoolCollector:
         for manager in self.factories.values():
             if manager.kind == "v4":
                 pools += self._singletons(manager, logs, first, blocks, stated)
+        pools += self._curves(logs, first, blocks, stated)
         if not pools:
             return {}
         for pool in pools:
@@ -222,10 +226,37 @@ class PoolCollector:
             return named(node, found.pools, block.hash), found.closed
 
         pools, closed = self.nodes.ask(ask)
+        self._close(closed, first, block, stated)
+        return pools
+
+    def _curves(
+        self, logs: Logs, first: dict[bytes, int], blocks: Sequence[Block], stated: StatedPools
+    ) -> list[EvmPool]:
+        """Curve's pools that log for the first time; those that cannot be read are told once."""
+        makers = [one for one in self.factories.values() if one.kind in CURVE_KINDS]
+        rows = np.flatnonzero(~logs.unread & (which(logs.topics[:, 0], CURVE_EVENTS) >= 0))
+        unknown = self._unknown(logs.address, rows, logs, first) if makers else []
+        block = blocks[-1].header
+        pools: list[EvmPool] = []
+        for i in range(0, len(unknown), _ASKED_AT_ONCE):
+
+            def ask(node: RpcNode, part: Sequence[bytes] = unknown[i : i + _ASKED_AT_ONCE]) -> tuple[FoundPools, ...]:
+                found = find_curve(node, makers, part, block.hash)
+                return found, tried(node, named(node, found.pools, block.hash), block.hash)
+
+            found, kept = self.nodes.ask(ask)
+            self._close(found.closed | kept.closed, first, block, stated)
+            pools += kept.pools
+        self._deny({*unknown} - {pool.address for pool in pools})
+        return pools
+
+    def _close(
+        self, closed: Mapping[bytes, str], first: Mapping[bytes, int], block: Header, stated: StatedPools
+    ) -> None:
+        """Tell why pools are not read, and ask for them no more."""
         for one, why in closed.items():
             stated.refuse(one, why, first[one], block.timestamp_s * 1_000_000)
         self._deny(closed)
-        return pools
 
     def _ask(self, blocks: Sequence[Block], asked: Iterable[Mapping[int, set[bytes]]], stated: StatedPools) -> None:
         """State pools as they are at the end of the blocks (by number) at which they are to be asked."""

@@ -49,7 +49,7 @@ def discover(
 
 def named(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> list[EvmPool]:
     """Pools with what their tokens say of themselves."""
-    tokens = tokens_of(node, {token for pool in pools for token in (pool.token0, pool.token1)} - {_NATIVE}, block)
+    tokens = tokens_of(node, {token for pool in pools for token in _tokens(pool)} - {_NATIVE}, block)
     tokens[_NATIVE] = _NATIVE_SAYS
     return [_named(pool, tokens) for pool in pools]
 
@@ -88,9 +88,13 @@ def _power(unit: int | None) -> int | None:
 
 
 def _named(pool: EvmPool, tokens: Mapping[bytes, tuple[int, str]]) -> EvmPool:
-    first, second = tokens[pool.token0], tokens[pool.token1]
-    decimals = pool.decimals if pool.venue == STABLE else (first[0], second[0])
-    return replace(pool, decimals=decimals, symbols=(first[1], second[1]))
+    told = [tokens[token] for token in _tokens(pool)]
+    decimals = pool.decimals if pool.venue == STABLE else tuple(each for each, _ in told)
+    return replace(pool, decimals=decimals, symbols=tuple(symbol for _, symbol in told))
+
+
+def _tokens(pool: EvmPool) -> tuple[bytes, ...]:
+    return pool.coins or (pool.token0, pool.token1)
 
 
 def tokens_of(node: RpcNode, tokens: Iterable[bytes], block: bytes) -> dict[bytes, tuple[int, str]]:

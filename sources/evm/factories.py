@@ -1,26 +1,33 @@
 """Factories whose pools are known to keep to their venue's rules. Users add theirs in a topology's settings.
 
 Addresses and fees are those that the projects publish: docs.uniswap.org (deployments), docs.pancakeswap.finance,
-docs.sushi.com, github.com/aerodrome-finance/contracts, github.com/velodrome-finance/contracts and /slipstream. A fork
-not listed may charge another fee or log otherwise, so its pools are not taken unasked.
+docs.sushi.com, github.com/aerodrome-finance/contracts, github.com/velodrome-finance/contracts and /slipstream,
+github.com/curvefi/stableswap-ng (scripts) and /curve-factory. A fork not listed may charge another fee or log
+otherwise, so its pools are not taken unasked.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from mevflow.operators.parse.evm.pools import EvmPool
+
+#: Makers of Curve's stable-swap pools (of 2021 and NG), and a pool of 2020 that no factory made.
+CURVE_KINDS = ("curve", "curve_ng", "curve_pool")
+
 
 class Factory(BaseModel):
-    """A contract that makes pools, or (``v4``) is many.
+    """A contract that makes pools, is many (``v4``), or is one itself (``curve_pool``).
 
     ``fee_pips`` of a pair's factory is what its pairs charge; others say it by pool.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     address: str
-    kind: Literal["pairs", "volatile", "concentrated", "slipstream", "v4"]
+    kind: Literal["pairs", "volatile", "concentrated", "slipstream", "v4", "curve", "curve_ng", "curve_pool"]
     fee_pips: int = Field(0, ge=0, lt=1_000_000)
     name: str = ""
     #: Of a v4 pool manager: the position manager, which knows the keys of pools.
@@ -40,6 +47,14 @@ class Factory(BaseModel):
     def key(self) -> bytes:
         """The address."""
         return bytes.fromhex(self.address[2:])
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPools:
+    """Pools that can be read, and why others (by address or id) cannot."""
+
+    pools: tuple[EvmPool, ...]
+    closed: dict[bytes, str]
 
 
 def _pairs(name: str, address: str, fee_pips: int) -> Factory:
@@ -62,6 +77,10 @@ def _v4(address: str, positions: str) -> Factory:
     return Factory(name="Uniswap v4", address=address, kind="v4", positions=positions)
 
 
+def _curve_ng(address: str) -> Factory:
+    return Factory(name="Curve NG", address=address, kind="curve_ng")
+
+
 #: By chain id.
 KNOWN: dict[int, tuple[Factory, ...]] = {
     1: (
@@ -70,17 +89,25 @@ KNOWN: dict[int, tuple[Factory, ...]] = {
         _concentrated("Uniswap v3", "0x1f98431c8ad98523631ae4a59f267346ea31f984"),
         _concentrated("PancakeSwap v3", "0x0bfbcf9fa4f9c56b0f40a671ad40e0805a091865"),
         _v4("0x000000000004444c5dc75cb358380d2e3de08a90", "0xbd216513d74c8cf14cf4747e6aaa6420ff64ee9e"),
+        Factory(name="Curve 3pool", address="0xbebc44782c7db0a1a60cb6fe97d0b483032ff1c7", kind="curve_pool"),
+        Factory(name="Curve", address="0xb9fc157394af804a3578134a6585c0dc9cc990d4", kind="curve"),
+        _curve_ng("0x6a8cbed756804b16e05e741edabd5cb544ae21bf"),
     ),
     56: (
         _pairs("PancakeSwap v2", "0xca143ce32fe78f1f7019d7d551a6402fc5350c73", 2500),
         _concentrated("PancakeSwap v3", "0x0bfbcf9fa4f9c56b0f40a671ad40e0805a091865"),
         _concentrated("Uniswap v3", "0xdb1d10011ad0ff90774d0c6bb92e5c5c8b4461f7"),
+        _curve_ng("0xd7e72f3615aa65b92a4dbdc211e296a35512988b"),
     ),
     10: (
         _volatile("Velodrome v2", "0xf1046053aa5682b4f9a81b5481394da16be5ff5a"),
         _slipstream("Velodrome Slipstream", "0xcc0bddb707055e04e497ab22a59c2af4391cd12f"),
+        _curve_ng("0x5eee3091f747e60a045a2e715a4c71e600e31f6e"),
     ),
-    137: (_concentrated("Uniswap v3", "0x1f98431c8ad98523631ae4a59f267346ea31f984"),),
+    137: (
+        _concentrated("Uniswap v3", "0x1f98431c8ad98523631ae4a59f267346ea31f984"),
+        _curve_ng("0x1764ee18e8b3cca4787249ceb249356192594585"),
+    ),
     8453: (
         _pairs("Uniswap v2", "0x8909dc15e40173ff4699343b6eb8132c65e18ec6", 3000),
         _volatile("Aerodrome", "0x420dd381b31aef6683db6b902084cb0ffece40da"),
@@ -88,10 +115,12 @@ KNOWN: dict[int, tuple[Factory, ...]] = {
         _v4("0x498581ff718922c3f8e6a244956af099b2652b2b", "0x7c5f5a4bbd8fd63184577525326123b519429bdc"),
         _concentrated("Uniswap v3", "0x33128a8fc17869897dce68ed026d694621f6fdfd"),
         _concentrated("PancakeSwap v3", "0x0bfbcf9fa4f9c56b0f40a671ad40e0805a091865"),
+        _curve_ng("0xd2002373543ce3527023c75e7518c274a51ce712"),
     ),
     42161: (
         _v4("0x360e68faccca8ca495c1b759fd9eee466db9fb32", "0xd88f38f930b7952f2db2432cb002e7abbf3dd869"),
         _concentrated("Uniswap v3", "0x1f98431c8ad98523631ae4a59f267346ea31f984"),
         _concentrated("PancakeSwap v3", "0x0bfbcf9fa4f9c56b0f40a671ad40e0805a091865"),
+        _curve_ng("0x9af14d26075f142eb3f292d5065eb3faa646167b"),
     ),
 }

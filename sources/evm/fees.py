@@ -3,7 +3,7 @@
 aerodrome-finance/contracts, ``PoolFactory.sol``; velodrome-finance/slipstream, ``CLFactory.sol``,
 ``CustomSwapFeeModule.sol``, ``DynamicSwapFeeModule.sol``; Uniswap/v4-core, ``ProtocolFeeLibrary.sol``. A fee that moves
 with the price, with the first swap of a block, or with the direction is no number that a row can tell: such a pool is
-closed.
+closed. So is a Curve pool while its amplification moves with time.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from mevflow.operators.parse.evm.pools import MANAGED_FEE, SLIPSTREAM, STABLE, V4, EvmPool
+from mevflow.operators.parse.evm.pools import CURVE, MANAGED_FEE, SLIPSTREAM, STABLE, V4, EvmPool
 from mevflow.sources.evm.contracts import ContractCall, address, number, read
 from mevflow.sources.evm.rpc import RpcNode
 from mevflow.sources.evm.singleton import fee_of, slot0_call
 
+#: Pools whose contracts say what a swap pays at a block, and whether they can be told.
+_JUDGED = (*MANAGED_FEE, CURVE)
 #: Fees of pools with two reserves are in basis points.
 _BPS, _PIPS, _PIPS_PER_BPS = 10_000, 1_000_000, 100
+_CURVE_FEE_PER_PIP = 10_000
 #: ``DynamicSwapFeeModule.ZERO_FEE_INDICATOR``: a base fee of nothing, to which nothing is added.
 _NO_FEE = 420
 
@@ -32,7 +35,7 @@ class JudgedPool:
 
 def judge(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> list[JudgedPool]:
     """Each pool as it is at the block with that hash."""
-    asked = [pool for pool in pools if pool.venue in MANAGED_FEE]
+    asked = [pool for pool in pools if pool.venue in _JUDGED]
     slipstream = _with_modules(node, [pool for pool in asked if pool.venue == SLIPSTREAM], block)
     managed = [slipstream.get(pool.address, pool) for pool in asked]
     questions = {pool.address: _questions(pool) for pool in managed}
@@ -40,12 +43,14 @@ def judge(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> list[JudgedP
     answers = {pool: [next(said) for _ in calls] for pool, calls in questions.items()}
     found = []
     for pool in pools:
-        if pool.venue not in MANAGED_FEE:
+        if pool.venue not in _JUDGED:
             found.append(JudgedPool(pool))
         elif pool.venue == SLIPSTREAM:
             found.append(_slipstream(slipstream[pool.address], answers[pool.address]))
         elif pool.venue == V4:
             found.append(_v4(pool, number(answers[pool.address][0])))
+        elif pool.venue == CURVE:
+            found.append(_curve(pool, answers[pool.address]))
         else:
             found.append(_two_reserves(pool, answers[pool.address]))
     return found
@@ -67,6 +72,8 @@ def _with_modules(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> dict
 def _questions(pool: EvmPool) -> list[ContractCall]:
     if pool.venue == V4:
         return [slot0_call(pool)]
+    if pool.venue == CURVE:
+        return [ContractCall(pool.address, function) for function in ("fee()", "A_precise()", "A()", "future_A()")]
     own = int.from_bytes(pool.address, "big")
     if pool.venue != SLIPSTREAM:
         return [
@@ -100,6 +107,16 @@ def _v4(pool: EvmPool, word: int | None) -> JudgedPool:
         if fee is None
         else JudgedPool(replace(pool, fee_pips=fee))
     )
+
+
+def _curve(pool: EvmPool, said: Sequence[bytes | None]) -> JudgedPool:
+    """Its fee is in units of 1e-10 and stands in its curve; rows tell it in millionths, for people."""
+    fee, precise, plain, future = (number(one) for one in said)
+    if fee is None or fee >= _PIPS * _CURVE_FEE_PER_PIP:
+        return JudgedPool(pool, "it does not say its fee")
+    if future is None or future != (plain if precise is None else precise):
+        return JudgedPool(pool, "its amplification moves without an event")
+    return JudgedPool(replace(pool, fee_pips=fee // _CURVE_FEE_PER_PIP))
 
 
 def _slipstream(pool: EvmPool, said: Sequence[bytes | None]) -> JudgedPool:

@@ -7,7 +7,6 @@ is the hash of its key, so whoever tells a key proves it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from Crypto.Hash import keccak
 
@@ -15,7 +14,7 @@ from mevflow.operators.amm.concentrated.uniswap_v4 import swap_fee
 from mevflow.operators.parse.evm.logs import Logs
 from mevflow.operators.parse.evm.pools import V4, EvmPool
 from mevflow.sources.evm.contracts import ContractCall, read
-from mevflow.sources.evm.factories import Factory
+from mevflow.sources.evm.factories import Factory, FoundPools
 from mevflow.sources.evm.rpc import RpcNode
 
 _POOLS_SLOT, _LIQUIDITY, _TICKS, _BITMAP = 6, 3, 4, 5
@@ -24,14 +23,6 @@ _MOST_SPACING = 1 << 15
 #: ``LPFeeLibrary.DYNAMIC_FEE_FLAG``: a hook says the fee.
 _DYNAMIC = 0x800000
 _KEY_WORDS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class FoundPools:
-    """Pools that can be read, and why others (by id) cannot."""
-
-    pools: tuple[EvmPool, ...]
-    closed: dict[bytes, str]
 
 
 def slot0_call(pool: EvmPool) -> ContractCall:

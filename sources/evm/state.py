@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from mevflow.operators.amounts import i128, u128, u160
 from mevflow.operators.parse.evm.concentrated import MAX_TICK
-from mevflow.operators.parse.evm.pools import TWO_RESERVES, V4, EvmPool
+from mevflow.operators.parse.evm.pools import CURVE, TWO_RESERVES, V4, EvmPool
 from mevflow.sources.evm.contracts import ContractCall, integer, number, read
+from mevflow.sources.evm.curve import CurvePoolState, curve_state
 from mevflow.sources.evm.rpc import NodeError, RpcNode
 from mevflow.sources.evm.singleton import bitmap_call, liquidity_call, slot0, slot0_call, tick_call
 
@@ -50,7 +51,7 @@ class ConcentratedPoolState:
         }
 
 
-State = PairReserves | ConcentratedPoolState
+State = PairReserves | ConcentratedPoolState | CurvePoolState
 
 
 def states(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> dict[bytes, State]:
@@ -63,7 +64,10 @@ def states(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> dict[bytes,
         if first and second:
             found[pool.address] = PairReserves(first, second)
     for pool in pools:
-        if pool.venue not in TWO_RESERVES and (state := _concentrated(node, pool, block)) is not None:
+        if pool.venue in TWO_RESERVES:
+            continue
+        state = (curve_state if pool.venue == CURVE else _concentrated)(node, pool, block)
+        if state is not None:
             found[pool.address] = state
     return found
 

@@ -50,14 +50,19 @@ def _stored(slot: int) -> bytes:
     return _push(slot, 1) + bytes.fromhex("54600052" + "60206000f3")
 
 
+def _stored_from(slot: int) -> bytes:
+    """SLOAD the slot that the first argument is counted from ``slot``, RETURN it."""
+    return bytes.fromhex("600435") + _push(slot, 1) + bytes.fromhex("0154600052" + "60206000f3")
+
+
 def _log(begin: int, size: int, *topics: bytes) -> bytes:
     return (b"".join(b"\x7f" + topic for topic in reversed(topics)) + _push(size, 1) + _push(begin, 1)) + bytes(
         [0xA0 + len(topics)]
     )
 
 
-#: Logs the words given: 3 or 4 topics, then data.
-LOG3, LOG4 = "log3(uint256)", "log4(uint256)"
+#: Logs the words given: 2, 3 or 4 topics, then data.
+LOG2, LOG3, LOG4 = "log2(uint256)", "log3(uint256)", "log4(uint256)"
 #: ``extsload``: a word of its storage.
 LOAD = "extsload(bytes32)"
 _LOAD = bytes.fromhex("60043554" + "600052" + "60206000f3")
@@ -78,17 +83,22 @@ def _act() -> bytes:
 
 
 def code(
-    answers: Mapping[str, int | tuple[int, ...]], pool: bool = False, kept: Mapping[str, int] | None = None
+    answers: Mapping[str, int | tuple[int, ...]],
+    pool: bool = False,
+    kept: Mapping[str, int] | None = None,
+    kept_from: Mapping[str, int] | None = None,
 ) -> bytes:
     """A contract with one constant or several for each function, ``say`` and ``keep``.
 
-    ``kept``: the slots that functions answer from. Of a ``pool`` also its reserves and ``act``.
+    ``kept``: the slots that functions answer from; ``kept_from``: those from which their first argument counts.
+    Of a ``pool`` also its reserves and ``act``.
     """
     bodies = {
         function: _answer(*(value if isinstance(value, tuple) else (value,))) for function, value in answers.items()
     }
-    bodies |= {SAY: _SAY, KEEP: _KEEP, LOAD: _LOAD, LOG3: _logged(3), LOG4: _logged(4)}
+    bodies |= {SAY: _SAY, KEEP: _KEEP, LOAD: _LOAD, LOG2: _logged(2), LOG3: _logged(3), LOG4: _logged(4)}
     bodies |= {function: _stored(slot) for function, slot in (kept or {}).items()}
+    bodies |= {function: _stored_from(slot) for function, slot in (kept_from or {}).items()}
     if pool:
         bodies |= {"getReserves()": _RESERVES, ACT: _act()}
     table, at, parts = b"", 6 + 11 * len(bodies) + 4, b""

@@ -2,7 +2,8 @@
 
 Sources: Uniswap v2-core, v3-core; PancakeSwap v3-core; aerodrome-finance/contracts, ``IPool.sol``,
 ``IPoolFactory.sol``; velodrome-finance/slipstream, ``ICLFactory.sol``, ``IDynamicFeeModule.sol``;
-Uniswap/v4-core, ``IPoolManager.sol``, ``IProtocolFees.sol``.
+Uniswap/v4-core, ``IPoolManager.sol``, ``IProtocolFees.sol``; curvefi/curve-contract, ``StableSwap3Pool.vy``;
+curvefi/curve-factory, ``Plain{2,3,4}Basic.vy``; curvefi/stableswap-ng, ``CurveStableSwapNG.vy``.
 """
 
 from __future__ import annotations
@@ -72,6 +73,26 @@ V4_INITIALIZE = topic_of("Initialize(bytes32,address,address,uint24,int24,addres
 V4_SWAP = topic_of("Swap(bytes32,address,int128,int128,uint160,uint128,int24,uint24)")
 V4_LIQUIDITY = topic_of("ModifyLiquidity(bytes32,address,int24,int24,int256,bytes32)")
 V4_PROTOCOL_FEE = topic_of("ProtocolFeeUpdated(bytes32,uint24)")
+#: Curve's stable-swap pools. Lists of amounts are as long as a pool has coins, or (NG) of any length.
+CURVE_EXCHANGE = topic_of("TokenExchange(address,int128,uint256,int128,uint256)")
+_AMOUNTS = ("uint256[2]", "uint256[3]", "uint256[4]", "uint256[]")
+#: After which only a pool's contract says what it holds, or by which curve and fee it trades.
+CURVE_CHANGES = tuple(
+    topic_of(signature)
+    for signature in (
+        *(f"AddLiquidity(address,{one},{one},uint256,uint256)" for one in _AMOUNTS),
+        *(f"RemoveLiquidity(address,{one},{one},uint256)" for one in _AMOUNTS),
+        *(f"RemoveLiquidityImbalance(address,{one},{one},uint256,uint256)" for one in _AMOUNTS),
+        "RemoveLiquidityOne(address,uint256,uint256)",
+        "RemoveLiquidityOne(address,uint256,uint256,uint256)",
+        "RemoveLiquidityOne(address,int128,uint256,uint256,uint256)",
+        "RampA(uint256,uint256,uint256,uint256)",
+        "StopRampA(uint256,uint256)",
+        "NewFee(uint256,uint256)",
+        "ApplyNewFee(uint256)",
+        "ApplyNewFee(uint256,uint256)",
+    )
+)
 #: Lending markets: Aave v2 and v3, Compound v2 and v3 (Comet), Morpho Blue.
 LENDING_EVENTS = (
     topic_of("LiquidationCall(address,address,address,uint256,uint256,address,bool)"),
@@ -86,6 +107,7 @@ PAIR_EVENTS = (V2_SYNC, V2_SWAP)
 VOLATILE_EVENTS = (VOLATILE_SYNC, VOLATILE_SWAP, VOLATILE_FEES)
 CONCENTRATED_EVENTS = (V3_INITIALIZE, V3_SWAP, V3_SWAP_PANCAKE, V3_MINT, V3_BURN)
 SINGLETON_EVENTS = (V4_INITIALIZE, V4_SWAP, V4_LIQUIDITY, V4_PROTOCOL_FEE)
+CURVE_EVENTS = (CURVE_EXCHANGE, *CURVE_CHANGES)
 CREATIONS = (V2_PAIR_CREATED, V3_POOL_CREATED)
 #: Of contracts that manage pools.
 MANAGER_EVENTS = (SET_CUSTOM_FEE, SET_PAUSE_STATE, *SLIPSTREAM_ALL, *SLIPSTREAM_ONE)

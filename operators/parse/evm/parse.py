@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mevflow.operators.parse.evm.concentrated import parse_concentrated
+from mevflow.operators.parse.evm.curve import parse_curve
 from mevflow.operators.parse.evm.events import (
     CONCENTRATED_EVENTS,
+    CURVE_EVENTS,
     PAIR_EVENTS,
     SINGLETON_EVENTS,
     V3_SWAP,
@@ -23,7 +25,17 @@ from mevflow.operators.parse.evm.logs import Logs
 from mevflow.operators.parse.evm.managers import parse_managers
 from mevflow.operators.parse.evm.pairs import parse_pairs, parse_volatile
 from mevflow.operators.parse.evm.parsed import Parsed
-from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, SLIPSTREAM, STABLE, TICKED, V4, VOLATILE, PoolTable
+from mevflow.operators.parse.evm.pools import (
+    CONCENTRATED,
+    CURVE,
+    PAIR,
+    SLIPSTREAM,
+    STABLE,
+    TICKED,
+    V4,
+    VOLATILE,
+    PoolTable,
+)
 from mevflow.operators.parse.evm.singleton import parse_singleton
 from mevflow.v1 import market_pb2 as market
 
@@ -34,12 +46,14 @@ _EVENTS = {
     CONCENTRATED: CONCENTRATED_EVENTS,
     SLIPSTREAM: CONCENTRATED_EVENTS,
     V4: SINGLETON_EVENTS,
+    CURVE: CURVE_EVENTS,
 }
 _PARSERS = (
     ((PAIR,), parse_pairs),
     ((VOLATILE, STABLE), parse_volatile),
     ((CONCENTRATED, SLIPSTREAM), parse_concentrated),
     ((V4,), parse_singleton),
+    ((CURVE,), parse_curve),
 )
 _TRADES = (V3_SWAP, V3_SWAP_PANCAKE, V4_SWAP)
 _UNSPECIFIED, _LIQUIDITY = market.PoolUpdate.KIND_UNSPECIFIED, market.PoolUpdate.KIND_LIQUIDITY

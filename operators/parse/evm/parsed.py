@@ -30,7 +30,8 @@ class Parsed:
 
     def __init__(self, chain: int, table: PoolTable, timestamps_us: NDArray[np.int64]) -> None:
         """``timestamps_us`` of every log given, by row."""
-        self._chain, self._table, self._times = chain, table, timestamps_us
+        self.table = table
+        self._chain, self._times = chain, timestamps_us
         self._parts: dict[str, list[tuple[Any, pa.RecordBatch]]] = {"mevflow.v1.Swap": [], "mevflow.v1.PoolUpdate": []}
         self.own_fee = np.array([*(pool.fee_pips for pool in table.pools), 0], np.int64)
         self.spacing = np.array([*(pool.tick_spacing for pool in table.pools), 0], np.int64)
@@ -44,7 +45,7 @@ class Parsed:
 
     def ask(self, logs: Logs, row: int, pool: int) -> None:
         """Only its contracts can say what a pool is after the block of a log."""
-        self.asked.setdefault(int(logs.block[row]), set()).add(self._table.pools[pool].address)
+        self.asked.setdefault(int(logs.block[row]), set()).add(self.table.pools[pool].address)
 
     def lose(
         self,
@@ -68,7 +69,7 @@ class Parsed:
         """Add swaps; ``state`` is amounts and the state after."""
         if not len(rows):
             return
-        told = self._table.columns(pools)
+        told = self.table.columns(pools)
         side = pa.array(a_to_b)
         columns = {
             **self._where(logs, rows),
@@ -86,7 +87,7 @@ class Parsed:
         """Add updates of one kind."""
         if not len(rows):
             return
-        columns = {**self._where(logs, rows), **self._table.columns(pools), "kind": kind, **state}
+        columns = {**self._where(logs, rows), **self.table.columns(pools), "kind": kind, **state}
         self._add("mevflow.v1.PoolUpdate", logs, rows, columns)
 
     def liquidations(self, logs: Logs, rows: NDArray[np.intp], told: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ VOLATILE = market.VENUE_AERODROME_VOLATILE
 STABLE = market.VENUE_AERODROME_STABLE
 SLIPSTREAM = market.VENUE_SLIPSTREAM
 V4 = market.VENUE_UNISWAP_V4
+CURVE = market.VENUE_CURVE_STABLE
 #: Venues by the kinds that pool files name, those of which two reserves are the whole state, and those with ticks.
 KINDS = {
     "pairs": PAIR,
@@ -25,6 +26,9 @@ KINDS = {
     "concentrated": CONCENTRATED,
     "slipstream": SLIPSTREAM,
     "v4": V4,
+    "curve": CURVE,
+    "curve_ng": CURVE,
+    "curve_pool": CURVE,
 }
 _SPOKEN_OF = (VOLATILE, STABLE, SLIPSTREAM)
 TWO_RESERVES = (PAIR, VOLATILE, STABLE)
@@ -42,6 +46,8 @@ class EvmPool:
     it and ``fee_module`` gives its fee, and both may say something of it later; empty where nobody knows, or none is.
     Of a v4 pool ``address`` is its id (32 bytes), ``factory`` the pool manager that logs for it, and ``fee_pips`` the
     pool's own fee, to which the protocol's is added. A token of zeros is the chain's own currency.
+    ``coins`` are all of a Curve pool's, in its order: ``token0`` and ``token1`` are its first two; ``decimals`` and
+    ``symbols`` are by coin then, and its fee stands in the state of its curve.
     """
 
     address: bytes
@@ -50,10 +56,11 @@ class EvmPool:
     token1: bytes
     fee_pips: int
     tick_spacing: int = 0
-    decimals: tuple[int, int] = (0, 0)
-    symbols: tuple[str, str] = ("", "")
+    decimals: tuple[int, ...] = (0, 0)
+    symbols: tuple[str, ...] = ("", "")
     factory: bytes = b""
     fee_module: bytes = b""
+    coins: tuple[bytes, ...] = ()
 
 
 class PoolTable:
@@ -65,6 +72,7 @@ class PoolTable:
         self.pools: list[EvmPool] = []
         self._numbers: dict[bytes, int] = {}
         self._told: dict[str, pa.Array] = {}
+        self._coins: tuple[pa.Array, NDArray[np.int64]] | None = None
         self._managed: dict[bytes, list[int]] = {}
         self._singletons: dict[bytes, list[int]] | None = None
         for pool in pools:
@@ -113,6 +121,7 @@ class PoolTable:
 
     def _forget(self) -> None:
         self._told.clear()
+        self._coins = None
         self._managed = {}
         self._singletons = None
 
@@ -147,6 +156,16 @@ class PoolTable:
         """What every update of a pool states of it."""
         rows = pa.array(numbers)
         return {name: values.take(rows) for name, values in (self._told or self._tell()).items()}
+
+    def coins(self, numbers: NDArray[np.int64], ids: NDArray[np.int64]) -> tuple[pa.Array, NDArray[np.bool_]]:
+        """The mint of coin ``ids`` of each pool, and which pools have one of that number."""
+        if self._coins is None:
+            mints = [coin for pool in self.pools for coin in pool.coins]
+            ends = np.cumsum([0, *(len(pool.coins) for pool in self.pools)]).astype(np.int64)
+            self._coins = pa.array([*mints, b""], pa.binary()), ends
+        mints, ends = self._coins
+        there = (ids >= 0) & (ids < ends[numbers + 1] - ends[numbers])
+        return mints.take(pa.array(np.where(there, ends[numbers] + ids, len(mints) - 1))), there
 
     def _fee(self, pool: EvmPool) -> int:
         """The fee that every row of a pool tells; 0: only those that show it do."""

@@ -10,7 +10,17 @@ import pytest
 from mevflow.operators.parse.evm.events import topic_of
 from mevflow.operators.parse.evm.logs import LogJson, read_logs
 from mevflow.operators.parse.evm.parse import parse_logs
-from mevflow.operators.parse.evm.pools import CONCENTRATED, PAIR, SLIPSTREAM, STABLE, V4, VOLATILE, EvmPool, PoolTable
+from mevflow.operators.parse.evm.pools import (
+    CONCENTRATED,
+    CURVE,
+    PAIR,
+    SLIPSTREAM,
+    STABLE,
+    V4,
+    VOLATILE,
+    EvmPool,
+    PoolTable,
+)
 from mevflow.sources.evm.collect import EVENTS
 from mevflow.v1 import market_pb2 as market
 
@@ -32,6 +42,8 @@ TABLE = PoolTable(
 )
 for one in IDS:
     TABLE.add(EvmPool(one, V4, b"\xaa" * 20, b"\xbb" * 20, 3000, 60, factory=SINGLETON))
+COINS, THREE = (b"\xaa" * 20, b"\xbb" * 20, b"\xcc" * 20), bytes([CURVE]) * 20
+TABLE.add(EvmPool(THREE, CURVE, *COINS[:2], 0, coins=COINS))
 #: Pools of which factories and modules speak.
 MANAGED = {MAKER: {POOLS[VOLATILE], POOLS[STABLE]}, CL_MAKER: {POOLS[SLIPSTREAM], SISTER}}
 MANAGED[MODULE] = MANAGED[CL_MAKER]
@@ -287,3 +299,73 @@ def test_a_log_of_the_v4_manager_that_cannot_be_read_may_mean_any_of_its_pools()
     rows = [row for batch in out.batches() for row in batch.to_pylist()]
     assert len(bad) == 1
     assert {row["pool"] for row in rows} == {*MANAGED[MAKER], *IDS}
+
+
+#: curvefi/curve-contract StableSwap3Pool.vy, curvefi/curve-factory Plain{2,3,4}Basic.vy, curvefi/stableswap-ng
+#: CurveStableSwapNG.vy.
+CURVE_EVENTS = {
+    READ: """TokenExchange(address,int128,uint256,int128,uint256)
+        AddLiquidity(address,uint256[2],uint256[2],uint256,uint256)
+        AddLiquidity(address,uint256[3],uint256[3],uint256,uint256)
+        AddLiquidity(address,uint256[4],uint256[4],uint256,uint256)
+        AddLiquidity(address,uint256[],uint256[],uint256,uint256)
+        RemoveLiquidity(address,uint256[2],uint256[2],uint256) RemoveLiquidity(address,uint256[3],uint256[3],uint256)
+        RemoveLiquidity(address,uint256[4],uint256[4],uint256) RemoveLiquidity(address,uint256[],uint256[],uint256)
+        RemoveLiquidityImbalance(address,uint256[2],uint256[2],uint256,uint256)
+        RemoveLiquidityImbalance(address,uint256[3],uint256[3],uint256,uint256)
+        RemoveLiquidityImbalance(address,uint256[4],uint256[4],uint256,uint256)
+        RemoveLiquidityImbalance(address,uint256[],uint256[],uint256,uint256)
+        RemoveLiquidityOne(address,uint256,uint256) RemoveLiquidityOne(address,uint256,uint256,uint256)
+        RemoveLiquidityOne(address,int128,uint256,uint256,uint256)
+        RampA(uint256,uint256,uint256,uint256) StopRampA(uint256,uint256)
+        NewFee(uint256,uint256) ApplyNewFee(uint256) ApplyNewFee(uint256,uint256)""",
+    "a fee to come": "CommitNewFee(uint256,uint256,uint256)",
+    "a metapool's, which is not read": "TokenExchangeUnderlying(address,int128,uint256,int128,uint256)",
+    "an oracle": "SetNewMATime(uint256,uint256)",
+    "owners": "CommitNewAdmin(uint256,address) NewAdmin(address)",
+    **_TOKEN,
+}
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"), [(event, reason) for reason, events in CURVE_EVENTS.items() for event in names(events)]
+)
+def test_an_event_that_changes_a_curve_pool_says_so_and_asks_for_it(event: str, reason: str) -> None:
+    rows, asked, _ = parsed(log(THREE, [topic_of(event)]))
+    assert (topic_of(event) in EVENTS) == (reason == READ)
+    assert [(row["pool"], row["kind"]) for row in rows] == ([(THREE, KIND.KIND_UNSPECIFIED)] if reason == READ else [])
+    assert asked == ({7: {THREE}} if reason == READ else {})
+    assert parsed(log(STRANGER, [topic_of(event)])) == ([], {}, [])
+
+
+EXCHANGE = topic_of("TokenExchange(address,int128,uint256,int128,uint256)")
+
+
+@pytest.mark.parametrize(("sold", "bought"), [(0, 1), (2, 0), (1, 2)])
+def test_an_exchange_names_the_coins_that_its_numbers_mean(sold: int, bought: int) -> None:
+    (row,), asked, errors = parsed(
+        log(THREE, [EXCHANGE, word(STRANGER)], word(sold) + word(500) + word(bought) + word(498))
+    )
+    assert (row["mint_in"], row["mint_out"]) == (COINS[sold], COINS[bought])
+    assert [int.from_bytes(row[name], "little") for name in ("amount_in", "amount_out")] == [500, 498]
+    assert (row["venue"], row["a_to_b"], row["fee_pips"], row["reserve_a"]) == (CURVE, sold < bought, 0, b"")
+    assert (asked, errors) == ({7: {THREE}}, [])
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ((0, 500, 3, 498), "malformed"),
+        ((0, 500, 0, 498), "malformed"),
+        ((-1 % (1 << 256), 500, 1, 498), "malformed"),
+        ((1 << 64, 500, 1, 498), "malformed"),
+        ((0, 0, 1, 498), "impossible_amount"),
+        ((0, 1 << 128, 1, 498), "impossible_amount"),
+        ((0, 500, 1, 1 << 128), "impossible_amount"),
+        ((0, 500, 1), "malformed"),
+    ],
+)
+def test_an_exchange_that_cannot_be_leaves_its_pool_in_doubt(told: tuple[int, ...], reason: str) -> None:
+    (row,), asked, errors = parsed(log(THREE, [EXCHANGE, word(STRANGER)], b"".join(map(word, told))))
+    assert (row["pool"], row["kind"]) == (THREE, KIND.KIND_UNSPECIFIED)
+    assert (asked, errors) == ({7: {THREE}}, [reason])
