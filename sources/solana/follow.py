@@ -14,6 +14,7 @@ from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import CallError
 from mevflow.sources.solana.fill import Filler
 from mevflow.sources.solana.slots import (
+    MOST_TRANSACTIONS,
     GivenSlot,
     Missing,
     SlotBlock,
@@ -113,11 +114,18 @@ class SlotFollower:
             stream.close()
 
     def _told(self, update: geyser.SubscribeUpdate, endpoint: GeyserEndpoint) -> list[SlotStep]:
-        """What an update means for the chain. Raises StreamError for a first block whose time is not known."""
+        """What an update means for the chain.
+
+        Raises StreamError for a first block whose time is not known, and for more transactions than a slot can have.
+        """
         chain, kind = self.chain, update.WhichOneof("update")
         if kind == "transaction":
             one = update.transaction
-            return [] if one.transaction.is_vote else chain.transaction(one.slot, _transaction(one.transaction))
+            if one.transaction.is_vote:
+                return []
+            if chain.is_full(one.slot):
+                raise _crowded(one.slot, endpoint)
+            return chain.transaction(one.slot, _transaction(one.transaction))
         if kind == "block_meta":
             meta = update.block_meta
             return chain.block(
@@ -127,6 +135,8 @@ class SlotFollower:
             )
         if kind == "block":
             block = update.block
+            if len(block.transactions) > MOST_TRANSACTIONS:
+                raise _crowded(block.slot, endpoint)
             listed = tuple(_transaction(one) for one in block.transactions if not one.is_vote)
             time_s = self._time_s(block, endpoint)
             return chain.block(
@@ -207,6 +217,10 @@ def _possible(update: geyser.SubscribeUpdate) -> bool:
     told = getattr(update, kind)
     listed = [told.transaction] if kind == "transaction" else told.transactions if kind == "block" else []
     return told.slot <= _LAST_SLOT and all(one.index <= _LAST_INDEX for one in listed)
+
+
+def _crowded(slot: int, endpoint: GeyserEndpoint) -> StreamError:
+    return StreamError(f"told of more than {MOST_TRANSACTIONS:,} transactions in slot {slot}", endpoint.name, "CROWDED")
 
 
 def _transaction(told: geyser.TransactionInfo) -> SlotTransaction:

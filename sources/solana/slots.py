@@ -19,6 +19,9 @@ import msgspec
 #: Slots that are remembered as given, and as many blocks whose transactions are kept for when a fork comes back. The
 #: cluster confirms a slot within 32 or leaves it.
 RING = 64
+#: Transactions of one slot that are believed. Of the 100 million units of computation in a block each of these would
+#: have 3,000, and a swap needs tens of thousands.
+MOST_TRANSACTIONS = 1 << 15
 
 
 class GivenSlot(msgspec.Struct, frozen=True, array_like=True):
@@ -101,6 +104,11 @@ class SlotChain:
     def tip(self) -> GivenSlot | None:
         """The newest slot that was given."""
         return self.ring[-1] if self.ring else None
+
+    def is_full(self, slot: int) -> bool:
+        """Whether more transactions of a slot would be more than there can be."""
+        kept = self._blocks.get(slot)
+        return len(self._gathered.get(slot, ()) if kept is None else kept.transactions) >= MOST_TRANSACTIONS
 
     def connected(self, from_slot: int | None) -> None:
         """A stream begins: with a slot that was asked for, or in the middle of one, of which not all is told then."""

@@ -161,7 +161,7 @@ class GeyserStream:
 
 
 class StreamError(NodeError):
-    """A stream that ended. ``code`` is gRPC's, or ``SILENT`` or ``ENDED``."""
+    """A stream that ended. ``code`` is gRPC's, or ``SILENT``, ``ENDED``, ``UNTIMED``, ``IMPOSSIBLE`` or ``CROWDED``."""
 
     def __init__(self, message: str, key: str, code: str) -> None:
         super().__init__(message, key=key)

@@ -16,6 +16,7 @@ import pytest
 
 from mevflow.operators.errors import StateError, UsageError
 from mevflow.operators.stage import StageContext
+from mevflow.sources.solana import follow, slots
 from mevflow.sources.solana.files import TransactionFiles
 from mevflow.sources.solana.source import YellowstoneSettings, YellowstoneSource
 from mevflow.v1 import geyser_pb2 as geyser
@@ -273,6 +274,34 @@ def test_what_there_cannot_be_is_not_believed(node: Node) -> None:
     reading.upto(blocks[-1].slot).close()
     liar.close()
     assert given(reading.swaps) == expected(blocks)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_more_transactions_than_a_slot_can_have_are_not_gathered(
+    node: Node, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    """One by one, before a slot's end and after it, or with their block: another endpoint is asked."""
+    for module in (follow, slots):
+        monkeypatch.setattr(module, "MOST_TRANSACTIONS", 5)
+    blocks = chain(3)
+    node.say(*(update for block in blocks for update in block.updates()))
+    liar = Node()
+    told = [blocks[0].transactions()[0] for _ in range(20)]
+    for index, one in enumerate(told):
+        one.transaction.transaction.index = index
+    if whole:
+        end = blocks[0].end().block_meta
+        crowd = geyser.SubscribeUpdate()
+        crowd.block.slot, crowd.block.blockhash, crowd.block.parent_slot = end.slot, end.blockhash, end.parent_slot
+        crowd.block.block_time.CopyFrom(end.block_time)
+        crowd.block.transactions.extend(one.transaction.transaction for one in told)
+        liar.say(crowd)
+    else:
+        liar.say(*told[:4], blocks[0].end(), *told[4:])
+    reading = Reading(settings(node, rpc=False, endpoints=[{"url": liar.url}, {"url": node.url}]))
+    reading.until(lambda reading: "more than 5 transactions in slot 100" in str(reading.source.standing().notes))
+    reading.upto(blocks[-1].slot).close()
+    liar.close()
 
 
 def test_a_first_block_of_no_time_is_not_of_the_year_1970(node: Node) -> None:
