@@ -12,7 +12,6 @@ from typing import Generic, TypeVar
 
 import pyarrow as pa
 
-from mevflow.operators.errors import MevflowError
 from mevflow.operators.stage import StageContext
 
 #: Row indices of what a source says of a whole block, behind everything that is in it.
@@ -26,11 +25,11 @@ class HandOver(Generic[T]):
     """From the thread that follows a chain to ``poll``: at most ``most`` things wait, beyond that the thread does."""
 
     def __init__(self, most: int) -> None:
-        self._ready: queue.Queue[T | MevflowError] = queue.Queue(most)
+        self._ready: queue.Queue[T | Exception] = queue.Queue(most)
         #: Set when the source closes.
         self.stop = threading.Event()
 
-    def put(self, ready: T | MevflowError) -> None:
+    def put(self, ready: T | Exception) -> None:
         """Hand over what is ready, or why the thread has ended; nothing any more once the source closes."""
         while not self.stop.is_set():
             try:
@@ -45,7 +44,7 @@ class HandOver(Generic[T]):
             ready = self._ready.get(timeout=_WAIT_S)
         except queue.Empty:
             return None
-        if isinstance(ready, MevflowError):
+        if isinstance(ready, Exception):
             raise ready
         return ready
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mevflow.operators.chains import checked_name, id_of, name_of, number_of
 from mevflow.operators.codec import ERRORS, codec
-from mevflow.operators.errors import MevflowError, StateError, UnreachableError
+from mevflow.operators.errors import StateError, UnreachableError
 from mevflow.operators.parse.evm.pools import KINDS, MANAGED_FEE, EvmPool, PoolTable
 from mevflow.operators.stage import Settings, StageContext, Watermark
 from mevflow.sources.evm.blocks import Block, LogFilter, header
@@ -201,7 +201,10 @@ class EvmSource(Source[EvmSettings]):
         self._nodes.close()
 
     def _run(self) -> None:
-        """The thread: follow, collect, hand over; what no node answers is asked again."""
+        """The thread: follow, collect, hand over; what no node answers is asked again.
+
+        Whatever else ends it ends the source: one that only stopped would look like a silent chain.
+        """
         started = bool(self._state)
         while not self._stop.is_set():
             try:
@@ -219,7 +222,7 @@ class EvmSource(Source[EvmSettings]):
             except UnreachableError as wrong:
                 self.trouble = str(wrong)
                 self._stop.wait(self.settings.poll_ms / 1000)
-            except MevflowError as wrong:
+            except Exception as wrong:
                 self._handed.put(wrong)
                 return
 

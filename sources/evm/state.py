@@ -55,13 +55,13 @@ State = PairReserves | ConcentratedPoolState | CurvePoolState
 
 
 def states(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> dict[bytes, State]:
-    """The state of each pool at the block with that hash; a pool that did not exist or had no price is left out."""
+    """The state of each pool at the block with that hash; one that did not exist or had no price is left out."""
     pairs = [pool for pool in pools if pool.venue in TWO_RESERVES]
     found: dict[bytes, State] = {}
     answers = read(node, [ContractCall(pool.address, "getReserves()") for pool in pairs], block)
     for pool, said in zip(pairs, answers, strict=True):
         first, second = number(said), number(said, 1)
-        if first and second:
+        if first and second and not (first | second) >> 128:  # a token may have any supply, and a row 128 bits
             found[pool.address] = PairReserves(first, second)
     for pool in pools:
         if pool.venue in TWO_RESERVES:

@@ -18,7 +18,7 @@ from pydantic import Field, field_validator
 from mevflow.operators.accounts.errors import AccountError
 from mevflow.operators.addresses import decode_base58
 from mevflow.operators.codec import ERRORS, codec
-from mevflow.operators.errors import MevflowError, StateError, UsageError
+from mevflow.operators.errors import StateError, UsageError
 from mevflow.operators.parse.changes import SavedMemory
 from mevflow.operators.parse.errors import ParseError, dead_letters
 from mevflow.operators.parse.rows import RowBuilder
@@ -181,10 +181,10 @@ class YellowstoneSource(Source[YellowstoneSettings]):
                 yield _state_of(pool, followed.time_s)
 
     def _run(self) -> None:
-        """The thread."""
+        """The thread. Whatever ends it ends the source: one that only stopped would look like a silent chain."""
         try:
             self._follower.run()
-        except MevflowError as wrong:
+        except Exception as wrong:
             self._handed.put(wrong)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 from ruamel.yaml import YAML
@@ -19,7 +20,7 @@ from mevflow.operators.codec import codec
 from mevflow.operators.detect.settings import DetectSettings
 from mevflow.operators.detect.stage import ArbitrageDetect
 from mevflow.operators.parse.evm.events import CURVE_EXCHANGE, topic_of
-from mevflow.operators.parse.evm.pools import CURVE
+from mevflow.operators.parse.evm.pools import CURVE, EvmPool
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
 from mevflow.sources.evm.blocks import Block, LogFilter
 from mevflow.sources.evm.collect import EVENTS, CollectedRows, PoolCollector
@@ -181,6 +182,8 @@ def test_a_pool_is_stated_before_its_first_row_and_after_every_event(chain: Chai
     assert [int.from_bytes(coin["balance"], "little") for coin in first["stable"]["coins"]] == [*before.balances]
     assert [(row["mint_in"], row["mint_out"]) for row in swaps] == [(COINS[2], COINS[0])]
     assert world.known() == replace(world.curve, view_fee_after_scaling=False)
+    pool = world.collector.table.of(POOL)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(pool), type=EvmPool) == pool  # as a snapshot has it
     world.exchange(0, 1, 10**21)
     world.exchange(1, 2, 10**10)
     world.rows()

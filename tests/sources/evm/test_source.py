@@ -20,7 +20,9 @@ from mevflow.operators.parse.evm.pools import EvmPool
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
 from mevflow.sources.evm import collect, stated
 from mevflow.sources.evm.audit import ToldState, said
+from mevflow.sources.evm.collect import PoolCollector
 from mevflow.sources.evm.contracts import integer
+from mevflow.sources.evm.follow import Fork
 from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import EndpointSettings, RpcNode
 from mevflow.sources.evm.source import EvmSettings, EvmSource
@@ -269,6 +271,19 @@ def test_a_node_of_another_chain_beside_one_of_the_right_is_passed_over(chain: C
     assert nodes.ask(lambda node: node.name) == nodes.nodes[1].name
     nodes.close()
     other.close()
+
+
+def test_whatever_ends_the_thread_ends_the_source(chain: Chain, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source whose thread is gone would look like a chain without blocks."""
+
+    def broken(self: PoolCollector, fork: Fork) -> None:
+        raise OverflowError("int too big to convert")
+
+    monkeypatch.setattr(PoolCollector, "fork", broken)
+    reading = source(world)
+    with pytest.raises(OverflowError, match="too big"):
+        Reader(reading).until(0)
+    reading.close()
 
 
 def test_a_restart_gives_the_rest_once(chain: Chain, world: World) -> None:

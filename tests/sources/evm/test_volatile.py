@@ -190,6 +190,21 @@ def test_the_cost_of_an_output_is_the_least_that_gives_it() -> None:
         assert (less or 0) < wanted
 
 
+def test_reserves_that_no_row_can_tell_are_not_stated(chain: Chain) -> None:
+    """Anybody makes a token of any supply, and a pool of it."""
+    put(chain, FACTORY, code({"getPool(address,address,bool)": word(POOL), "getFee(address,bool)": 30}))
+    put(chain, POOL, pool(stable=0))
+    for slot, held in enumerate((1 << 128, 10**18)):
+        chain.ask("anvil_setStorageAt", "0x" + POOL.hex(), hex(slot), f"0x{held:064x}")
+    chain.mine()
+    collected = Collected(chain)
+    chain.do(POOL, ACT, 1 << 129, 10**17, 0, 0, 1 << 128, 0, 0, 9 * 10**17)
+    chain.mine()
+    updates, swaps, errors = collected.rows()
+    assert ({row["kind"] for row in updates}, swaps) == ({market.PoolUpdate.KIND_UNSPECIFIED}, [])
+    assert [row["reason"] for row in errors] == ["malformed", "no_sync"]
+
+
 @pytest.mark.parametrize("fails", [1, 2])
 def test_a_node_that_fails_after_it_named_a_pool_loses_no_state(
     chain: Chain, monkeypatch: pytest.MonkeyPatch, fails: int
