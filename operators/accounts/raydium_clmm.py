@@ -38,6 +38,7 @@ class ClmmPoolAccount:
     status: int
     fee_on: int
     dynamic_fee: bool = False  # the fee also depends on how far the price has moved of late
+    open_time_s: int = 0  # swaps are refused up to this time
 
     @property
     def swaps_disabled(self) -> bool:
@@ -65,6 +66,12 @@ class ClmmConfigAccount:
     fund_fee_pips: int
 
 
+def array_start(tick: int, tick_spacing: int) -> int:
+    """The first tick of the array that holds a tick."""
+    width = TICKS_PER_ARRAY * tick_spacing
+    return tick // width * width
+
+
 def decode_pool(data: bytes) -> ClmmPoolAccount:
     """Read a PoolState account. Raises AccountError."""
     read = AccountReader(data, "Raydium CLMM pool", POOL_SIZE, POOL)
@@ -78,8 +85,11 @@ def decode_pool(data: bytes) -> ClmmPoolAccount:
     # Paddings, fee growth of both tokens, protocol fees owed, four unused numbers.
     read.skip(2 + 2 + 16 * 2 + 8 * 2 + 16 * 4)
     status, fee_on = read.u8(), read.u8()
-    # Padding, three rewards, the bitmap, padding, fund fees, opening time, epoch; then the rule of a dynamic fee.
-    read.skip(6 + 169 * 3 + 8 * 16 + 8 * 4 + 8 * 4)
+    # Padding, three rewards, the bitmap, padding, fund fees.
+    read.skip(6 + 169 * 3 + 8 * 16 + 8 * 4 + 8 * 2)
+    open_time_s = read.u64()
+    # An epoch; then the rule of a dynamic fee.
+    read.skip(8)
     dynamic_fee = any(read.take(2 * 3 + 4))
     pool = ClmmPoolAccount(
         config=config,
@@ -96,6 +106,7 @@ def decode_pool(data: bytes) -> ClmmPoolAccount:
         status=status,
         fee_on=fee_on,
         dynamic_fee=dynamic_fee,
+        open_time_s=open_time_s,
     )
     read.require(pool.tick_spacing > 0, "tick spacing is zero")
     read.require(

@@ -36,9 +36,12 @@ def whirlpool_state(pool: WhirlpoolAccount, arrays: Iterable[TickArrayAccount]) 
 
 
 def raydium_clmm_state(
-    pool: ClmmPoolAccount, config: ClmmConfigAccount, arrays: Iterable[ClmmTickArrayAccount]
+    pool: ClmmPoolAccount,
+    config: ClmmConfigAccount,
+    arrays: Iterable[ClmmTickArrayAccount],
+    known: tuple[int, int] = (-MAX_TICK, MAX_TICK),
 ) -> ConcentratedState:
-    """A Raydium CLMM pool with all ticks of ``arrays``, known up to the nearest limit orders.
+    """A Raydium CLMM pool with all ticks of ``arrays``, which are those of ``known``, up to the nearest limit orders.
 
     Raises AccountError (value) for a pool that takes its fees in one token only, or whose fee is dynamic.
     """
@@ -50,8 +53,8 @@ def raydium_clmm_state(
     ticks = sorted(tick for array in given for tick in array.ticks)
     orders = [tick for array in given for tick in array.orders]
     return ConcentratedState(
-        known_tick_lower=max((tick for tick in orders if tick <= pool.tick), default=-MAX_TICK),
-        known_tick_upper=min((tick for tick in orders if tick > pool.tick), default=MAX_TICK),
+        known_tick_lower=max([known[0], *(tick for tick in orders if tick <= pool.tick)]),
+        known_tick_upper=min([known[1], *(tick for tick in orders if tick > pool.tick)]),
         sqrt_price=pool.sqrt_price,
         liquidity=pool.liquidity,
         tick=pool.tick,

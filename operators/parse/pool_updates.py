@@ -67,16 +67,25 @@ class PoolUpdates:
             )
 
     def raydium_clmm(
-        self, pool: bytes, account: ClmmPoolAccount, config: ClmmConfigAccount, arrays: Iterable[ClmmTickArrayAccount]
+        self,
+        pool: bytes,
+        account: ClmmPoolAccount,
+        config: ClmmConfigAccount,
+        arrays: Iterable[ClmmTickArrayAccount],
+        known: tuple[int, int] = (-MAX_TICK, MAX_TICK),
     ) -> None:
-        """A pool whose fee is dynamic, or taken in one token only, or that is closed to swaps is given as removed."""
-        if account.dynamic_fee or account.fee_on or account.swaps_disabled:
+        """``arrays`` are all that there are within the ticks of ``known``.
+
+        A pool whose fee is dynamic, or taken in one token only, or that is closed to swaps is given as removed.
+        """
+        closed = account.swaps_disabled or self._opens_later(account.open_time_s)
+        if account.dynamic_fee or account.fee_on or closed:
             self._refused(pool, market.VENUE_RAYDIUM_CLMM, account.mint_a, account.mint_b)
             return
         self._concentrated(
             pool,
             market.VENUE_RAYDIUM_CLMM,
-            raydium_clmm_state(account, config, arrays),
+            raydium_clmm_state(account, config, arrays, known),
             mint_a=account.mint_a,
             mint_b=account.mint_b,
             decimals_a=account.decimals_a,
@@ -152,9 +161,12 @@ class PoolUpdates:
         )
 
     def _reserves(self, a: int, b: int, open_time_s: int) -> dict[str, bytes]:
-        """None before a pool opens: its first swap states them. A time of 0 is not known."""
-        opens_later = 0 < self._seen.timestamp_us < open_time_s * 1_000_000
-        return {} if opens_later else {"reserve_a": u128(a), "reserve_b": u128(b)}
+        """None before a pool opens: its first swap states them."""
+        return {} if self._opens_later(open_time_s) else {"reserve_a": u128(a), "reserve_b": u128(b)}
+
+    def _opens_later(self, open_time_s: int) -> bool:
+        """Whether a pool is not open yet. A time of 0 is not known."""
+        return 0 < self._seen.timestamp_us < open_time_s * 1_000_000
 
     def _refused(self, pool: bytes, venue: int, mint_a: bytes, mint_b: bytes) -> None:
         """A pool whose fee no row can carry: nothing is to be found through it."""

@@ -16,10 +16,11 @@ import msgspec
 import pyarrow as pa
 from msgspec.structs import replace
 
-from mevflow.operators.accounts import dlmm, raydium_amm, whirlpool
+from mevflow.operators.accounts import dlmm, raydium_amm, raydium_clmm, whirlpool
 from mevflow.operators.accounts.errors import AccountError
 from mevflow.operators.accounts.registry import (
     METEORA_DLMM,
+    RAYDIUM_CLMM,
     RAYDIUM_CPMM,
     WHIRLPOOL,
     Account,
@@ -35,6 +36,8 @@ from mevflow.sources.solana.derived import derived_address
 
 #: The most accounts that a node gives at once.
 _AT_ONCE = 100
+#: Of Whirlpool and Raydium CLMM, on either side.
+_MOST_TICK = 443_636
 #: Tick arrays and bin arrays that are read on either side of the price.
 _AROUND = 8
 _TOKEN_2022 = base58.b58decode("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb")
@@ -121,6 +124,8 @@ def _needed(pool: bytes, raw: RawAccount) -> list[bytes]:
         return [account.mint_a, account.mint_b, account.vault_a, account.vault_b]
     if isinstance(account, raydium_amm.CpmmPoolAccount):
         return [account.mint_a, account.mint_b, account.vault_a, account.vault_b, account.config]
+    if isinstance(account, raydium_clmm.ClmmPoolAccount):
+        return [account.mint_a, account.mint_b, account.config, *_clmm_arrays(pool, account)]
     if isinstance(account, dlmm.LbPairAccount):
         return [account.mint_a, account.mint_b, *_bin_arrays(pool, account)]
     raise AccountError(f"the state of a {type(account).__name__} is not read", reason="value")
@@ -130,6 +135,20 @@ def _tick_arrays(pool: bytes, account: whirlpool.WhirlpoolAccount) -> list[bytes
     width, here = TICKS_PER_ARRAY * account.tick_spacing, array_start(account.tick, account.tick_spacing)
     starts = (here + place * width for place in range(-_AROUND, _AROUND + 1))
     return [derived_address((b"tick_array", pool, str(start).encode()), WHIRLPOOL) for start in starts]
+
+
+def _clmm_arrays(pool: bytes, account: raydium_clmm.ClmmPoolAccount) -> list[bytes]:
+    width = raydium_clmm.TICKS_PER_ARRAY * account.tick_spacing
+    here = raydium_clmm.array_start(account.tick, account.tick_spacing)
+    starts = (here + place * width for place in range(-_AROUND, _AROUND + 1))
+    return [
+        derived_address((b"tick_array", pool, start.to_bytes(4, "big", signed=True)), RAYDIUM_CLMM) for start in starts
+    ]
+
+
+def _around(here: int, width: int) -> tuple[int, int]:
+    """The ticks of the arrays that are read, of ``width`` ticks each, the price's own beginning ``here``."""
+    return max(here - _AROUND * width, -_MOST_TICK), min(here + (_AROUND + 1) * width - 1, _MOST_TICK)
 
 
 def _bin_arrays(pool: bytes, account: dlmm.LbPairAccount) -> list[bytes]:
@@ -150,13 +169,19 @@ def _state(pool: bytes, accounts: Mapping[bytes, RawAccount], updates: PoolUpdat
         _check_mints(accounts, account.mint_a, account.mint_b)
         found = [one for one in _decoded(accounts, WHIRLPOOL) if isinstance(one, whirlpool.TickArrayAccount)]
         width = TICKS_PER_ARRAY * account.tick_spacing
-        here = array_start(account.tick, account.tick_spacing)
-        state = replace(
-            whirlpool_state(account, found),
-            known_tick_lower=max(here - _AROUND * width, -443_636),
-            known_tick_upper=min(here + (_AROUND + 1) * width - 1, 443_636),
-        )
+        known = _around(array_start(account.tick, account.tick_spacing), width)
+        state = replace(whirlpool_state(account, found), known_tick_lower=known[0], known_tick_upper=known[1])
         updates.whirlpools([WhirlpoolSnapshot(pool, account, state, len(found))])
+    elif isinstance(account, raydium_clmm.ClmmPoolAccount):
+        _check_mints(accounts, account.mint_a, account.mint_b)
+        decoded = _decoded(accounts, RAYDIUM_CLMM)
+        fees = next((one for one in decoded if isinstance(one, raydium_clmm.ClmmConfigAccount)), None)
+        if fees is None:
+            raise AccountError("the pool's configuration is gone", reason="value")
+        ticks = [one for one in decoded if isinstance(one, raydium_clmm.ClmmTickArrayAccount)]
+        width = raydium_clmm.TICKS_PER_ARRAY * account.tick_spacing
+        here = raydium_clmm.array_start(account.tick, account.tick_spacing)
+        updates.raydium_clmm(pool, account, fees, ticks, _around(here, width))
     elif isinstance(account, raydium_amm.AmmV4Account):
         _check_mints(accounts, account.mint_a, account.mint_b)
         updates.raydium_v4(pool, account, _balance(accounts, account.vault_a), _balance(accounts, account.vault_b))
