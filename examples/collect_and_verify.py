@@ -20,7 +20,7 @@ from mevflow.operators.detect.settings import DetectSettings
 from mevflow.operators.detect.stage import ArbitrageDetect
 from mevflow.operators.errors import MevflowError
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
-from mevflow.sources.evm.execution import CycleLeg, execute
+from mevflow.sources.evm.execution import CALLS, CycleLeg, execute
 from mevflow.sources.evm.rpc import EndpointSettings, RpcNode
 from mevflow.sources.evm.source import EvmSettings, EvmSource
 from mevflow.v1 import market_pb2 as market
@@ -59,8 +59,10 @@ def executed(node: RpcNode, row: dict[str, Any]) -> str:
     legs = []
     for leg in row["legs"]:
         paid, got = (int.from_bytes(leg[name], "little") for name in ("amount_in", "amount_out"))
-        deep = leg["venue"] == market.VENUE_UNISWAP_V3
-        legs.append(CycleLeg(leg["pool"], leg["mint_in"], leg["mint_out"], deep, paid, got))
+        call = CALLS.get(leg["venue"])
+        if call is None:
+            return f"not executed: pools of {market.Venue.Name(leg['venue'])} are not"
+        legs.append(CycleLeg(leg["pool"], leg["mint_in"], leg["mint_out"], call, paid, got))
     try:
         done = execute(node, legs, row["slot"], row["tx_index"])
     except MevflowError as wrong:

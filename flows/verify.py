@@ -8,17 +8,13 @@ from typing import Any
 from mevflow.operators.addresses import address
 from mevflow.operators.chains import id_of, is_evm, number_of
 from mevflow.operators.errors import UsageError
-from mevflow.sources.evm.execution import CycleLeg, Execution, execute
+from mevflow.sources.evm.execution import CALLS, CycleLeg, Execution, execute
 from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import EndpointSettings
+from mevflow.v1 import market_pb2 as market
 
-_VENUES = {
-    "uniswap_v2": False,
-    "aerodrome_volatile": False,
-    "aerodrome_stable": False,
-    "uniswap_v3": True,
-    "slipstream": True,
-}
+#: By the names that ClickHouse has for venues.
+_CALLS = {market.Venue.Name(venue).removeprefix("VENUE_").lower(): call for venue, call in CALLS.items()}
 _ROW = """
 SELECT chain, slot, tx_index, path, amount_in, gross_profit, `legs.pool`, `legs.mint_in`, `legs.mint_out`,
        `legs.amount_in`, `legs.amount_out`, `legs.venue`, closed
@@ -52,15 +48,15 @@ def verify(client: Any, opportunity_id: str, rpc: str) -> Verified:
         raise UsageError("no opportunity has that id", hint="mevflow opportunities top", key=opportunity_id[:64])
     chain, block, tx_index, path, amount_in, profit, pools, ins, outs, given, taken, venues, closed = rows[0]
     number = number_of(chain)
-    strange = sorted(set(venues) - _VENUES.keys())
+    strange = sorted(set(venues) - _CALLS.keys())
     if not is_evm(number) or strange:
         raise UsageError(
-            f"only pools of {' and '.join(_VENUES)} are executed, not {', '.join(strange) or chain}", key=opportunity_id
+            f"only pools of {' and '.join(_CALLS)} are executed, not {', '.join(strange) or chain}", key=opportunity_id
         )
     if closed:
         raise UsageError("this row says that the cycle stopped paying: there is nothing to execute", key=opportunity_id)
     legs = [
-        CycleLeg(address(pool), address(token_in), address(token_out), _VENUES[venue], int(paid), int(got))
+        CycleLeg(address(pool), address(token_in), address(token_out), _CALLS[venue], int(paid), int(got))
         for pool, token_in, token_out, paid, got, venue in zip(pools, ins, outs, given, taken, venues, strict=True)
     ]
     nodes = Nodes([EndpointSettings(url=rpc)], id_of(number))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import msgspec
@@ -18,20 +19,40 @@ from mevflow.operators.errors import CheckFailedError
 from mevflow.sources.evm.contracts import ContractCall, number
 from mevflow.sources.evm.executor import ADDRESS, CODE, RUN
 from mevflow.sources.evm.rpc import CallError, NodeError, RpcNode
+from mevflow.v1 import market_pb2 as market
 
 _GAS = 30_000_000
 #: Where contracts keep balances: a mapping in one of the first slots, or where OpenZeppelin 5 puts it.
 _SLOTS = (*range(32), 0x52C63247E1F47DB19D5CE0460030C497F067CA4CEBF71BA98EEADABE20BACE00)
 
 
+class PoolCall(IntEnum):
+    """How a pool is asked to swap, as ``executor.vy`` numbers it: as Uniswap v2's are, as v3's, as Curve's."""
+
+    PAIR = 0
+    CONCENTRATED = 1
+    CURVE = 2
+
+
+#: The venues whose pools are executed.
+CALLS: dict[int, PoolCall] = {
+    market.VENUE_UNISWAP_V2: PoolCall.PAIR,
+    market.VENUE_AERODROME_VOLATILE: PoolCall.PAIR,
+    market.VENUE_AERODROME_STABLE: PoolCall.PAIR,
+    market.VENUE_UNISWAP_V3: PoolCall.CONCENTRATED,
+    market.VENUE_SLIPSTREAM: PoolCall.CONCENTRATED,
+    market.VENUE_CURVE_STABLE: PoolCall.CURVE,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class CycleLeg:
-    """A swap through a pool of Uniswap v2's kind or (``concentrated``) v3's. Amounts in raw units."""
+    """A swap through a pool. Amounts in raw units."""
 
     pool: bytes
     token_in: bytes
     token_out: bytes
-    concentrated: bool
+    call: PoolCall
     amount_in: int
     amount_out: int
 
@@ -70,7 +91,7 @@ def _run(legs: Sequence[CycleLeg]) -> str:
     words = [legs[0].amount_in, 0x40, len(legs)]
     for leg in legs:
         words += [int.from_bytes(one, "big") for one in (leg.pool, leg.token_in, leg.token_out)]
-        words += [int(leg.concentrated), leg.amount_out]
+        words += [leg.call, leg.amount_out]
     return _hex(RUN + b"".join(word.to_bytes(32, "big") for word in words))
 
 

@@ -5,8 +5,11 @@ struct Leg:
     pool: address
     token_in: address
     token_out: address
-    concentrated: bool
+    call: uint256  # PAIR, CONCENTRATED or CURVE
     amount_out: uint256  # what a pair is asked for; it reverts when that is too much
+
+CONCENTRATED: constant(uint256) = 1
+CURVE: constant(uint256) = 2
 
 paying: address
 
@@ -25,6 +28,33 @@ def _pay(token: address, to: address, amount: uint256):
     raw_call(token, _abi_encode(to, amount, method_id=method_id("transfer(address,uint256)")))
 
 
+@internal
+def _exchange(leg: Leg, amount: uint256):
+    # Curve's pools take what they are allowed, and name coins by their numbers.
+    sold: int128 = -1
+    bought: int128 = -1
+    for number in range(8):
+        said: Bytes[32] = raw_call(
+            leg.pool,
+            _abi_encode(number, method_id=method_id("coins(uint256)")),
+            max_outsize=32,
+            is_static_call=True,
+        )
+        coin: address = convert(convert(said, uint256), address)
+        if coin == leg.token_in:
+            sold = convert(number, int128)
+        if coin == leg.token_out:
+            bought = convert(number, int128)
+        if sold >= 0 and bought >= 0:
+            break
+    raw_call(leg.token_in, _abi_encode(leg.pool, amount, method_id=method_id("approve(address,uint256)")))
+    least: uint256 = 0
+    raw_call(
+        leg.pool,
+        _abi_encode(sold, bought, amount, least, method_id=method_id("exchange(int128,int128,uint256,uint256)")),
+    )
+
+
 @external
 def run(amount: uint256, legs: DynArray[Leg, 8]) -> DynArray[uint256, 8]:
     outs: DynArray[uint256, 8] = []
@@ -33,7 +63,9 @@ def run(amount: uint256, legs: DynArray[Leg, 8]) -> DynArray[uint256, 8]:
     for leg in legs:
         before: uint256 = self._balance(leg.token_out)
         up: bool = convert(leg.token_in, uint160) < convert(leg.token_out, uint160)
-        if leg.concentrated:
+        if leg.call == CURVE:
+            self._exchange(leg, given)
+        elif leg.call == CONCENTRATED:
             self.paying = leg.token_in
             limit: uint160 = 1461446703485210103287273052203988822378723970341
             if up:

@@ -16,12 +16,14 @@ from mevflow.cli.verify import command
 from mevflow.flows.config import config
 from mevflow.operators.detect.report.rows import OPPORTUNITY
 from mevflow.operators.errors import CheckFailedError, UsageError
+from mevflow.operators.parse.evm.pools import KINDS
 from mevflow.operators.stage import StageContext
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
-from mevflow.sources.evm.execution import CycleLeg, execute
+from mevflow.sources.evm.execution import CALLS, CycleLeg, PoolCall, execute
 from mevflow.sources.evm.rpc import CallError, RpcNode
 from mevflow.v1 import market_pb2 as market
-from tests.evm.chain import Chain
+from tests.evm.chain import Chain, word
+from tests.evm.exchange import CODE
 from tests.evm.world import World
 from tests.truth.execution import Watched
 
@@ -36,7 +38,7 @@ def legs_of(row: dict[str, Any]) -> list[CycleLeg]:
             leg["pool"],
             leg["mint_in"],
             leg["mint_out"],
-            leg["venue"] == market.VENUE_UNISWAP_V3,
+            CALLS[leg["venue"]],
             amount(leg["amount_in"]),
             amount(leg["amount_out"]),
         )
@@ -91,9 +93,30 @@ def test_a_node_without_simulation_is_asked_at_the_end_of_the_block(
     done = execute(watched.chain.node, legs_of(row), watched.chain.head(), row["tx_index"])
     assert done.where == "at the end of the block"
     assert len(done.amounts_out) == len(row["legs"])
-    odd = [replace(leg, concentrated=not leg.concentrated) for leg in legs_of(row)]
+    odd = [replace(leg, call=PoolCall(1 - leg.call)) for leg in legs_of(row)]
     with pytest.raises(CheckFailedError, match="reverts"):
         execute(watched.chain.node, odd, watched.chain.head(), 0)
+
+
+def test_a_leg_through_numbered_coins_is_executed_between_others(watched: Watched) -> None:
+    """The pool finds its coins by their numbers and takes what it is allowed; what it gives goes on to the next."""
+    chain, world = watched.chain, watched.world
+    pool = chain.deploy(CODE, *map(word, world.tokens[:3]))
+    for token in world.tokens[:3]:
+        chain.do(token, "transfer(address,uint256)", word(pool), 10**21)
+    chain.mine()
+    first, second, third = world.tokens[:3]
+    path = [(third, first), (first, second), (second, third)]
+    legs = [CycleLeg(pool, *way, PoolCall.CURVE, 10**18, 0) for way in path]
+    done = execute(chain.node, legs, chain.head(), 2)
+    assert done.amounts_out == (997 * 10**15, 994_009 * 10**12, 991_026_973 * 10**9)
+    stranger = replace(legs[0], token_out=b"\x07" * 20)
+    with pytest.raises(CheckFailedError, match="reverts"):
+        execute(chain.node, [stranger], chain.head(), 2)
+
+
+def test_every_venue_that_is_collected_is_executed_or_named_as_not() -> None:
+    assert {*KINDS.values()} - {*CALLS} == {market.VENUE_UNISWAP_V4}
 
 
 def test_the_command_prints_predicted_and_executed(
