@@ -90,52 +90,33 @@ def find(node: RpcNode, factories: Sequence[Factory], candidates: Sequence[bytes
 
 def tried(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> FoundPools:
     """Those of ``pools`` whose contracts quote what their rules give at a block."""
-    kept, closed = [], {}
-    for pool in pools:
-        state = curve_state(node, pool, block)
-        if max(pool.decimals) > _MOST_DECIMALS or not _keeps_rates(node, pool, block):
-            closed[pool.address] = "the rates of its coins are not those of plain tokens"
-        elif state is not None and not _quotes(node, pool, state.curve, block):
-            closed[pool.address] = "it quotes otherwise than its rule does"
-        else:
+    told = read(node, [ContractCall(pool.address, "stored_rates()") for pool in pools], block)
+    plain = [pool for pool, said in zip(pools, told, strict=True) if _are_plain(pool, said)]
+    closed = {pool.address: "the rates of its coins are not those of plain tokens" for pool in pools}
+    standing = curve_states(node, plain, block)
+    trials = {pool.address: _trials(pool, standing.get(pool.address)) for pool in plain}
+    said = iter(read(node, [call for calls in trials.values() for call, _ in calls], block))
+    kept = []
+    for pool in plain:
+        quotes = [(number(next(said)), expected) for _, expected in trials[pool.address]]
+        if all(quote in expected for quote, expected in quotes):
             kept.append(pool)
+            del closed[pool.address]
+        else:
+            closed[pool.address] = "it quotes otherwise than its rule does"
     return FoundPools(tuple(kept), closed)
 
 
-def curve_state(node: RpcNode, pool: EvmPool, block: bytes) -> CurvePoolState | None:
-    """A pool at the block with that hash; None where it did not exist, or a side of it was empty."""
-    count = len(pool.coins)
-    *held, fee, precise, plain, admin_fee, offpeg = (
-        number(said)
-        for said in read(
-            node,
-            [
-                *balance_calls(pool),
-                *(
-                    ContractCall(pool.address, function)
-                    for function in ("fee()", "A_precise()", "A()", "admin_fee()", "offpeg_fee_multiplier()")
-                ),
-            ],
-            block,
-        )
-    )
-    amp = plain if precise is None else precise
-    balances = tuple(one or 0 for one in held)
-    if not all(balances) or max(balances) >> 128 or not amp or amp >> 64 or fee is None or fee >= FEE_DENOMINATOR:
-        return None
-    curve = StableState(
-        balances=balances,
-        rates=tuple(10 ** (36 - decimals) for decimals in pool.decimals),
-        amp=amp,
-        amp_precision=1 if precise is None else _AMP_PRECISION,
-        fee=fee,
-        admin_fee=_ADMIN_FEE if admin_fee is None else admin_fee,
-        view_fee_after_scaling=precise is None,
-        offpeg_fee_multiplier=offpeg or 0,
-        # NG's product of balances is divided once; that of two coins always was, of more at every coin.
-        one_division=offpeg is not None or (precise is not None and count == 2),
-    )
-    return CurvePoolState(pool.coins, curve)
+def curve_states(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> dict[bytes, CurvePoolState]:
+    """Pools at the block with that hash; without those that did not exist, or of which a side was empty."""
+    questions = {pool.address: [*balance_calls(pool), *_rule_calls(pool)] for pool in pools}
+    said = iter(read(node, [call for calls in questions.values() for call in calls], block))
+    found = {}
+    for pool in pools:
+        state = _state(pool, [number(next(said)) for _ in questions[pool.address]])
+        if state is not None:
+            found[pool.address] = state
+    return found
 
 
 def balance_calls(pool: EvmPool) -> list[ContractCall]:
@@ -176,24 +157,54 @@ def _listed(data: bytes | None) -> list[int]:
     return [number(data, 2 + i) or 0 for i in range(min(count, _MOST_COINS))]
 
 
-def _keeps_rates(node: RpcNode, pool: EvmPool, block: bytes) -> bool:
+def _rule_calls(pool: EvmPool) -> list[ContractCall]:
+    functions = ("fee()", "A_precise()", "A()", "admin_fee()", "offpeg_fee_multiplier()")
+    return [ContractCall(pool.address, function) for function in functions]
+
+
+def _state(pool: EvmPool, said: Sequence[int | None]) -> CurvePoolState | None:
+    """``said`` are a pool's balances, and the answers to :func:`_rule_calls`."""
+    *held, fee, precise, plain, admin_fee, offpeg = said
+    amp = plain if precise is None else precise
+    balances = tuple(one or 0 for one in held)
+    if not all(balances) or max(balances) >> 128 or not amp or amp >> 64 or fee is None or fee >= FEE_DENOMINATOR:
+        return None
+    curve = StableState(
+        balances=balances,
+        rates=_plain_rates(pool),
+        amp=amp,
+        amp_precision=1 if precise is None else _AMP_PRECISION,
+        fee=fee,
+        admin_fee=_ADMIN_FEE if admin_fee is None else admin_fee,
+        view_fee_after_scaling=precise is None,
+        offpeg_fee_multiplier=offpeg or 0,
+        # NG's product of balances is divided once; that of two coins always was, of more at every coin.
+        one_division=offpeg is not None or (precise is not None and len(balances) == 2),
+    )
+    return CurvePoolState(pool.coins, curve)
+
+
+def _plain_rates(pool: EvmPool) -> tuple[int, ...]:
+    return tuple(10 ** (36 - decimals) for decimals in pool.decimals)
+
+
+def _are_plain(pool: EvmPool, said: bytes | None) -> bool:
     """Whether the rates that a contract tells, if it does, are those of its coins' decimals."""
-    (said,) = read(node, [ContractCall(pool.address, "stored_rates()")], block)
-    return said is None or _listed(said) == [10 ** (36 - decimals) for decimals in pool.decimals]
+    return max(pool.decimals) <= _MOST_DECIMALS and (said is None or tuple(_listed(said)) == _plain_rates(pool))
 
 
-def _quotes(node: RpcNode, pool: EvmPool, curve: StableState, block: bytes) -> bool:
-    """Whether a pool's own quotes, of a thousandth of what it has of each coin, are those of its rule.
+def _trials(pool: EvmPool, state: CurvePoolState | None) -> list[tuple[ContractCall, set[int | None]]]:
+    """What is asked of a pool, a thousandth of what it has of each coin, and what it may answer by its rule.
 
     NG's quotes, unlike its exchanges, know whole units of the amplification only.
     """
+    if state is None:
+        return []
+    curve, count = state.curve, len(pool.coins)
     whole = replace(curve, amp=curve.amp // curve.amp_precision * curve.amp_precision)
-    ways = [(i, (i + 1) % len(pool.coins), max(curve.balances[i] // 1_000, 1)) for i in range(len(pool.coins))]
+    ways = [(i, (i + 1) % count, max(curve.balances[i] // 1_000, 1)) for i in range(count)]
     calls = [ContractCall(pool.address, "get_dy(int128,int128,uint256)", way) for way in ways]
-    answers = read(node, calls, block)
-    return all(
-        number(said) in {_quote(curve, way), _quote(whole, way)} for way, said in zip(ways, answers, strict=True)
-    )
+    return [(call, {_quote(curve, way), _quote(whole, way)}) for call, way in zip(calls, ways, strict=True)]
 
 
 def _quote(curve: StableState, way: tuple[int, int, int]) -> int | None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from mevflow.operators.amounts import i128, u128, u160
 from mevflow.operators.parse.evm.concentrated import MAX_TICK
-from mevflow.operators.parse.evm.pools import CURVE, TWO_RESERVES, V4, EvmPool
+from mevflow.operators.parse.evm.pools import CURVE, TICKED, TWO_RESERVES, V4, EvmPool
 from mevflow.sources.evm.contracts import ContractCall, integer, number, read
-from mevflow.sources.evm.curve import CurvePoolState, curve_state
+from mevflow.sources.evm.curve import CurvePoolState, curve_states
 from mevflow.sources.evm.rpc import NodeError, RpcNode
 from mevflow.sources.evm.singleton import bitmap_call, liquidity_call, slot0, slot0_call, tick_call
 
@@ -63,11 +63,9 @@ def states(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> dict[bytes,
         first, second = number(said), number(said, 1)
         if first and second and not (first | second) >> 128:  # a token may have any supply, and a row 128 bits
             found[pool.address] = PairReserves(first, second)
+    found |= curve_states(node, [pool for pool in pools if pool.venue == CURVE], block)
     for pool in pools:
-        if pool.venue in TWO_RESERVES:
-            continue
-        state = (curve_state if pool.venue == CURVE else _concentrated)(node, pool, block)
-        if state is not None:
+        if pool.venue in TICKED and (state := _concentrated(node, pool, block)) is not None:
             found[pool.address] = state
     return found
 
