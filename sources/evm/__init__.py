@@ -4,7 +4,7 @@
 - :mod:`.blocks`, :mod:`.bloom`: blocks and their logs, as far as a node can be believed
 - :mod:`.follow`: the chain block by block, forks told by parents
 - :mod:`.contracts`, :mod:`.state`: reading contracts; the whole state of pools
-- :mod:`.factories`, :mod:`.discover`: which addresses are pools
+- :mod:`.factories`, :mod:`.discover`, :mod:`.finder`: which addresses are pools
 - :mod:`.fees`: fees that other contracts say
 - :mod:`.singleton`: Uniswap v4, one contract for all pools
 - :mod:`.curve`: Curve's stable-swap pools

@@ -23,33 +23,24 @@ from mevflow.operators.parse.evm.events import (
     MANAGER_EVENTS,
     POOL_EVENTS,
     SINGLETON_EVENTS,
-    V4_INITIALIZE,
-    which,
 )
 from mevflow.operators.parse.evm.logs import LogJson, Logs, read_logs
 from mevflow.operators.parse.evm.parse import parse_logs
 from mevflow.operators.parse.evm.pools import MANAGED_FEE, EvmPool, PoolTable
 from mevflow.operators.parse.rows import RowBuilder
 from mevflow.sources.evm.audit import ToldState, ToldStates, said
-from mevflow.sources.evm.blocks import Block, Header
-from mevflow.sources.evm.curve import find as find_curve
-from mevflow.sources.evm.curve import tried
-from mevflow.sources.evm.discover import discover, named
-from mevflow.sources.evm.factories import CURVE_KINDS, Factory, FoundPools
+from mevflow.sources.evm.blocks import Block
+from mevflow.sources.evm.factories import Factory
 from mevflow.sources.evm.fees import JudgedPool
+from mevflow.sources.evm.finder import PoolFinder
 from mevflow.sources.evm.follow import Fork
 from mevflow.sources.evm.nodes import Nodes
-from mevflow.sources.evm.rpc import RpcNode
-from mevflow.sources.evm.singleton import find, made_here
 from mevflow.sources.evm.state import State
 from mevflow.sources.evm.stated import StatedPools, letter, read_whole
 from mevflow.sources.followed import AFTER_ALL
 from mevflow.v1 import market_pb2 as market
 
 EVENTS = (*POOL_EVENTS, *SINGLETON_EVENTS, *CURVE_EVENTS, *MANAGER_EVENTS, *LENDING_EVENTS)
-#: Addresses that are known to be no pools; the oldest are asked again some day.
-_MOST_DENIED = 200_000
-_ASKED_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +66,9 @@ class PoolCollector:
     #: Pool -> the block in which it was first seen.
     since: dict[bytes, int] = field(default_factory=dict)
     told: ToldStates = field(default_factory=ToldStates)
-    _no_pools: dict[bytes, None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._finder = PoolFinder(self.nodes, self.factories, self.deny)
 
     def take(self, blocks: Sequence[Block]) -> CollectedRows:
         """Rows of neighbouring blocks. Raises UnreachableError when no node answers."""
@@ -83,8 +76,9 @@ class PoolCollector:
         try:
             return self._taken(blocks)
         except UnreachableError:
-            # The same blocks are taken again: what is found anew is stated then.
+            # The same blocks are taken again: what is found anew is stated then, and what is closed told.
             self._keep(known)
+            self._finder.forget()
             raise
 
     def _taken(self, blocks: Sequence[Block]) -> CollectedRows:
@@ -142,7 +136,7 @@ class PoolCollector:
     def fork(self, fork: Fork) -> CollectedRows:
         """The row that takes blocks back. Pools first seen in them are stated anew when they come again."""
         self._keep([pool for pool, block in self.since.items() if block < fork.first])
-        self._no_pools.clear()
+        self._finder.forget()
         self.told.forget()
         rows = RowBuilder("mevflow.v1.PoolUpdate")
         time_us = fork.timestamp_s * 1_000_000
@@ -165,98 +159,21 @@ class PoolCollector:
 
         Gives (by block) those that were not there before, and whose fee their events do not tell.
         """
-        first, last = dict[bytes, int](), blocks[-1].header.hash
-        like = logs.address.any(axis=1) & (logs.unread | (which(logs.topics[:, 0], POOL_EVENTS) >= 0))
-        pools: list[EvmPool] = []
-        unknown = self._unknown(logs.address, np.flatnonzero(like), logs, first)
-        for i in range(0, len(unknown), _ASKED_AT_ONCE):
-            part = unknown[i : i + _ASKED_AT_ONCE]
-            pools += self.nodes.ask(lambda node, part=part: discover(node, part, self.factories, last))  # type: ignore[misc]
-        self._deny({*unknown} - {pool.address for pool in pools})
-        for manager in self.factories.values():
-            if manager.kind == "v4":
-                pools += self._singletons(manager, logs, first, blocks, stated)
-        pools += self._curves(logs, first, blocks, stated)
-        if not pools:
-            return {}
-        for pool in pools:
+        first = self._finder.find(blocks[-1].header, logs, self.table, stated)
+        for pool, number in first.items():
             self.table.add(pool)
-            self.since[pool.address] = first[pool.address]
+            self.since[pool.address] = number
         by_number = {block.header.number: block.header for block in blocks}
         made = dict[int, set[bytes]]()
-        for number in sorted({first[pool.address] for pool in pools}):
+        for number in sorted({*first.values()}):
             header = by_number[number]
-            here = [pool for pool in pools if first[pool.address] == number]
+            here = [pool for pool, block in first.items() if block == number]
             for judged, state in self._whole(here, header.parent):
                 if state is not None:
                     stated.add(judged, state, number - 1, header.timestamp_s * 1_000_000)
                 elif judged.pool.venue in MANAGED_FEE:
                     made.setdefault(number, set()).add(judged.pool.address)
         return made
-
-    def _unknown(self, keys: np.ndarray, rows: np.ndarray, logs: Logs, first: dict[bytes, int]) -> list[bytes]:
-        """Keys (by log) that are neither known pools nor known to be none; ``first`` takes where each came first."""
-        found = []
-        for row in rows[self.table.numbers(keys[rows]) < 0].tolist():
-            one = keys[row].tobytes()
-            if one not in first and one not in self._no_pools and one not in self.deny:
-                found.append(one)
-                first[one] = int(logs.block[row])
-        return found
-
-    def _deny(self, keys: Iterable[bytes]) -> None:
-        self._no_pools.update(dict.fromkeys(keys))
-        while len(self._no_pools) > _MOST_DENIED:
-            del self._no_pools[next(iter(self._no_pools))]
-
-    def _singletons(
-        self, manager: Factory, logs: Logs, first: dict[bytes, int], blocks: Sequence[Block], stated: StatedPools
-    ) -> list[EvmPool]:
-        """Pools of a v4 manager that log for the first time; those that cannot be read are told once."""
-        own = (logs.address == np.frombuffer(manager.key, np.uint8)).all(axis=1) & ~logs.unread & (logs.topic_count > 1)
-        rows = np.flatnonzero(own & (which(logs.topics[:, 0], SINGLETON_EVENTS) >= 0))
-        unknown = self._unknown(logs.topics[:, 1], rows, logs, first)
-        if not unknown:
-            return []
-        keys = made_here(logs, rows[which(logs.topics[rows, 0], (V4_INITIALIZE,)) >= 0].tolist())
-        block = blocks[-1].header
-
-        def ask(node: RpcNode) -> tuple[list[EvmPool], dict[bytes, str]]:
-            found = find(node, manager, unknown, keys, block.hash)
-            return named(node, found.pools, block.hash), found.closed
-
-        pools, closed = self.nodes.ask(ask)
-        self._close(closed, first, block, stated)
-        return pools
-
-    def _curves(
-        self, logs: Logs, first: dict[bytes, int], blocks: Sequence[Block], stated: StatedPools
-    ) -> list[EvmPool]:
-        """Curve's pools that log for the first time; those that cannot be read are told once."""
-        makers = [one for one in self.factories.values() if one.kind in CURVE_KINDS]
-        rows = np.flatnonzero(~logs.unread & (which(logs.topics[:, 0], CURVE_EVENTS) >= 0))
-        unknown = self._unknown(logs.address, rows, logs, first) if makers else []
-        block = blocks[-1].header
-        pools: list[EvmPool] = []
-        for i in range(0, len(unknown), _ASKED_AT_ONCE):
-
-            def ask(node: RpcNode, part: Sequence[bytes] = unknown[i : i + _ASKED_AT_ONCE]) -> tuple[FoundPools, ...]:
-                found = find_curve(node, makers, part, block.hash)
-                return found, tried(node, named(node, found.pools, block.hash), block.hash)
-
-            found, kept = self.nodes.ask(ask)
-            self._close(found.closed | kept.closed, first, block, stated)
-            pools += kept.pools
-        self._deny({*unknown} - {pool.address for pool in pools})
-        return pools
-
-    def _close(
-        self, closed: Mapping[bytes, str], first: Mapping[bytes, int], block: Header, stated: StatedPools
-    ) -> None:
-        """Tell why pools are not read, and ask for them no more."""
-        for one, why in closed.items():
-            stated.refuse(one, why, first[one], block.timestamp_s * 1_000_000)
-        self._deny(closed)
 
     def _ask(self, blocks: Sequence[Block], asked: Iterable[Mapping[int, set[bytes]]], stated: StatedPools) -> None:
         """State pools as they are at the end of the blocks (by number) at which they are to be asked."""

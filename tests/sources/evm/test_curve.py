@@ -19,6 +19,7 @@ from mevflow.operators.amm.stable.swap import StableState
 from mevflow.operators.codec import codec
 from mevflow.operators.detect.settings import DetectSettings
 from mevflow.operators.detect.stage import ArbitrageDetect
+from mevflow.operators.errors import UnreachableError
 from mevflow.operators.parse.evm.events import CURVE_EXCHANGE, topic_of
 from mevflow.operators.parse.evm.pools import CURVE, EvmPool
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
@@ -264,6 +265,28 @@ def test_a_pool_that_cannot_be_read_is_told_once(
         found += errors
     assert len(found) == bool(why)
     assert all(f"0x{POOL.hex()} is closed" in one and why in one for one in found)
+
+
+def test_why_a_pool_is_closed_is_told_when_its_blocks_are_taken_again(
+    chain: Chain, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = CurveWorld(chain, "curve", tmp_path, SAID["curve"] | {"is_meta(address)": 1})
+    world.rows()
+    world.log(ADDED, 7)
+    chain.mine()
+    (block,) = world.follower.step()
+    assert isinstance(block, Block)
+
+    def unreachable(*_: Any) -> None:
+        raise UnreachableError("no node answers")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PoolCollector, "_ask", unreachable)
+        with pytest.raises(UnreachableError):
+            world.collector.take([block])
+    taken = world.collector.take([block])
+    assert taken.errors is not None
+    assert taken.errors.column("reason").to_pylist() == ["closed_pool"]
 
 
 def test_a_pool_that_quotes_otherwise_is_closed(chain: Chain, tmp_path: Any) -> None:
