@@ -10,7 +10,7 @@ INPUTS ?= 2400000
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web run test test-web test-truth chaos fuzz soak peers test-quick coverage mutate wheel lint format proto proto-check proto-breaking docs decisions wrap bench bench-check lock release clean
+.PHONY: help setup web run test test-web test-truth chaos fuzz soak peers test-quick coverage mutate wheel lint format proto proto-check proto-breaking docs decisions wrap bench bench-peers bench-check lock release clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,6 +115,10 @@ bench: setup ## Run every bench and write docs/benchmarks.md
 	@$(BIN)/python -m mevflow.bench.report
 	@$(BIN)/python -m mevflow.bench.capacity
 	@$(BIN)/python docs/wrap.py --write
+
+bench-peers: setup ## Build the peers in Java, hold their rows against ours in Python, measure them (SHORT=1: only hold)
+	@$(BIN)/pytest tests/bench/try_peers.py
+	@$(if $(SHORT),,$(BIN)/python -m mevflow.bench.report peers && $(BIN)/python docs/wrap.py --write)
 
 bench-check: setup ## Hold the ratios of pipeline, detect and decide against docs/benchmarks.md (median of 5, or RUNS=n)
 	@$(BIN)/python -m mevflow.bench.check $(if $(filter-out file default,$(origin RUNS)),$(RUNS))

@@ -9,6 +9,7 @@ from __future__ import annotations
 #: Name -> what is measured.
 BENCHES = {
     "pipeline": "Kafka -> decode -> detect -> ClickHouse, beside the raw loop, Faust and plain Bytewax",
+    "peers": "the peers' job on Flink, Kafka Streams and a plain consumer in Java, beside ours and the raw loop",
     "clickhouse": "rows a second through the ClickHouse sink",
     "websocket": "messages a second to 1, 10 and 100 WebSocket clients",
     "detect": "events a second through the detection kernel",

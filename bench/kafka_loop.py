@@ -28,19 +28,19 @@ def main(bootstrap: str, topic: str, messages: int) -> None:
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": uuid.uuid4().hex, **SETTINGS})
     partitions = consumer.list_topics(topic).topics[topic].partitions
     consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
-    seen, size, began = 0, 0, 0.0
+    seen, size, began, began_cpu = 0, 0, 0.0, 0.0
     while seen < messages:
         batch = consumer.consume(20_000, 1.0)
         if batch and not began:
-            began = time.perf_counter()
+            began, began_cpu = time.perf_counter(), time.process_time()
         for message in batch:
             value = message.value()
             if value is not None:
                 size += len(value)
         seen += len(batch)
-    seconds = time.perf_counter() - began
+    seconds, cpu_s = time.perf_counter() - began, time.process_time() - began_cpu
     consumer.close()
-    print(json.dumps({"messages": seen, "seconds": seconds, "bytes": size}), flush=True)
+    print(json.dumps({"messages": seen, "seconds": seconds, "cpu_s": cpu_s, "bytes": size}), flush=True)
 
 
 if __name__ == "__main__":

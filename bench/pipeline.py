@@ -6,14 +6,12 @@ hundred swaps) with the broker on the same machine. Each contender runs in a pro
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 from typing import Any
 
+from mevflow.bench.contender import Told, contend
 from mevflow.bench.market import SyntheticMarket
 from mevflow.bench.stand import ROOT, Stand, stand
-from mevflow.processes.environment import environment
 
 TOPIC = "dex-swaps-proto"
 PEER_MESSAGES = 100_000
@@ -38,7 +36,7 @@ UPDATES = """\
       found:
         use: arbitrage.detect
         from: {{swaps: decoded, updates: pools}}
-        with: {{registry: {root}/examples/pools.yaml, max_hops: 3, min_profit_usd: 0.05}}
+        with: {{registry: {root}/examples/pools.yaml, max_hops: {legs}, min_profit_usd: 0.05}}
 """
 DISCARD = "      end: {{use: discard.sink, from: decoded}}\n"
 DETECT_END = "      history: {{use: clickhouse.sink, from: found.opportunities}}\n"
@@ -51,8 +49,6 @@ DECIDE = """\
 """
 ARCHIVE = "      raw: {{use: clickhouse.sink, from: decoded}}\n"
 
-#: A peer that has told nothing by then is ended.
-_PEER_S = 180.0
 #: Name -> (what it adds to the source and decode, nodes with an errors port).
 VARIANTS = {
     "decode": (DISCARD, ["decoded"]),
@@ -61,28 +57,29 @@ VARIANTS = {
     "archive": (ARCHIVE, ["decoded"]),
     "everything": (UPDATES + DECIDE + ARCHIVE, ["decoded", "pools", "found", "decided"]),
 }
+Bounds = dict[str, dict[int, tuple[int, int]]]
 
 
 def run(messages: int = 2_000_000) -> dict[str, Any]:
     """Fill a topic, run every contender, give messages a second and ratios."""
     with stand() as place:
         fill(place, messages)
-        bounds = _bounds(place)
-        raw = _peer("mevflow.bench.kafka_loop", place, messages)
-        figures = [_figure("raw consume()+value() loop", raw, None, None)]
+        limits = bounds(place)
+        raw = peer("mevflow.bench.kafka_loop", place, messages).rate
+        figures = [figure("raw consume()+value() loop", raw, None, None)]
         rates: dict[str, float] = {}
         for name in VARIANTS:
-            _topology(place, f"warm-{name}", name, bounds, limit=20_000)
-            rates[name] = _topology(place, name, name, bounds, figures=figures, raw=raw)
-        for peer in ("faust", "bytewax"):
+            run_variant(place, f"warm-{name}", name, limits, limit=20_000)
+            rates[name] = run_variant(place, name, name, limits, figures=figures, raw=raw)
+        for name in ("faust", "bytewax"):
             try:
-                rate = _peer(f"mevflow.bench.peers.{peer}_peer", place, PEER_MESSAGES)
+                rate = peer(f"mevflow.bench.peers.{name}_peer", place, PEER_MESSAGES).rate
             except RuntimeError as error:  # ours stand without it
-                print(f"no figure of {peer}: {error}", file=sys.stderr)
+                print(f"no figure of {name}: {error}", file=sys.stderr)
                 continue
-            figures.append(_figure(f"the same job on {peer}", rate, None, None))
+            figures.append(figure(f"the same job on {name}", rate, None, None))
             figures.append(
-                _figure(f"detect against {peer}", rates["detect"] / rate, f"the same job on {peer}", rate, "x")
+                figure(f"detect against {name}", rates["detect"] / rate, f"the same job on {name}", rate, "x")
             )
     return {"bench": "pipeline", "figures": figures}
 
@@ -106,76 +103,71 @@ def fill(place: Stand, messages: int) -> None:
         sink.close()
 
 
-def _bounds(place: Stand) -> dict[str, dict[int, tuple[int, int]]]:
+def bounds(place: Stand) -> Bounds:
+    """By topic and partition: its first offset, and the one after its last."""
     from mevflow.kafka.topics import offsets_for_times
 
     return {topic: offsets_for_times(place.bootstrap, topic, None, None) for topic in (TOPIC, "pool-updates-proto")}
 
 
-def _topology(
-    place: Stand,
-    name: str,
-    variant: str,
-    bounds: dict[str, dict[int, tuple[int, int]]],
-    limit: int | None = None,
-    figures: list[dict[str, Any]] | None = None,
-    raw: float = 0.0,
-) -> float:
-    """Run one variant; messages a second from its first row to its end. Adds busy seconds by node."""
-    swaps, updates = bounds[TOPIC], bounds["pool-updates-proto"]
-    stop = {p: b if limit is None else min(b, a + limit // 8) for p, (a, b) in swaps.items()}
+def topology_text(
+    place: Stand, name: str, variant: str, limits: Bounds, limit: int | None = None, legs: int = 3
+) -> str:
+    """The topology file of a variant, called ``name``: all messages within ``limits``, or about ``limit`` of them."""
+    swaps, updates = limits[TOPIC], limits["pool-updates-proto"]
     body, errors = VARIANTS[variant]
-    text = (HEAD + body).format(
+    return (HEAD + body).format(
         name=name,
         bootstrap=place.bootstrap,
         port=place.clickhouse_port,
         root=ROOT,
+        legs=legs,
         start={p: a for p, (a, _) in swaps.items()},
-        stop=stop,
+        stop={p: b if limit is None else min(b, a + limit // 8) for p, (a, b) in swaps.items()},
         ustart={p: a for p, (a, _) in updates.items()},
         ustop={p: b for p, (_, b) in updates.items()},
         errors=[f"{node}.errors" for node in errors],
     )
-    status = place.run_topology(name, text)
-    done = sum(stop.values()) - sum(a for a, _ in swaps.values())
+
+
+def run_variant(
+    place: Stand,
+    name: str,
+    variant: str,
+    limits: Bounds,
+    limit: int | None = None,
+    figures: list[dict[str, Any]] | None = None,
+    raw: float = 0.0,
+    legs: int = 3,
+) -> float:
+    """Run one variant as ``name``; messages a second from its first row to its end. Adds busy seconds by node."""
+    status = place.run_topology(name, topology_text(place, name, variant, limits, limit, legs))
+    done = status["nodes"]["decoded"]["rows_in"]
     rate = done / (status["updated_s"] - status["first_row_s"])
     if figures is not None:
         found = status["nodes"].get("found")
         if found is not None:
             rows = status["nodes"]["history"]["rows_in"] if variant == "detect" else 0
             if rows:
-                figures.append(_figure("opportunity rows", rows / done, None, None, "a message"))
-        figures.append(_figure(f"{variant}: messages", rate, "raw consume()+value() loop", raw))
+                figures.append(figure("opportunity rows", rows / done, None, None, "a message"))
+        figures.append(figure(f"{variant}: messages", rate, "raw consume()+value() loop", raw))
         for node, counts in status["nodes"].items():
             if counts["busy_s"] > 0.02:
                 figures.append(
-                    _figure(f"{variant}: {node}, busy", 1e6 * counts["busy_s"] / done, None, None, "us/message")
+                    figure(f"{variant}: {node}, busy", 1e6 * counts["busy_s"] / done, None, None, "us/message")
                 )
     return rate
 
 
-def _peer(module: str, place: Stand, messages: int) -> float:
-    """Messages a second of another process. Raises RuntimeError when it gives no figure, or not in time."""
+def peer(module: str, place: Stand, messages: int) -> Told:
+    """Run another module of Python. Raises RuntimeError when it gives no figure, or not in time."""
     command = [sys.executable, "-m", module, place.bootstrap, TOPIC, str(messages), str(place.clickhouse_port)]
-    running = subprocess.Popen(
-        command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        told, complaint = running.communicate(timeout=_PEER_S)
-        how = f"ended with code {running.returncode}"
-    except subprocess.TimeoutExpired:
-        running.kill()
-        told, complaint = running.communicate()
-        how = f"was ended after {_PEER_S:g} s"
-    try:
-        outcome = json.loads(told.splitlines()[-1])
-    except (IndexError, ValueError) as error:
-        raise RuntimeError(f"{module} {how} and told none:\n{complaint[-2000:]}") from error
-    return float(outcome["messages"] / outcome["seconds"])
+    return contend(module, command)[0]
 
 
-def _figure(
+def figure(
     name: str, value: float, against: str | None, base: float | None, unit: str = "messages/s"
 ) -> dict[str, Any]:
+    """A figure as ``bench.run`` gives it; ``base`` is what its ratio is against, ``x`` a ratio by itself."""
     ratio = None if base is None else value if unit == "x" else value / base
     return {"name": name, "value": value, "unit": unit, "against": against, "ratio": ratio}

@@ -43,16 +43,20 @@ def main(names: list[str]) -> None:
     page = sections(TARGET.read_text()) if TARGET.exists() else {}
     for name in names or BENCHES:
         print(f"bench {name}: {BENCHES[name]}", file=sys.stderr, flush=True)
+        load = os.getloadavg()[0]
         outcome = importlib.import_module(f"mevflow.bench.{name}").run()
         show(outcome)
-        page[name] = _section(name, outcome["figures"])
+        page[name] = _section(name, outcome["figures"], load)
     TARGET.write_text("\n".join([*_HEAD, *(line for name in BENCHES for line in page.get(name, []))]) + "\n")
     quote({name: figures_of(lines) for name, lines in page.items()})
 
 
-def _section(name: str, figures: list[dict[str, Any]]) -> list[str]:
+def _section(name: str, figures: list[dict[str, Any]], load: float) -> list[str]:
+    """The bench's part of the page; ``load`` is what the machine had to do before it, in runnable threads."""
     text = BENCHES[name]
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    if load >= 1:
+        machine += f", beside other work (load {load:.0f})"
     lines = [
         "",
         f"## {name}",

@@ -19,7 +19,10 @@ FLUSH_ROWS = 10_000
 
 
 class PeerJob:
-    """The state of the job. ``client`` is a clickhouse-connect client, ``rows`` what waits to be inserted."""
+    """The state of the job. ``client`` is a clickhouse-connect client, ``rows`` what waits to be inserted.
+
+    ``seen`` counts messages, ``found`` the rows that were inserted.
+    """
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -28,6 +31,7 @@ class PeerJob:
         self._pairs: dict[tuple[bytes, ...], set[bytes]] = defaultdict(set)
         self.rows: list[tuple[int, str, str, float]] = []
         self.seen = 0
+        self.found = 0
 
     def handle(self, value: bytes) -> None:
         """Process one message."""
@@ -55,4 +59,5 @@ class PeerJob:
         """Insert what waits."""
         if self.rows:
             self._client.insert("peer_rows", self.rows, column_names=COLUMNS)
+            self.found += len(self.rows)
             self.rows = []

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 import re
 import shutil
 import subprocess
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from string import Template
 
 import mevflow
+from mevflow.kafka.maven import Say, made_once
 from mevflow.operators.errors import MevflowError
 from mevflow.processes.private import UMASK, write_private
 
 _OPS = Path(mevflow.__file__).parent / "ops" / "kafka"
 _JAVA = 17
-_FETCH_S = 900
-
-Say = Callable[[str], None]
 
 
 def java() -> str:
@@ -41,46 +37,14 @@ def java() -> str:
 
 
 def jars(say: Say) -> Path:
-    """The folder of the broker's jars, fetched by Maven on first use.
-
-    They are kept per user and per ``pom.xml`` (``$XDG_CACHE_HOME/mevflow/kafka-<hash>``), so a fresh clone or
-    another ``var`` does not fetch again. Raises MevflowError when Maven is missing or fails.
-    """
-    pom = _OPS / "pom.xml"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mevflow"
-    there = cache / f"kafka-{hashlib.sha256(pom.read_bytes()).hexdigest()[:12]}"
-    if there.is_dir():
-        return there
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise MevflowError(
-            "the Kafka broker's jars are fetched by Maven, and there is no mvn on PATH",
-            hint="apt-get install maven (Debian, Ubuntu), dnf install maven (Fedora)",
-        )
-    say("fetching Apache Kafka (93 jars, 54 MB), once for this user")
-    fresh = there.with_name(f".{there.name}-{os.getpid()}")
-    try:
-        fresh.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MevflowError(
-            f"the cache folder cannot be written: {error.strerror}", hint="set XDG_CACHE_HOME", file=str(cache)
-        ) from error
-    goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={fresh}"]
-    try:
-        done = subprocess.run(
-            [maven, "-q", "-B", "-f", str(pom), *goal], capture_output=True, text=True, timeout=_FETCH_S, check=False
-        )
-        if done.returncode:
-            said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
-            raise MevflowError(f"Maven could not fetch the broker's jars:\n{said}", hint="check the network and ~/.m2")
-        try:
-            fresh.rename(there)
-        except OSError:
-            if not there.is_dir():  # else another start was faster, with the same content
-                raise
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return there
+    """The folder of the broker's jars, fetched by Maven on first use; raises MevflowError as ``made_once`` does."""
+    return made_once(
+        "kafka",
+        [_OPS / "pom.xml"],
+        lambda folder: ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}"],
+        say,
+        "fetch Apache Kafka (93 jars, 54 MB)",
+    )
 
 
 def classpath(folder: Path) -> list[str]:
