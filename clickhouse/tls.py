@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 if TYPE_CHECKING:
+    import ssl
+
     import urllib3
 
 
@@ -31,6 +32,8 @@ class ClickHouseTls(msgspec.Struct, frozen=True):
 
     def context(self) -> ssl.SSLContext:
         """For anything else that speaks TLS. Raises OSError for files that cannot be read."""
+        import ssl  # a command that only reads the configuration does not wait for it
+
         context = ssl.create_default_context(cafile=self.ca or None)
         if self.certificate:
             context.load_cert_chain(self.certificate, self.key or None)
@@ -54,7 +57,7 @@ def tls_of(host: str, port: int) -> ClickHouseTls | None:
 
 def connections(host: str, port: int, **options: Any) -> urllib3.HTTPConnectionPool:
     """A pool of connections to a server, for who speaks HTTP itself; ``options`` are urllib3's. Raises OSError."""
-    import urllib3  # a command that only reads the configuration does not wait for it
+    import urllib3  # as above
 
     tls = tls_of(host, port)
     if tls is None:

@@ -116,6 +116,8 @@ def cli() -> None:
 
 def main(argv: list[str] | None = None) -> Any:
     """Run the command line; turn every error into one message and its exit code."""
+    # Otherwise pydantic looks into every installed distribution for plug-ins of its own, here and in each child.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         code = cli.main(args=argv, prog_name="mevflow", standalone_mode=False)
     except click.exceptions.Exit as stop:

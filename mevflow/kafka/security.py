@@ -5,7 +5,6 @@ A password is read from its file whenever a client is made, so that a changed on
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +14,8 @@ from mevflow.operators.errors import UsageError
 from mevflow.processes.private import read_secret
 
 if TYPE_CHECKING:
+    import ssl
+
     from mevflow.kafka.tokens import Tokens
 
 Protocol = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
@@ -100,6 +101,8 @@ class KafkaSecurity(msgspec.Struct, frozen=True):
 
     def context(self) -> ssl.SSLContext:
         """For clients that take TLS as Python makes it. Raises UsageError for files that cannot be read."""
+        import ssl  # a command that only reads the configuration does not wait for it
+
         self.check()
         try:
             context = ssl.create_default_context(cafile=self.ca or None)
