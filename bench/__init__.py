@@ -22,4 +22,5 @@ BENCHES = {
     "stacks": "an empty call on the stacks that the control service could stand on",
     "swap": "100 model swaps at 20,000 messages a second: lost, doubled, late, and how long they take",
     "kill": "kill command to the last decision at 100,000 messages a second",
+    "start": "a shard's process to its first message, and short commands, with warm caches",
 }
