@@ -62,6 +62,7 @@ METHODS = {
         Method("BanditPolicies", "viewer"),
         Method("BanditShares", "viewer"),
         Method("TopologyGraph", "viewer"),
+        Method("TopologyCommands", "viewer"),
         Method("QueryTemplates", "viewer"),
         Method("Realtime", "viewer"),
         Method("RealtimeConnections", "viewer"),

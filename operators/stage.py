@@ -131,6 +131,7 @@ class Stage(Generic[SettingsT]):
     summary : one line for ``mevflow topologies stages``.
     settings_type : the pydantic model of ``with:``.
     stateless : what comes of a row depends on nothing but the row, so shards may divide rows among them.
+    commands : kind of command -> the model of its payload, of those that the stage takes; forms are made from it.
 
     Notes
     -----
@@ -143,6 +144,7 @@ class Stage(Generic[SettingsT]):
     summary: ClassVar[str] = ""
     settings_type: ClassVar[type[Settings]] = Settings
     stateless: ClassVar[bool] = False
+    commands: ClassVar[Mapping[str, type[BaseModel]]] = {}
 
     def __init__(self, settings: SettingsT, context: StageContext) -> None:
         self.settings = settings

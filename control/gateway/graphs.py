@@ -1,9 +1,9 @@
-"""``/api/topologies/{name}/graph``: a topology's nodes and edges from its file, with the counters of its shards."""
+"""``/api/topologies/{name}/graph``: a topology's nodes and edges, with the counters and rates of its shards."""
 
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -11,25 +11,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mevflow.control.gateway.carry import Carrier
-from mevflow.control.refusal import Refused
+from mevflow.control.gateway.resolved import ResolvedFiles
 from mevflow.control.server.service import Service
 from mevflow.control.server.topologies import refusal_of
-from mevflow.flows.runtime.layout import Layout
-from mevflow.flows.runtime.status import shard_status, status
-from mevflow.flows.spec.topology import load
+from mevflow.flows.runtime.status import status
 from mevflow.operators.errors import MevflowError
-
-_COUNTERS = ("rows_in", "rows_out", "busy_s", "rejected")
 
 
 class Graphs:
     """The endpoint. Settings stay out: they may hold passwords."""
 
-    def __init__(self, service: Service, carrier: Carrier) -> None:
-        self._service, self._carrier = service, carrier
+    def __init__(self, service: Service, carrier: Carrier, files: ResolvedFiles) -> None:
+        self._service, self._carrier, self._files = service, carrier, files
 
     async def graph(self, request: Request) -> Response:
-        """Nodes in the file's order; a counter that no shard has told is null."""
+        """Nodes in the order in which data flows; what no shard has told is null.
+
+        Rows and records are sums over the shards, rates of the last seconds. ``busy_share`` is of one thread, where it
+        is highest; ``behind``: records that a source has yet to read. A topology that does not run has no rates.
+        """
         carrier = self._carrier
         with carrier.dispatcher.guard("TopologyGraph", carrier.caller(request)) as (_, record):
             carrier.check(request)
@@ -39,34 +39,56 @@ class Graphs:
         return Response(msgspec.json.encode(body), 200, {"cache-control": "no-store"}, "application/json")
 
     def _read(self, name: str) -> dict[str, Any]:
-        settings = self._service.settings
-        deployed = self._service.roll.deployed.get(name)
+        of = self._files.of(name)
         try:
-            topology = load(Path(deployed.file) if deployed else settings.file).topologies.get(name)
-            if topology is None:
-                raise Refused("NOT_FOUND", "NO_SUCH_TOPOLOGY", f"no topology {name[:64]!r} in the topology file")
-            now = status(name, settings.var)
+            now = status(name, self._service.settings.var)
         except MevflowError as error:
             raise refusal_of(error) from error
-        layout = Layout.live(settings.var, name)
-        said = [shard_status(layout, shard["shard"]).get("nodes", {}) for shard in now["shards"]]
+        shards = now["shards"]
         return {
             "name": name,
-            "summary": topology.summary,
+            "summary": of.resolved.summary,
             "state": now["state"],
             "nodes": [
-                {"name": node.name, "use": node.use, "line": node.line, **_counters(said, node.name)}
-                for node in topology.nodes.values()
+                {
+                    "name": node.name,
+                    "use": node.kind.use,
+                    "summary": node.kind.summary,
+                    "line": of.written.nodes[node.name].line,
+                    **_figures(shards, node.name),
+                }
+                for node in of.resolved.nodes
             ],
             "edges": [
-                {"from": edge.source, "from_port": edge.source_port, "to": node.name, "to_port": edge.port}
-                for node in topology.nodes.values()
-                for edge in node.edges
+                {
+                    "from": wire.source,
+                    "from_port": wire.source_port,
+                    "to": node.name,
+                    "to_port": wire.port,
+                    "rows": _told(shards, "ports", wire.source, wire.source_port),
+                    "rows_per_s": _told(shards, "port_rates", wire.source, wire.source_port),
+                }
+                for node in of.resolved.nodes
+                for wire in node.wires
             ],
         }
 
 
-def _counters(said: list[dict[str, Any]], node: str) -> dict[str, Any]:
-    """Sums over the shards."""
-    told = [nodes[node] for nodes in said if node in nodes]
-    return {name: sum(each.get(name, 0) for each in told) if told else None for name in _COUNTERS}
+def _figures(shards: list[dict[str, Any]], node: str) -> dict[str, Any]:
+    counts = {name: _told(shards, "nodes", node, name) for name in ("rows_in", "rows_out", "busy_s", "rejected")}
+    waiting = [shard["waiting"][node] for shard in shards if node in shard.get("waiting", {})]
+    return {
+        **counts,
+        "rows_in_per_s": _told(shards, "rates", node, "rows_in"),
+        "rows_out_per_s": _told(shards, "rates", node, "rows_out"),
+        "busy_share": _told(shards, "rates", node, "busy_s", max),
+        "behind": sum(waiting) if waiting else None,
+    }
+
+
+def _told(
+    shards: list[dict[str, Any]], kind: str, node: str, name: str, joined: Callable[[Iterable[float]], float] = sum
+) -> float | None:
+    """What the shards say of one thing, joined. A node that is known and has not said a name yet says zero of it."""
+    said = [each[node].get(name, 0) for shard in shards if node in (each := shard.get(kind, {}))]
+    return joined(said) if said else None

@@ -28,6 +28,7 @@ from mevflow.control.gateway.calls import endpoint
 from mevflow.control.gateway.carry import MAX_BODY, Carrier
 from mevflow.control.gateway.catalogue import ENDPOINTS
 from mevflow.control.gateway.channel import SocketChannel
+from mevflow.control.gateway.command_forms import CommandForms
 from mevflow.control.gateway.datasets import Datasets
 from mevflow.control.gateway.endpoints import Endpoints, Surroundings
 from mevflow.control.gateway.graphs import Graphs
@@ -39,6 +40,7 @@ from mevflow.control.gateway.origin import Origins
 from mevflow.control.gateway.queries import QueryEndpoints
 from mevflow.control.gateway.reader import ClickHouseReader
 from mevflow.control.gateway.realtime import Realtime
+from mevflow.control.gateway.resolved import ResolvedFiles
 from mevflow.control.gateway.routes import ROUTES
 from mevflow.control.gateway.sessions import CSRF_HEADER, CookieSessions
 from mevflow.control.gateway.sql_schema import SqlSchema
@@ -196,6 +198,7 @@ def _application(
     login, queries, datasets = Login(carrier), QueryEndpoints(carrier, reader), Datasets(carrier, reader)
     tables = TableCalls(carrier, reader)
     stories = Stories(tables)
+    files = ResolvedFiles(service)
     described = msgspec.json.encode(openapi.document())
 
     async def describe(request: Request) -> Response:
@@ -222,7 +225,8 @@ def _application(
         *(Served(each.path, tables.endpoint(each), methods=["GET"]) for each in TABLES),
         Served("/api/opportunities/{id}", stories.opportunity, methods=["GET"]),
         Served("/api/decisions/{id}", stories.decision, methods=["GET"]),
-        Served("/api/topologies/{name}/graph", Graphs(service, carrier).graph, methods=["GET"]),
+        Served("/api/topologies/{name}/graph", Graphs(service, carrier, files).graph, methods=["GET"]),
+        Served("/api/topologies/{name}/commands", CommandForms(service, carrier, files).look, methods=["GET"]),
         *(Served(each.path, plain.serve(each), methods=[each.verb]) for each in ENDPOINTS),
         Served("/api/training/models/{id}/deploy", ModelDeploy(carrier, service.settings.var).deploy, methods=["POST"]),
         Served("/api/clickhouse/templates", SqlTemplates(carrier).listing, methods=["GET"]),

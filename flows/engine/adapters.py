@@ -139,12 +139,12 @@ class _SourcePart(StatefulSourcePartition[Envelope, bytes]):
                 self._steering.source_passes(self._node, ended=True)
             for (port, batch), begun in zip(poll.batches, taken.begun, strict=True):
                 rows += batch.num_rows
+                self._meter.rows_out(self._node, batch.num_rows, port)
                 self._meter.figures.gave(self._node, batch)
                 items.append(Envelope(port, batch, begun=begun, ahead=self._stage_node))
             if poll.watermark is not None:
                 items.append(Envelope("", watermark=poll.watermark))
                 self._meter.watermark(self._node, poll.watermark.hold_us)
-        self._meter.rows_out(self._node, rows)
         self._wake = None if rows or self._ended else datetime.now(UTC) + self._pause()
         return items
 

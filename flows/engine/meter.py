@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from mevflow.flows.engine.figures import DECISION, NodeFigures, message_of
+from mevflow.flows.engine.pace import Pace
 from mevflow.flows.engine.traces import DecisionTraces
 from mevflow.metrics.page import Page, Teller
 from mevflow.operators.stage import CAUGHT_UP_US
@@ -31,6 +32,8 @@ class Meter:
     def __init__(self, path: Path | None, identity: dict[str, Any]) -> None:
         self._path, self._identity = path, identity
         self._nodes: dict[str, dict[str, float]] = {}
+        self._ports: dict[str, Counter[str]] = {}
+        self._pace, self._port_pace = Pace(_RATE_S), Pace(_RATE_S)
         self._watermarks: dict[str, int] = {}
         self._started = time.time()
         self._next = 0.0
@@ -39,7 +42,6 @@ class Meter:
         self._flowed = time.monotonic()
         self._standing: dict[str, Standing] = {}
         self._asked: dict[str, float] = {}
-        self._samples: deque[tuple[float, int]] = deque()
         self.state = "starting"
         self.figures = NodeFigures()
         #: Where a share of the decisions is told as traces; None: nowhere.
@@ -71,21 +73,25 @@ class Meter:
             time.sleep(_PERIOD_S)
 
     def _node(self, name: str) -> dict[str, float]:
-        return self._nodes.setdefault(name, {"rows_in": 0, "rows_out": 0, "busy_s": 0.0, "rejected": 0})
+        if name not in self._nodes:
+            self._nodes[name] = {"rows_in": 0, "rows_out": 0, "busy_s": 0.0, "rejected": 0}
+            self._ports[name] = Counter()
+        return self._nodes[name]
 
     def rows_in(self, node: str, rows: int) -> None:
         self._node(node)["rows_in"] += rows
 
-    def rows_out(self, node: str, rows: int) -> None:
+    def rows_out(self, node: str, rows: int, port: str = "out") -> None:
         if rows:
             self._flowed = time.monotonic()
             if self._first_row_s is None:
                 self._first_row_s = time.time()
         self._node(node)["rows_out"] += rows
+        self._ports[node][port] += rows
 
     def emitted(self, node: str, port: str, batch: pa.RecordBatch) -> None:
         """A stage has given a batch of rows."""
-        self.rows_out(node, batch.num_rows)
+        self.rows_out(node, batch.num_rows, port)
         self.figures.emitted(node, port, batch)
         if port == "errors":
             self.rejected(node, batch.num_rows)
@@ -146,20 +152,9 @@ class Meter:
             self._standing[node] = standing()
         if now >= self._next:
             self._next = now + _PERIOD_S
-            self._sample(now)
+            self._pace.sample(now, self._nodes)
+            self._port_pace.sample(now, self._ports)
             self.write()
-
-    def _sample(self, now: float) -> None:
-        """Note how many rows there are: the rate is over the last few samples."""
-        self._samples.append((now, self.progress()[0]))
-        while self._samples[-1][0] - self._samples[0][0] > _RATE_S and len(self._samples) > 2:
-            self._samples.popleft()
-
-    def _rows_per_s(self) -> float:
-        if len(self._samples) < 2:
-            return 0.0
-        (began, before), (ended, after) = self._samples[0], self._samples[-1]
-        return (after - before) / max(ended - began, 1e-9)
 
     @property
     def _caught_up(self) -> bool:
@@ -182,6 +177,7 @@ class Meter:
         """Write the status file now. False when the disk did not take it; the next tick tries again."""
         if self._path is None:
             return True
+        rates = self._pace.rates()
         status = {
             **self._identity,
             "pid": os.getpid(),
@@ -194,8 +190,12 @@ class Meter:
             "epochs": self.figures.epochs,
             "dead_letters": int(sum(node["rejected"] for node in self._nodes.values())),
             "notes": {node: standing.notes for node, standing in self._standing.items() if standing.notes},
-            "rows_per_s": round(self._rows_per_s(), 1),
+            "rows_per_s": round(sum(rate["rows_out"] for node, rate in rates.items() if node in self._standing), 1),
             "nodes": self._nodes,
+            "ports": self._ports,
+            "rates": rates,
+            "port_rates": self._port_pace.rates(),
+            "waiting": {node: standing.behind for node, standing in self._standing.items()},
             **fields,
         }
         return write_status(self._path, status)

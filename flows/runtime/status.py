@@ -83,7 +83,8 @@ def _shard(layout: Layout, entry: dict[str, Any], alive: bool) -> dict[str, Any]
     if said:
         said["rows"] = source_rows(said)
         speaks = time.time() - said["updated_s"] < _SILENT_S and said["state"] == "running"
-        said["rows_per_s"] = said.get("rows_per_s", 0.0) if alive and entry["pid"] and speaks else 0.0
+        if not (alive and entry["pid"] and speaks):
+            said |= {"rows_per_s": 0.0, "rates": {}, "port_rates": {}, "waiting": {}}
     return {**said, **{key: value for key, value in entry.items() if key != "pid"}, "pid": entry["pid"]}
 
 

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from mevflow.operators.chains import checked_name, name_of, number_of, one_name
 from mevflow.operators.decide.settings import SKIP, PolicySpec
 from mevflow.operators.errors import StateError, UsageError
-from mevflow.operators.learn import Policy
+from mevflow.operators.learn import POLICIES, Policy
 from mevflow.operators.learn.probe import probe
 from mevflow.operators.learn.state import MAX_ARMS, MAX_UPDATES, decode
 from mevflow.operators.stage import OF_CHAIN, Ack, Command
@@ -35,7 +35,7 @@ class BanditPolicyPayload(BaseModel):
     """Payload of ``policy``: which policy decides, between which tip shares, with how much exploration."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    policy: _Name
+    policy: _Name = Field(examples=list(POLICIES))
     arms: Annotated[list[_Name], Field(min_length=2, max_length=MAX_ARMS)] = Field(
         description=f"tip shares in (0, 1] as decimal text; {SKIP!r} is last"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -12,7 +13,15 @@ import pyarrow.compute as pc
 from mevflow.operators.codec import ERRORS, codec
 from mevflow.operators.dead_letters import dead_letters
 from mevflow.operators.decide import emit, scores, told
-from mevflow.operators.decide.control import Change, Gate, GateState, inherit, learner
+from mevflow.operators.decide.control import (
+    BanditPolicyPayload,
+    Change,
+    Gate,
+    GateState,
+    ModelPayload,
+    inherit,
+    learner,
+)
 from mevflow.operators.decide.market import BidMarket, BidMarketState, Settled, SettledRows
 from mevflow.operators.decide.rows import OpportunityColumns, faults
 from mevflow.operators.decide.scores import Scores
@@ -65,6 +74,7 @@ class BanditDecide(Stage[BanditSettings]):
     use = "bandit.decide"
     summary = "Decide how much of an opportunity's profit to bid, and learn from the stream"
     settings_type = BanditSettings
+    commands: ClassVar = {"policy": BanditPolicyPayload, "model": ModelPayload}
 
     def __init__(self, settings: BanditSettings, context: StageContext) -> None:
         super().__init__(settings, context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from mevflow.operators.codec import ERRORS, codec
 from mevflow.operators.detect.admit import read
-from mevflow.operators.detect.control import DetectPolicy
+from mevflow.operators.detect.control import DetectPolicy, DetectPolicyPayload
 from mevflow.operators.detect.market.market import Market
 from mevflow.operators.detect.market.snapshot import MarketState
 from mevflow.operators.detect.report.reporter import Reporter
@@ -57,6 +57,7 @@ class ArbitrageDetect(Stage[DetectSettings]):
     use = "arbitrage.detect"
     summary = "Cyclic arbitrage after every event, in chain order, re-quoted in the venues' integers"
     settings_type = DetectSettings
+    commands: ClassVar = {"policy": DetectPolicyPayload}
 
     def __init__(self, settings: DetectSettings, context: StageContext) -> None:
         super().__init__(settings, context)

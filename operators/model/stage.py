@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -65,6 +65,7 @@ class RiverModel(Stage[ModelSettings]):
     use = "river.model"
     summary = "Score opportunities by models that learn from the stream, champion against challengers"
     settings_type = ModelSettings
+    commands: ClassVar = {"model": PipelinePayload}
 
     def __init__(self, settings: ModelSettings, context: StageContext) -> None:
         super().__init__(settings, context)

@@ -175,6 +175,38 @@ def test_a_topology_is_drawn_with_its_rows(window):
     window.shows("section[aria-label=Shards]", "caught up")
 
 
+def test_every_line_of_a_topology_says_how_many_rows_it_bore(window):
+    graph = window.page.request.get(f"{window.address}/api/topologies/detect-live/graph").json()
+    for node in graph["nodes"]:
+        ports = {edge["from_port"]: edge["rows"] for edge in graph["edges"] if edge["from"] == node["name"]}
+        given = sum(edge["rows"] for edge in graph["edges"] if edge["to"] == node["name"])
+        assert not ports or sum(ports.values()) == node["rows_out"]
+        assert given == node["rows_in"]
+        assert node["busy_share"] >= 0
+    assert {node["name"]: node["behind"] for node in graph["nodes"] if node["behind"] is not None} == {
+        "swaps": 0,
+        "updates": 0,
+    }
+
+
+def test_a_node_is_opened_and_steered_from_the_graph(window):
+    window.open("/topologies/detect-live")
+    page, graph = window.page, window.page.locator("section[aria-label=Graph]")
+    graph.get_by_role("button", name=re.compile("^found")).click()
+    node = page.locator("section[aria-label='Node found']")
+    expect(node.locator("tbody tr").filter(has_text="from decoded.out")).to_contain_text("15,779")
+    assert "node=found" in page.url
+    assert window.axe() == []
+    window.screen("topologies-node-1440-light")
+    graph.get_by_role("button", name=re.compile("^found")).press("Enter")
+    expect(node).to_have_count(0)
+    page.go_back()
+    graph.get_by_role("button", name=re.compile("^decided")).press("Enter")
+    page.get_by_role("link", name="steer it").click()
+    expect(page.get_by_label("Stage")).to_have_value("decided")
+    expect(page.get_by_label("exploration", exact=True)).to_have_value("0.05")
+
+
 def test_a_shard_that_was_stopped_as_it_was_told_to_is_no_fault(window):
     window.open("/")
     expect(window.page.get_by_role("banner")).to_contain_text("1 of 1 shard up")
@@ -204,7 +236,44 @@ def test_a_policy_is_planned_before_it_is_applied_and_rolled_back(window):
         window.shows("section[aria-label=Policy]", "1 of 1 shards have it")
         window.shows("section[aria-label=History]", f"<b>{profit}</b>")
     page.get_by_role("button", name="Roll back").click()
-    expect(page.locator("section[aria-label=History] tbody tr").first).to_contain_text('{"min_profit_usd":0.2}')
+    rows = page.locator("section[aria-label=History] tbody tr")
+    expect(rows.first).to_contain_text('{"min_profit_usd":0.2}')
+    rows.first.get_by_role("button", name="Changes").click()
+    expect(rows.nth(1)).to_contain_text("− 0.3")
+    rows.filter(has_text='{"min_profit_usd":0.3}').first.get_by_role("button", name="Use").click()
+    expect(page.get_by_label("min_profit_usd")).to_have_value("0.3")
+
+
+def test_a_policys_form_knows_its_bounds_and_keeps_whole_numbers_whole(window):
+    window.open("/control?topology=detect-live&stage=found")
+    page, policy = window.page, window.page.locator("section[aria-label=Policy]")
+    settings, apply = page.get_by_label("Settings, as JSON"), page.get_by_role("button", name="Apply")
+    profit, hops = page.get_by_label("min_profit_usd"), page.get_by_label("max_hops")
+    profit.fill("-1")
+    expect(policy.get_by_role("alert")).to_have_text("is at least 0, at most 1,000,000,000")
+    profit.fill("much")
+    expect(policy.get_by_role("alert")).to_have_text("is a number")
+    profit.fill("0.7")
+    hops.fill("2.5")
+    expect(policy.get_by_role("alert")).to_have_text("is a whole number")
+    page.get_by_role("button", name="Validate and plan").click()
+    expect(apply).to_be_disabled()
+    hops.fill("")
+    expect(policy.get_by_role("alert")).to_have_count(0)
+    expect(settings).to_have_value('{\n  "min_profit_usd": 0.7\n}')
+    costs = page.get_by_label("costs")
+    costs.fill('{"solana": {"tip": {"absolute": 123456789012345678901}}}')
+    costs.blur()
+    expect(settings).to_have_value(re.compile("123456789012345678901"))
+    page.get_by_role("button", name="Validate and plan").click()
+    window.shows("section[aria-label=Policy]", "would be accepted")
+    expect(policy.locator("tr", has_text="/costs")).to_contain_text("123456789012345678901")
+    expect(apply).to_be_enabled()
+    assert window.axe() == []
+    window.screen("control-plan-1440-light")
+    settings.fill('{"min_profit_usd": 1, "typo": 1}')
+    expect(apply).to_be_disabled()
+    window.shows("section[aria-label=Policy]", "a field is not right yet")
 
 
 def test_sql_by_template_with_parameters_and_errors_in_clickhouses_own_words(window):

@@ -147,7 +147,8 @@ async def test_openapi_has_every_list(call):
 async def test_a_topologys_graph_has_its_edges_and_no_settings(call, topology):
     graph = (await call("GET", f"/api/topologies/{topology}/graph")).body
     assert [node["name"] for node in graph["nodes"]] == ["swaps", "decoded", "found", "history", "rejects"]
-    assert {"from": "decoded", "from_port": "errors", "to": "rejects", "to_port": ""} in graph["edges"]
+    edge = {"from": "decoded", "from_port": "errors", "to": "rejects", "to_port": "in"}
+    assert {**edge, "rows": None, "rows_per_s": None} in graph["edges"]
     assert {node["rows_in"] for node in graph["nodes"]} == {None}  # not told is not zero
     assert "registry" not in json.dumps(graph)
     assert (await call("GET", "/api/topologies/none/graph")).status == 404

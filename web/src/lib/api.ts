@@ -1,5 +1,7 @@
 /** Calls of the gateway's own endpoints: whatever the pages do, a script can. */
 
+import { parseExact, writeExact } from "./exact";
+
 export interface Problem {
   status: number;
   title: string;
@@ -71,7 +73,7 @@ export async function patiently<T>(work: () => Promise<T>, signal?: AbortSignal)
   }
 }
 
-async function call<T>(path: string, init: RequestInit): Promise<T> {
+async function call<T>(path: string, init: RequestInit, parse: (text: string) => unknown = JSON.parse): Promise<T> {
   let response: Response;
   try {
     response = await fetch(path, { ...init, credentials: "same-origin" });
@@ -85,7 +87,7 @@ async function call<T>(path: string, init: RequestInit): Promise<T> {
     });
   }
   if (response.status === 204) return undefined as T;
-  const body: unknown = await response.json().catch(() => null);
+  const body: unknown = await response.text().then(parse).catch(() => null);
   if (response.ok) return body as T;
   if (response.status === 401) whenLoggedOut();
   const problem = (body ?? {}) as Partial<Problem>;
@@ -104,11 +106,16 @@ export function get<T>(path: string, query: Query = {}, signal?: AbortSignal): P
   return patiently(() => (HISTORY.test(path) ? inTurn(work) : work()), signal);
 }
 
+/** A read whose integers stay exact, beyond 2^53 as bigints: payloads of commands bear amounts. */
+export function getExact<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+  return patiently(() => call<T>(url(path, query), { method: "GET", signal }, parseExact), signal);
+}
+
 export function send<T>(verb: "POST" | "DELETE", path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   const headers: Record<string, string> = {};
   if (csrf) headers["x-csrf-token"] = csrf;
   if (body !== undefined) headers["content-type"] = "application/json";
-  return call<T>(path, { method: verb, headers, body: body === undefined ? undefined : JSON.stringify(body), signal });
+  return call<T>(path, { method: verb, headers, body: body === undefined ? undefined : writeExact(body), signal }, parseExact);
 }
 
 /** Hand a bearer token in for a cookie. */

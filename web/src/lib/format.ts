@@ -27,6 +27,14 @@ export function signed(value: number | null | undefined, digits = 2): string {
   return value > 0 ? `+${text}` : value < 0 ? `−${text}` : text;
 }
 
+/** Three digits at most, where there is little room. */
+export function compact(value: number): string {
+  const units = ["", " k", " M", " G"];
+  let unit = 0;
+  for (; Math.abs(value) >= 999.5 && unit < units.length - 1; unit++) value /= 1000;
+  return `${number(value, value && Math.abs(value) < 9.95 ? 1 : 0)}${units[unit]}`;
+}
+
 export function percent(share: number | null | undefined, digits = 1): string {
   return share === null || share === undefined ? UNKNOWN : `${number(100 * share, digits)} %`;
 }
