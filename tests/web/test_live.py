@@ -168,6 +168,32 @@ def test_episodes_come_by_themselves_each_once_and_grow(watching, day, push):
     expect(rows).to_have_count(1)
 
 
+def test_of_many_rows_those_in_sight_are_drawn(watching, day, store):
+    store(*(day.episode(number) for number in range(1, 151)))
+    watching.watch(f"/opportunities?range={day.range}&order=time")
+    page, rows = watching.page, watching.page.locator(ROWS)
+    expect(page.locator("section[aria-label=Episodes]")).to_contain_text("150 rows, all there are")
+    expect(rows.filter(has_text="L150 → M → L150")).to_have_count(1)
+    assert rows.count() < 80
+    page.get_by_role("region", name="Episodes").last.focus()
+    page.keyboard.press("End")
+    expect(rows.filter(has_text=re.compile("L1 → M → L1(?!\\d)"))).to_be_visible()
+    expect(rows.filter(has_text="L150 → M → L150")).to_have_count(0)
+    page.keyboard.press("Home")
+    expect(rows.filter(has_text="L150 → M → L150")).to_be_visible()
+    assert watching.axe() == []
+
+
+def test_a_flood_leaves_the_page_with_its_newest_rows_and_says_what_it_left_out(watching, day, push):
+    watching.watch(f"/opportunities?range={day.range}&order=time")
+    for first in range(0, 20_000, 4_000):
+        push("opportunities", *(day.episode(number) for number in range(first, first + 4_000)))
+    expect(watching.page.locator(".health .tag")).to_contain_text("from the history")
+    told = watching.page.locator(".health .tag").get_attribute("title")
+    assert int(re.search(r"([\d,]+) left out", told)[1].replace(",", "")) > 1_000
+    expect(watching.page.locator(ROWS).filter(has_text="L19999 → M → L19999")).to_be_visible()
+
+
 def test_decisions_come_by_themselves(watching, day, push):
     watching.watch(f"/decisions?range={day.range}")
     push("decisions", day.decision(1), day.decision(2))

@@ -3,6 +3,7 @@
  * what is stored, each once: by its key, until the history has it as well.
  */
 
+import { tick } from "svelte";
 import { follow } from "../live/live.svelte";
 import { Refill } from "../live/refill";
 import { get, type Query } from "./api";
@@ -14,8 +15,9 @@ import { route } from "./route.svelte";
 const PAGE = 200;
 /** Live rows that the history does not have yet; older ones are left to it. */
 const MOST_FRESH = 1_000;
-/** How often live rows are put in: sorting and drawing a table costs more than taking rows. */
+/** How often live rows are put in at most, and for how many times as long as that took nothing else is put in. */
 const TAKE_MS = 250;
+const REST = 10;
 
 /** How live rows of a channel find their place in a list. */
 export interface LiveRows<Row> {
@@ -36,6 +38,7 @@ export class List<Row> {
   readonly first: Resource<Page<Row>>;
   private fresh = $state.raw<Map<string, Row>>(new Map());
   private taken: Row[] = [];
+  private wait_ms = TAKE_MS;
   private taking: ReturnType<typeof setTimeout> | undefined;
   private asked = "";
   private readonly refill = new Refill(async () => {
@@ -126,10 +129,10 @@ export class List<Row> {
 
   private take(rows: Row[]): void {
     this.taken.push(...rows);
-    this.taking ??= setTimeout(() => this.put(), TAKE_MS);
+    this.taking ??= setTimeout(() => void this.put(), this.wait_ms);
   }
 
-  private put(): void {
+  private async put(): Promise<void> {
     const live = this.live!;
     const fresh = new Map(this.fresh);
     this.taking = undefined;
@@ -143,8 +146,11 @@ export class List<Row> {
       if (fresh.size <= MOST_FRESH) break;
       fresh.delete(key);
     }
+    const began = performance.now();
     this.fresh = fresh;
     this.refill.pushed();
+    await tick();
+    this.wait_ms = Math.max(TAKE_MS, REST * (performance.now() - began));
   }
 
   /** Let go of live rows that the history has by now, or that this list would not show. */

@@ -100,7 +100,8 @@ export class Tail {
 
   private add(found: Row[]): void {
     if (!found.length) return;
-    const rows = [...[...found].reverse(), ...this.rows];
+    // Of several partitions: by time, and as they lie in the log where that is the same.
+    const rows = [...[...found].reverse().sort((one, other) => other.timestamp_us - one.timestamp_us), ...this.rows];
     this.gone += Math.max(0, rows.length - KEPT);
     this.rows = rows.slice(0, KEPT);
   }

@@ -40,7 +40,7 @@ export const DECISION: Fields = {
   25: ["expected_profit_usd", "double"],
 };
 /** By the numbers of `mevflow.v1.Venue`. */
-const VENUES: Record<number, string> = {
+export const VENUES: Record<number, string> = {
   0: "unspecified",
   1: "orca_whirlpool",
   2: "uniswap_v2",

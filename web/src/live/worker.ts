@@ -1,11 +1,12 @@
 /**
- * The worker that owns the WebSocket of live messages: it connects, connects again, takes batches apart, and hands the
- * page at most thirty updates a second with the newest rows of each channel. What it cannot hand over it counts, so
- * that the page asks the history for it.
+ * The worker that owns the WebSocket of live messages: it connects, connects again, and hands the page at most thirty
+ * updates a second, four in a flood, with the newest rows of each channel. What it cannot hand over it counts, so that
+ * the page asks the history for it.
  */
 
+import { Newest } from "./newest";
 import { decision, episode } from "./rows";
-import { read, WireReader } from "./wire";
+import { read } from "./wire";
 
 export interface LiveUpdate {
   state: "off" | "connecting" | "live" | "waiting";
@@ -19,18 +20,22 @@ export interface LiveUpdate {
 }
 
 const UPDATE_MS = 33;
+/** While more comes than thirty updates a second could bear: nobody reads faster, and the page has more to draw. */
+const FLOOD_MS = 250;
 /** Rows of one channel in one update. */
 const MOST = 100;
 const RETRY_MS = [500, 1_000, 2_000, 5_000];
 const READ: Record<string, (payload: Uint8Array) => unknown> = { "mevflow.v1.Opportunity": episode, "mevflow.v1.Decision": decision };
-const MESSAGE = { 1: ["channel", "text"], 2: ["payload", "bytes"], 5: ["type", "text"] } as const;
+const MESSAGE = { 2: ["payload", "bytes"], 5: ["type", "text"] } as const;
 
 let channels: string[] = [];
 let socket: WebSocket | undefined;
 let tries = 0;
 let retry: ReturnType<typeof setTimeout> | undefined;
 let due: ReturnType<typeof setTimeout> | undefined;
-let waiting: Record<string, { type: string; payload: Uint8Array }[]> = {};
+let flooded = false;
+let updated_ms = 0;
+const newest = new Newest(MOST);
 const said: LiveUpdate = { state: "off", received: 0, dropped: 0, passed: 0, gaps: 0, rows: {} };
 
 onmessage = (event: MessageEvent<string[]>) => {
@@ -73,44 +78,32 @@ function take(data: Uint8Array): void {
     said.gaps++;
     tell("live");
   }
-  const reader = new WireReader(data);
-  while (reader.at < reader.end) {
-    const head = reader.varint();
-    if (head === 18) {
-      said.received++;
-      keep(reader.bytes());
-    } else if (head === 24) {
-      const dropped = reader.varint();
-      said.dropped += dropped;
-      if (dropped) said.gaps++;
-    } else reader.skip(head & 7);
-  }
-  due ??= setTimeout(update, UPDATE_MS);
-}
-
-function keep(message: Uint8Array): void {
-  const found = read(message, MESSAGE as never) as { channel: string; payload: Uint8Array; type: string };
-  if (!(found.type in READ)) return;
-  const rows = (waiting[found.channel] ??= []);
-  rows.push(found);
-  if (rows.length >= 2 * MOST) {
-    said.passed += rows.length - MOST;
-    waiting[found.channel] = rows.slice(-MOST);
-    said.gaps++;
-  }
+  const { received, dropped } = newest.add(data);
+  said.received += received;
+  said.dropped += dropped;
+  if (dropped) said.gaps++;
+  due ??= setTimeout(update, flooded ? FLOOD_MS : UPDATE_MS);
 }
 
 function update(): void {
   due = undefined;
   const rows: Record<string, unknown[]> = {};
-  for (const [channel, messages] of Object.entries(waiting)) rows[channel] = messages.flatMap(readable);
-  waiting = {};
+  const bearable = (MOST * (performance.now() - updated_ms)) / UPDATE_MS;
+  updated_ms = performance.now();
+  flooded = false;
+  for (const { channel, messages, passed } of newest.take()) {
+    if (messages.length) rows[channel] = messages.flatMap(readable);
+    said.passed += passed;
+    if (passed) said.gaps++;
+    flooded ||= passed > 0 && passed + messages.length > bearable;
+  }
   postMessage({ ...said, rows });
 }
 
-function readable({ type, payload }: { type: string; payload: Uint8Array }): unknown[] {
+function readable(message: Uint8Array): unknown[] {
   try {
-    return [READ[type]!(payload)];
+    const { type, payload } = read(message, MESSAGE as never) as { type: string; payload: Uint8Array };
+    return type in READ ? [READ[type]!(payload)] : [];
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     said.passed++;
