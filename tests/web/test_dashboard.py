@@ -1,6 +1,7 @@
 """Each page's main job by clicks and keys; how it looks; that it is usable by everyone."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -173,6 +174,17 @@ def test_a_topology_is_drawn_with_its_rows(window):
     assert window.page.locator("section[aria-label=Graph] path").count() > 15
     assert window.page.get_by_role("button", name="Deploy").is_disabled()
     window.shows("section[aria-label=Shards]", "caught up")
+
+
+def test_a_rescale_that_would_lose_state_is_refused_before_anything_stops(window):
+    window.open("/topologies/detect-live")
+    page, rescale = window.page, window.page.get_by_role("button", name="Rescale")
+    expect(rescale).to_be_disabled()
+    page.get_by_role("textbox", name="Shards").fill("2")
+    rescale.click()
+    window.shows("[role=alert]", "cannot be split or joined")
+    window.shows("section[aria-label=Shards]", "running")
+    window.said[:] = [each for each in window.said if "412" not in each]  # the refusal that was asked for
 
 
 def test_every_line_of_a_topology_says_how_many_rows_it_bore(window):
@@ -366,6 +378,29 @@ def test_queries_stand_in_tabs_of_their_own_and_are_kept(window):
     expect(editor).to_have_value("SELECT {n:UInt8} AS edited")
     page.get_by_role("button", name="Forget").click()
     expect(history).to_contain_text("Nothing was run yet.")
+
+
+def test_a_result_is_drawn_and_saved_as_it_is(window):
+    window.open("/sql")
+    page, editor = window.page, window.page.get_by_role("textbox", name="SQL")
+    result, shown = page.locator("section[aria-label=Result]"), page.get_by_label("Shown as")
+    editor.fill("SELECT toDateTime(86400 * number, 'UTC') AS day, number * number AS squares FROM numbers(5)")
+    editor.press("Control+Enter")
+    expect(result.locator("tbody tr")).to_have_count(5)
+    shown.select_option("squares")
+    expect(result.locator("svg rect")).to_have_count(5)
+    window.screen("sql-chart-1440-light")
+    assert window.axe() == []
+    name, most = "concat('a,\"', toString(number)) AS name", "toUInt64(18446744073709551614) + number AS n"
+    editor.fill(f"SELECT {name}, {most}, NULL AS x FROM numbers(2)")
+    editor.press("Control+Enter")
+    expect(shown).to_have_value("")  # the column that was drawn is not there
+    shown.select_option("n")
+    expect(result.get_by_role("region", name="Chart").locator("tbody tr")).to_have_count(2)
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save as CSV").click()
+    rows = '"a,""0",18446744073709551614,\\N\r\n"a,""1",18446744073709551615,\\N\r\n'
+    assert Path(saved.value.path()).read_bytes().decode() == f"name,n,x\r\n{rows}"
 
 
 def test_messages_are_filtered_and_one_is_read_byte_by_byte(window):
