@@ -131,12 +131,15 @@ def test_start_and_stop_in_the_background(tmp_path, kafka_broker, monkeypatch, s
     monkeypatch.setenv("MEVFLOW_KAFKA__BOOTSTRAP", kafka_broker)
     monkeypatch.setenv("MEVFLOW_CONTROL__PORT", str(free_port()))
     monkeypatch.setenv("MEVFLOW_CONTROL__HTTP_PORT", str(free_port()))
+    monkeypatch.setenv("GRPC_VERBOSITY", "info")
     found = control_service.start(tmp_path, settings.file)
     with Control(found["grpc"]) as control:
         assert control.status().service_id == found["service_id"]
+        control.validate_topology()  # in a process of its own
     assert control_service.start(tmp_path, settings.file)["pid"] == found["pid"]
     assert control_service.stop(tmp_path)
     assert not control_service.stop(tmp_path)
+    assert "fork" not in (tmp_path / "control/service.log").read_text()  # gRPC leaves what is started alone
 
 
 def test_of_two_services_of_a_folder_that_start_at_once_one_serves(tmp_path, kafka_broker):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -19,6 +20,9 @@ from mevflow.cli.settings import file_option
 @json_option
 def serve(host: str | None, port: int | None, http_port: int | None, log_level: str, file: Path, as_json: bool) -> None:
     """Run the control service until SIGTERM; it then ends what it has under way. Its log is JSON on stderr."""
+    # What the service starts is another program at once. gRPC would restart its threads in the child before that, and
+    # a child dies of it now and then. It reads this when it is imported.
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
     from mevflow.control.auth.setup import guards
     from mevflow.control.gateway.server import HttpDoor
     from mevflow.control.server.grpc_door import Door
