@@ -102,11 +102,11 @@ class TopologyFile:
         return text
 
     def get(self, name: str) -> Topology:
-        """The topology called ``name``. Raises UsageError that lists the known ones."""
+        """The topology called ``name``. Raises UsageError that names those like it, or all there are."""
         if name not in self.topologies:
             raise UsageError(
                 f"no topology {name!r} in {self.path}",
-                hint=f"one of {', '.join(self.topologies) or '(the file has none)'}",
+                hint=did_you_mean(name, self.topologies) if self.topologies else "the file has none",
                 key=name,
             )
         return self.topologies[name]

@@ -27,12 +27,15 @@ def command(name: str | None, watch: bool, file: Path, as_json: bool) -> None:
 
     from mevflow.flows.config import config
     from mevflow.flows.runtime.status import TROUBLED, status
+    from mevflow.flows.spec.topology import load
     from mevflow.operators.errors import CheckFailedError
 
     var = config().var
     while True:
         names = [name] if name else sorted(p.name for p in (var / "run").glob("*") if p.is_dir())
         rows = [status(each, var) for each in names]
+        if name and rows[0]["state"] == "never deployed":
+            load(file).get(name)  # says what it may have been meant for
         if watch and not as_json and sys.stdout.isatty():
             click.clear()
         if as_json:

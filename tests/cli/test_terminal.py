@@ -4,16 +4,14 @@ import csv
 import io
 import json
 import os
-import shlex
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import click
 import pytest
 
-from mevflow.cli import cli, output
+from mevflow.cli import output
 from mevflow.cli.control.connection import show_reply
 from mevflow.metrics import targets
 from mevflow.operators.errors import CheckFailedError, UnreachableError
@@ -38,6 +36,15 @@ def run(*words, var=None, code=0):
 )
 def test_a_typo_has_a_suggestion(typed, meant):
     assert f"Did you mean {meant}?" in run(*typed, code=2).stderr
+
+
+@pytest.mark.parametrize("command", ["status", "deploy"])
+def test_a_mistyped_topology_has_one_too(command, tmp_path):
+    assert "did you mean 'detect-live'?" in run(command, "detect-liv", var=tmp_path, code=2).stderr
+
+
+def test_a_topology_that_was_never_deployed_says_so(tmp_path):
+    assert "never deployed" in run("status", "detect-live", var=tmp_path).stdout
 
 
 def test_what_looks_like_nothing_has_none():
@@ -120,26 +127,3 @@ def test_clean_takes_the_dead_and_old_replays_and_nothing_else(tmp_path):
     assert young.exists()
     assert live.exists()
     assert targets.read(tmp_path) == [mine]
-
-
-def _commands(page):
-    """``mevflow …`` lines of a page's code blocks."""
-    inside, found = False, []
-    for line in (ROOT / "docs" / page).read_text().splitlines():
-        if line.startswith("```"):
-            inside = not inside
-        elif inside and line.startswith("mevflow "):
-            found.append(line)
-    return sorted(set(found))
-
-
-@pytest.mark.parametrize("line", _commands("runbook.md"))
-def test_every_command_of_the_runbook_is_one(line):
-    words = shlex.split(line, comments=True)[1:]
-    command, context = cli, click.Context(cli)
-    while isinstance(command, click.Group):
-        name = words.pop(0)
-        command = command.get_command(context, name)
-        assert command is not None, f"{line}: no command {name}"
-        context = click.Context(command, parent=context)
-    command.make_parser(context).parse_args(words)
