@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mevflow.cli.output import emit, emit_json, json_option, note, table
+from mevflow.cli.output import csv_option, emit, emit_csv, emit_json, json_option, note, table
 
 if TYPE_CHECKING:
     from mevflow.flows.dead_letters import DeadLetter
@@ -23,7 +23,8 @@ def command() -> None:
 @click.option("--reason", help="Only letters of this reason.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="The last so many.")
 @json_option
-def list_(topic: str | None, reason: str | None, limit: int, as_json: bool) -> None:
+@csv_option
+def list_(topic: str | None, reason: str | None, limit: int, as_json: bool, as_csv: bool) -> None:
     """The last dead letters: where they lie, where they came from, why. With --json a line a letter."""
     from collections import deque
 
@@ -40,7 +41,8 @@ def list_(topic: str | None, reason: str | None, limit: int, as_json: bool) -> N
         for letter in last:
             emit_json(letter.as_dict())
         return
-    table(
+    rows = emit_csv if as_csv else table
+    rows(
         ["at", "came from", "stage", "reason", "detail", "bytes", "copies", "sent"],
         [
             [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mevflow.cli.output import emit_json, json_option, note, table
+from mevflow.cli.output import csv_option, emit_csv, emit_json, json_option, note, table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,12 +39,14 @@ _UNSEEN_PCT = 10
     help="A contract or a fee payer that acts for many (repeat for several); added to the known routers.",
 )
 @json_option
+@csv_option
 def command(
     files: tuple[Path, ...],
     start_state: Path | None,
     unseen_pct: int | None,
     shared: tuple[str, ...],
     as_json: bool,
+    as_csv: bool,
 ) -> None:
     """Find the arbitrages, sandwiches and just-in-time liquidity in swaps.
 
@@ -73,7 +75,11 @@ def command(
         return
     rows = list(found)
     columns = ("kind", "block_or_slot", "tx", "swaps", "start_amount_raw", "profit_raw", "profit_token")
-    table(columns, [[_cell(name, row[name]) for name in columns] for row in rows])
+    cells = [[_cell(name, row[name]) for name in columns] for row in rows]
+    if as_csv:
+        emit_csv(columns, cells)
+        return
+    table(columns, cells)
     kinds = [row["kind"] for row in rows]
     jit = f", {kinds.count('jit'):,} of just-in-time liquidity" if "jit" in kinds else ""
     click.echo(f"{kinds.count('arbitrage'):,} arbitrages, {kinds.count('sandwich'):,} sandwiches{jit}")

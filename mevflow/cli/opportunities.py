@@ -27,7 +27,7 @@ def top(limit: int, chain: str | None, run_id: str, as_json: bool, as_csv: bool)
         for row in rows:
             emit_json(row)
         return
-    show = emit_csv if as_csv else table
+    show, digits = (emit_csv, "") if as_csv else (table, ",")
     show(
         ["chain", "slot", "path", "input", "net USD", "open s", "pools", "id"],
         [
@@ -36,8 +36,8 @@ def top(limit: int, chain: str | None, run_id: str, as_json: bool, as_csv: bool)
                 str(r["slot"]),
                 r["path"],
                 r["amount_in"],
-                f"{r['net_profit_usd']:,.4f}",
-                f"{r['open_s']:,.1f}" if r["open_s"] is not None else "still",
+                f"{r['net_profit_usd']:{digits}.4f}",
+                f"{r['open_s']:{digits}.1f}" if r["open_s"] is not None else "still",
                 ", ".join(r["pools"]),
                 r["opportunity_id"],
             ]

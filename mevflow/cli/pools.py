@@ -35,7 +35,7 @@ def list_(chain: str, limit: int, as_json: bool, as_csv: bool) -> None:
         [
             [
                 *(row["chain"], row["pool"], row["pair"] or "", row["venue"], str(row["fee_pips"])),
-                *(f"{row['swaps']:,}", f"{row['last_seen']:%Y-%m-%d %H:%M:%S}"),
+                *(row["swaps"], f"{row['last_seen']:%Y-%m-%d %H:%M:%S}"),
             ]
             for row in rows
         ],

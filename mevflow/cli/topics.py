@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mevflow.cli.output import emit_json, json_option, note, table
+from mevflow.cli.output import csv_option, emit_csv, emit_json, json_option, note, table
 
 
 @click.group()
@@ -29,7 +29,8 @@ def create(as_json: bool) -> None:
 
 @command.command("list")
 @json_option
-def list_(as_json: bool) -> None:
+@csv_option
+def list_(as_json: bool, as_csv: bool) -> None:
     """Topics with their partitions and messages."""
     from mevflow.flows.config import config
     from mevflow.kafka import topics
@@ -48,4 +49,5 @@ def list_(as_json: bool) -> None:
             ]
         )
     else:
-        table(["topic", "partitions", "messages"], [[i.name, len(i.ends), i.messages] for i in found])
+        show = emit_csv if as_csv else table
+        show(["topic", "partitions", "messages"], [[i.name, len(i.ends), i.messages] for i in found])

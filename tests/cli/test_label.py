@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,13 @@ def labels(capsys: pytest.CaptureFixture[str], *args: str | Path) -> list[dict[s
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert all(list(row) == KEYS for row in rows)
     return rows
+
+
+def test_csv_has_a_line_a_label(capsys: pytest.CaptureFixture[str]) -> None:
+    found = labels(capsys, SWAPS)
+    assert run(SWAPS, "--csv") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["tx"], row["profit_raw"]) for row in rows] == [(row["tx"], row["profit_raw"]) for row in found]
 
 
 def test_swaps_of_mev_inspect(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,8 @@
 """Topics on a real broker: created once, as the design has them; offsets by chain time."""
 
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -99,3 +102,13 @@ def test_an_open_transaction_is_the_end(kafka_broker, make_topic):
     producer.commit_transaction(30)
     while listing(kafka_broker, [topic])[0].ends != {0: (0, 2)}:  # the message and the mark of its commit
         time.sleep(0.01)
+
+
+def test_the_list_is_csv_for_who_asks(make_topic, kafka_broker):
+    name = make_topic(partitions=3)
+    words = [sys.executable, "-m", "mevflow.cli", "topics", "list", "--csv"]
+    said = subprocess.check_output(
+        words, env={**os.environ, "MEVFLOW_KAFKA__BOOTSTRAP": kafka_broker}, text=True
+    ).splitlines()
+    assert said[0] == "topic,partitions,messages"
+    assert f"{name},3,0" in said
