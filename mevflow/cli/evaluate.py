@@ -87,11 +87,11 @@ def command(
     elif found.estimates:
         click.echo(
             f"{said.decisions:,} decisions, {said.choices:,} with a choice, worth {said.effective:,.0f} for the "
-            f"target; largest weight {said.largest_weight:,.1f}; logged {found.logged:+.4f} USD a {found.unit} "
+            f"target; largest weight {said.largest_weight:,.1f}; logged {found.logged:+.4f} USD per {found.unit} "
             f"of {found.units:,}"
         )
         table(
-            ["estimate", f"USD a {found.unit}", "low", "high", "interval"],
+            ["estimate", f"USD per {found.unit}", "low", "high", "interval"],
             [
                 [
                     e.method,

@@ -1,4 +1,8 @@
-"""Fenced blocks of the documentation, with where they stand and why they are not run."""
+"""Fenced blocks of the documentation, with where they stand and why they are not run.
+
+A block's language says what is done with it: ``sh`` is run as it stands, ``console`` too, and its answers are compared;
+``python`` is run, ``yaml`` and ``toml`` are read; ``text`` is a picture or what something answers.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 _NOT_RUN = re.compile(r"<!-- not run: (.+) -->")
 
 
@@ -28,7 +32,7 @@ class Block:
 
 
 def blocks() -> list[Block]:
-    """Every fenced block of README and docs."""
+    """Every fenced block of README, CONTRIBUTING and docs."""
     found: list[Block] = []
     for path in PAGES:
         lines = path.read_text().splitlines()
@@ -50,4 +54,17 @@ def blocks() -> list[Block]:
                 )
             )
             start = None
+    return found
+
+
+def dialogue(text: str) -> list[tuple[str, str]]:
+    """Of a ``console`` block: (command, what it answers). A command goes on over lines that are indented."""
+    found: list[tuple[str, str]] = []
+    for line in text.splitlines(keepends=True):
+        if line.startswith("$ "):
+            found.append((line[2:], ""))
+        elif not found[-1][1] and line.startswith("    "):
+            found[-1] = (found[-1][0] + line, "")
+        else:
+            found[-1] = (found[-1][0], found[-1][1] + line)
     return found

@@ -12,17 +12,26 @@ import pytest
 from ruamel.yaml import YAML
 
 from mevflow.cli import cli
-from tests.docs.blocks import ROOT, Block, blocks
+from tests.docs.blocks import PAGES, ROOT, Block, blocks
 
 BLOCKS = blocks()
 PYTHON = [block for block in BLOCKS if block.language == "python"]
+#: Of blocks that are not run: (block, a line that calls mevflow). The others are run by tests/pages.
 COMMANDS = [
     (block, line)
     for block in BLOCKS
-    if block.language in ("", "bash", "sh")
+    if block.language in ("sh", "console") and block.why_not
     for line in block.text.splitlines()
-    if re.match(r"(\.venv/bin/)?mevflow [a-z]", line) and not line.startswith("mevflow is")
+    if re.match(r"(\$ )?mevflow ", line)
 ]
+#: Commands that the prose names: (page, command).
+NAMED = sorted(
+    {
+        (path.relative_to(ROOT).as_posix(), " ".join(span.split()))
+        for path in PAGES
+        for span in re.findall(r"`(mevflow [a-z][^`]*)`", path.read_text())
+    }
+)
 
 
 @pytest.mark.parametrize("block", [b for b in PYTHON if not b.why_not], ids=lambda block: block.where)
@@ -38,10 +47,15 @@ def test_the_imports_of_a_block_that_is_not_run_work(block: Block) -> None:
     exec(compile(ast.Module(imports, []), block.where, "exec"), {})
 
 
-def test_every_bash_block_is_of_commands_or_marked() -> None:
-    known = {block.where for block, _ in COMMANDS}
-    silent = [b.where for b in BLOCKS if b.language == "bash" and not b.why_not and b.where not in known]
-    assert silent == []
+def test_every_block_says_what_is_done_with_it() -> None:
+    known = ("sh", "console", "python", "yaml", "toml", "text")
+    assert [block.where for block in BLOCKS if block.language not in known] == []
+
+
+def test_no_command_hides_in_a_text_block() -> None:
+    command = re.compile(r"(\$ )?(mevflow|curl|make|python|pip|sudo) ")
+    text = [block for block in BLOCKS if block.language == "text"]
+    assert [block.where for block in text if any(map(command.match, block.text.splitlines()))] == []
 
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if b.language in ("yaml", "toml")], ids=lambda block: block.where)
@@ -55,35 +69,41 @@ def test_settings_can_be_read(block: Block) -> None:
 
 
 @pytest.mark.parametrize(("block", "line"), COMMANDS, ids=lambda value: value.where if isinstance(value, Block) else "")
-def test_command_and_its_options_exist(block: Block, line: str) -> None:
-    for part in re.split(r";\s+(?=mevflow )", line.split(" # ")[0].split("   ")[0]):
-        words = _words(part)
-        command: click.Command = cli
-        context = click.Context(cli)
-        taken = 0
-        for word in words[1:]:
-            if not isinstance(command, click.Group):
-                break
-            inner = command.get_command(context, word)
-            if inner is None and (default := getattr(command, "default", None)):
-                inner = command.get_command(context, default)
-            assert inner is not None, f"{block.where}: mevflow has no command {' '.join(words[1 : taken + 2])}"
-            command, taken = inner, taken + 1
-        options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
-        if " | " in line:  # alternatives: their options are of other commands
-            continue
-        wrong = [word for word in words if re.match(r"--[a-z]", word) and word not in options]
-        assert not wrong, f"{block.where}: {part.strip()}: no option {', '.join(wrong)}"
+def test_a_command_that_is_not_run_could_be(block: Block, line: str) -> None:
+    words = [re.sub(r".*….*", "…", word) for word in shlex.split(line.removeprefix("$ "), comments=True)]
+    _parse(words[: words.index("&&")] if "&&" in words else words)
 
 
-def _words(line: str) -> list[str]:
-    """A command's words; brackets that mark what may be left out, and other spellings after ``|``, are dropped."""
-    line = re.sub(r"\s\|\s\S+", "", line)
-    line = line.replace("[--", "--").replace("…", "").replace("]", "")
+@pytest.mark.parametrize(("page", "line"), NAMED)
+def test_a_command_that_prose_names_exists(page: str, line: str) -> None:
+    command, _, rest = _command(shlex.split(re.sub(r"[\[\]]|…|\|\s*\S+", " ", line)))
+    options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    assert {word for word in rest if re.match(r"--[a-z]", word)} <= options | {"--help"}
+
+
+def _command(words: list[str]) -> tuple[click.Command, click.Context, list[str]]:
+    """What a line calls, with the words that are left for it. Raises UsageError: no such command."""
+    command, context, rest = cli, click.Context(cli, info_name="mevflow"), words[1:]
+    while isinstance(command, click.Group) and rest:
+        if command.get_command(context, rest[0]) is None and (default := getattr(command, "default", None)):
+            rest = [default, *rest]
+        name, found, rest = command.resolve_command(context, rest)
+        assert found is not None
+        command, context = found, click.Context(found, parent=context, info_name=name)
+    return command, context, rest
+
+
+def _parse(words: list[str]) -> None:
+    """Read a line as ``mevflow`` would. Raises UsageError: no such command or option, a value that is missing or none.
+
+    Files of the reader's need not be there.
+    """
+    command, context, rest = _command(words)
     try:
-        return shlex.split(line)
-    except ValueError:
-        return line.split()
+        command.parse_args(context, list(rest))
+    except click.BadParameter as wrong:
+        if isinstance(wrong, click.MissingParameter) or not isinstance(wrong.param.type, click.Path):
+            raise
 
 
 def test_pages_have_no_dead_links() -> None:
@@ -93,3 +113,17 @@ def test_pages_have_no_dead_links() -> None:
             if "://" not in target and not (Path(path.parent) / target).exists():
                 dead.append(f"{path.relative_to(ROOT)}: {target}")
     assert dead == []
+
+
+def test_pages_name_no_file_that_is_not_there() -> None:
+    """Files are named by the end of their path: `sink.py`, `clickhouse/sink.py`, `tests/clickhouse/test_tls.py`."""
+    rooms = [path for path in ROOT.iterdir() if path.is_dir() and path.name not in ("var", "build", ".venv", ".git")]
+    there = {path.relative_to(ROOT).parts for room in rooms for path in room.rglob("*.py")}
+    ends = {parts[at:] for parts in there for at in range(len(parts))}
+    gone = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in PAGES
+        for name in re.findall(r"`([\w./-]+\.py)`", path.read_text())
+        if tuple(part for part in name.split("/") if part not in ("..", ".")) not in ends
+    ]
+    assert gone == []
