@@ -36,17 +36,6 @@ def test_check_prints_the_figures_as_json(capsys: pytest.CaptureFixture[str]) ->
     assert all(pool["end_state_exact"] is True for pool in result["pools"])
 
 
-def test_check_of_the_uniswap_day(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("check", "--day", "uniswap", "--json") == 0
-    result = json.loads(capsys.readouterr().out)
-    assert (result["swaps"], result["exact"]) == (6313, 6302)
-
-
-def test_check_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("check", "--day", "uniswap") == 0
-    assert "6,302 of 6,313 swaps exact, 11 re-anchored" in capsys.readouterr().out
-
-
 def test_below_the_bar_is_exit_4(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A day that does not begin where the start state says: nothing fits."""
     late = tmp_path / "late.jsonl"
