@@ -49,7 +49,7 @@ def legs_after(block: int, log: int) -> tuple[list[Leg], float]:
         if events.is_update(begin):
             hits, states = market.update(events, begin)
         else:
-            done, hits, states, _ = market.swaps(events, begin, end, again=False)
+            done, hits, states = market.swaps(events, begin, end, again=False)
             assert done == end, "few cycles pay on this day"
     (found,) = (
         each for each in Rotations(market.book, market.mints.level).found(hits) if each.event == len(events) - 1

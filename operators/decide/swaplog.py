@@ -67,11 +67,7 @@ class RecentSwaps:
         did less is a ``swap``; ``unseen`` when the event is no swap that is held (a liquidity change, say).
         """
         slot, tx_index, ix_index = closed
-        rows = [
-            row
-            for batch, start, stop in self._ranges(slot)
-            for row in _transaction(batch, start, stop, tx_index)
-        ]
+        rows = [row for batch, start, stop in self._ranges(slot) for row in _transaction(batch, start, stop, tx_index)]
         closing = [row for row in rows if row["ix_index"] == ix_index]
         if not closing:
             return UNSEEN
