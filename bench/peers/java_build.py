@@ -13,7 +13,7 @@ from mevflow.v1 import market_pb2
 
 #: The Maven project.
 SOURCES = Path(__file__).parent / "java"
-_PROTO = Path(market_pb2.__file__).resolve().with_suffix("").with_name("market.proto")
+_PROTO = Path(market_pb2.__file__).resolve().with_name("market.proto")
 _HEAP_MB = 2048
 #: Flink keeps what it serializes with Kryo in the collections' own fields.
 _OPENED = ("java.base/java.lang", "java.base/java.util", "java.base/java.time")
