@@ -92,7 +92,7 @@ def make_window(browser, address):
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         window = Window(page, address, [])
         page.on("console", lambda each: window.said.append(each.text) if each.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: window.said.append(str(error)))

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from mevflow.metrics.grafana import TABLES_UID
 from tests.metrics.test_grafana import TOKEN, api, writes  # noqa: F401
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 #: The two recorded days are loaded before the first test.
 pytestmark = pytest.mark.timeout(900)

@@ -16,7 +16,7 @@ from mevflow.v1.market_pb2 import Swap, Venue
 from mevflow.web import FOLDER
 from tests.sinks.clickhouse.rows import batch_of, opportunity
 
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=60_000)
 pytestmark = pytest.mark.timeout(900)
 
 #: A day for each test alone, long before the recorded ones, and not those of the run before.
