@@ -34,6 +34,8 @@ R = TypeVar("R", bound=Message)
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 _CALL_S = 15.0
 _TOPOLOGY_S = 180.0
+#: A check: until it is its turn, its process has started, and it is done. The service bounds each of them.
+_CHECK_S = 100.0
 _OPTIONS = [
     ("grpc.max_receive_message_length", 16 << 20),
     ("grpc.enable_retries", 0),
@@ -206,8 +208,8 @@ class Control:
         """Let go of the connection."""
         self._open.close()
 
-    validate = _unary("Validate", requests.policy, pb.ValidateReply)
-    plan = _unary("Plan", requests.policy, pb.PlanReply)
+    validate = _unary("Validate", requests.policy, pb.ValidateReply, _CHECK_S)
+    plan = _unary("Plan", requests.policy, pb.PlanReply, _CHECK_S)
     apply = _unary("Apply", requests.apply, pb.CommandReply)
     rollback = _unary("Rollback", requests.rollback, pb.CommandReply)
     swap_model = _unary("SwapModel", requests.swap_model, pb.CommandReply)
@@ -255,8 +257,8 @@ class AsyncControl:
         """Let go of the connection."""
         await self._open.close()
 
-    validate = _async_unary("Validate", requests.policy, pb.ValidateReply)
-    plan = _async_unary("Plan", requests.policy, pb.PlanReply)
+    validate = _async_unary("Validate", requests.policy, pb.ValidateReply, _CHECK_S)
+    plan = _async_unary("Plan", requests.policy, pb.PlanReply, _CHECK_S)
     apply = _async_unary("Apply", requests.apply, pb.CommandReply)
     rollback = _async_unary("Rollback", requests.rollback, pb.CommandReply)
     swap_model = _async_unary("SwapModel", requests.swap_model, pb.CommandReply)
