@@ -185,5 +185,19 @@ CLASSES: dict[type, dict[str, str]] = {
 #: Short name -> class.
 BY_NAME: dict[str, type] = {kind.__name__: kind for kind in CLASSES}
 
-#: Numbers that no parameter of a step sets. A tree loops so often for each split: a state could say for ever.
-FIXED: dict[tuple[type, str], int] = {(gaussian_splitter.GaussianSplitter, "n_splits"): 10}
+#: What river's ADWIN is made with, which no parameter of a step sets.
+WINDOW: dict[str, float] = {
+    "delta": 0.002,
+    "clock": 32,
+    "max_buckets": 5,
+    "min_window_length": 5,
+    "grace_period": 10,
+}
+
+#: Numbers that no parameter of a step sets. A tree makes new splitters and windows by them: a state could have it loop
+#: for ever, or come to hold what no state may.
+FIXED: dict[tuple[type, str], float] = {
+    (gaussian_splitter.GaussianSplitter, "n_splits"): 10,
+    (tebst_splitter.TEBSTSplitter, "digits"): 1,
+    **{(drift.ADWIN, name): value for name, value in WINDOW.items()},
+}

@@ -25,7 +25,7 @@ from river.tree.splitter import ebst_splitter, gaussian_splitter, tebst_splitter
 
 from mevflow.operators.errors import StateError
 from mevflow.operators.learn.state import MAX_UPDATES
-from mevflow.operators.model.classes import BY_NAME, CLASSES, CONTAINERS, FIXED
+from mevflow.operators.model.classes import BY_NAME, CLASSES, CONTAINERS, FIXED, WINDOW
 from mevflow.operators.model.pipelines import Recipe, recipe_of, steps_of
 
 STATE_VERSION = 1
@@ -104,7 +104,8 @@ def decode_steps(recipe: Recipe, state: bytes, kinds: tuple[type, ...] | None = 
 
     ``kinds`` are the classes of the steps where no recipe names them.
     """
-    kinds = tuple(type(step) for step in steps_of(recipe)) if kinds is None else kinds
+    fresh = steps_of(recipe)
+    kinds = tuple(type(step) for step in fresh) if kinds is None else kinds
     saved = _saved(state)
     if saved.recipe != _plain(recipe):
         raise StateError("the state is of another pipeline, or of other parameters", hint="see `mevflow model show`")
@@ -119,6 +120,9 @@ def decode_steps(recipe: Recipe, state: bytes, kinds: tuple[type, ...] | None = 
         raise StateError(f"the state cannot be: {error}") from None
     if tuple(type(step) for step in steps) != kinds:
         raise StateError("the state's steps are not the pipeline's")
+    for step, wanted in zip(steps, fresh, strict=False):  # no recipe has what ``kinds`` names
+        if repr(step._get_params()) != repr(wanted._get_params()):
+            raise StateError(f"the state's {type(step).__name__} has other parameters than the pipeline's")
     return steps
 
 
@@ -243,7 +247,7 @@ def _made(name: str, fields: dict[str, Any], made: _Made) -> Any:
         values[label] = _decode(value, made)
         _check(values[label], own.split("|"), inside.split("|"), f"{name}.{label}")
         fixed = FIXED.get((kind, label))
-        if fixed is not None and (type(values[label]) is not int or values[label] != fixed):
+        if fixed is not None and (type(values[label]) is not type(fixed) or values[label] != fixed):
             raise ValueError(f"{name}.{label} is {values[label]!r:.40}, not {fixed}")
     if kind is VectorDict:
         return VectorDict(values["weights"], None, None)
@@ -319,11 +323,10 @@ def _kind(value: Any) -> str:
 
 def _window(arguments: list[Any], window: bytes) -> AdaptiveWindowing:
     """ADWIN's window. River's own reader ends the process over bytes that are none, so they are measured first."""
-    delta, *sizes = arguments
-    if len(sizes) != 4 or not 0.0 < delta < 1.0 or not all(type(n) is int and 0 < n <= 1_000 for n in sizes):
+    if arguments != list(WINDOW.values()):
         raise ValueError(f"ADWIN cannot have been made with {arguments}")
-    _check_window(window, sizes[1])
-    made = AdaptiveWindowing(delta, *sizes)
+    _check_window(window, arguments[2])
+    made = AdaptiveWindowing(*arguments)
     made.__setstate__(window)
     return made
 

@@ -178,6 +178,37 @@ def test_a_tree_that_would_loop_for_ever_is_refused(splits: Any) -> None:
         decode_steps(recipe, _changed(encode_steps(recipe, steps), _set("GaussianSplitter", "n_splits", splits)))
 
 
+@pytest.mark.parametrize(
+    ("label", "value"), [("delta", 1e154), ("clock", (1 << 30) + 32), ("clock", 32.0), ("max_buckets", 6)]
+)
+def test_a_window_is_made_anew_by_what_river_makes_it_with(label: str, value: float) -> None:
+    """A tree makes windows by these numbers; what they came to would be no state, and no shard could begin from it."""
+    recipe = recipe_of(RECIPES[5])
+    state = encode_steps(recipe, steps_of(recipe))
+    with pytest.raises(StateError, match=rf"{label} is"):
+        decode_steps(recipe, _changed(state, _set("ADWIN", label, value)))
+
+
+@pytest.mark.parametrize(
+    ("step", "name", "label", "value"),
+    [
+        (3, "HoeffdingTreeClassifier", "grace_period", 0),
+        (3, "HoeffdingTreeClassifier", "max_depth", 3),
+        (4, "HoeffdingTreeRegressor", "delta", 0.9),
+        (4, "LinearRegression", "l2", 0.5),  # the tree makes its leaves' models like this one
+        (0, "LogisticRegression", "l2", 1e300),
+        (0, "Constant", "learning_rate", 7.0),
+        (0, "StandardScaler", "with_std", False),
+    ],
+)
+def test_a_state_brings_what_was_learned_and_no_parameters(step: int, name: str, label: str, value: Any) -> None:
+    """What `mevflow model show` says of a model would else not be what runs."""
+    recipe = recipe_of(RECIPES[step])
+    state = encode_steps(recipe, steps_of(recipe))
+    with pytest.raises(StateError, match="other parameters"):
+        decode_steps(recipe, _changed(state, _set(name, label, value)))
+
+
 def _tree_state() -> dict[str, Any]:
     """A tree that has split, as plain data."""
     recipe = recipe_of(RECIPES[4])
