@@ -52,6 +52,8 @@ _SHARED = (random.Random, gaussian_splitter.GaussianSplitter, tebst_splitter.TEB
 _WORDS = struct.Struct("<625I")
 #: An ADWIN window before its rows, one of its rows' heads, and what follows them (see :func:`_check_window`).
 _WINDOW_HEAD, _WINDOW_ROW, _WINDOW_TAIL = 84, 16, 28
+#: The part of the head that says what the window was made with.
+_WINDOW_PARAMETERS = 36
 
 
 class PipelineState(msgspec.Struct, frozen=True):
@@ -325,17 +327,21 @@ def _window(arguments: list[Any], window: bytes) -> AdaptiveWindowing:
     """ADWIN's window. River's own reader ends the process over bytes that are none, so they are measured first."""
     if arguments != list(WINDOW.values()):
         raise ValueError(f"ADWIN cannot have been made with {arguments}")
-    _check_window(window, arguments[2])
     made = AdaptiveWindowing(*arguments)
+    _check_window(window, _fields(made)["window"])
     made.__setstate__(window)
     return made
 
 
-def _check_window(window: bytes, buckets: int) -> None:
+def _check_window(window: bytes, new: bytes) -> None:
     """Head (84 bytes), count of rows, rows of two arrays of ``buckets + 1`` numbers, tail (28 bytes): nothing else.
 
-    A row's head says how many of its numbers are in use.
+    A row's head says how many of its numbers are in use. Head and tail say what the window was made with, as a ``new``
+    one does.
     """
+    buckets = int(WINDOW["max_buckets"])
+    if window[:_WINDOW_PARAMETERS] != new[:_WINDOW_PARAMETERS] or window[-_WINDOW_TAIL:] != new[-_WINDOW_TAIL:]:
+        raise ValueError("ADWIN's window was made with something else")
     (rows,) = struct.unpack_from("<Q", window, _WINDOW_HEAD)
     arrays = 2 * (8 + 8 * (buckets + 1))
     if not 1 <= rows <= 64 or len(window) != _WINDOW_HEAD + 8 + rows * (_WINDOW_ROW + arrays) + _WINDOW_TAIL:

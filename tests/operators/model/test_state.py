@@ -162,6 +162,9 @@ def test_an_adwin_window_is_measured_before_river_reads_it() -> None:
         whole + b"\0",
         whole[:84] + b"\xff" * 8 + whole[92:],
         whole[:92] + b"\xff" * 40 + whole[132:],
+        b"\0" * 7 + whole[7:],  # another delta than it is made with
+        whole[:34] + b"\xff" + whole[35:],  # another grace period
+        whole[:-28] + b"\0" * 7 + whole[-21:],  # the delta once more
     ):
         window["window"] = wrong
         with pytest.raises(StateError):
