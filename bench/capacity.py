@@ -52,7 +52,10 @@ _MEASURED = {
     "insert": ("clickhouse", "swaps, all columns, through the sink", "one ClickHouse node stores"),
     "message": ("websocket", "size of a message", "a message"),
     "hub": ("websocket", f"{CLIENTS} clients, a filter each", f"one hub gives {CLIENTS} clients"),
-    "memory": ("detect", "50,000 pools, 3 legs, memory of pools and cycles", "50,000 pools and their cycles"),
+    "memory": ("detect", "500,000 pools, 3 legs, memory of pools and cycles", "500,000 pools and their cycles"),
+    "process": ("detect", "500,000 pools, 3 legs, memory of the process at its most", "a process with 500,000 pools"),
+    "many": ("detect", "500,000 pools, 3 legs, merged and screened", "screened, with 500,000 pools"),
+    "told": ("detect", "500,000 pools, told whole", "pools told whole, while 500,000 are"),
 }
 
 
@@ -117,10 +120,11 @@ def document(page: str) -> str:
         for name in NEEDS:
             lines.append(f"| {name} | " + " | ".join(f"{needs[times][name]:.2g}" for times in TIMES) + " |")
         lines += ["", "First limit: " + "; ".join(f"x {times}: {limit(needs[times])}" for times in TIMES) + "."]
-    pools, memory = 500_000, of["memory"].value * 10
-    lines += ["", "## Pools", "", f"Memory grows with pools and cycles: {pools:,} pools need about {memory:,.0f} "
-              f"{of['memory'].unit} (**assumed**: ten times what 50,000 need). The rate falls as fewer fit into the "
-              "processor's caches; beyond 50,000 pools it is not measured.", ""]  # fmt: skip
+    begins_s = 500_000 / of["told"].value
+    lines += ["", "## Pools", "", f"Memory grows with pools and cycles: 500,000 pools and their cycles take "
+              f"{of['memory'].value:,.0f} MB of a process of {of['process'].value:,.0f} MB. To begin with them takes "
+              f"{begins_s:,.0f} s. Then {of['many'].value:,.0f} events a second are merged and screened: the rate "
+              "falls as fewer pools fit into the processor's caches.", ""]  # fmt: skip
     return "\n".join(lines)
 
 

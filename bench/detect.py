@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import resource
 import tempfile
 import time
 from collections.abc import Iterator
@@ -45,6 +46,8 @@ EVENTS = 300_000
 PEER_EVENTS, PEER_S = 20, 4.0
 #: Shocks an event that make about one survivor, a cycle that is sized, in a hundred events; by pools.
 SHOCKS = {407: 0.004, 5_000: 0.0005, 50_000: 0.0003}
+#: More pools than any chain trades; only whether they fit, and what it costs to begin with them.
+MANY = 500_000
 _HERE = Watermark(CAUGHT_UP_US)
 _BATCH_ROWS = 25_000
 AnyMarket = PowerLawMarket | SnapshotMarket
@@ -57,6 +60,7 @@ def run(events: int = EVENTS, shards: int = 1) -> dict[str, Any]:
     figures: list[dict[str, Any]] = []
     for pools in SHOCKS:
         figures += _market(pools, events)
+    figures += _many()
     return {"bench": "detect", "figures": figures}
 
 
@@ -87,6 +91,24 @@ def _market(pools: int, events: int) -> Iterator[dict[str, Any]]:
                 theirs = rate(quiet, PEER_EVENTS, PEER_S)
                 yield _figure(f"{name}, {peer} Bellman-Ford", theirs, "events/s")
                 yield _figure(f"{which}, screened against {peer}", screened / theirs, "x", peer, screened / theirs)
+
+
+def _many() -> Iterator[dict[str, Any]]:
+    """MANY pools in one process: begun with, and swapped through."""
+    market, legs, name = _make(MANY, 0.0), 3, f"{MANY:,} pools"
+    began = time.perf_counter()
+    stage = _stage(market, legs)
+    yield _figure(f"{name}, told whole", MANY / (time.perf_counter() - began), "updates/s")
+    rates = []
+    for batch in map(located, market.swaps(5 * _BATCH_ROWS, _BATCH_ROWS)):
+        began = time.perf_counter()
+        stage.process("swaps", batch)
+        list(stage.on_watermark("swaps", _HERE))
+        rates.append(batch.num_rows / (time.perf_counter() - began))
+    yield _figure(f"{name}, {legs} legs, merged and screened", median(rates[1:]), "events/s")
+    yield _figure(f"{name}, {legs} legs, memory of pools and cycles", stage._market.book.nbytes / 1e6, "MB")
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    yield _figure(f"{name}, {legs} legs, memory of the process at its most", grown, "MB")
 
 
 def _stage(market: AnyMarket, legs: int, shard: int = 0, shards: int = 1) -> ArbitrageDetect:
