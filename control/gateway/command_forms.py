@@ -12,6 +12,7 @@ from starlette.responses import Response
 from mevflow.control.commands.draft import STATE_KINDS
 from mevflow.control.gateway.carry import Carrier
 from mevflow.control.gateway.resolved import ResolvedFiles
+from mevflow.control.gateway.shape import as_written
 from mevflow.control.server.service import Service
 from mevflow.flows.spec.resolve import ResolvedNode
 from mevflow.operators.stage import Stage
@@ -29,8 +30,8 @@ class CommandForms:
     async def look(self, request: Request) -> Response:
         """A row for each stage and kind of command: the JSON schema of its payload, and what it would begin with.
 
-        ``in_force``: the payload of the last command (null: none, or more than 64 KiB). ``by_file``: what of a payload
-        the topology file sets, which holds until a command comes. Whoever may read commands may read both.
+        ``in_force``: the payload of the last command (null: none, no JSON, or more than 64 KiB). ``by_file``: what of a
+        payload the topology file sets, which holds until a command comes. Whoever may read commands may read both.
         """
         carrier = self._carrier
         with carrier.dispatcher.guard("TopologyCommands", carrier.caller(request)) as (_, record):
@@ -56,7 +57,7 @@ class CommandForms:
                     "kind": kind,
                     "schema": payload.model_json_schema(),
                     "version": held.version,
-                    "in_force": msgspec.json.decode(given) if 0 < len(given) <= _MOST_BYTES else None,
+                    "in_force": as_written(given) if len(given) <= _MOST_BYTES else None,
                     "by_file": node.settings.model_dump(mode="json", include=set(payload.model_fields)),
                 }
             )

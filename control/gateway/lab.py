@@ -43,11 +43,22 @@ def _command(around: Surroundings) -> lab.Answered:
         return lab.Answered("", 0, 0, "")
     said = [each for each in status.commands if each.kind == "log_level" and each.topology in (live[0], "")]
     last = max(said, key=lambda each: each.issued_at_us, default=None)
-    level = "INFO" if last is None else msgspec.json.decode(last.payload, type=dict[str, str]).get("level", "INFO")
     how = requests.delivery(wait_s=_WAIT_S, reason="smoke test")
-    reply = around.call("Command", requests.command(live[0], "log_level", level=level, how=how))
+    reply = around.call("Command", requests.command(live[0], "log_level", level=_level(last), how=how))
     outcome = pb.CommandReply.Outcome.Name(reply.outcome)
     return lab.Answered(live[0], reply.expected, reply.applied, outcome)
+
+
+class _Said(msgspec.Struct):
+    level: str = "INFO"
+
+
+def _level(last: pb.CommandReply | None) -> str:
+    """The level that a command on the log says, which anyone may have written; INFO where it says none."""
+    try:
+        return msgspec.json.decode(b"{}" if last is None else last.payload, type=_Said).level
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _Said().level
 
 
 def runs(around: Surroundings, asked: Nothing) -> dict[str, Any]:

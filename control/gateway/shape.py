@@ -80,10 +80,16 @@ def _base64(value: bytes) -> str:
 def _json(value: bytes) -> Any:
     if not value:
         return None
+    written = as_written(value)
+    return _base64(value) if written is None else written
+
+
+def as_written(value: bytes) -> msgspec.Raw | None:
+    """JSON from the log, which anyone may have written, to be answered as it stands there; None where it is none."""
     try:
         msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _base64(value)
+        return None
     return msgspec.Raw(value)
 
 

@@ -1,7 +1,10 @@
 """What stages can be told is described by the stages themselves, with what is in force."""
 
+import pytest
+
 from mevflow.flows.spec.catalogue import names, part
 from mevflow.operators.stage import Stage
+from mevflow.v1.control_pb2 import ControlCommand
 
 BIG = 123_456_789_012_345_678_901
 
@@ -23,6 +26,20 @@ async def test_a_stages_commands_come_with_their_schema_and_what_is_in_force(cal
     assert (row["version"], row["in_force"]) == (1, payload)  # to the last digit
     assert (await call("GET", "/api/topologies/none/commands")).status == 404
     assert (await call("GET", path, token="none")).status == 401
+
+
+@pytest.mark.parametrize("payload", [b"{", b"\xff", b"[" * 5_000], ids=["cut", "bytes", "deep"])
+async def test_a_payload_that_is_no_json_is_none_and_the_others_are_answered(
+    call, service, topology, make_shard, heard, payload
+):
+    make_shard()
+    await heard(topology)
+    written = ControlCommand(
+        command_id=topology, kind="policy", topology=topology, target="found", version=9, payload=payload
+    )
+    service.ledger.command(1_000_000, written)
+    (row,) = (await call("GET", f"/api/topologies/{topology}/commands")).body["rows"]
+    assert (row["node"], row["version"], row["in_force"]) == ("found", 9, None)
 
 
 def test_every_stage_that_takes_commands_says_which():
