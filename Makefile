@@ -39,8 +39,8 @@ run: setup ## Run the main job on the recorded days and print a report (KEEP=1 l
 	@$(BIN)/python -m mevflow.web.build --if-needed
 	@$(BIN)/mevflow demo $(if $(KEEP),--keep)
 
-test: setup ## Run all tests, with the real broker and the real engine, in two processes
-	@$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder --reruns 1 -rfER
+test: setup ## Run all tests, with the real broker and the real engine, in three processes
+	@$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder --reruns 1 -rfER
 
 test-web: setup ## Try every page of the dashboard in a real Chromium (Debian: apt-get install chromium)
 	@$(BIN)/python -m mevflow.web.build --if-needed

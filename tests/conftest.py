@@ -1,4 +1,4 @@
-"""Fixtures that several rooms' tests share, which tests `make test-quick` leaves out, and what two processes share."""
+"""Fixtures that rooms' tests share, which tests `make test-quick` leaves out, and what one process of a run does."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ settings.load_profile("random" if os.environ.get("MEVFLOW_RANDOM") else "repeata
 
 pytest_plugins = ["tests.plugins.kafka", "tests.plugins.clickhouse", "tests.plugins.deployment"]
 
-#: Who asks for one of these uses the one broker or the one engine of the session.
-SHARED = {"kafka_broker", "clickhouse_server", "clickhouse_database"}
+#: What several tests use together -> the group of those that ask for it; who asks for two is of the first.
+SHARED = {
+    "live": "deployment",
+    "kafka_broker": "broker",
+    "clickhouse_server": "engine",
+    "clickhouse_database": "engine",
+}
 #: Who asks for one of these needs a broker, an engine or a service that runs.
-SERVICES = SHARED | {"service", "live", "secured"}
+SERVICES = SHARED.keys() | {"service", "secured"}
 #: Tests that start processes by themselves, by folder or file.
 STARTERS = (
     "tests/kafka/test_broker",
@@ -96,12 +101,13 @@ PURE = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs services and what is heavy, and say which tests one process runs in order.
 
-    Four kinds of groups: all that use the session's broker and engine; all that look at the one deployment; all others
-    that start something or look at the machine; and each file of pure computation, so that its fixtures are made once.
-    The first three are long: they come first, and the files fill what is left of either process's time.
+    Five kinds of groups: all that use the session's broker; all that look at the one deployment; all that use the
+    session's engine and no broker; all others that start something or look at the machine; and each file of pure
+    computation, so that its fixtures are made once. The first four are long: they come first, the longest at the front,
+    and the files fill what is left of each process's time.
     """
     root = Path(__file__).parents[1]
-    groups: dict[str, list[pytest.Item]] = {"services": [], "deployment": [], "processes": []}
+    groups: dict[str, list[pytest.Item]] = {name: [] for name in ("broker", "deployment", "engine", "processes")}
     for item in items:
         place = item.path.relative_to(root).as_posix()
         asks = set(getattr(item, "fixturenames", ()))
@@ -110,7 +116,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if place.startswith(HEAVY):
             item.add_marker(pytest.mark.heavy)
         pure = place.startswith(PURE) and item.get_closest_marker("services") is None
-        shared = "services" if SHARED & asks else "deployment" if "live" in asks else "processes"
+        shared = next((group for fixture, group in SHARED.items() if fixture in asks), "processes")
         group = place if pure else shared
         item.add_marker(pytest.mark.xdist_group(group))
         groups.setdefault(group, []).append(item)
