@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from mevflow.operators.codec import codec
-from mevflow.operators.decide.market import Segment, Settled
+from mevflow.operators.decide.bids import Segment, Settled
 from mevflow.operators.decide.rows import OpportunityColumns, number
 from mevflow.operators.decide.settings import BanditSettings, share_as_float
 from mevflow.operators.decide.told import INACTIVE

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from mevflow.operators.codec import ERRORS, codec
 from mevflow.operators.dead_letters import dead_letters
 from mevflow.operators.decide import emit, scores, told
+from mevflow.operators.decide.bids import BidMarketState, Settled, SettledRows
 from mevflow.operators.decide.control import (
     BanditPolicyPayload,
     Change,
@@ -22,7 +23,7 @@ from mevflow.operators.decide.control import (
     inherit,
     learner,
 )
-from mevflow.operators.decide.market import BidMarket, BidMarketState, Settled, SettledRows
+from mevflow.operators.decide.market import BidMarket
 from mevflow.operators.decide.rows import OpportunityColumns, faults
 from mevflow.operators.decide.scores import Scores
 from mevflow.operators.decide.settings import BanditSettings, PolicySpec
@@ -148,7 +149,7 @@ class BanditDecide(Stage[BanditSettings]):
         self._gate.commit(change.state)
         for chain, policy in learners.items():
             model_id = change.state.model_ids.get(chain, b"")
-            self._markets[chain].replace(self._gate.spec(chain), policy, model_id, heir=change.learned is None)
+            self._markets[chain].learner.replace(self._gate.spec(chain), policy, model_id, heir=change.learned is None)
         return change.ack
 
     def rehearse(self, command: Command) -> Ack | None:
@@ -162,8 +163,9 @@ class BanditDecide(Stage[BanditSettings]):
             return change, {}
         try:
             return change, {
-                chain: learner(change.state.models.get(chain, change.state.spec), self._markets[chain].policy, change)
-                for chain in change.chains
+                chain: learner(change.state.models.get(chain, change.state.spec), one.learner.policy, change)
+                for chain, one in self._markets.items()
+                if chain in change.chains
             }
         except StateError as error:
             return Ack("REJECTED", "bad_model", error.message), {}
@@ -202,7 +204,7 @@ class BanditDecide(Stage[BanditSettings]):
             now = self._gate.spec(chain)
             held = saved.markets.get(chain)
             if held is None:  # a chain that got its name since
-                one.adopt(now, now.make())
+                one.learner.adopt(now, now.make())
                 continue
             was, heir = saved.gate.models.get(chain, saved.gate.spec), True
             if now != was:
@@ -213,7 +215,7 @@ class BanditDecide(Stage[BanditSettings]):
                 held.policy = policy.snapshot(chain)
             if held.former_spec is not None and held.former_spec.features != now.features:
                 held.former_spec, held.former = None, b""
-            one.adopt(now, now.make())
+            one.learner.adopt(now, now.make())
             one.restore(held, gate.model_ids.get(chain, b""), heir)
         self._bad_rows = saved.bad_rows
         self._scores.restore(saved.scores)

@@ -93,7 +93,7 @@ def to_policies() -> Callable[[Sequence[bytes]], int]:
         return {"policy": (named or ["tip-linucb"])[0], "state": base64.b64encode(value).decode()}
 
     def known(stage: BanditDecide) -> bytes:
-        return stage._markets[1].policy.snapshot()
+        return stage._markets[1].learner.policy.snapshot()
 
     return _given(made, command, known, "decisions")
 
