@@ -6,10 +6,12 @@ import msgspec
 import numpy as np
 import pytest
 
+from mevflow.operators.amm.stable.swap import StableState
+from mevflow.operators.detect.book import journal as journal_module
 from mevflow.operators.detect.book.book import Book
 from mevflow.operators.detect.book.journal import Journal, JournalState, TickNote
 from mevflow.operators.detect.book.pools import PoolInfo
-from mevflow.operators.sizing.kinds import KIND_CONSTANT_PRODUCT
+from mevflow.operators.sizing.kinds import KIND_CONSTANT_PRODUCT, KIND_STABLE
 
 SOLANA, ETHEREUM = 1, 2
 
@@ -128,3 +130,119 @@ def test_a_snapshot_undoes_the_same(book):
     assert reserves(twin)[0] == 100
     change(other, twin, 0, 3, 300)  # a restored journal can be written to
     assert other.noted == 2
+
+
+# -- pools whose state is beside the book ---------------------------------------------------------------------
+
+
+def curved(book, number, *balances):
+    """Make a pool one with a curve that holds ``balances``."""
+    book.pools[number]["kind"] = KIND_STABLE
+    book.info[number].curve = stable(*balances)
+
+
+def stable(*balances):
+    return StableState(balances, tuple(10**18 for _ in balances), amp=100, amp_precision=1, fee=4_000_000, admin_fee=0)
+
+
+def bend(journal, book, number, slot, *balances):
+    """A swap in ``slot`` leaves ``balances``."""
+    journal.note(book, number, slot)
+    book.pools[number]["slot"] = slot
+    book.info[number].curve = stable(*balances)
+
+
+def test_a_curve_comes_back_with_its_row(book):
+    journal = Journal(10)
+    curved(book, 0, 1, 1)
+    for slot in (1, 2, 3):
+        bend(journal, book, 0, slot, slot, 10 * slot)
+    assert journal.undo(book, SOLANA, 2, 3) == ([0], [])
+    assert book.info[0].curve == stable(1, 10)
+    assert journal.undo(book, SOLANA, 1, 1) == ([0], [])
+    assert book.info[0].curve == stable(1, 1)
+    assert journal.undo(book, SOLANA, 0, 9) == ([], [])
+
+
+def test_a_later_row_that_told_a_curve_whole_keeps_it(book):
+    journal = Journal(10)
+    curved(book, 0, 1, 1)
+    for slot in (1, 2, 3):
+        bend(journal, book, 0, slot, slot, 10 * slot)
+    assert journal.undo(book, SOLANA, 2, 2) == ([], [])
+    assert book.info[0].curve == stable(3, 30)
+    # What slot 3 found before it is not there any more; what slot 1 found is.
+    assert journal.undo(book, SOLANA, 1, 3) == ([0], [])
+    assert book.info[0].curve == stable(1, 1)
+
+
+def test_a_later_row_that_told_two_coins_of_three_leaves_a_curve_unknown(book):
+    journal = Journal(10)
+    curved(book, 0, 1, 1, 1)
+    for slot in (1, 2, 3, 4):
+        bend(journal, book, 0, slot, slot, 10 * slot, 5)
+    assert journal.undo(book, SOLANA, 2, 2) == ([0], [])
+    assert book.info[0].curve is None
+    assert int(book.pools[0]["slot"]) == 4
+    # Slot 4 was noted with what slot 2 had made: nor is that known. What slot 1 left is, for its note is older.
+    assert journal.undo(book, SOLANA, 4, 4) == ([0], [])
+    assert book.info[0].curve is None
+    assert journal.undo(book, SOLANA, 1, 3) == ([0], [])
+    assert book.info[0].curve == stable(1, 1, 1)
+
+
+def test_a_late_row_takes_the_word_of_later_notes_alone(book):
+    journal = Journal(10)
+    for number in (0, 1):
+        curved(book, number, 1, 1)
+        for slot in (1, 2, 3):
+            bend(journal, book, number, slot, slot, 10 * slot)
+    journal.forget_curves(0, 2)
+    assert journal.undo(book, SOLANA, 3, 3) == ([0, 1], [])
+    assert (book.info[0].curve, book.info[1].curve) == (None, stable(2, 20))
+    assert journal.undo(book, SOLANA, 2, 2) == ([0, 1], [])
+    assert (book.info[0].curve, book.info[1].curve) == (stable(1, 10), stable(1, 10))
+
+
+def test_a_face_has_no_curve_of_its_own(book):
+    journal = Journal(10)
+    curved(book, 0, 1, 1)
+    curved(book, 1, 7, 7)
+    book.info[1].first = 0
+    bend(journal, book, 0, 1, 2, 20)
+    journal.note(book, 1, 1)
+    book.pools[1]["slot"] = 1
+    assert journal.undo(book, SOLANA, 1, 1) == ([0, 1], [])
+    assert (book.info[0].curve, book.info[1].curve) == (stable(1, 1), stable(7, 7))
+
+
+def test_curves_too_are_forgotten_by_chain_and_live_in_a_snapshot(book):
+    journal, other = Journal(2), Journal(2)
+    for number in (0, 2):
+        curved(book, number, 1, 1)
+    bend(journal, book, 2, 1, 2, 20)
+    for slot in (1, 2, 3, 4):
+        bend(journal, book, 0, slot, slot, 10 * slot)
+    saved = msgspec.msgpack.decode(msgspec.msgpack.encode(journal.snapshot(book)), type=JournalState)
+    assert sorted((slot, number) for slot, number, _ in saved.curves) == [(1, 2), (3, 0), (4, 0)]
+    other.restore(saved)
+    assert other.undo(book, SOLANA, 3, 9) == ([0], [])
+    assert book.info[0].curve == stable(2, 20)
+    assert other.undo(book, ETHEREUM, 1, 1) == ([2], [])
+    assert book.info[2].curve == stable(1, 1)
+
+
+def test_notes_are_looked_through_when_there_are_many(book, monkeypatch):
+    monkeypatch.setattr(journal_module, "_MANY", 4)
+    journal = Journal(2)
+    for slot in range(1, 4):
+        change(journal, book, 0, slot, slot)
+        journal.tidy(book)
+    assert journal.noted == 3
+    change(journal, book, 0, 4, 4)
+    journal.tidy(book)
+    assert journal.notes["slot"][: journal.noted].tolist() == [3, 4]
+    for slot in range(5, 8):
+        change(journal, book, 0, slot, slot)
+        journal.tidy(book)
+    assert journal.notes["slot"][: journal.noted].tolist() == [5, 6, 7]
