@@ -161,6 +161,17 @@ class NamedModel(msgspec.Struct):
     id: str = ""
     state: str = ""
     candidate: str = ""
+    champion: bool = False
+
+    @property
+    def learned(self) -> bool:
+        """Whether it brings what was learned elsewhere."""
+        return bool(self.id or self.state)
+
+    @property
+    def leads(self) -> bool:
+        """Whether a candidate is to lead, whatever the evidence."""
+        return bool(self.candidate) and (self.champion or not self.learned)
 
 
 def named_in(payload: bytes) -> NamedModel | None:

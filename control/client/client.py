@@ -41,7 +41,7 @@ _OPTIONS = [
     ("grpc.enable_retries", 0),
     ("grpc.use_local_subchannel_pool", 1),
 ]
-_GATE = ("BELOW_THE_GATE", "UNSIGNED", "BAD_SIGNATURE", "DAMAGED_MODEL")
+_GATE = ("BELOW_THE_GATE", "UNREGISTERED", "UNSIGNED", "BAD_SIGNATURE", "DAMAGED_MODEL")
 _USAGE = ("INVALID_ARGUMENT", "NOT_FOUND", "OUT_OF_RANGE")
 
 

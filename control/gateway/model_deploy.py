@@ -1,9 +1,8 @@
 """A registered model to a running topology: ``POST /api/training/models/{id}/deploy``.
 
 It is the call ``SwapModel`` of the control plane, with the command made from the registry: shards fetch the state by
-its content id, the answer says what each of them did. A model of few lessons is refused here, one that its newest
-evaluation puts below the gate by the call itself (``control/server/model_gate.py``), unless the caller forces it; then
-the command's reason says so, in the audit and in the history.
+its content id, the answer says what each of them did. The gate is that of the call
+(``control/server/model_gate.py``).
 """
 
 from __future__ import annotations
@@ -23,9 +22,6 @@ from mevflow.control.refusal import Refused, invalid
 from mevflow.flows.registry import ModelMeta, ModelRegistry
 from mevflow.operators.errors import MevflowError, UsageError
 from mevflow.v1 import control_service_pb2 as pb
-
-#: Lessons below which a model is not given to a topology by itself.
-MIN_LESSONS = 100
 
 
 class DeployAsked(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,18 +84,7 @@ class ModelDeploy:
 
 
 def _command(asked: DeployAsked, model: ModelMeta) -> pb.SwapModelRequest:
-    """Raises Refused for a model of too few lessons."""
-    reason = asked.reason
-    if model.lessons < MIN_LESSONS:
-        short = f"{model.name}@{model.version} has {model.lessons} lessons, below {MIN_LESSONS}"
-        if not asked.force:
-            raise Refused(
-                "FAILED_PRECONDITION",
-                "BELOW_THE_GATE",
-                f"{short}: train it over a longer window, or force it",
-                preconditions=[("LESSONS", model.name, short)],
-            )
-        reason = f"forced: {short}; {reason}".rstrip("; ")
+    """Raises Refused for a wish that fits no model of its kind."""
     payload: dict[str, Any] = {"id": model.id, "chain": asked.chain or model.chain}
     if model.kind == "pipeline":
         payload["candidate"] = asked.candidate or model.name
@@ -110,7 +95,7 @@ def _command(asked: DeployAsked, model: ModelMeta) -> pb.SwapModelRequest:
     delivery = pb.Delivery(
         rollback=asked.rollback,
         wait_ms=asked.wait_ms,
-        reason=reason,
+        reason=asked.reason,
         idempotency_key=asked.idempotency_key,
         force=asked.force,
     )

@@ -138,15 +138,15 @@ class Handlers(TopologyCalls):
             target=request.target,
             payload=payload,
             identity=identity,
-            delivery=await self._passed(kind, request.topology, request.target, payload, request.delivery),
+            delivery=await self._passed(kind, request.topology, request.target, payload, request.delivery, before=True),
             rolled_back_from=held.current.command.command_id,
         )
         return await self._service.issuer.issue(draft)
 
     async def _passed(
-        self, kind: str, topology: str, target: str, payload: bytes, delivery: pb.Delivery
+        self, kind: str, topology: str, target: str, payload: bytes, delivery: pb.Delivery, before: bool = False
     ) -> pb.Delivery:
-        """How a command is sent; raises Refused for a model that may not get into force."""
+        """How a command is sent; raises Refused for a model that may not get into force. ``before``: it was."""
         if kind != "model":
             return delivery
         # A candidate joins one chain's stage, and is promoted by the stage's name.
@@ -166,6 +166,7 @@ class Handlers(TopologyCalls):
             [one.payload for one in commands],
             delivery.force,
             delivery.reason,
+            before,
         )
         return made
 

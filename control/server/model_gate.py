@@ -1,9 +1,10 @@
 """The gate before a model gets into force, whoever asks by whichever call: swap, deploy, promote, rollback.
 
 The model is found in the registry of the service's host by what the command says of it: the id, the state itself, or a
-candidate that an earlier command brought. One that is below the gate by its newest evaluation is refused unless the
-caller forces it, and then the command's reason says so. A signature that is wrong is refused always, a missing one
-where the service asks for signatures. A model that is not registered here has neither.
+candidate that an earlier command brought. Refused unless the caller forces it, and then the command's reason says so:
+what nobody has registered, what is below the gate (``mevflow.learning.verdict``), and a candidate that is to lead
+before the evidence lets it. A signature that is wrong is refused always, a missing one where the service asks for
+signatures.
 """
 
 from __future__ import annotations
@@ -40,26 +41,39 @@ class ModelGate:
         self._keys = None if keys is None else Verifier(keys)
         self._signed = signed
 
-    def passed(self, payload: bytes, earlier: Iterable[bytes], force: bool, reason: str) -> str:
+    def passed(self, payload: bytes, earlier: Iterable[bytes], force: bool, reason: str, before: bool = False) -> str:
         """The reason to audit. ``earlier`` are payloads of the same target's commands, the newest first.
 
-        Raises Refused for a model that may not get into force.
+        ``before``: what the payload brings was in force before. Raises Refused for a model that may not get into force.
         """
-        identifier = _identifier(payload, earlier)
+        asked = named_in(payload) or NamedModel()  # the stage refuses what cannot be read
+        identifier = _identifier(asked, earlier)
         meta = self._registered(identifier)
         self._check_signature(meta, identifier)
-        if meta is None:
-            return reason
-        try:
-            short = shortfalls(self._registry, meta)
-        except MevflowError as error:
-            raise _refused("DAMAGED_MODEL", meta.name, str(error)) from error
+        short = self._shortfalls(asked, identifier, meta, before)
         if not short:
             return reason
         said = "; ".join(short)
         if not force:
-            raise _refused("BELOW_THE_GATE", meta.name, f"{said}: evaluate it on a longer log, train anew, or force it")
+            code = "UNREGISTERED" if identifier and meta is None else "BELOW_THE_GATE"
+            raise _refused(code, identifier[:12] if meta is None else meta.name, f"{said}; or force it")
         return "; ".join(filter(None, [f"forced: {said}"[:_REASON], reason]))[:MAX_REASON]
+
+    def _shortfalls(self, asked: NamedModel, identifier: str, meta: ModelMeta | None, before: bool) -> list[str]:
+        """Why a command needs force; nothing where it does not."""
+        try:
+            short = [] if meta is None else shortfalls(self._registry, meta, before)
+        except MevflowError as error:
+            raise _refused("DAMAGED_MODEL", identifier[:12], str(error)) from error
+        if before:
+            return short
+        if identifier and meta is None:
+            short.append(f"nobody has registered model {identifier[:12]}: mevflow train, or mevflow model export")
+        if asked.leads:
+            short.append(
+                f"no evidence lets {asked.candidate} lead yet: it leads by itself once its labels show it better"
+            )
+        return short
 
     def _registered(self, identifier: str) -> ModelMeta | None:
         try:
@@ -79,12 +93,11 @@ class ModelGate:
             raise _refused(wrong.upper(), name, f"model {name}: {_SIGNATURES[wrong]}")
 
 
-def _identifier(payload: bytes, earlier: Iterable[bytes]) -> str:
+def _identifier(asked: NamedModel, earlier: Iterable[bytes]) -> str:
     """The content id of the model that a command brings into force; empty where it brings none that was learned."""
-    asked = named_in(payload) or NamedModel()  # the stage refuses what cannot be read
-    if asked.candidate and not (asked.id or asked.state):
+    if asked.candidate and not asked.learned:
         former = filter(None, map(named_in, earlier))
-        brought = (each for each in former if each.candidate == asked.candidate and (each.id or each.state))
+        brought = (each for each in former if each.candidate == asked.candidate and each.learned)
         asked = next(brought, asked)
     if asked.id or not asked.state:
         return asked.id

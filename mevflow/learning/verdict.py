@@ -2,8 +2,8 @@
 
 A policy's learned state is judged on logged decisions by the chances that it would have had (``mevflow evaluate
 --model``). The newest verdict lies beside the state, ``verdict.json``, and says of which state it is: a model whose log
-could not answer, or that would have brought less than what was logged, is below the gate. A model that nobody has
-judged is not.
+could not answer, or that would have brought less than what was logged, is below the gate. So is a policy that nobody
+has judged, and whatever has learned from few lessons.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from mevflow.operators.learn.probe import probe
 from mevflow.processes.private import write_private
 
 _FILE = "verdict.json"
+#: Lessons below which a model is not given to a topology by itself.
+MIN_LESSONS = 100
 
 
 class ModelVerdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,9 +126,17 @@ def newest(registry: ModelRegistry, meta: ModelMeta) -> ModelVerdict | None:
     return found if found.id == meta.id else None
 
 
-def shortfalls(registry: ModelRegistry, meta: ModelMeta) -> list[str]:
-    """Why a model is below the gate by its newest evaluation; nothing where it is not, or where there is none."""
+def shortfalls(registry: ModelRegistry, meta: ModelMeta, before: bool = False) -> list[str]:
+    """Why a model is below the gate; nothing where it is not.
+
+    ``before``: it was in force before, and then only what its newest evaluation says against it counts. A pipeline has
+    no evaluation: it joins as a challenger, which decides nothing. Raises StateError for a damaged evaluation.
+    """
     judged = newest(registry, meta)
-    if judged is None:
-        return []
-    return [f"{meta.name}@{meta.version}: {short}" for short in judged.shortfalls]
+    short = judged.shortfalls if judged is not None else []
+    if not before:
+        if meta.lessons < MIN_LESSONS:
+            short.append(f"it has {meta.lessons} lessons, fewer than {MIN_LESSONS}: train it over a longer window")
+        if judged is None and meta.kind == "policy":
+            short.append(f"nobody has judged it: mevflow evaluate --model {meta.name}@{meta.version}")
+    return [f"{meta.name}@{meta.version}: {each}" for each in short]

@@ -1,4 +1,4 @@
-"""No call brings a model into force past the newest evaluation of it, or with a signature that is wrong."""
+"""No call brings a model into force that nobody registered or judged, or with a signature that is wrong."""
 
 from __future__ import annotations
 
@@ -66,18 +66,68 @@ def test_a_model_is_known_by_its_id_its_state_or_the_candidate_that_brought_it(m
         assert reason.startswith("forced: tips@1: its newest evaluation")
         assert reason.endswith("; drill")
     judged(models, high=0.5)
-    for given, earlier in asked:
+    for given, earlier in asked[:2]:
         assert gate.passed(given, earlier, False, "drill") == "drill"
 
 
 @pytest.mark.parametrize(
     "given",
-    [b"", b"[", b"[" * 50_000, b"\xff", b"[]", payload(policy="tip-ucb1"), payload(id="0" * 64), payload(state="%"),
-     payload(candidate="quick", champion=True), payload(id=7)],
+    [b"", b"[", b"[" * 50_000, b"\xff", b"[]", payload(policy="tip-ucb1"), payload(state="%"), payload(id=7),
+     payload(candidate="quick", champion="yes")],
 )  # fmt: skip
-def test_what_names_no_registered_model_is_the_stages_to_judge(models: Path, given: bytes) -> None:
+def test_what_brings_nothing_learned_is_the_stages_to_judge(models: Path, given: bytes) -> None:
     judged(models, high=0.3)
     assert ModelGate(models, None, signed=False).passed(given, [b"[", b"{}"], False, "") == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "words"),
+    [
+        (payload(id="0" * 64), "UNREGISTERED", "nobody has registered model 000000000000: mevflow train"),
+        (payload(id="tips@2"), "UNREGISTERED", "nobody has registered model"),
+        (payload(state="bm9ib2R5J3M="), "UNREGISTERED", "nobody has registered model"),
+        (payload(candidate="quick", id="0" * 64), "UNREGISTERED", "nobody has registered model"),
+        (payload(candidate="quick"), "BELOW_THE_GATE", "no evidence lets quick lead yet"),
+        (payload(candidate="quick", champion=True), "BELOW_THE_GATE", "no evidence lets quick lead yet"),
+    ],
+)
+def test_what_nobody_registered_and_who_leads_without_evidence_needs_force(
+    models: Path, given: bytes, code: str, words: str
+) -> None:
+    judged(models, high=0.5)
+    gate = ModelGate(models, None, signed=False)
+    with pytest.raises(Refused, match=words) as refused:
+        gate.passed(given, [], False, "drill")
+    assert (refused.value.code, refused.value.reason) == ("FAILED_PRECONDITION", code)
+    forced = gate.passed(given, [], True, "drill")
+    assert forced.startswith(f"forced: {words}"), "the audit says what was passed over"
+    assert forced.endswith("; drill")
+    assert gate.passed(given, [], False, "drill", before=True) == "drill", "the way back is not barred"
+
+
+def test_a_policy_needs_a_verdict_and_both_kinds_need_lessons(models: Path) -> None:
+    registry, gate = ModelRegistry(models), ModelGate(models, None, signed=False)
+    policy = registry.save(b"a policy", META)
+    pipeline = registry.save(b"a pipeline", msgspec.structs.replace(META, name="landing", kind="pipeline"))
+    young = registry.save(b"young", msgspec.structs.replace(META, name="young", kind="pipeline", lessons=99))
+    for meta, words in ((policy, "nobody has judged it: mevflow evaluate --model tips@1"), (young, "99 lessons")):
+        with pytest.raises(Refused, match=words) as refused:
+            gate.passed(payload(id=meta.id), [], False, "")
+        assert refused.value.reason == "BELOW_THE_GATE"
+        assert gate.passed(payload(id=meta.id), [], False, "", before=True) == ""
+    assert gate.passed(payload(candidate="landing", id=pipeline.id), [], False, "") == "", (
+        "a challenger decides nothing"
+    )
+    with pytest.raises(Refused, match="no evidence lets landing lead yet"):
+        gate.passed(payload(candidate="landing", id=pipeline.id, champion=True), [], False, "")
+
+
+def test_a_former_model_that_was_judged_badly_since_comes_back_only_by_force(models: Path) -> None:
+    meta = judged(models, high=0.3)
+    gate = ModelGate(models, None, signed=False)
+    with pytest.raises(Refused, match=r"at most \+0.3000 USD each"):
+        gate.passed(payload(id=meta.id), [], False, "", before=True)
+    assert gate.passed(payload(id=meta.id), [], True, "", before=True).startswith("forced: tips@1")
 
 
 @pytest.mark.parametrize("form", [

@@ -88,11 +88,12 @@ def test_a_log_that_cannot_answer_puts_a_model_below_the_gate_and_says_what_is_n
     assert shortfalls(registry, meta) == [], "the newest one counts"
 
 
-def test_a_verdict_is_of_one_state_and_who_was_not_judged_is_not_held_up(registry: ModelRegistry) -> None:
+def test_a_verdict_is_of_one_state_and_who_was_not_judged_is_below_the_gate(registry: ModelRegistry) -> None:
     meta, _ = _judge(registry, "0.1", _log(60))
     other = registry.save(_state("0.5"), META)
     assert newest(registry, other) is None
-    assert shortfalls(registry, other) == []
+    assert shortfalls(registry, other) == ["tips@2: nobody has judged it: mevflow evaluate --model tips@2"]
+    assert shortfalls(registry, other, before=True) == []
     kept = registry.folder / "tips" / "1" / "verdict.json"
     (registry.folder / "tips" / "2" / "verdict.json").write_bytes(kept.read_bytes())
     assert newest(registry, other) is None

@@ -163,8 +163,9 @@ def swap(
 ) -> None:
     """Give TARGET the learned state MODEL: registered (NAME, NAME@VERSION, id), or a payload (JSON, @FILE or -).
 
-    A pipeline joins as a challenger; `mevflow model promote` makes it lead. Exit code 4 when the newest evaluation of a
-    registered model (`mevflow evaluate --model`) says that it is below the gate.
+    A pipeline joins as a challenger; `mevflow model promote` makes it lead. Exit code 4 without --force for what nobody
+    registered, a policy that `mevflow evaluate --model` has not judged or puts below the gate, and fewer than 100
+    lessons.
     """
     if model.startswith(("{", "@", "-")):
         payload = payload_of(model)
@@ -185,9 +186,9 @@ def swap(
 @delivering
 @reaching
 def promote(topology: str, target: str, candidate: str, force: bool, as_json: bool, **options: Any) -> None:
-    """Let CANDIDATE of a river.model TARGET lead at once, whatever the evidence.
+    """Let CANDIDATE of a river.model TARGET lead at once, before the evidence lets it.
 
-    The gate of `mevflow model swap` holds for a registered model that joined by command, too.
+    Exit code 4 without --force: a candidate leads by itself once its labels show that it is better.
     """
     given = how(options, force=force)
     payload = json.dumps({"candidate": candidate, "champion": True}).encode()
@@ -205,7 +206,7 @@ def promote(topology: str, target: str, candidate: str, force: bool, as_json: bo
 def rollback(topology: str, target: str, to_version: int, force: bool, as_json: bool, **options: Any) -> None:
     """Set again, as a new version, the model that TARGET (`decided@solana` for one chain) had before.
 
-    The gate of `mevflow model swap` holds for it, too.
+    Exit code 4 without --force where its newest evaluation says that it is below the gate.
     """
     given = how(options, force=force)
     with connect(**options) as control:

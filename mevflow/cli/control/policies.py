@@ -101,7 +101,7 @@ def rollback(
 def model(topology: str, target: str, payload: str, rollback: bool, force: bool, as_json: bool, **options: Any) -> None:
     """Swap the model of TARGET for PAYLOAD (JSON, @FILE or -), without pausing the stream.
 
-    Exit code 4 where the newest evaluation of a registered model says that it is below the gate.
+    The gate of `mevflow model swap` holds for it.
     """
     given = how(options, rollback=rollback, force=force)
     with connect(**options) as control:

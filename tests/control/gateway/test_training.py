@@ -6,7 +6,6 @@ Whole jobs are run by ``tests/learning``.
 import json
 
 import pytest
-from msgspec import structs
 
 from mevflow.flows.registry import ModelMeta, ModelRegistry
 from mevflow.learning.verdict import ModelVerdict, note
@@ -64,10 +63,22 @@ async def test_roles(call, keys):
         assert (await call("GET", f"/api/training/{path}", token=viewer)).status == 200
 
 
-async def test_a_model_is_deployed_and_below_the_gate_only_by_force(call, topology, make_shard, heard, register):
+def judge(service, meta, high):
+    """Keep a verdict on a model that gives it at most ``high`` USD, where 0.4 were logged."""
+    judged = ModelVerdict(
+        id=meta.id, topology="t", run_id="", since="", until="", unit="episode", units=900, effective=640.0,
+        logged=0.4, value=0.1, low=-0.1, high=high, refusals=[], needed=0,
+    )  # fmt: skip
+    note(ModelRegistry(service.settings.var / "models"), meta, judged)
+
+
+async def test_a_model_is_deployed_and_below_the_gate_only_by_force(
+    call, service, topology, make_shard, heard, register
+):
     shard = make_shard()
     await heard(topology)
     taught, young = register("taught", 500), register("young", 12)
+    judge(service, taught, high=0.5)
     rows = (await call("GET", "/api/training/models?name=taught")).body["rows"]
     assert [(row["id"], row["lessons"]) for row in rows] == [(taught.id, 500)]
     asked = {"topology": topology, "target": "found", "reason": "drill"}
@@ -79,7 +90,9 @@ async def test_a_model_is_deployed_and_below_the_gate_only_by_force(call, topolo
     assert (await call("POST", "/api/training/models/young/deploy", {**asked, "force": True})).status == 200
     assert [json.loads(one.payload)["id"] for one in shard.seen] == [taught.id, young.id]
     newest = (await call("GET", f"/api/control/history?topology={topology}&kind=model&limit=1")).body["commands"][0]
-    assert newest["reason"] == "forced: young@1 has 12 lessons, below 100; drill"
+    assert newest["reason"].startswith("forced: young@1: it has 12 lessons, fewer than 100")
+    assert "young@1: nobody has judged it" in newest["reason"]
+    assert newest["reason"].endswith("; drill")
 
 
 async def test_a_damaged_model_and_a_malformed_wish_are_refused(call, service, topology, register):
@@ -105,13 +118,9 @@ async def test_a_model_that_its_evaluation_puts_below_the_gate_is_deployed_only_
 ):
     shard = make_shard()
     await heard(topology)
-    meta, _ = register("judged", 500), register("better", 500)
-    registry = ModelRegistry(service.settings.var / "models")
-    judged = ModelVerdict(
-        id=meta.id, topology=topology, run_id="", since="", until="", unit="episode", units=900, effective=640.0,
-        logged=0.4, value=0.1, low=-0.1, high=0.3, refusals=[], needed=0,
-    )  # fmt: skip
-    note(registry, meta, judged)
+    meta, better = register("judged", 500), register("better", 500)
+    judge(service, meta, high=0.3)
+    judge(service, better, high=0.5)
     asked = {"topology": topology, "target": "found", "reason": "drill"}
     low = await call("POST", f"/api/training/models/{meta.id[:12]}/deploy", asked)
     assert (low.body["code"], low.body["reason"]) == ("FAILED_PRECONDITION", "BELOW_THE_GATE")
@@ -131,5 +140,5 @@ async def test_a_model_that_its_evaluation_puts_below_the_gate_is_deployed_only_
     assert (await call("POST", "/api/control/rollback", {**back, "delivery": {"force": True}})).status == 200
     newest = (await call("GET", f"/api/control/history?topology={topology}&kind=model&limit=1")).body["commands"][0]
     assert newest["reason"].startswith("forced: judged@1")
-    note(registry, meta, structs.replace(judged, high=0.5))
+    judge(service, meta, high=0.5)
     assert (await call("POST", "/api/training/models/judged/deploy", asked)).status == 200
