@@ -44,12 +44,19 @@ PARTS = {
     "counterfactuals": """
         SELECT arm, estimate_usd, estimator, propensity
         FROM mev_counterfactuals FINAL {where} ORDER BY estimator, arm""",
+    "scores": """
+        SELECT model, target, candidate, score, model_version, model_id
+        FROM model_scores FINAL
+        WHERE opportunity_id = {{opportunity:String}} AND run_id = {{run:String}} AND topology = {{topology:String}}
+        ORDER BY model""",
 }
+#: Parts of which there may be several rows.
+LISTS = ("outcomes", "counterfactuals", "scores")
 OF_DECISION = "WHERE decision_id = {id:String} AND run_id = {run:String} AND topology = {topology:String}"
 
 
 def explain(client: Client, given: str, run_id: str = "") -> dict[str, Any]:
-    """What is stored of a decision: ``decision``, ``lineage``, ``opportunity``, ``outcomes``, ``counterfactuals``.
+    """What is stored of a decision: its :data:`PARTS`.
 
     ``given`` is the id or a prefix of at least six digits. A part that is not stored is None, or an empty list.
     Raises UsageError for what is no id or a prefix of several, MevflowError when nothing has it.
@@ -81,8 +88,14 @@ def explain(client: Client, given: str, run_id: str = "") -> dict[str, Any]:
     for part, sql in PARTS.items():
         result = client.query(sql.format(where=OF_DECISION), parameters)
         rows = [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
-        story[part] = rows if part in ("outcomes", "counterfactuals") else rows[0] if rows else None
+        story[part] = rows if part in LISTS else rows[0] if rows else None
         if part == "decision":
             parameters["opportunity"] = rows[0]["opportunity_id"]
-    story["decision"]["features"] = named_features(story["decision"]["features"])
+    name_features(story)
     return story
+
+
+def name_features(story: dict[str, Any]) -> None:
+    """Give the decision's features their names, those of models by what is stored of their scores."""
+    said = {row["model"]: row["score"] for row in story["scores"]}
+    story["decision"]["features"] = named_features(story["decision"]["features"], said)

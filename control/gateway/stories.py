@@ -12,8 +12,7 @@ from starlette.responses import Response
 from mevflow.control.gateway.history import EPISODES
 from mevflow.control.gateway.tables import RowFilter, TableCalls, conditions_of, not_found
 from mevflow.control.refusal import invalid
-from mevflow.flows.explain import OF_DECISION, PARTS
-from mevflow.operators.decide.features import named_features
+from mevflow.flows.explain import LISTS, OF_DECISION, PARTS, name_features
 
 _ID = re.compile(r"[0-9a-f]{32}\Z")
 _MAX_RUN = 64
@@ -152,8 +151,8 @@ class Stories:
         story: dict[str, Any] = {}
         for part, sql in PARTS.items():
             rows = await self._calls.rows(sql.format(where=OF_DECISION), given, caller)
-            story[part] = rows if part in ("outcomes", "counterfactuals") else rows[0] if rows else None
+            story[part] = rows if part in LISTS else rows[0] if rows else None
             if part == "decision":
                 given["opportunity"] = rows[0]["opportunity_id"]
-        story["decision"]["features"] = named_features(story["decision"]["features"])
+        name_features(story)
         return story

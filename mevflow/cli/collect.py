@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mevflow.cli.output import emit_json, json_option, table
+from mevflow.cli.output import csv_option, emit_csv, emit_json, json_option, table
 from mevflow.cli.settings import file_option
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def _findings(url: str, geyser: bool, token_file: str | None) -> list[Finding]:
 @command.command()
 @file_option
 @json_option
-def status(file: Path, as_json: bool) -> None:
+@csv_option
+def status(file: Path, as_json: bool, as_csv: bool) -> None:
     """The topologies that collect: chain, state, blocks behind, rows given. Exit code 4 when one is in trouble."""
     from mevflow.flows.config import config
     from mevflow.flows.runtime.status import TROUBLED
@@ -95,13 +96,8 @@ def status(file: Path, as_json: bool) -> None:
         for row in rows:
             emit_json(row)
     else:
-        table(
-            ["topology", "chain", "state", "blocks behind", "rows"],
-            [
-                [*(str(row[name]) for name in ("topology", "chain", "state")), f"{row['behind']:,}", f"{row['rows']:,}"]
-                for row in rows
-            ],
-        )
+        show = emit_csv if as_csv else table
+        show(["topology", "chain", "state", "blocks behind", "rows"], [list(row.values()) for row in rows])
     troubled = [row["topology"] for row in rows if row["state"] in TROUBLED]
     if troubled:
         raise CheckFailedError(f"in trouble: {', '.join(map(str, troubled))}", hint=f"mevflow logs {troubled[0]}")

@@ -61,6 +61,8 @@ def _rederive(client: Any, decision: dict[str, Any], file: Path, as_json: bool) 
 
 
 def _show(story: dict[str, Any]) -> None:
+    from mevflow.operators.model.labels import PREDICTS
+
     decision, lineage, found = story["decision"], story["lineage"], story["opportunity"]
     click.echo(f"Decision {decision['decision_id']}  ({decision['topology']}, {decision['run_id'] or 'live'})")
     if lineage is None:
@@ -103,6 +105,22 @@ def _show(story: dict[str, Any]) -> None:
             found["pools"], found["venues"], found["mints_in"], found["amounts_in"], found["amounts_out"], strict=True
         )
         table(["pool", "venue", "token in", "raw in", "raw out"], legs, title="Legs")
+    if story["scores"]:
+        table(
+            ["model", "predicts", "score", "candidate", "labels", "model id"],
+            [
+                [
+                    row["model"],
+                    f"{row['target']}: {PREDICTS.get(row['target'], 'a plug-in says')}",
+                    f"{row['score']:.6g}",
+                    row["candidate"],
+                    row["model_version"],
+                    row["model_id"][:12] or "-",
+                ]
+                for row in story["scores"]
+            ],
+            title="What models said",
+        )
     names = decision["features"].items()
     table(["feature", "value"], [[name, f"{value:.6g}"] for name, value in names], title="Context")
     estimates = {row["arm"]: row["estimate_usd"] for row in story["counterfactuals"]}

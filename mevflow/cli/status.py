@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mevflow.cli.output import emit_json, json_option, note, table
+from mevflow.cli.output import csv_option, emit_csv, emit_json, json_option, note, table
 from mevflow.cli.settings import file_option
 
 
@@ -16,7 +16,8 @@ from mevflow.cli.settings import file_option
 @click.option("--watch", is_flag=True, help="Refresh once a second until interrupted.")
 @file_option
 @json_option
-def command(name: str | None, watch: bool, file: Path, as_json: bool) -> None:
+@csv_option
+def command(name: str | None, watch: bool, file: Path, as_json: bool, as_csv: bool) -> None:
     """State of every deployed topology, or of NAME in detail.
 
     Exit code 4 when one is in trouble: failing (a shard dies again and again at one place), failed, killed, orphaned or
@@ -36,10 +37,12 @@ def command(name: str | None, watch: bool, file: Path, as_json: bool) -> None:
         rows = [status(each, var) for each in names]
         if name and rows[0]["state"] == "never deployed":
             load(file).get(name)  # says what it may have been meant for
-        if watch and not as_json and sys.stdout.isatty():
+        if watch and not as_json and not as_csv and sys.stdout.isatty():
             click.clear()
         if as_json:
             emit_json(rows[0] if name else rows)
+        elif as_csv:
+            emit_csv(_COLUMNS, _shards(rows))
         else:
             _show(rows, name is not None, var)
         if not watch:
@@ -68,28 +71,33 @@ def _trouble(row: dict[str, Any]) -> str:
     return text
 
 
+_COLUMNS = ("topology", "state", "shard", "pid", "restarts", "rows in", "rows/s", "behind", "caught up")
+
+
+def _shards(rows: list[dict[str, Any]]) -> list[list[Any]]:
+    """A line of :data:`_COLUMNS` for each shard, or for a topology that has none."""
+    return [
+        [
+            row["topology"],
+            row["state"],
+            s["shard"],
+            str(s.get("pid") or "-"),
+            s.get("restarts", 0),
+            s.get("rows", 0),
+            round(s.get("rows_per_s", 0.0)),
+            s.get("behind", "-"),
+            "yes" if s.get("caught_up") else "no",
+        ]
+        for row in rows
+        for s in row["shards"] or [{"shard": "-"}]
+    ]
+
+
 def _show(rows: list[dict[str, Any]], detailed: bool, var: Path) -> None:
     if not rows:
         note(f"nothing has been deployed from {var}; see `mevflow topologies list`")
         return
-    table(
-        ["topology", "state", "shard", "pid", "restarts", "rows in", "rows/s", "behind", "caught up"],
-        [
-            [
-                row["topology"],
-                row["state"],
-                s["shard"],
-                str(s.get("pid") or "-"),
-                s.get("restarts", 0),
-                s.get("rows", 0),
-                round(s.get("rows_per_s", 0.0)),
-                s.get("behind", "-"),
-                "yes" if s.get("caught_up") else "no",
-            ]
-            for row in rows
-            for s in row["shards"] or [{"shard": "-"}]
-        ],
-    )
+    table(_COLUMNS, _shards(rows))
     if detailed:
         if rows[0].get("metrics"):
             note(f"metrics: http://{rows[0]['metrics']}/metrics, of its shards http://{rows[0]['metrics']}/shards")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,7 @@ FEATURES = (
     "continued",  # 1 when the cycle paid before this event
 )
 
+_MAX_MODEL_FEATURES = 64
 _CONCENTRATED = (
     market.VENUE_ORCA_WHIRLPOOL,
     market.VENUE_UNISWAP_V3,
@@ -29,12 +30,20 @@ _CONCENTRATED = (
 )
 
 
-def named_features(values: Sequence[float]) -> dict[str, float]:
+def named_features(values: Sequence[float], said: Mapping[str, float] | None = None) -> dict[str, float]:
     """A decision's features by name; beyond FEATURES come those of its models, a pair each (see scores.py).
 
-    A decision of other logic may have had others: they go without names.
+    ``said``: model -> the score that is stored of it for the opportunity. A pair bears the name of the one model that
+    said just this, or its number where none or several did. A decision of other logic may have had other features:
+    they go without names.
     """
-    names = [*FEATURES, *(f"{what}_{model}" for model in range(1, 33) for what in ("scored", "score"))][: len(values)]
+    names, of_models = list(FEATURES), values[len(FEATURES) :][:_MAX_MODEL_FEATURES]
+    pairs = list(zip(of_models[0::2], of_models[1::2], strict=False))
+    heard = [score for scored, score in pairs if scored]
+    for number, (scored, score) in enumerate(pairs, start=1):
+        models = [model for model, stored in (said or {}).items() if stored == score]
+        known = scored and len(models) == 1 and heard.count(score) == 1
+        names += [f"{what}_{models[0] if known else number}" for what in ("scored", "score")]
     if len(values) < len(FEATURES) or (len(values) - len(FEATURES)) % 2 or len(names) < len(values):
         names = [f"feature_{place}" for place in range(len(values))]
     return dict(zip(names, values, strict=True))

@@ -14,6 +14,12 @@ from collections.abc import Iterator
 import msgspec
 
 SURVIVES, DECAY, LANDED = "survives", "decay", "landed"
+#: Target -> what a score of it is.
+PREDICTS = {
+    SURVIVES: "chance that the cycle still pays delay_slots later",
+    DECAY: "part of its profit that is left delay_slots later",
+    LANDED: "chance that a bid on it lands",
+}
 
 
 class Waiting(msgspec.Struct, gc=False):

@@ -47,6 +47,17 @@ def test_a_topology_that_was_never_deployed_says_so(tmp_path):
     assert "never deployed" in run("status", "detect-live", var=tmp_path).stdout
 
 
+def test_states_are_csv_too(tmp_path):
+    (tmp_path / "run" / "detect-live").mkdir(parents=True)
+    for words, names in (
+        (["status"], ["topology", "state", "shard", "pid", "restarts", "rows in", "rows/s", "behind", "caught up"]),
+        (["collect", "status"], ["topology", "chain", "state", "blocks behind", "rows"]),
+    ):
+        rows = list(csv.DictReader(io.StringIO(run(*words, "--csv", var=tmp_path).stdout)))
+        assert list(rows[0]) == names
+        assert {row["state"] for row in rows} == {"never deployed"}
+
+
 def test_what_looks_like_nothing_has_none():
     assert "Did you mean" not in run("zzzzqqq", code=2).stderr
 

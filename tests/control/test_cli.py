@@ -1,6 +1,8 @@
 """``mevflow control`` as people and scripts use it: output, exit codes, hints."""
 
 import asyncio
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -51,6 +53,12 @@ async def test_apply_status_and_history(mevflow, make_shard, heard, topology):
     assert json.loads(out)["shards"][0]["state"] == "live"
     code, out, _ = await mevflow("control", "history", topology, "--json")
     assert [row["version"] for row in json.loads(out)] == [2, 1]
+    code, out, _ = await mevflow("policy", "history", topology, "--csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(row["target"], row["version"], row["outcome"]) for row in rows] == [
+        ("found", "2", "CONVERGED"),
+        ("found", "1", "CONVERGED"),
+    ]
     code, out, _ = await mevflow("control", "acks", "--command", reply["command_id"], "--limit", "1", "--json")
     assert json.loads(out)["ack"]["status"] == "APPLIED"
 

@@ -20,6 +20,7 @@ from mevflow.flows.config import config
 from mevflow.flows.explain import PARTS
 from mevflow.learning.audit import audit
 from mevflow.learning.rederive import rederive
+from mevflow.operators.codec import codec
 from mevflow.operators.decide.settings import BanditSettings
 from mevflow.operators.decide.stage import BanditDecide
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
@@ -28,6 +29,7 @@ from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from mevflow.v1 import market_pb2 as market
 from tests.operators.decide.opportunities import batch, opportunity, stream
 
+SCORE = codec("mevflow.v1.ModelScore").located
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -43,6 +45,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Rows
         others = [opportunity(slot=slot, cycle=(slot, 9), new_episode=True) for slot in (150, 200)]
         live = write(port, "", [opened, *others])
         write(port, "r1", [opened])
+        write(port, "scored", [opened], scores={"landing": 0.75, "stranger": 0.25})
         write(port, "r2", [opportunity(slot=300, cycle=(5, 9), new_episode=True)])
         chains = (market.CHAIN_SOLANA, market.CHAIN_ETHEREUM)
         write(port, "many", stream(900, seed=5, chains=chains).to_pylist())
@@ -51,12 +54,17 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Rows
         stop(folder)
 
 
-def write(port: int, run_id: str, found: list[dict[str, Any]]) -> Rows:
-    """Decide on the rows, and store the rows and all that came out."""
+def write(port: int, run_id: str, found: list[dict[str, Any]], scores: dict[str, float] | None = None) -> Rows:
+    """Decide on the rows, and store the rows, what models said of each, and all that came out."""
     context = StageContext("detect-live", "decided", run_id)
-    stage = BanditDecide(BanditSettings(), context)
+    stage = BanditDecide(BanditSettings(scores=("landing", "late") if scores else ()), context)
     given = batch(*(row | {"topology": "detect-live", "run_id": run_id} for row in found))
-    out: list[tuple[str, pa.RecordBatch]] = [*stage.process("in", given)]
+    out: list[tuple[str, pa.RecordBatch]] = []
+    if scores:
+        said = [score(row, model, value) for row in given.to_pylist() for model, value in scores.items()]
+        out += [("scores", pa.RecordBatch.from_pylist(said, schema=SCORE))]
+        out += stage.process("scores", out[0][1])
+    out += stage.process("in", given)
     out += stage.on_watermark("in", Watermark(CAUGHT_UP_US, final=True))
     sink = ClickHouseSink(ClickHouseSettings(port=port), context)
     sink.open(None)
@@ -68,6 +76,13 @@ def write(port: int, run_id: str, found: list[dict[str, Any]]) -> Rows:
     sink.snapshot()
     sink.close()
     return rows
+
+
+def score(opportunity: dict[str, Any], model: str, value: float) -> dict[str, Any]:
+    """What a model said of an opportunity."""
+    blank: dict[pa.DataType, Any] = {pa.binary(): b"", pa.utf8(): ""}
+    row = {field.name: opportunity.get(field.name, blank.get(field.type, 0)) for field in SCORE}
+    return row | {"model": model, "target": "survives", "candidate": "champion", "score": value, "model_version": 41}
 
 
 def call(
@@ -118,6 +133,23 @@ def test_people_get_the_same_in_words(engine: tuple[int, Rows], explain: Any) ->
     assert code == 0
     for part in ("dex-swaps-proto[0]@100", "USDC > SOL > USDC", "tip-linucb version 0", "state=open", "log_profit"):
         assert part in out
+
+
+def test_models_are_named_with_what_they_predict(engine: tuple[int, Rows], explain: Any) -> None:
+    identifier = engine[1]["decisions"][0]["decision_id"].hex()
+    _, out, _ = explain(identifier, "--run-id", "scored", "--json")
+    story = json.loads(out)
+    assert [(row["model"], row["score"], row["model_version"]) for row in story["scores"]] == [
+        ("landing", 0.75, 41),
+        ("stranger", 0.25, 41),
+    ]
+    # The policy listens to landing and late, and late was silent: of it nothing is stored.
+    named = list(story["decision"]["features"].items())[-4:]
+    assert named == [("scored_landing", 1.0), ("score_landing", 0.75), ("scored_2", 0.0), ("score_2", 0.0)]
+    _, text, _ = explain(identifier, "--run-id", "scored")
+    assert "survives: chance that the cycle still pays delay_slots later" in text
+    assert "score_landing" in text
+    assert "What models said" not in explain(identifier)[1], "none was asked"
 
 
 def test_a_replay_tells_its_own_story(engine: tuple[int, Rows], explain: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import random
 from pathlib import Path
@@ -166,6 +168,8 @@ def test_the_commands_list_show_and_compare(tmp_path: Path, monkeypatch: pytest.
     assert [row["id"] for row in listed] == [first.id, second.id]
     assert json.loads(run(cli, ["model", "show", "tips@1", "--json"]).stdout)["id"] == first.id
     assert first.id[:12] in run(cli, ["model", "list"]).stdout
+    rows = list(csv.DictReader(io.StringIO(run(cli, ["model", "list", "--csv"]).stdout)))
+    assert [(row["model"], row["id"]) for row in rows] == [("tips@1", first.id), ("tips@2", second.id)]
     assert run(cli, ["model", "diff", first.id, "tips@1"]).exit_code == 0
     differ = run(cli, ["model", "diff", "tips@1", "tips@2", "--json"])
     assert {row["field"] for row in json.loads(differ.stdout)} == {"version", "id"}

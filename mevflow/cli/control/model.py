@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from mevflow.cli.control.connection import connect, delivering, how, passing, payload_of, plain, reaching, show_reply
-from mevflow.cli.output import emit, emit_json, json_option, table
+from mevflow.cli.output import csv_option, emit, emit_csv, emit_json, json_option, table
 
 
 @click.group()
@@ -21,7 +21,8 @@ def command() -> None:
 @command.command("list")
 @click.argument("name", default="")
 @json_option
-def list_(name: str, as_json: bool) -> None:
+@csv_option
+def list_(name: str, as_json: bool, as_csv: bool) -> None:
     """Registered models, of NAME or of all names."""
     import msgspec
 
@@ -30,9 +31,10 @@ def list_(name: str, as_json: bool) -> None:
     if as_json:
         emit_json([msgspec.to_builtins(row) for row in rows])
         return
-    table(
+    show, digits = (emit_csv, 64) if as_csv else (table, 12)
+    show(
         ["model", "id", "learner", "chain", "target", "lessons", "bytes"],
-        [[f"{r.name}@{r.version}", r.id[:12], r.learner, r.chain, r.target, r.lessons, r.bytes] for r in rows],
+        [[f"{r.name}@{r.version}", r.id[:digits], r.learner, r.chain, r.target, r.lessons, r.bytes] for r in rows],
     )
 
 
@@ -215,8 +217,9 @@ def rollback(topology: str, target: str, to_version: int, force: bool, as_json: 
 
 @command.command("commands")
 @click.argument("topology", default="")
+@csv_option
 @reaching
-def commands(topology: str, as_json: bool, **where: Any) -> None:
+def commands(topology: str, as_json: bool, as_csv: bool, **where: Any) -> None:
     """Models that were set by command, newest first."""
     from mevflow.control.client.client import outcome
     from mevflow.flows.times import iso
@@ -226,7 +229,8 @@ def commands(topology: str, as_json: bool, **where: Any) -> None:
     if as_json:
         emit_json([plain(row) for row in rows])
         return
-    table(
+    show = emit_csv if as_csv else table
+    show(
         ["issued", "topology", "target", "version", "outcome", "by", "bytes"],
         [
             [iso(r.issued_at_us), r.topology or "*", r.target, r.version, outcome(r), r.issuer, len(r.payload)]

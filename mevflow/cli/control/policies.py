@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mevflow.cli.control.connection import connect, delivering, how, passing, payload_of, plain, reaching, show_reply
-from mevflow.cli.output import emit_json, table
+from mevflow.cli.output import csv_option, emit_csv, emit_json, table
 from mevflow.operators.errors import CheckFailedError
 
 _KIND = click.option("--kind", type=click.Choice(["policy", "model"]), default="policy", show_default=True)
@@ -113,8 +113,9 @@ def model(topology: str, target: str, payload: str, rollback: bool, force: bool,
 @click.argument("target", default="")
 @click.option("--kind", default="", help="policy, model, kill …")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@csv_option
 @reaching
-def history(topology: str, target: str, kind: str, limit: int, as_json: bool, **where: Any) -> None:
+def history(topology: str, target: str, kind: str, limit: int, as_json: bool, as_csv: bool, **where: Any) -> None:
     """Commands that were in force, newest first."""
     from mevflow.control.client.client import outcome
     from mevflow.flows.times import iso
@@ -124,7 +125,8 @@ def history(topology: str, target: str, kind: str, limit: int, as_json: bool, **
     if as_json:
         emit_json([plain(row) for row in rows])
         return
-    table(
+    show = emit_csv if as_csv else table
+    show(
         ["issued", "topology", "target", "kind", "version", "outcome", "by", "reason"],
         [
             [

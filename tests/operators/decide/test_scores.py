@@ -49,6 +49,15 @@ def test_silence_is_told_from_a_score_of_zero() -> None:
         values = features(one)
         assert values[len(FEATURES) :] == expected
         assert list(named_features(values))[len(FEATURES) :] == ["scored_1", "score_1"]
+        name = "landing" if given is not None else "1"
+        stored = {"landing": given, "stranger": 0.5} if given is not None else {"stranger": 0.0}
+        assert list(named_features(values, stored))[len(FEATURES) :] == [f"scored_{name}", f"score_{name}"]
+
+
+def test_a_score_that_two_models_may_have_said_is_nobodys() -> None:
+    values = [0.0] * len(FEATURES) + [1.0, 0.5, 1.0, 0.25, 1.0, 0.25, 1.0, 0.125]
+    names = list(named_features(values, {"a": 0.5, "b": 0.25, "c": 0.125, "d": 0.125}))[len(FEATURES) + 1 :: 2]
+    assert names == ["score_a", "score_2", "score_3", "score_4"]
     assert features(stage("landing"))[: len(FEATURES)] == features(stage())
 
 
