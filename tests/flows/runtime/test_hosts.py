@@ -106,6 +106,37 @@ def test_hosts_divide_a_topology_one_way_at_a_time(make_copies, tmp_path):
                 deploy.stop("parts", tmp_path / var, 240)
 
 
+def test_another_number_of_hosts_after_a_drain_loses_no_row_and_stores_none_twice(
+    make_copies, clickhouse_client, send, tmp_path
+):
+    """What docs/operate.md says of another number of pods: drained in the middle, begun anew from the topics' start."""
+    file, _, database = make_copies("again")
+    send(make_copies.topic, records(0, 2_000))
+    started = []
+
+    def start(var, shards, host):
+        spec = deploy.prepare(file, "again", tmp_path / var, shards=shards, fresh=True, host=host)
+        deploy.start(spec)
+        started.append(var)
+        return spec
+
+    try:
+        one = start("zero", 1, (0, 1))
+        wait(lambda: given(one.layout, (0,)) > 0, "one host reads")
+        deploy.stop("again", tmp_path / "zero", 240)
+        send(make_copies.topic, records(2_000, 400))
+        two = [start(f"host-{host}", 2, (host, 2)) for host in range(2)]
+        wait(lambda: sum(given(spec.layout, spec.numbers) for spec in two) == 2_400, "two hosts read all of it anew")
+    finally:
+        for var in started:
+            with suppress(MevflowError):  # it is stopped
+                deploy.stop("again", tmp_path / var, 240)
+    rows, letters = stored(clickhouse_client, database)
+    assert (len(rows), len(letters)) == (2_058, 342)
+    assert set(rows.values()) == {1}
+    assert set(letters.values()) == {1}
+
+
 def test_more_hosts_than_shards_are_refused(make_copies, tmp_path):
     file, *_ = make_copies("few")
     with pytest.raises(UsageError, match="3 hosts cannot divide 2 shards"):
