@@ -28,7 +28,6 @@ def command(name: str | None, watch: bool, file: Path, as_json: bool, as_csv: bo
 
     from mevflow.flows.config import config
     from mevflow.flows.runtime.status import TROUBLED, status
-    from mevflow.flows.spec.topology import load
     from mevflow.operators.errors import CheckFailedError
 
     var = config().var
@@ -36,6 +35,8 @@ def command(name: str | None, watch: bool, file: Path, as_json: bool, as_csv: bo
         names = [name] if name else sorted(p.name for p in (var / "run").glob("*") if p.is_dir())
         rows = [status(each, var) for each in names]
         if name and rows[0]["state"] == "never deployed":
+            from mevflow.flows.spec.topology import load
+
             load(file).get(name)  # says what it may have been meant for
         if watch and not as_json and not as_csv and sys.stdout.isatty():
             click.clear()
