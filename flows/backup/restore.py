@@ -46,7 +46,7 @@ def restore(source: Path, target: Path, say: Say) -> Manifest:
     before = locate(None)
     try:
         private_folder(target)
-        open_private(target / UNFINISHED).close()
+        _begin(target)
         settings = _project(manifest, source, target)
         _state(manifest, source, settings.var, target, say)
         with engine(settings, say):
@@ -63,6 +63,14 @@ def restore(source: Path, target: Path, say: Say) -> Manifest:
     finally:
         locate(before)
     return manifest
+
+
+def _begin(target: Path) -> None:
+    """Say that a restore fills the folder. Raises CheckFailedError when another one does."""
+    try:
+        (target / UNFINISHED).touch(mode=0o600, exist_ok=False)
+    except FileExistsError:
+        raise CheckFailedError("another restore fills this folder", hint="a new one", file=str(target)) from None
 
 
 def _check_migrations(manifest: Manifest) -> None:

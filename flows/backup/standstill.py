@@ -46,10 +46,11 @@ def standstill(config: Config, file: Path, *, drain: bool, topics: bool, say: Sa
     """
     var = config.var
     with ExitStack() as after:
+        after.enter_context(_alone(var))
         _refuse(_busy(var), "wait until they end, or stop them")
         running = [name for name in deployed(var) if _runs(Layout.live(var, name))]
         service = control_service.status(var)
-        embedded = topics and broker.status(var, config.kafka.bootstrap).pid is not None
+        embedded = topics and _broker_runs(config)
         found = [f"the topology {name} runs" for name in running]
         found += [f"the control service runs (pid {service['pid']})"] if service is not None else []
         found += ["the embedded broker runs"] if embedded else []
@@ -75,6 +76,8 @@ def standstill(config: Config, file: Path, *, drain: bool, topics: bool, say: Sa
 
         def check() -> None:
             begun = [f"{name} was deployed" for name in deployed(var) if name not in names]
+            begun += ["the control service was started"] if control_service.status(var) is not None else []
+            begun += ["the embedded broker was started"] if topics and _broker_runs(config) else []
             _refuse([*begun, *_busy(var)], "make the backup again")
 
         yield check
@@ -96,6 +99,18 @@ def engine(config: Config, say: Say) -> Iterator[None]:
     finally:
         say("stopping the embedded ClickHouse again")
         daemon.stop(config.var)
+
+
+def _alone(var: Path) -> LockClaim:
+    """Take the claim of who holds this deployment still: two would drain and start under each other's hands."""
+    try:
+        return LockClaim.take(var / "backup.claim", "backup", "this deployment is backed up")
+    except HeldError as error:
+        raise CheckFailedError(error.message, hint="wait until it ends", file=str(var)) from None
+
+
+def _broker_runs(config: Config) -> bool:
+    return broker.status(config.var, config.kafka.bootstrap).pid is not None
 
 
 def _runs(layout: Layout) -> bool:

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from mevflow.cli.output import emit, json_option, note
-from mevflow.cli.settings import file_option
+from mevflow.cli.settings import absolute, file_option
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path), callback=absolute)
 @click.option("--drain", is_flag=True, help="Stop what runs in order, and start it again afterwards.")
 @click.option("--topics/--no-topics", default=True, show_default=True, help="With the embedded broker's log.")
 @file_option
@@ -30,7 +30,7 @@ def command(folder: Path, drain: bool, topics: bool, file: Path, as_json: bool) 
         note(f"not in it: {each}")
     emit(
         {
-            "folder": str(folder.absolute()),
+            "folder": str(folder),
             "tables": len(made.tables),
             "rows": sum(table.rows for table in made.tables),
             "files": len(made.files),

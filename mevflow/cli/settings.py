@@ -26,6 +26,11 @@ def file_option(command: Command) -> Command:
     )(command)
 
 
+def absolute(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    """A callback: a path without ``..``, which would lead elsewhere once a folder on the way is gone."""
+    return None if value is None else Path(os.path.abspath(value))
+
+
 def _file(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path:
     from mevflow.flows.config import config, locate
 

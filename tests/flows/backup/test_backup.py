@@ -13,6 +13,7 @@ import pytest
 
 from mevflow.clickhouse.migrate import load
 from mevflow.flows.backup.manifest import Manifest, describe
+from mevflow.flows.backup.restore import _begin
 from mevflow.flows.backup.standstill import standstill
 from mevflow.flows.backup.tables import measure, tables
 from mevflow.flows.config import Config, KafkaConfig
@@ -125,7 +126,8 @@ def test_every_table_and_file_comes_back_as_it_was(place, elsewhere, tmp_path, c
     assert {table.name for table in manifest.tables if not table.rows} <= {"mev_stats_1m_kept", "control_audit"}
     assert stat.S_IMODE((tmp_path / "b").stat().st_mode) == 0o700
     there = {**environment, "MEVFLOW_CLICKHOUSE__DATABASE": elsewhere}
-    restored = mevflow(there, "restore", tmp_path / "b", tmp_path / "new")
+    restored = mevflow(there, "restore", tmp_path / "b", tmp_path / "gone" / ".." / "new")
+    assert not (tmp_path / "gone").exists()
     assert restored["topologies"] == "archive"
     compared = [*ours, "raw_swaps", "mev_stats_1m", "arbitrage_opportunities", "pools", "tokens"]
     for name in dict.fromkeys(compared):
@@ -209,7 +211,16 @@ def test_what_is_held_is_named(place, tmp_path):
     with LockClaim.take(Layout.live(home / "var", "archive").claim, "deploy", "x"):
         said = mevflow(environment, "backup", tmp_path / "b", "--file", home / "topologies.yaml", code=4)
     assert "archive is held by" in said
+    with LockClaim.take(home / "var/backup.claim", "backup", "x"):
+        said = mevflow(environment, "backup", tmp_path / "b", "--file", home / "topologies.yaml", code=4)
+    assert "this deployment is backed up by backup (pid" in said
     assert not (tmp_path / "b" / "manifest.json").exists()
+
+
+def test_of_two_restores_into_one_folder_one_fills_it(tmp_path):
+    _begin(tmp_path)
+    with pytest.raises(CheckFailedError, match="another restore fills this folder"):
+        _begin(tmp_path)
 
 
 @pytest.mark.timeout(900)  # three starts of a broker, three of a topology
