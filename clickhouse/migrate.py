@@ -16,7 +16,8 @@ from pathlib import Path
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from mevflow.operators.errors import MevflowError, StateError, UsageError
+from mevflow.clickhouse.strangers import strangers
+from mevflow.operators.errors import CheckFailedError, MevflowError, StateError, UsageError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql\Z")
@@ -79,10 +80,17 @@ def migrate(
 ) -> list[Migration]:
     """Create ``database`` if need be and apply what is pending (up to number ``until``); gives what was applied now.
 
-    Raises StateError when an applied migration's text has changed, or the database is ahead of this program.
+    Raises StateError when an applied migration's text has changed, or the database is ahead of this program;
+    CheckFailedError when tables of our names are somebody else's.
     """
     _check_name(database)
     migrations = load(folder)
+    others = strangers(client, database, [each for migration in migrations for each in migration.statements])
+    if others:
+        raise CheckFailedError(
+            f"the database {database} has tables of these names that mevflow did not make: {', '.join(others)}",
+            hint="keep them apart: MEVFLOW_CLICKHOUSE__DATABASE=another_name",
+        )
     client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
     client.command(_TABLE.format(database=database))
     recorded = _recorded(client, database)

@@ -7,7 +7,8 @@ import time
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from mevflow.clickhouse.migrate import history
+from mevflow.clickhouse.migrate import history, load
+from mevflow.clickhouse.strangers import RECORD, strangers
 from mevflow.flows.config import Config
 from mevflow.flows.demo.report import connect_server
 from mevflow.flows.preflight.finding import PreflightFinding
@@ -36,12 +37,15 @@ def look_at_schema(config: Config) -> list[PreflightFinding]:
     try:
         found = [PreflightFinding(_AREA, where, "ok", f"version {client.server_version}"), _clock(client, where)]
         columns = _columns(client, database)
-        migrated = "schema_migrations" in columns
         if not columns:
             return [*found, PreflightFinding(_AREA, f"database {database}", "create", "with its tables")]
+        others = strangers(client, database, [each for step in load() for each in step.statements])
+        migrated = RECORD in columns and not others
         if migrated:
             found.append(_migrations(client, database))
-        return found + [_judged(table, columns, migrated) for table in TABLES.values()]
+        found += [_judged(table, columns, migrated) for table in TABLES.values()]
+        judged = {table.name for table in TABLES.values()}
+        return found + [_of_another(name) for name in others if name not in judged]
     except (MevflowError, ClickHouseError) as error:
         message = error.message if isinstance(error, MevflowError) else str(error)
         return [PreflightFinding(_AREA, f"database {database}", "blocked", message, _APART)]
@@ -75,6 +79,11 @@ def _migrations(client: Client, database: str) -> PreflightFinding:
     if pending:
         return PreflightFinding(_AREA, f"database {database}", "create", f"migrations {', '.join(pending)}")
     return PreflightFinding(_AREA, f"database {database}", "ok", "up to date")
+
+
+def _of_another(name: str) -> PreflightFinding:
+    """A table with the name of a view of ours, or of the record of migrations."""
+    return PreflightFinding(_AREA, f"table {name}", "blocked", "another table of this name", _APART)
 
 
 def _judged(table: Table, columns: dict[str, dict[str, str]], migrated: bool) -> PreflightFinding:

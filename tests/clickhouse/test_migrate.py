@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from mevflow.clickhouse.migrate import MIGRATIONS, history, load, migrate
-from mevflow.operators.errors import MevflowError, StateError, UsageError
+from mevflow.operators.errors import CheckFailedError, MevflowError, StateError, UsageError
 
 _PROMISED = {
     "mev_opportunities",
@@ -41,6 +41,18 @@ def folder(tmp_path):
 def empty(clickhouse_client):
     yield "t_migrate"
     clickhouse_client.command("DROP DATABASE IF EXISTS t_migrate")
+
+
+@pytest.mark.parametrize("name", ["mev_regret_1d", "pools", "raw_swaps", "mev_decisions", "schema_migrations"])
+def test_a_table_that_somebody_else_made_is_neither_written_to_nor_replaced(clickhouse_client, empty, name):
+    clickhouse_client.command(f"CREATE DATABASE {empty}")
+    clickhouse_client.command(f"CREATE TABLE {empty}.{name} (version UInt64, dirty UInt8) ENGINE = TinyLog")
+    clickhouse_client.command(f"CREATE TABLE {empty}.guests (a Int8) ENGINE = TinyLog")
+    clickhouse_client.command(f"INSERT INTO {empty}.{name} VALUES (1, 0)")
+    with pytest.raises(CheckFailedError, match=rf"that mevflow did not make: {name}\n"):
+        migrate(clickhouse_client, empty)
+    assert clickhouse_client.query(f"SHOW TABLES FROM {empty}").result_columns[0] == sorted((name, "guests"))
+    assert clickhouse_client.query(f"SELECT * FROM {empty}.{name}").result_rows == [(1, 0)]
 
 
 def test_every_promised_table_is_made_and_can_be_read(clickhouse_client, clickhouse_database):

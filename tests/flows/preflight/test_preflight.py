@@ -56,12 +56,14 @@ def test_tables_of_the_same_names_are_kept_apart(tmp_path, clickhouse_server, cl
         clickhouse_client.command(
             f"CREATE TABLE {name}.mev_decisions (timestamp DateTime, slot UInt32) ENGINE = MergeTree ORDER BY slot"
         )
+        clickhouse_client.command(f"CREATE TABLE {name}.raw_swaps (a Int8) ENGINE = TinyLog")  # a view of ours
         server = {"CLICKHOUSE__PORT": str(clickhouse_server.port), "CONTROL__HTTP_PORT": str(free_port())}
         found, _ = preflight(4, tmp_path / "var", CLICKHOUSE__DATABASE=name, **server)
         table = found["table mev_decisions"]
         assert table["verdict"] == "blocked"
         assert "slot is UInt32, not UInt64; no column decision_id" in table["found"]
         assert "MEVFLOW_CLICKHOUSE__DATABASE" in table["advice"]
+        assert found["table raw_swaps"]["found"] == "another table of this name"
         assert found["table outcomes"]["verdict"] == "create"
     finally:
         clickhouse_client.command(f"DROP DATABASE {name}")
