@@ -25,7 +25,7 @@ def strangers(client: Client, database: str, statements: Iterable[str]) -> list[
     """Tables and views of ``database`` with a name that the migrations' statements give, and that none of them made."""
     names = sorted({RECORD, *(name for statement in statements for name in _CREATES.findall(statement))})
     rows = client.query(_COLUMNS, parameters={"database": database, "names": names}).result_rows
-    there: dict[str, list[str]] = {table: columns for table, columns in rows}
-    if set(there.get(RECORD, ())) >= _RECORD_COLUMNS:
+    there = {str(table): set(columns) for table, columns in rows}
+    if there.get(RECORD, set()) >= _RECORD_COLUMNS:
         return []
     return list(there)
