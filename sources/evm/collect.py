@@ -36,8 +36,7 @@ from mevflow.sources.evm.finder import PoolFinder
 from mevflow.sources.evm.follow import Fork
 from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.state import State
-from mevflow.sources.evm.stated import StatedPools, letter, read_whole
-from mevflow.sources.followed import AFTER_ALL
+from mevflow.sources.evm.stated import AUDITED, BlockPlaces, StatedPools, letter, read_whole
 from mevflow.v1 import market_pb2 as market
 
 EVENTS = (*POOL_EVENTS, *SINGLETON_EVENTS, *CURVE_EVENTS, *MANAGER_EVENTS, *LENDING_EVENTS)
@@ -112,14 +111,15 @@ class PoolCollector:
         if not wrong:
             return None
         number, time_us = block.header.number, block.header.timestamp_s * 1_000_000
-        stated, letters = StatedPools(self.chain, self.name), []
+        places = BlockPlaces(AUDITED)
+        stated, letters = StatedPools(self.chain, self.name, places), []
         for one, state in self._whole([pool for pool, _ in wrong], block.header.hash):
             if state is not None:
                 stated.add(one, state, number, time_us)
         for pool, answer in wrong:
             told = self.told.known[pool.address]
             detail = f"pool 0x{pool.address.hex()}: rows told {told}, its contract says {answer}"
-            letters.append(letter(self.name, (number, AFTER_ALL), time_us, "audit_difference", detail, pool.address))
+            letters.append(letter(self.name, places.next(number), time_us, "audit_difference", detail, pool.address))
             self.told.known[pool.address] = answer
         errors = pa.RecordBatch.from_pylist([*letters, *stated.letters], schema=ERRORS)
         return CollectedRows(stated.take(), None, errors, time_us)

@@ -25,6 +25,8 @@ _MOST_COINS = 8
 _AMP_PRECISION, _ADMIN_FEE = 100, 5 * 10**9
 #: Of the factory's implementations by number, those of plain tokens: "basic", and "optimized" for 18 decimals.
 _PLAIN = (0, 3)
+#: ``asset_type`` of a coin whose rate never moves.
+_PLAIN_COIN = 0
 _MOST_DECIMALS = 36
 
 
@@ -75,7 +77,7 @@ def find(node: RpcNode, factories: Sequence[Factory], candidates: Sequence[bytes
         pools[one] = EvmPool(one, CURVE, coins[0], coins[1], 0, factory=made_by.key, coins=coins)
         if made_by.kind != "curve_pool" and number(answers[1]) != 0:
             closed[one] = "it is a metapool"
-        elif made_by.kind == "curve_ng" and any(_listed(answers[2])):
+        elif made_by.kind == "curve_ng" and _listed(answers[2]) != [_PLAIN_COIN] * len(coins):
             closed[one] = "the rates of its coins may move without an event"
         elif made_by.kind == "curve":
             implementations[one] = address(answers[2])

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from mevflow.operators.parse.evm.pools import EvmPool
 
@@ -42,6 +42,12 @@ class Factory(BaseModel):
             raise ValueError("an address of 20 bytes: 0x and 40 digits")
         bytes.fromhex(value[2:])
         return value.lower()
+
+    @model_validator(mode="after")
+    def _names_its_fee(self) -> Factory:
+        if self.kind == "pairs" and not self.fee_pips:
+            raise ValueError("a factory of pairs has a fee_pips, what they charge: no contract says it")
+        return self
 
     @property
     def key(self) -> bytes:

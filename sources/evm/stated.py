@@ -5,6 +5,7 @@ Closed pools are given as removed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -17,6 +18,10 @@ from mevflow.sources.evm.state import State, states
 from mevflow.sources.followed import AFTER_ALL
 from mevflow.v1 import market_pb2 as market
 
+#: The largest index of a log that a place has room for.
+_LAST = (1 << 20) - 1
+#: Where the places of an audit's letters begin, below those of what the same block's rows gave.
+AUDITED = _LAST - (1 << 16)
 _SNAPSHOT, _FEE, _REMOVE = market.PoolUpdate.KIND_SNAPSHOT, market.PoolUpdate.KIND_FEE, market.PoolUpdate.KIND_REMOVE
 
 
@@ -26,11 +31,25 @@ def read_whole(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> list[tu
     return [(one, found.get(one.pool.address)) for one in judge(node, pools, block)]
 
 
+class BlockPlaces:
+    """Places for dead letters of a block as a whole: each its own, from ``last`` on down, behind every log of it."""
+
+    def __init__(self, last: int = _LAST) -> None:
+        self._last = last
+        self._taken = Counter[int]()
+
+    def next(self, block: int) -> tuple[int, int]:
+        """Block and index."""
+        self._taken[block] += 1
+        return block, self._last + 1 - self._taken[block]
+
+
 class StatedPools:
     """Gathers the rows, and dead letters for pools that nobody can trade on."""
 
-    def __init__(self, chain: int, name: str) -> None:
+    def __init__(self, chain: int, name: str, places: BlockPlaces | None = None) -> None:
         self._chain, self._name = chain, name
+        self._places = places or BlockPlaces()
         self._rows = RowBuilder("mevflow.v1.PoolUpdate")
         self.letters: list[dict[str, object]] = []
 
@@ -65,7 +84,8 @@ class StatedPools:
     def refuse(self, pool: bytes, why: str, block: int, timestamp_us: int) -> None:
         """A dead letter for a pool that nobody trades on."""
         detail = f"pool 0x{pool.hex()} is closed: {why}"
-        self.letters.append(letter(self._name, (block, AFTER_ALL), timestamp_us, "closed_pool", detail, pool))
+        at = self._places.next(block)
+        self.letters.append(letter(self._name, at, timestamp_us, "closed_pool", detail, pool))
 
     def take(self) -> pa.RecordBatch | None:
         """The rows in the order in which they were added; None where there are none."""
@@ -92,4 +112,4 @@ def letter(
 
 def offset_of(block: int, log_index: int) -> int:
     """A log's place in its chain as one number."""
-    return min(block, (1 << 42) - 1) << 20 | min(log_index, (1 << 20) - 1)
+    return min(block, (1 << 42) - 1) << 20 | min(log_index, _LAST)

@@ -27,7 +27,7 @@ from mevflow.operators.parse.solana.swaps import SolanaSwaps
 from mevflow.operators.stage import Settings, StageContext, Watermark
 from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import EndpointSettings
-from mevflow.sources.followed import HandOver, named, placed
+from mevflow.sources.followed import AFTER_ALL, HandOver, named, placed
 from mevflow.sources.solana.follow import Followed, SlotFollower
 from mevflow.sources.solana.slots import GivenSlot, SlotBlock, SlotsGone
 from mevflow.sources.solana.state import ReadPool
@@ -177,8 +177,8 @@ class YellowstoneSource(Source[YellowstoneSettings]):
             rows.add(chain=market.CHAIN_SOLANA, slot=happened.first, timestamp_us=time_us, kind=kind)
             yield rows.take()
         else:
-            for pool in happened:
-                yield _state_of(pool, followed.time_s)
+            for number, pool in enumerate(happened):
+                yield _state_of(pool, number, followed.time_s)
 
     def _run(self) -> None:
         """The thread. Whatever ends it ends the source: one that only stopped would look like a silent chain."""
@@ -188,14 +188,17 @@ class YellowstoneSource(Source[YellowstoneSettings]):
             self._handed.put(wrong)
 
 
-def _state_of(pool: ReadPool, time_s: int) -> pa.RecordBatch:
-    """The pool's ``KIND_SNAPSHOT``, or the dead letter that says why there is none."""
+def _state_of(pool: ReadPool, number: int, time_s: int) -> pa.RecordBatch:
+    """The pool's ``KIND_SNAPSHOT``, or the dead letter that says why there is none.
+
+    ``number`` is the pool's among those that were read: behind all of its slot each letter has a place of its own.
+    """
     try:
         return pool.rows(time_s)
     except AccountError as wrong:
         name = base58.b58encode(pool.address).decode()
         why = f"the state of pool {name} cannot be read: {wrong.message}"
-        place = _offset(pool.slot, 0, 0)
+        place = _offset(pool.slot, AFTER_ALL, number)
         error = ParseError(why, file=_TOPIC, line=place, reason="no_state", payload=pool.address)
         error.timestamp_us = time_s * 1_000_000
         return dead_letters([error])

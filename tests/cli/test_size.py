@@ -136,6 +136,9 @@ TRICRYPTO = {
 }  # fmt: skip
 PUMP = {"venue": "pump_swap", "reserve_a": 10**12, "reserve_b": 10**11, "a_to_b": True, "lp_fee_bps": 20,
         "protocol_fee_bps": 5}  # fmt: skip
+WEIGHTED = {"venue": "balancer_weighted", "balances": [10**15, 10**15], "decimals": [18, 18], "i": 0, "j": 1,
+            "weights": [8 * 10**17, 2 * 10**17], "fee": 3 * 10**15}  # fmt: skip
+SOLIDLY = {"venue": "aerodrome_stable", "reserve_a": 10**15, "reserve_b": 10**15, "decimals": [6, 6], "a_to_b": True}
 PART = {"known_tick_lower": -60, "known_tick_upper": 60}
 CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "tick and price": (v3(tick=5000), "leg 0: tick is 5000, where sqrt_price_x96 .* is at tick 0"),
@@ -169,6 +172,23 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "a Saber fee of all": (stable("saber", fee_numerator=5, fee_denominator=5), "leg 0: fee_numerator is 5"),
     "a Saber vault beyond 64 bits": (stable("saber", reserve_b=1 << 64), "leg 0: reserve_b is"),
     "a Saber amplification": (stable("saber", amp=10**7), "leg 0: amp is"),
+    "what is known elsewhere": (v3(known_tick_lower=60, known_tick_upper=600), "leg 0: tick is 0, outside what"),
+    "what is known backwards": (v3(known_tick_lower=60, known_tick_upper=-60), "leg 0: tick is 0, outside what"),
+    "bins that are known elsewhere": (dlmm(known_lower=1, known_upper=9), "leg 0: active_id is 0, outside what"),
+    "a filter beyond the decay": (
+        dlmm(fees={"base_factor": 1, "filter_period_s": 30, "decay_period_s": 20}),
+        "leg 0: filter_period_s is 30, above 20",
+    ),
+    "a reference of more than there can be": (dlmm(volatility={"reference": 1}), "leg 0: reference is 1"),
+    "an amplification in other units": (stable("curve_stable", amp_precision=10), "leg 0: amp_precision is 10"),
+    "a weighted pool without a fee": ({**WEIGHTED, "fee": 0}, "leg 0: fee is 0"),
+    "a weighted fee below the least": ({**WEIGHTED, "fee": 10**11}, "leg 0: fee is 100000000000"),
+    "weights of more than all": ({**WEIGHTED, "weights": [9 * 10**17, 2 * 10**17]}, "leg 0: weights are"),
+    "a part of a basis point": ({**SOLIDLY, "fee_pips": 550}, "leg 0: fee_pips is 550"),
+    "more than a factory lets be a fee": (
+        {**v2(10**9, 10**9), "venue": "aerodrome_volatile", "fee_pips": 30_100},
+        "leg 0: fee_pips is 30100",
+    ),
     "an invariant unlike its balances": ({**TRICRYPTO, "d": 1}, "leg 0: balances and d"),
     "a tricrypto fee of more than all": ({**TRICRYPTO, "mid_fee": 10**11}, "leg 0: mid_fee is"),
 }

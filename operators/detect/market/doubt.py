@@ -5,11 +5,20 @@ from __future__ import annotations
 from mevflow.operators.detect.book import curves
 from mevflow.operators.detect.book.book import Book
 from mevflow.operators.detect.book.journal import Journal, TickNote
-from mevflow.operators.detect.book.pools import DOUBT_DEPTH, DOUBT_FEE, DOUBT_STATE, place_of
+from mevflow.operators.detect.book.pools import DOUBT_DEPTH, DOUBT_FEE, DOUBT_STATE, REMOVED, place_of
 from mevflow.operators.detect.market import ticks
 from mevflow.operators.detect.market.curve import apply as curved
 from mevflow.operators.sizing.kinds import KIND_STABLE
 from mevflow.v1 import market_pb2 as market
+
+_FEE = market.PoolUpdate.KIND_FEE
+#: What updates of a kind tell that outlasts the next row of a pool's state: its fee, and that nobody trades there.
+_LOST: dict[int | None, int] = {
+    market.PoolUpdate.KIND_CREATE: DOUBT_FEE,
+    market.PoolUpdate.KIND_SNAPSHOT: DOUBT_FEE,
+    _FEE: DOUBT_FEE,
+    market.PoolUpdate.KIND_REMOVE: REMOVED,
+}
 
 
 def lose(book: Book, journal: Journal, number: int, place: tuple[int, int, int], kind: int | None) -> bool:
@@ -27,8 +36,7 @@ def lose(book: Book, journal: Journal, number: int, place: tuple[int, int, int],
         journal.forget_curves(number, place[0])
         if not behind:
             curved.go_on(book, journal, number, place)
-            if kind == market.PoolUpdate.KIND_FEE:
-                pool["doubt"] |= DOUBT_FEE
+            pool["doubt"] |= _LOST.get(kind, 0)
         curved.set_curve(book, number, None)
         return True
     if behind and kind is None and not pool["derived"]:
@@ -36,11 +44,10 @@ def lose(book: Book, journal: Journal, number: int, place: tuple[int, int, int],
     journal.note(book, number, place[0])
     if not behind:
         pool["slot"], pool["tx_index"], pool["ix_index"] = place
-    if kind == market.PoolUpdate.KIND_FEE:
-        pool["doubt"] |= DOUBT_FEE
-    elif kind is None:
+    pool["doubt"] |= _LOST.get(kind, 0)
+    if kind is None:
         pool["doubt"] |= DOUBT_STATE
-    else:
+    elif kind != _FEE:
         pool["doubt"] |= DOUBT_STATE | DOUBT_DEPTH
         forget_ticks(book, journal, number, place[0])
     return True

@@ -18,6 +18,7 @@ from mevflow.operators.amm.weighted.log_exp import ONE
 from mevflow.operators.amm.weighted.pool import WeightedState
 from mevflow.operators.errors import MevflowError
 from mevflow.operators.sizing.venues import reserve_bits
+from mevflow.v1 import market_pb2 as market
 
 _U64, _U128, _I128 = 1 << 64, 1 << 128, 1 << 127
 _MOST_SPACING = (1 << 16) - 1
@@ -25,12 +26,18 @@ _MOST_SPACING = (1 << 16) - 1
 _MOST_AMP, _MOST_FEE = 10**6, FEE_DENOMINATOR // 2
 #: Powers of ten that DLMM's base fee is multiplied by.
 _MOST_POWER = 4
-#: Balancer's weighted pools.
-_MOST_TOKENS = 20
+#: Balancer's weighted pools: how many tokens, and the least fee (of 10 ** 18).
+_MOST_TOKENS, _LEAST_SHARE = 20, 10**12
+#: What Curve's contracts count the amplification in.
+_AMP_PRECISIONS = (1, 100)
+#: ``PoolFactory.MAX_FEE`` of Aerodrome and Velodrome, 300 basis points.
+_MOST_FACTORY_FEE, _PIPS_PER_BPS = 30_000, 100
 
 
-def of_reserves(venue: int, reserves: tuple[int, int]) -> str | None:
+def of_reserves(venue: int, reserves: tuple[int, int], fee_pips: int) -> str | None:
     """Of a pool of two reserves."""
+    if venue == market.VENUE_AERODROME_VOLATILE and (wrong := _of_factory_fee(fee_pips)) is not None:
+        return wrong
     bits = reserve_bits(venue)
     for name, held in zip(("reserve_a", "reserve_b"), reserves, strict=True):
         if bits is not None and held >> bits:
@@ -57,6 +64,11 @@ def of_ticks(rules: Rules, state: ConcentratedState, price_key: str) -> str | No
         return f"liquidity is {state.liquidity}, more than 128 bits"
     if state.tick_spacing > _MOST_SPACING:
         return f"tick_spacing is {state.tick_spacing}"
+    if not state.known_tick_lower <= state.tick <= state.known_tick_upper:
+        return (
+            f"tick is {state.tick}, outside what known_tick_lower {state.known_tick_lower}"
+            f" and known_tick_upper {state.known_tick_upper} say is known"
+        )
     own = rules.tick_at(state.sqrt_price)
     below = own - 1 if rules.price_at(own) == state.sqrt_price else own
     if not below <= state.tick <= own:
@@ -94,6 +106,8 @@ def of_stable(state: StableState) -> str | None:
         return f"admin_fee is {state.admin_fee}, more than all of the fee"
     if state.offpeg_fee_multiplier * state.fee > _MOST_FEE * FEE_DENOMINATOR:
         return f"offpeg_fee_multiplier is {state.offpeg_fee_multiplier}, with which fee grows above {_MOST_FEE}"
+    if state.amp_precision not in _AMP_PRECISIONS:
+        return f"amp_precision is {state.amp_precision}, neither of {', '.join(map(str, _AMP_PRECISIONS))}"
     if not state.amp_precision <= state.amp * len(state.balances) <= _MOST_AMP * state.amp_precision * 8:
         return f"amp is {state.amp} in units of {state.amp_precision}"
     try:
@@ -104,11 +118,20 @@ def of_stable(state: StableState) -> str | None:
 
 
 def of_solidly(state: SolidlyState) -> str | None:
-    """Of a stable pool of Aerodrome or Velodrome: reserves that the contract can compute with."""
+    """Of a stable pool of Aerodrome or Velodrome: reserves that its contract computes with, a fee that it can have."""
+    if (wrong := _of_factory_fee(state.fee_pips)) is not None:
+        return wrong
     try:
         solidly.invariant(state)
-    except AmmError as wrong:
-        return f"reserves have no invariant: {wrong.message}"
+    except AmmError as refused:
+        return f"reserves have no invariant: {refused.message}"
+    return None
+
+
+def _of_factory_fee(fee_pips: int) -> str | None:
+    """Of what the factory of Aerodrome's and Velodrome's pools lets be a fee."""
+    if fee_pips % _PIPS_PER_BPS or fee_pips > _MOST_FACTORY_FEE:
+        return f"fee_pips is {fee_pips}, no whole basis points up to {_MOST_FACTORY_FEE}"
     return None
 
 
@@ -118,8 +141,8 @@ def of_weighted(state: WeightedState) -> str | None:
         return f"balances are those of 2 to {_MOST_TOKENS} tokens"
     if sum(state.weights) != ONE or min(state.weights) < ONE // 100:
         return f"weights are {', '.join(map(str, state.weights))}, not shares of one hundredth or more of {ONE}"
-    if state.fee > ONE // 10:
-        return f"fee is {state.fee}, more than a tenth"
+    if not _LEAST_SHARE <= state.fee <= ONE // 10:
+        return f"fee is {state.fee}, outside [{_LEAST_SHARE}, {ONE // 10}]"
     if max(state.balances) >> 112:
         return "a balance does not fit the 112 bits that the vault has for it"
     return None
@@ -157,6 +180,11 @@ def of_bins(state: DlmmState) -> str | None:
         return wrong
     if not MIN_BIN_ID <= state.active_id <= MAX_BIN_ID:
         return f"active_id is {state.active_id}, outside [{MIN_BIN_ID}, {MAX_BIN_ID}]"
+    if not state.known_lower <= state.active_id <= state.known_upper:
+        return (
+            f"active_id is {state.active_id}, outside what known_lower {state.known_lower}"
+            f" and known_upper {state.known_upper} say is known"
+        )
     for number, held in state.bins.items():
         if not MIN_BIN_ID <= number <= MAX_BIN_ID:
             return f"bins name {number}, outside [{MIN_BIN_ID}, {MAX_BIN_ID}]"
@@ -186,6 +214,8 @@ def _of_bin_fees(state: DlmmState) -> str | None:
         ("variable_fee_control", fees.variable_fee_control, (1 << 32) - 1),
         ("max_volatility_accumulator", fees.max_volatility_accumulator, (1 << 32) - 1),
         ("accumulator", state.volatility.accumulator, fees.max_volatility_accumulator),
+        ("reference", state.volatility.reference, fees.max_volatility_accumulator),
+        ("filter_period_s", fees.filter_period_s, fees.decay_period_s),
     ):
         if value > most:
             return f"{name} is {value}, above {most}"

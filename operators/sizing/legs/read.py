@@ -119,8 +119,9 @@ def leg(found: Any, where: str = "leg") -> Leg:
 def _reserves(venue: int, default_fee: int) -> Callable[[_Keys], Leg]:
     def make(keys: _Keys) -> Leg:
         reserves = keys.integer("reserve_a", least=1), keys.integer("reserve_b", least=1)
-        keys.refuse(contradictions.of_reserves(venue, reserves))
-        return ReservesLeg(reserves, _fee(keys, default_fee), keys.flag("a_to_b"), venue)
+        fee = _fee(keys, default_fee)
+        keys.refuse(contradictions.of_reserves(venue, reserves, fee))
+        return ReservesLeg(reserves, fee, keys.flag("a_to_b"), venue)
 
     return make
 

@@ -170,6 +170,16 @@ def test_a_swap_that_the_rule_does_not_give_ends_what_is_known() -> None:
     assert open_cycles(stage) == 1, "a snapshot brings it back"
 
 
+def test_a_coin_whose_rate_is_not_told_has_no_price() -> None:
+    """Its units are in nothing else: six decimals read as eighteen would make everything of it a bargain."""
+    wrong = coins(10**13, 10**13, slot=4)
+    wrong.stable.coins[1].rate = b""
+    stage = make()
+    errors = run(stage, [*feed(coins(10**13, 10**13), pair(2, 1.01), wrong), *until(1 << 62)], end=False)["errors"]
+    assert errors["reason"].to_pylist() == ["impossible"]
+    assert not open_cycles(stage), "what it was before does not hold either"
+
+
 def test_a_late_exchange_puts_in_doubt_what_was_worked_out_without_it() -> None:
     stage = make()
     run(stage, [*feed(coins(10**13, 10**13, 10**13), pair(2, 1.01), coins(10**13, 10**13, 10**13, slot=5)),

@@ -154,6 +154,31 @@ def test_a_pool_that_is_removed_stays_so_until_it_is_stated_whole() -> None:
     assert [row["slot"] for row in feed(*level, gone, gap, reserves(5, b"a", CPMM, LEVEL, 2 * LEVEL))[1]] == [5]
 
 
+def test_a_pool_whose_removal_was_rejected_stays_without_a_rate() -> None:
+    """Why it is to be left alone does not end with its next swap; only a row that states it whole does."""
+    level = [reserves(slot, name, CPMM, LEVEL, LEVEL, fee_pips=2_500) for slot, name in ((1, b"a"), (2, b"b"))]
+    gone = update(3, b"a", UPDATE.KIND_REMOVE, venue=CPMM, tick_spacing=1 << 16)
+    gap = swap(4, b"a", (LEVEL, 2 * LEVEL), venue=CPMM)
+    _, found, errors = feed(*level, gone, gap)
+    assert (errors, found) == (["bad_tick"], [])
+    whole = reserves(5, b"a", CPMM, LEVEL, 2 * LEVEL, fee_pips=2_500)
+    assert [row["slot"] for row in feed(*level, gone, gap, whole)[1]] == [5]
+
+
+@pytest.mark.parametrize("fee_pips", [0, 2_500])
+def test_the_fee_of_a_rejected_snapshot_is_not_the_old_one(fee_pips: int) -> None:
+    """Nobody knows what the snapshot said: a swap that tells no fee leaves the pool without a rate, one that does not.
+
+    Aerodrome's pools are such: their fee may change, and small swaps do not show it.
+    """
+    venue = market.VENUE_AERODROME_VOLATILE
+    level = [reserves(slot, name, venue, LEVEL, LEVEL, fee_pips=100) for slot, name in ((1, b"a"), (2, b"b"))]
+    lost = reserves(3, b"a", venue, LEVEL, LEVEL, fee_pips=1_000_000)
+    _, found, errors = feed(*level, lost, swap(4, b"a", (LEVEL, 2 * LEVEL), venue=venue, fee_pips=fee_pips))
+    assert errors == ["bad_fee"]
+    assert [row["slot"] for row in found] == ([4] if fee_pips else [])
+
+
 def test_the_last_tick_that_may_lie_between_decides_what_is_known() -> None:
     """At tick 390 of spacing 8 no tick beyond 384 has been passed: a range known up to 385 is enough."""
     known = whirlpool(1, b"a", known=False)

@@ -247,6 +247,7 @@ def test_a_pool_is_closed_while_its_amplification_moves(chain: Chain, tmp_path: 
         ("curve_ng", {"is_meta(address)": 1}, "it is a metapool"),
         ("curve", {"is_meta(address)": 1}, "it is a metapool"),
         ("curve_ng", {"get_pool_asset_types(address)": listed(0, 1, 0)}, "the rates of its coins may move"),
+        ("curve_ng", {"get_pool_asset_types(address)": listed(0, 0)}, "the rates of its coins may move"),
         ("curve", {"get_implementation_address(address)": 78}, "it is of an implementation that is not known"),
         ("curve_ng", {"get_coins(address)": listed(*reversed(NAMED))}, "are not those of plain tokens"),
         ("curve_ng", {"get_coins(address)": listed(), "is_meta(address)": 1}, ""),  # no pool of its own

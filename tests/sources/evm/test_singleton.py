@@ -127,6 +127,25 @@ def test_a_pool_that_cannot_be_read_is_told_once(chain: Chain, key: tuple[int, .
     assert letter["detail"].endswith(why)
 
 
+def test_letters_about_pools_of_one_block_have_places_of_their_own(chain: Chain) -> None:
+    """Rows are stored by their places: of two at one place the later would replace the other."""
+    collecting = Collecting(chain, None)
+    for pool in range(1, 4):
+        chain.do(MANAGER, LOG3, SWAP, pool, ANYBODY, 5, -6 % (1 << 256), ONE, 9, 0, 3_000)
+    chain.mine()
+    _, _, letters = collecting.rows()
+    assert len({row["offset"] for row in letters}) == len(letters) == 3
+    assert {row["offset"] >> 20 for row in letters} == {chain.head()}
+
+
+def test_a_factory_of_pairs_says_what_they_charge() -> None:
+    """A fee that nobody told is not zero; other kinds say it by pool."""
+    place = "0x" + MANAGER.hex()
+    with pytest.raises(ValueError, match="fee_pips"):
+        Factory(address=place, kind="pairs")
+    assert Factory(address=place, kind="pairs", fee_pips=1).fee_pips == 1
+
+
 def test_a_pool_that_is_made_tells_its_key_itself(chain: Chain) -> None:
     """Another one with hooks is closed; a protocol's fee of two directions closes it, too, and one of one does not."""
     collecting = Collecting(chain, None)

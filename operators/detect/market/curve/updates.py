@@ -14,7 +14,6 @@ from mevflow.operators.amm.bins import dlmm
 from mevflow.operators.amm.bins.dlmm import Bin, DlmmState, FeeRule, Volatility
 from mevflow.operators.amm.bins.dlmm_math import BPS, MAX_BIN_ID, MIN_BIN_ID
 from mevflow.operators.amm.concentrated.curve import AmmError
-from mevflow.operators.amm.stable import swap as stable_swap
 from mevflow.operators.amm.stable.saber import SaberState
 from mevflow.operators.amm.stable.swap import FEE_DENOMINATOR, StableState
 from mevflow.operators.detect.book.curves import Curve, SwapRow, told_whole, with_balances
@@ -76,7 +75,9 @@ def _whole_stable(told: CurveTold, saber_pool: bool) -> Curve:
         if len(balances) != 2:
             raise AmmError(f"a Saber pool of {len(balances)} coins")
         return SaberState(*balances, amp, fee, of, admin, admin_of)
-    rates = tuple(_unsigned(coin["rate"]) or stable_swap.PRECISION for coin in told["coins"])
+    rates = tuple(_unsigned(coin["rate"]) for coin in told["coins"])
+    if not all(rates):
+        raise AmmError("a coin's rate is not told: what its units are is in nothing else")
     return StableState(
         balances,
         rates,
