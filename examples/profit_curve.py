@@ -18,7 +18,7 @@ from mevflow.bench.detect import located
 from mevflow.operators.detect.admit import read
 from mevflow.operators.detect.control import DetectPolicy
 from mevflow.operators.detect.market.market import Market
-from mevflow.operators.detect.report.cycles import Rotations, States
+from mevflow.operators.detect.report.cycles import States, in_canonical_form
 from mevflow.operators.detect.settings import DetectSettings, load_registry
 from mevflow.operators.detect.stage import SWAP, UPDATE
 from mevflow.operators.merge import ChainMerge
@@ -51,10 +51,10 @@ def legs_after(block: int, log: int) -> tuple[list[Leg], float]:
         else:
             done, hits, states = market.swaps(events, begin, end, again=False)
             assert done == end, "few cycles pay on this day"
-    (found,) = (
-        each for each in Rotations(market.book, market.mints.level).found(hits) if each.event == len(events) - 1
-    )
-    return States(market.book, states).legs(found, events.at(found.event).timestamp_us), found.rate
+    found = in_canonical_form(hits, market.book, market.mints.worth["level"])
+    last = len(events) - 1
+    (hit,) = np.flatnonzero(found.event == last).tolist()
+    return States(market.book, states).legs(found, hit, events.at(last).timestamp_us), float(found.rate[hit])
 
 
 def profit(legs: list[Leg], amount: int) -> float:

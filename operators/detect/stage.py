@@ -112,7 +112,7 @@ class ArbitrageDetect(Stage[DetectSettings]):
         for number in self._market.undo(chain, slot, last):
             hits, states = self._market.screen_again(events, 0, number)
             found.take(0, 1, hits, states)
-        if len(found.opportunities):
+        if len(found):
             yield "opportunities", found.batch()
         prices = self._market.take_prices()
         if len(prices) and self.context.wants("prices"):
@@ -141,7 +141,7 @@ class ArbitrageDetect(Stage[DetectSettings]):
                 begin, again = done, True
         if self.context.wants("pools") and (updates := events.ordered("updates")).num_rows:
             yield "pools", updates
-        if len(found.opportunities):
+        if len(found):
             yield "opportunities", found.batch()
         prices = self._market.take_prices()
         if len(prices) and self.context.wants("prices"):

@@ -58,6 +58,30 @@ def _bounds(pool):  # type: ignore[no-untyped-def]  # pragma: no cover - compile
 
 
 @njit(cache=True, nogil=True)
+def next_ticks(states, cycles, turns, pools, starts, known, ticks):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Write the next initialized tick on each leg's way where it lies within what is known.
+
+    By cycle: ``states`` are its pools, ``turns`` says which of them each leg of ``cycles`` goes through, a leg being
+    twice its pool's number and one more from A to B, -1 where there is none. ``known`` are the initialized ticks of
+    ``pools`` (ascending) one after another, ``starts`` where each pool's begin and end.
+    """
+    for cycle in range(len(states)):
+        for leg in range(cycles.shape[1]):
+            way = cycles[cycle, leg]
+            if way < 0:
+                break
+            at = np.searchsorted(pools, way >> 1)
+            if at == len(pools) or pools[at] != way >> 1:
+                continue
+            pool, a_to_b = states[cycle, turns[cycle, leg]], way & 1
+            low, high = _bounds(pool)
+            told = known[starts[at] : starts[at + 1]]
+            place = np.searchsorted(told, pool["tick"], side="right") - a_to_b
+            if 0 <= place < len(told) and (told[place] > low if a_to_b == 1 else told[place] < high):
+                ticks[cycle, leg] = told[place]
+
+
+@njit(cache=True, nogil=True)
 def _first(pool, a_to_b, tick, w):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """The first stretch of a leg, (s, depth, room); a depth of 0 where there is none."""
     if pool["kind"] == KIND_CONSTANT_PRODUCT:
@@ -258,3 +282,15 @@ def size_within(states, ways, ticks, legs, amounts, verdict, w):  # type: ignore
             limbs.copy(out, amount)
         if known:
             verdict[cycle] = SIZED if limbs.less(put_in, amount) else NOTHING
+
+
+@njit(cache=True, nogil=True)
+def gains(amounts, legs, verdict, gained, w):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Write what comes out of each sized cycle beyond what is put in, as the nearest float; 0 of one that is not."""
+    for cycle in range(len(amounts)):
+        gained[cycle] = 0.0
+        if verdict[cycle] == SIZED:
+            limbs.load(amounts[cycle, 0], w[0])
+            limbs.load(amounts[cycle, legs[cycle]], w[1])
+            limbs.subtract(w[1], w[0], w[2])
+            gained[cycle] = limbs.nearest(w[2], False)

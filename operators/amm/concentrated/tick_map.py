@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mevflow.operators.amm.concentrated.curve import AmmError
 
 
@@ -21,6 +24,7 @@ class TickMap:
         for tick, net, gross in ticks:
             self._net[tick], self._gross[tick] = net, gross
         self._sorted: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+        self._ticks: NDArray[np.int32] | None = None
 
     def __iter__(self) -> Iterator[tuple[int, int, int]]:
         """(tick, net, gross), ascending."""
@@ -38,6 +42,13 @@ class TickMap:
             ticks = tuple(sorted(self._net))
             self._sorted = ticks, tuple(self._net[tick] for tick in ticks)
         return self._sorted
+
+    @property
+    def ticks(self) -> NDArray[np.int32]:
+        """The ticks, ascending; the same array until a change."""
+        if self._ticks is None:
+            self._ticks = np.array(sorted(self._net), np.int32)
+        return self._ticks
 
     def change(self, lower: int, upper: int, delta: int) -> None:
         """A position's liquidity in [lower, upper) changes by ``delta``.
@@ -81,7 +92,7 @@ class TickMap:
         else:
             self._net.pop(tick, None)
             self._gross.pop(tick, None)
-        self._sorted = None
+        self._sorted = self._ticks = None
 
     def active_at(self, tick: int) -> int:
         """The liquidity of all positions around ``tick``."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mevflow.operators.detect.book.cycle_index import NOT_TRADABLE, CycleIndex
+from mevflow.operators.detect.book.keys import Keys
 from mevflow.operators.detect.book.lists import grown
 from mevflow.operators.detect.book.pools import DOUBT_DEPTH, DOUBT_FEE, DOUBT_STATE, POOL_DTYPE, PoolInfo
 from mevflow.operators.detect.told import UpdateTold
@@ -64,9 +65,10 @@ class Book:
         self.group: NDArray[np.int32] = np.zeros(64, np.int32)
         self.has_faces = False
         self.has_curves = False  # there is a pool whose state is beside the book
-        self.renamed = 0  # how often a pool's names for its mints have changed
+        self.renamed = 0  # how often a pool's names for its mints, or how many pairs of them it has, have changed
         self.count = 0
         self.info: list[PoolInfo] = []
+        self.keys, self.mint_keys = Keys(), Keys()  # addresses, by number
         #: Number of each pool, by chain and address.
         self.index: defaultdict[int, dict[bytes, int]] = defaultdict(dict)
         self.mints: list[tuple[int, bytes]] = []
@@ -87,6 +89,7 @@ class Book:
         if found is None:
             found = self.mint_index[name] = len(self.mints)
             self.mints.append(name)
+            self.mint_keys.append(key)
             self.cycles.make_mints(found + 1)
         return found
 
@@ -101,10 +104,12 @@ class Book:
             self.log_keep = grown(self.log_keep, number + 1)
             self.group = grown(self.group, number + 1)
         self.count += 1
+        self.keys.append(key)
         first = self.index[chain].setdefault(key, number)
         self.info.append(PoolInfo(key, (a, b), venue, first=first))
         self.info[first].faces.append(number)
         self.has_faces |= first != number
+        self.renamed += first != number
         self.has_curves |= kind >= KIND_STABLE
         self.group[number] = first
         pool = self.pools[number]

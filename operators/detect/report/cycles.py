@@ -1,12 +1,13 @@
-"""From hits of the kernel to sized cycles: canonical start, legs with their exact states."""
+"""From hits of the kernel to cycles in canonical form, as columns; their legs' exact states."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from mevflow.operators.amm.bins.dlmm import DlmmState
@@ -20,64 +21,80 @@ from mevflow.operators.sizing.kinds import KIND_CONCENTRATED_X64, KIND_CONSTANT_
 from mevflow.operators.sizing.legs import BinsLeg, SaberLeg, SolidlyLeg, StableLeg
 from mevflow.operators.sizing.size import ConcentratedLeg, Leg, ReservesLeg, known_stretch
 
-#: A directed cycle: (pool, goes from token A to token B) a leg, in canonical rotation.
-Cycle = tuple[tuple[int, bool], ...]
+#: A directed cycle in canonical form. A leg is twice its pool's number, and one more where it goes from token A to B.
+Cycle = tuple[int, ...]
+NO_LEG = -1
 
 
-class SizedCycle(NamedTuple):
-    """A cycle that screens above zero after an event. ``turn`` says which of the hit's legs each of its legs is;
-    ``packed`` has that and the legs' directions, a byte each, of MAX_LEGS legs.
+class FoundCycles(NamedTuple):
+    """Cycles that screen above zero after an event, in the kernel's order: a row each, of MAX_LEGS legs.
 
-    ``usd`` and ``native_usd`` are what a raw unit of its start token, and of the chain's fee token, was worth after
-    that event; 0 when that was not known.
+    ``cycle`` has NO_LEG where there is no leg; ``turn`` says which of the hit's legs each of its legs is. ``usd`` and
+    ``native_usd`` are what a raw unit of its start token, and of the chain's fee token, was worth after that event; 0
+    when that was not known.
     """
 
-    event: int
-    cycle: Cycle
-    rate: float
-    hit: int
-    turn: tuple[int, ...]
-    packed: bytes
-    usd: float
-    native_usd: float
+    event: NDArray[np.int64]
+    legs: NDArray[np.int64]
+    cycle: NDArray[np.int32]
+    turn: NDArray[np.uint8]
+    rate: NDArray[np.float64]
+    usd: NDArray[np.float64]
+    native_usd: NDArray[np.float64]
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> FoundCycles:
+        """Some of the rows."""
+        return FoundCycles._make(column[rows] for column in self)
+
+    def tuples(self) -> list[Cycle]:
+        """The cycles, each without the legs that it does not have."""
+        return [tuple(cycle[:legs]) for cycle, legs in zip(self.cycle.tolist(), self.legs.tolist(), strict=True)]
 
 
-class Rotations:
-    """Canonical forms of the kernel's cycles: each is worked out once.
+def in_canonical_form(hits: NDArray[np.void], book: Book, levels: NDArray[np.int8]) -> FoundCycles:
+    """The kernel's hits (HIT_DTYPE) as cycles that start with a numeraire, else a hub; ties go to the smaller address.
 
-    A cycle starts with a numeraire, else a hub; ties go to the smaller address. It thus has one form, whichever of its
-    pools the event was on.
+    A cycle thus has one form, whichever of its pools the event was on. ``levels`` of the mints: 0 a numeraire, 1 a hub,
+    2 anything else.
     """
+    count = len(hits)
+    cycle, turn, usd = np.empty((count, MAX_LEGS), np.int32), np.empty((count, MAX_LEGS), np.uint8), np.empty(count)
+    _turn(hits, book.pools, levels, book.mint_keys.starts, book.mint_keys.data, cycle, turn, usd)
+    legs = hits["legs"].astype(np.int64)
+    return FoundCycles(hits["event"].copy(), legs, cycle, turn, hits["rate"].copy(), usd, hits["native_usd"].copy())
 
-    def __init__(self, book: Book, level: Callable[[int], int]) -> None:
-        """``level`` of a mint: 0 a numeraire, 1 a hub, 2 anything else."""
-        self.book, self._level = book, level
-        self._known: dict[tuple[int, ...], tuple[Cycle, tuple[int, ...], bytes]] = {}
 
-    def found(self, hits: NDArray[np.void]) -> Iterator[SizedCycle]:
-        """The hits in canonical form, in the kernel's order."""
-        names = ("event", "legs", "pool", "along", "rate", "usd", "native_usd")
-        rows = zip(*(hits[name].tolist() for name in names), strict=True)
-        for number, (event, legs, pools, along, rate, usd, native_usd) in enumerate(rows):
-            name = (*pools[:legs], *along[:legs])
-            form = self._known.get(name)
-            if form is None:
-                form = self._known[name] = self._canonical(pools[:legs], along[:legs])
-            yield SizedCycle(event, form[0], rate, number, form[1], form[2], usd[form[1][0]], native_usd)
+@njit(cache=True, nogil=True)
+def _before(one, other, levels, starts, data):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Whether a cycle starts with the mint ``one`` rather than with ``other``."""
+    if levels[one] != levels[other]:
+        return levels[one] < levels[other]
+    a, b = starts[one], starts[other]
+    of_a, of_b = starts[one + 1] - a, starts[other + 1] - b
+    for at in range(min(of_a, of_b)):
+        if data[a + at] != data[b + at]:
+            return data[a + at] < data[b + at]
+    return of_a < of_b
 
-    def _canonical(self, pools: list[int], along: list[int]) -> tuple[Cycle, tuple[int, ...], bytes]:
-        book, count = self.book, len(pools)
-        legs, starts = [], []
-        for number, with_pair in zip(pools, along, strict=True):
-            a, b = book.info[number].mints
-            a_to_b = bool(with_pair) != (a > b)
-            legs.append((number, a_to_b))
-            starts.append(a if a_to_b else b)
-        first = min(range(count), key=lambda leg: (self._level(starts[leg]), book.mints[starts[leg]]))
-        turn = tuple((first + step) % count for step in range(count))
-        cycle = tuple(legs[leg] for leg in turn)
-        packed = bytes(turn).ljust(MAX_LEGS, b"\0") + bytes(a_to_b for _, a_to_b in cycle).ljust(MAX_LEGS, b"\0")
-        return cycle, turn, packed
+
+@njit(cache=True, nogil=True)
+def _turn(hits, pools, levels, starts, data, cycle, turn, usd):  # type: ignore[no-untyped-def]  # pragma: no cover
+    legs = np.empty(MAX_LEGS, np.int32)
+    for number in range(len(hits)):
+        hit = hits[number]
+        count, first, least = hit["legs"], 0, np.int64(-1)
+        for leg in range(count):
+            pool = pools[hit["pool"][leg]]
+            a_to_b = (hit["along"][leg] != 0) != pool["flipped"]
+            start = np.int64(pool["mint_a"] if a_to_b else pool["mint_b"])
+            legs[leg] = 2 * hit["pool"][leg] + a_to_b
+            if leg == 0 or _before(start, least, levels, starts, data):
+                first, least = leg, start
+        for leg in range(MAX_LEGS):
+            at = (first + leg) % count
+            turn[number, leg] = at if leg < count else 0
+            cycle[number, leg] = legs[at] if leg < count else NO_LEG
+        usd[number] = hit["usd"][first]
 
 
 class _State(NamedTuple):
@@ -118,16 +135,14 @@ class States:
     def __init__(self, book: Book, states: NDArray[np.void]) -> None:
         self._book, self._raw, self._legs = book, states.tobytes(), states.shape[1]
 
-    def legs(self, found: SizedCycle, time_us: int) -> list[Leg]:
-        """The legs as the exact venues quote them at chain time ``time_us``."""
-        hit = found.hit
-        return [
-            self._leg(hit, leg, number, a_to_b, time_us)
-            for leg, (number, a_to_b) in zip(found.turn, found.cycle, strict=True)
-        ]
+    def legs(self, found: FoundCycles, hit: int, time_us: int) -> list[Leg]:
+        """The legs of a hit as the exact venues quote them at chain time ``time_us``."""
+        count = int(found.legs[hit])
+        ways = zip(found.turn[hit, :count].tolist(), found.cycle[hit, :count].tolist(), strict=True)
+        return [self._leg(hit, turn, leg >> 1, bool(leg & 1), time_us) for turn, leg in ways]
 
-    def _leg(self, hit: int, leg: int, number: int, a_to_b: bool, time_us: int) -> Leg:
-        now = _State._make(_ROW.unpack_from(self._raw, (hit * self._legs + leg) * _ROW.size))
+    def _leg(self, hit: int, turn: int, number: int, a_to_b: bool, time_us: int) -> Leg:
+        now = _State._make(_ROW.unpack_from(self._raw, (hit * self._legs + turn) * _ROW.size))
         if now.kind == KIND_CONSTANT_PRODUCT:
             return ReservesLeg((_integer(now.reserve_a), _integer(now.reserve_b)), now.fee_pips, a_to_b, now.venue)
         if now.kind >= KIND_STABLE:

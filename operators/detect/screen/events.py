@@ -157,17 +157,12 @@ class Events:
         place = chain.item(row), slot.item(row), tx_index.item(row), ix_index.item(row), time_us.item(row)
         return At(*place, pool)
 
-    def places(self, events: list[int]) -> list[At]:
-        """Where events stand; many swaps at once in less time than one by one."""
+    def pools(self, events: list[int]) -> list[int]:
+        """The numbers of the events' pools, -1 for one that is not known."""
         if not events or (self.source[events] == UPDATES).any():
-            return [self.at(event) for event in events]
-        rows = self.row[events]
-        pools = self.pool[rows].tolist()
-        for number, pool in enumerate(pools):
-            if pool < 0:
-                pools[number] = self.doubted.get(events[number], -1)
-        columns = [column[rows].tolist() for column in self._places[SWAPS]]
-        return [At._make(each) for each in zip(*columns, pools, strict=True)]
+            return [self.at(event).pool for event in events]
+        pools = self.pool[self.row[events]].tolist()
+        return [pool if pool >= 0 else self.doubted.get(event, -1) for event, pool in zip(events, pools, strict=True)]
 
     def columns(self, events: list[int]) -> dict[str, pa.Array]:
         """EVENT_FIELDS and coordinates of ``events``, as columns."""

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mevflow.operators.amm.bins.dlmm import DlmmState
+from mevflow.operators.detect.report.cycles import Cycle
 from mevflow.operators.detect.stage import ArbitrageDetect
 from mevflow.v1 import market_pb2 as market
 from tests.operators.detect.feeding import items, make, run, until
@@ -36,13 +37,13 @@ def of_fork(batches: list[pa.RecordBatch], fork: int) -> list[pa.RecordBatch]:
     ]
 
 
-def open_now(stage: ArbitrageDetect) -> dict[object, list[int]]:
+def open_now(stage: ArbitrageDetect) -> dict[Cycle, bytes]:
     """What pays, without cycles through DLMM: its fee goes with time, and theirs is that when the fork was heard of."""
     info = stage._market.book.info
     return {
         cycle: episode.amounts
         for cycle, episode in stage._reporter.episodes.open.items()
-        if not any(isinstance(info[number].curve, DlmmState) for number, _ in cycle)
+        if not any(isinstance(info[number].curve, DlmmState) for number in {leg >> 1 for leg in cycle})
     }
 
 

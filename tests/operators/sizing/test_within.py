@@ -10,8 +10,8 @@ from mevflow.operators.amm.concentrated import tick_math_raydium, tick_math_x64,
 from mevflow.operators.amm.concentrated.tick_map import TickMap
 from mevflow.operators.detect.book.pools import POOL_DTYPE, set_words
 from mevflow.operators.detect.report import sizes
-from mevflow.operators.detect.report.cycles import SizedCycle, States
-from mevflow.operators.detect.report.sizes import Sizes
+from mevflow.operators.detect.report.cycles import NO_LEG, FoundCycles, States
+from mevflow.operators.detect.report.sizes import sized
 from mevflow.operators.detect.screen.cycles import MAX_LEGS
 from mevflow.operators.sizing.kinds import KIND_CONCENTRATED_X64, KIND_CONCENTRATED_X96, KIND_CONSTANT_PRODUCT
 from mevflow.operators.sizing.size import size
@@ -79,27 +79,38 @@ def _cycles(draw):
 
 def _hits(cycles):
     """The cycles as the detector has them: the book's maps, hits of which some are turned, and their legs' states."""
-    states = np.zeros((len(cycles), MAX_LEGS), POOL_DTYPE)
-    info, found = [], []
+    count = len(cycles)
+    states = np.zeros((count, MAX_LEGS), POOL_DTYPE)
+    legs, turn = np.full((count, MAX_LEGS), NO_LEG, np.int32), np.zeros((count, MAX_LEGS), np.uint8)
+    info = []
     for hit, cycle in enumerate(cycles):
-        turn = tuple((hit + leg) % len(cycle) for leg in range(len(cycle)))
-        legs = []
-        for place, (row, ticks, a_to_b) in zip(turn, cycle, strict=True):
+        for leg, (row, ticks, a_to_b) in enumerate(cycle):
+            place = turn[hit, leg] = (hit + leg) % len(cycle)
             states[hit, place] = row
-            legs.append((len(info), a_to_b))
+            legs[hit, leg] = 2 * len(info) + a_to_b
             info.append(SimpleNamespace(ticks=ticks))
-        packed = bytes(turn).ljust(MAX_LEGS, b"\0") + bytes(each for _, each in legs).ljust(MAX_LEGS, b"\0")
-        found.append(SizedCycle(0, tuple(legs), 0.0, hit, turn, packed, 0.0, 0.0))
+    counts, none = np.array([len(cycle) for cycle in cycles]), np.zeros(count)
+    found = FoundCycles(np.zeros(count, np.int64), counts, legs, turn, none, none, none)
     return SimpleNamespace(info=info), found, states
+
+
+def _sized(book, found, states):
+    """The amounts of each hit, None where nothing is gained."""
+    words, gained = sized(book, found, states, lambda event: 0)
+    amounts: list[list[int] | None] = []
+    for row, legs, gain in zip(words.tolist(), found.legs.tolist(), gained.tolist(), strict=True):
+        each = [low | high << 64 for low, high in row[: legs + 1]]
+        assert not gain or gain == float(each[-1] - each[0])
+        amounts.append(each if gain else None)
+    return amounts
 
 
 @settings(max_examples=200)
 @given(_cycles())
 def test_amounts_are_those_of_the_search(cycles):
     book, found, states = _hits(cycles)
-    made, exact = Sizes(book, found, states), States(book, states)
-    for hit in found:
-        assert made.of(hit, 0) == size(exact.legs(hit, 0))
+    exact = States(book, states)
+    assert _sized(book, found, states) == [size(exact.legs(found, hit, 0)) for hit in range(len(cycles))]
 
 
 def _plain(venue, kind, fee, **amounts):
@@ -125,6 +136,6 @@ def test_common_cycles_are_not_left_to_the_search(monkeypatch):
                 # Where B per A is above 1, A is sold: what comes out buys A in the pair.
                 cycle = [(other, None, True), (pair, None, False)]
                 book, found, states = _hits([cycle if way else cycle[::-1]])
-                amounts = Sizes(book, found, states).of(found[0], 0)
+                (amounts,) = _sized(book, found, states)
                 assert amounts is not None, (venue, way)
                 assert amounts[-1] > amounts[0] > 1_000
