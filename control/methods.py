@@ -36,6 +36,9 @@ METHODS = {
         Method("Deploy", "admin", changes=True),
         Method("Stop", "admin", changes=True),
         Method("Rescale", "admin", changes=True),
+        Method("PlanTopology", "admin"),
+        Method("UpgradeTopology", "admin", changes=True),
+        Method("RollbackTopology", "admin", changes=True),
         Method("Replay", "operator", streams=True, changes=True),
         # Of the gateway alone
         Method("Login", "viewer"),

@@ -226,6 +226,9 @@ class Control:
     deploy = _unary("Deploy", requests.deploy, pb.TopologyReply, _TOPOLOGY_S)
     stop = _unary("Stop", requests.stop, pb.TopologyReply, _TOPOLOGY_S)
     rescale = _unary("Rescale", requests.rescale, pb.TopologyReply, _TOPOLOGY_S)
+    plan_topology = _unary("PlanTopology", requests.plan_topology, pb.PlanTopologyReply, _TOPOLOGY_S)
+    upgrade_topology = _unary("UpgradeTopology", requests.upgrade_topology, pb.TopologyReply, _TOPOLOGY_S)
+    rollback_topology = _unary("RollbackTopology", requests.rollback_topology, pb.TopologyReply, _TOPOLOGY_S)
     replay = _stream("Replay", requests.replay, pb.ReplayEvent)
 
 
@@ -277,4 +280,7 @@ class AsyncControl:
     deploy = _async_unary("Deploy", requests.deploy, pb.TopologyReply, _TOPOLOGY_S)
     stop = _async_unary("Stop", requests.stop, pb.TopologyReply, _TOPOLOGY_S)
     rescale = _async_unary("Rescale", requests.rescale, pb.TopologyReply, _TOPOLOGY_S)
+    plan_topology = _async_unary("PlanTopology", requests.plan_topology, pb.PlanTopologyReply, _TOPOLOGY_S)
+    upgrade_topology = _async_unary("UpgradeTopology", requests.upgrade_topology, pb.TopologyReply, _TOPOLOGY_S)
+    rollback_topology = _async_unary("RollbackTopology", requests.rollback_topology, pb.TopologyReply, _TOPOLOGY_S)
     replay = _async_stream("Replay", requests.replay, pb.ReplayEvent)

@@ -145,6 +145,21 @@ def rescale(name: str, shards: int, *, fresh: bool = False) -> pb.RescaleRequest
     return pb.RescaleRequest(name=name, shards=shards, fresh=fresh)
 
 
+def plan_topology(name: str, *, rollback: bool = False) -> pb.PlanTopologyRequest:
+    """What an upgrade, or a rollback, would change."""
+    return pb.PlanTopologyRequest(name=name, rollback=rollback)
+
+
+def upgrade_topology(name: str, *, plan: str = "") -> pb.ChangeTopologyRequest:
+    """Run a topology as its file has it now; ``plan``: of the plan that was looked at."""
+    return pb.ChangeTopologyRequest(name=name, plan=plan)
+
+
+def rollback_topology(name: str, *, plan: str = "") -> pb.ChangeTopologyRequest:
+    """Run a topology as it was before the last change; ``plan`` as for an upgrade."""
+    return pb.ChangeTopologyRequest(name=name, plan=plan)
+
+
 def replay(
     name: str,
     run_id: str,

@@ -37,6 +37,9 @@ ROUTES = (
     HttpRoute("POST", "/api/topologies/{name}/deploy", "Deploy", "Start a topology"),
     HttpRoute("POST", "/api/topologies/{name}/stop", "Stop", "Drain a topology"),
     HttpRoute("POST", "/api/topologies/{name}/rescale", "Rescale", "Drain, then start with another number of shards"),
+    HttpRoute("GET", "/api/topologies/{name}/plan", "PlanTopology", "What an upgrade or a rollback of it would change"),
+    HttpRoute("POST", "/api/topologies/{name}/upgrade", "UpgradeTopology", "Run it as its file has it now"),
+    HttpRoute("POST", "/api/topologies/{name}/rollback", "RollbackTopology", "Run it as before the last change"),
     HttpRoute(
         "POST", "/api/topologies/{name}/replay", "Replay", "Run over a window of history; one JSON object a line"
     ),

@@ -1,4 +1,4 @@
-"""The calls about topologies: deploy, drain, rescale, replay, and how they are. What blocks runs in a thread."""
+"""The calls about topologies: deploy, drain, change, replay, and how they are. What blocks runs in a thread."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mevflow.control.auth.identity import Identity
 from mevflow.control.refusal import Refused, invalid
 from mevflow.control.server.service import Service
 from mevflow.flows.runtime.claim import LockClaim
+from mevflow.flows.runtime.spec import RunSpec
 from mevflow.operators.errors import CheckFailedError, MevflowError, StateError, UnreachableError, UsageError
 from mevflow.processes.private import open_private
 from mevflow.v1 import control_service_pb2 as pb
@@ -117,7 +118,6 @@ class TopologyCalls:
 
     def _status(self, name: str) -> pb.TopologyStatusReply:
         from mevflow.flows.runtime.layout import Layout
-        from mevflow.flows.runtime.spec import RunSpec
         from mevflow.flows.runtime.status import status
 
         now, layout = status(name, self._var), Layout.live(self._var, name)
@@ -184,6 +184,51 @@ class TopologyCalls:
         await asyncio.to_thread(self._roll.look)
         return pb.TopologyReply(
             name=request.name, state="running", shards=shards, seconds=round(time.monotonic() - began, 3)
+        )
+
+    async def plan_topology(self, request: pb.PlanTopologyRequest, identity: Identity) -> pb.PlanTopologyReply:
+        """Of an upgrade or a rollback: what differs, and why it would be refused."""
+        _name(request.name)
+        async with self._deploying:
+            return await _thread(self._plan, request.name, request.rollback)
+
+    def _plan(self, name: str, back: bool) -> pb.PlanTopologyReply:
+        from mevflow.flows.runtime import change
+
+        file = self._file_of(name)
+        plan = change.plan_rollback(name, self._var) if back else change.plan_upgrade(file, name, self._var)
+        reply = pb.PlanTopologyReply(name=name, plan=plan.id, shards=plan.wanted.shards)
+        for each in plan.differences():
+            reply.differences.add(
+                node=each.node, what=each.what, setting=each.setting, before=each.before, after=each.after
+            )
+        try:
+            reply.forgets.extend(change.forgets(plan))
+        except (StateError, UsageError) as error:
+            reply.refusal = str(error)
+        return reply
+
+    async def upgrade_topology(self, request: pb.ChangeTopologyRequest, identity: Identity) -> pb.TopologyReply:
+        """Run as the file has it now. Refused before anything stops when state does not fit."""
+        from mevflow.flows.runtime import change
+
+        file = self._file_of(request.name)
+        return await self._change(request, lambda: change.upgrade(file, request.name, self._var, planned=request.plan))
+
+    async def rollback_topology(self, request: pb.ChangeTopologyRequest, identity: Identity) -> pb.TopologyReply:
+        """Run as before the last change, from where it stands now."""
+        from mevflow.flows.runtime import change
+
+        return await self._change(request, lambda: change.rollback(request.name, self._var, planned=request.plan))
+
+    async def _change(self, request: pb.ChangeTopologyRequest, make: Callable[[], RunSpec]) -> pb.TopologyReply:
+        _name(request.name)
+        began = time.monotonic()
+        async with self._deploying:
+            spec = await _thread(make)
+        await asyncio.to_thread(self._roll.look)
+        return pb.TopologyReply(
+            name=request.name, state="running", shards=spec.shards, seconds=round(time.monotonic() - began, 3)
         )
 
     async def replay(self, request: pb.ReplayRequest, identity: Identity) -> AsyncIterator[pb.ReplayEvent]:

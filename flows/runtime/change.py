@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from mevflow.flows.runtime import deploy
+from mevflow.flows.runtime.change_plan import ChangePlan
 from mevflow.flows.runtime.deploy import Say, silent
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.saved_state import saved_states, seed
@@ -36,35 +37,59 @@ def rescale(name: str, var: Path, shards: int, say: Say = silent) -> RunSpec:
     """Run ``name`` with another number of shards. Raises StateError that names what cannot be divided."""
     former = _former(name, var)
     wanted = msgspec.structs.replace(former, shards=shards)
-    topology = resolve(former.topology_file(), name)
-    if shards != former.shards:
-        _check_one_host(former)
-        _check_divisible(topology, former)
-    return _change(former, wanted, topology, say)
+    return _change(ChangePlan(former, wanted, resolve(former.topology_file(), name)), say)
 
 
-def upgrade(file: Path, name: str, var: Path, say: Say = silent) -> RunSpec:
-    """Run ``name`` as ``file`` has it now. Raises StateError that names the stage whose state does not fit."""
+def upgrade(file: Path, name: str, var: Path, say: Say = silent, planned: str = "") -> RunSpec:
+    """Run ``name`` as ``file`` has it now. Raises StateError that names the stage whose state does not fit.
+
+    ``planned``: the id of the plan that was looked at. Raises UsageError when it would be another by now.
+    """
+    plan = plan_upgrade(file, name, var, say)
+    plan.check(planned)
+    return _change(plan, say)
+
+
+def rollback(name: str, var: Path, say: Say = silent, planned: str = "") -> RunSpec:
+    """Run ``name`` as it was before the last change, from where it stands now. Raises UsageError when there is none.
+
+    ``planned``: as in :func:`upgrade`.
+    """
+    plan = plan_rollback(name, var)
+    plan.check(planned)
+    return _change(plan, say)
+
+
+def plan_upgrade(file: Path, name: str, var: Path, say: Say = silent) -> ChangePlan:
+    """What :func:`upgrade` would do. Raises UsageError when it was never deployed or ``file`` is not valid."""
     former = _former(name, var)
     wanted = deploy.prepare(
         file, name, var, shards=former.shards, fresh=False, keep=True, host=(former.host, former.hosts), say=say
     )
-    return _change(former, wanted, resolve(wanted.topology_file(), name), say)
+    return ChangePlan(former, wanted, resolve(wanted.topology_file(), name))
 
 
-def rollback(name: str, var: Path, say: Say = silent) -> RunSpec:
-    """Run ``name`` as it was before the last change, from where it stands now. Raises UsageError when there is none."""
+def plan_rollback(name: str, var: Path) -> ChangePlan:
+    """What :func:`rollback` would do. Raises UsageError when there is nothing to go back to."""
     former = _former(name, var)
     path = former.layout.previous
     if not path.exists():
         raise UsageError(f"{name} has had no other deployment to go back to", file=str(path))
     wanted = RunSpec.load(path)
-    topology = resolve(wanted.topology_file(), name)
-    if wanted.numbers != former.numbers:
+    return ChangePlan(former, wanted, resolve(wanted.topology_file(), name))
+
+
+def forgets(plan: ChangePlan) -> list[str]:
+    """The nodes whose saved state the change would leave behind. Raises StateError or UsageError where it cannot be."""
+    former, wanted = plan.former, plan.wanted
+    if (wanted.shards, wanted.numbers) != (former.shards, former.numbers):
         _check_one_host(former)
         _check_one_host(wanted)
-        _check_divisible(topology, former)
-    return _change(former, wanted, topology, say)
+        _check_divisible(plan.topology, former)
+    before = _states(former)
+    after = _moved(plan.topology, before, len(wanted.numbers))
+    kept = {name for own in after for name in own}
+    return sorted({name for own in before for name in own} - kept)
 
 
 def restart(name: str, var: Path, say: Say = silent) -> None:
@@ -95,9 +120,10 @@ def _former(name: str, var: Path) -> RunSpec:
     return RunSpec.load(layout.spec)
 
 
-def _change(former: RunSpec, wanted: RunSpec, topology: ResolvedTopology, say: Say) -> RunSpec:
+def _change(plan: ChangePlan, say: Say) -> RunSpec:
+    former, wanted, topology = plan.former, plan.wanted, plan.topology
     name, layout, var = former.topology, former.layout, Path(former.var)
-    _moved(topology, _states(former), len(wanted.numbers))  # a refusal leaves what runs alone
+    forgets(plan)  # a refusal leaves what runs alone
     runs = status(name, var)["state"] in ("running", "failing")
     if runs:
         say(f"{name}: draining {len(former.numbers)} shards")

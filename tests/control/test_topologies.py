@@ -1,4 +1,4 @@
-"""Topologies over the service: listed, checked, deployed, drained, rescaled, with real shards."""
+"""Topologies over the service: listed, checked, deployed, drained, rescaled, upgraded, with real shards."""
 
 import pytest
 
@@ -26,7 +26,7 @@ async def test_the_file_is_listed_and_checked(handlers):
     assert "kafka.source" in reply.problems[0].suggestion + reply.problems[0].message
 
 
-async def test_a_topology_is_deployed_steered_rescaled_and_drained(make_real, kafka_broker):
+async def test_a_topology_is_deployed_steered_upgraded_rescaled_and_drained(make_real, kafka_broker):
     shard = make_real()
     name = shard.topology
     async with Service(ServiceSettings(kafka_broker, shard.file, shard.var)) as service:
@@ -46,6 +46,20 @@ async def test_a_topology_is_deployed_steered_rescaled_and_drained(make_real, ka
             await handlers.rescale(pb.RescaleRequest(name=name, shards=2), ANN)
         assert refused.value.reason == "STATE_DOES_NOT_FIT"
         assert (await handlers.topology_status(pb.TopologyStatusRequest(name=name), ANN)).state == "running"
+        ask = pb.PlanTopologyRequest(name=name, rollback=True)
+        with pytest.raises(Refused, match="no other deployment to go back to"):
+            await handlers.plan_topology(ask, ANN)
+        shard.file.write_text(shard.file.read_text().replace("/idle", "/other"))
+        plan = await handlers.plan_topology(pb.PlanTopologyRequest(name=name), ANN)
+        assert [(each.node, each.setting) for each in plan.differences] == [("numbers", "idle_file")]
+        assert not plan.refusal
+        upgrade = pb.ChangeTopologyRequest(name=name, plan=plan.plan)
+        assert (await handlers.upgrade_topology(upgrade, ANN)).state == "running"
+        with pytest.raises(Refused, match="changed since it was planned"):  # another deployment runs by now
+            await handlers.upgrade_topology(upgrade, ANN)
+        back = await handlers.plan_topology(ask, ANN)
+        assert back.differences[0].before == plan.differences[0].after
+        await handlers.rollback_topology(pb.ChangeTopologyRequest(name=name, plan=back.plan), ANN)
         scaled = await handlers.rescale(pb.RescaleRequest(name=name, shards=2, fresh=True), ANN)
         assert scaled.shards == 2
         reply = await handlers.kill(pb.KillRequest(topology=name, wait_ms=10_000), ANN)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mevflow.flows.runtime import change, deploy
+from mevflow.flows.runtime.change_plan import Difference
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.spec import RunSpec
 from mevflow.operators.errors import StateError, UsageError
@@ -111,9 +112,19 @@ def test_an_upgrade_keeps_the_state_that_fits_and_a_rollback_goes_on_from_there(
     file.write_text(former.replace("pause_s: 0.001", "pause_s: 0.002").replace("epoch_s: 0.2", "epoch_s: 0.3"))
     with pytest.raises(UsageError, match="no other deployment"):
         change.rollback("sums", var)
-    assert change.upgrade(file, "sums", var).epoch_s == 0.3
+    plan = change.plan_upgrade(file, "sums", var)
+    assert plan.differences() == [
+        Difference("", "changed", "epoch_s", "0.2", "0.3"),
+        Difference("numbers", "changed", "pause_s", "0.001", "0.002"),
+    ]
+    assert change.forgets(plan) == []
+    with pytest.raises(UsageError, match="changed since it was planned"):
+        change.upgrade(file, "sums", var, planned="of another file")
+    assert change.upgrade(file, "sums", var, planned=plan.id).epoch_s == 0.3
     reached = len(lines(out))
     wait_for(lambda: len(lines(out)) > reached + 200)
+    with pytest.raises(UsageError, match="changed since it was planned"):  # another deployment runs by now
+        change.rollback("sums", var, planned=plan.id)
     assert change.rollback("sums", var).epoch_s == 0.2
     wait_for_rows(var, 100)
     deploy.stop("sums", var)

@@ -187,6 +187,24 @@ def test_a_rescale_that_would_lose_state_is_refused_before_anything_stops(window
     window.said[:] = [each for each in window.said if "412" not in each]  # the refusal that was asked for
 
 
+def test_an_upgrade_is_planned_before_it_is_made(window, deployment):
+    window.open("/topologies/archive")
+    page, plan = window.page, window.page.locator("section[aria-label=Plan]")
+    page.get_by_role("button", name="Roll back…").click()
+    expect(plan.get_by_role("alert")).to_contain_text("has never been deployed")
+    expect(plan.get_by_role("button", name="Roll back")).to_be_disabled()
+    window.open("/topologies/label")
+    page.get_by_role("button", name="Upgrade…").click()
+    expect(plan).to_contain_text("Nothing differs")
+    assert window.axe() == []
+    plan.get_by_role("button", name="Upgrade").click()
+    expect(page.locator(".tools [role=status]").first).to_contain_text("upgrade: running, shards: 1")
+    page.get_by_role("button", name="Roll back…").click()
+    expect(plan).to_contain_text("would be accepted")
+    deployment.run("stop", "label")
+    window.said[:] = [each for each in window.said if "412" not in each]  # the refusal that was asked for
+
+
 def test_every_line_of_a_topology_says_how_many_rows_it_bore(window):
     graph = window.page.request.get(f"{window.address}/api/topologies/detect-live/graph").json()
     for node in graph["nodes"]:

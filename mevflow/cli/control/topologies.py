@@ -14,7 +14,7 @@ from mevflow.operators.errors import CheckFailedError
 
 @click.group()
 def topologies() -> None:
-    """Deploy, drain, rescale and replay topologies where the service runs."""
+    """Deploy, drain, rescale, upgrade and replay topologies where the service runs."""
 
 
 @topologies.command("list")
@@ -100,6 +100,44 @@ def rescale(name: str, shards: int, fresh: bool, as_json: bool, **where: Any) ->
     """Drain NAME, then start it with SHARDS shards."""
     with connect(**where) as control:
         emit(plain(control.rescale(name, shards, fresh=fresh)), as_json)
+
+
+@topologies.command()
+@click.argument("name")
+@click.option("--rollback", is_flag=True, help="Of going back to what ran before the last change.")
+@reaching
+def plan(name: str, rollback: bool, as_json: bool, **where: Any) -> None:
+    """Show what an upgrade of NAME to its file would change. Nothing stops."""
+    with connect(**where) as control:
+        reply = control.plan_topology(name, rollback=rollback)
+    if as_json:
+        emit_json(plain(reply))
+        return
+    click.echo(f"{name}, plan {reply.plan}: {reply.refusal or 'would be accepted'}")
+    rows = [[d.node or "(topology)", d.setting, d.what, d.before, d.after] for d in reply.differences]
+    table(["node", "setting", "what", "before", "after"], rows)
+    if reply.forgets:
+        click.echo(f"saved state of these is left behind: {', '.join(reply.forgets)}")
+
+
+@topologies.command()
+@click.argument("name")
+@click.option("--plan", default="", help="Refuse it when this plan is no longer what would be done.")
+@reaching
+def upgrade(name: str, plan: str, as_json: bool, **where: Any) -> None:
+    """Drain NAME, then run it as its file has it now, with its state."""
+    with connect(**where) as control:
+        emit(plain(control.upgrade_topology(name, plan=plan)), as_json)
+
+
+@topologies.command()
+@click.argument("name")
+@click.option("--plan", default="", help="Refuse it when this plan is no longer what would be done.")
+@reaching
+def rollback(name: str, plan: str, as_json: bool, **where: Any) -> None:
+    """Drain NAME, then run it as it was before the last change, from where it stands."""
+    with connect(**where) as control:
+        emit(plain(control.rollback_topology(name, plan=plan)), as_json)
 
 
 @topologies.command()

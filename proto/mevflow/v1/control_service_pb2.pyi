@@ -500,6 +500,52 @@ class RescaleRequest(_message.Message):
     fresh: bool
     def __init__(self, name: _Optional[str] = ..., shards: _Optional[int] = ..., fresh: _Optional[bool] = ...) -> None: ...
 
+class PlanTopologyRequest(_message.Message):
+    __slots__ = ("name", "rollback")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ROLLBACK_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    rollback: bool
+    def __init__(self, name: _Optional[str] = ..., rollback: _Optional[bool] = ...) -> None: ...
+
+class TopologyDifference(_message.Message):
+    __slots__ = ("node", "what", "setting", "before", "after")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    SETTING_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    what: str
+    setting: str
+    before: str
+    after: str
+    def __init__(self, node: _Optional[str] = ..., what: _Optional[str] = ..., setting: _Optional[str] = ..., before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
+
+class PlanTopologyReply(_message.Message):
+    __slots__ = ("name", "plan", "shards", "differences", "forgets", "refusal")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    SHARDS_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    FORGETS_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    plan: str
+    shards: int
+    differences: _containers.RepeatedCompositeFieldContainer[TopologyDifference]
+    forgets: _containers.RepeatedScalarFieldContainer[str]
+    refusal: str
+    def __init__(self, name: _Optional[str] = ..., plan: _Optional[str] = ..., shards: _Optional[int] = ..., differences: _Optional[_Iterable[_Union[TopologyDifference, _Mapping]]] = ..., forgets: _Optional[_Iterable[str]] = ..., refusal: _Optional[str] = ...) -> None: ...
+
+class ChangeTopologyRequest(_message.Message):
+    __slots__ = ("name", "plan")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    plan: str
+    def __init__(self, name: _Optional[str] = ..., plan: _Optional[str] = ...) -> None: ...
+
 class TopologyReply(_message.Message):
     __slots__ = ("name", "state", "shards", "seconds")
     NAME_FIELD_NUMBER: _ClassVar[int]

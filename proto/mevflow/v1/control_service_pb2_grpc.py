@@ -124,6 +124,21 @@ class ControlStub:
                 request_serializer=mevflow_dot_v1_dot_control__service__pb2.RescaleRequest.SerializeToString,
                 response_deserializer=mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
                 _registered_method=True)
+        self.PlanTopology = channel.unary_unary(
+                '/mevflow.v1.Control/PlanTopology',
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.PlanTopologyRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.PlanTopologyReply.FromString,
+                _registered_method=True)
+        self.UpgradeTopology = channel.unary_unary(
+                '/mevflow.v1.Control/UpgradeTopology',
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.ChangeTopologyRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
+                _registered_method=True)
+        self.RollbackTopology = channel.unary_unary(
+                '/mevflow.v1.Control/RollbackTopology',
+                request_serializer=mevflow_dot_v1_dot_control__service__pb2.ChangeTopologyRequest.SerializeToString,
+                response_deserializer=mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
+                _registered_method=True)
         self.Replay = channel.unary_stream(
                 '/mevflow.v1.Control/Replay',
                 request_serializer=mevflow_dot_v1_dot_control__service__pb2.ReplayRequest.SerializeToString,
@@ -247,6 +262,27 @@ class ControlServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PlanTopology(self, request, context):
+        """What an upgrade or a rollback would change. Nothing stops.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpgradeTopology(self, request, context):
+        """Drains a topology and runs it as its file has it now, with its state.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollbackTopology(self, request, context):
+        """Drains a topology and runs it as it was before the last change, from where it stands now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Replay(self, request, context):
         """Runs to its end; cancelling the call ends the replay.
         """
@@ -345,6 +381,21 @@ def add_ControlServicer_to_server(servicer, server):
             'Rescale': grpc.unary_unary_rpc_method_handler(
                     servicer.Rescale,
                     request_deserializer=mevflow_dot_v1_dot_control__service__pb2.RescaleRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.TopologyReply.SerializeToString,
+            ),
+            'PlanTopology': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanTopology,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.PlanTopologyRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.PlanTopologyReply.SerializeToString,
+            ),
+            'UpgradeTopology': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpgradeTopology,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.ChangeTopologyRequest.FromString,
+                    response_serializer=mevflow_dot_v1_dot_control__service__pb2.TopologyReply.SerializeToString,
+            ),
+            'RollbackTopology': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollbackTopology,
+                    request_deserializer=mevflow_dot_v1_dot_control__service__pb2.ChangeTopologyRequest.FromString,
                     response_serializer=mevflow_dot_v1_dot_control__service__pb2.TopologyReply.SerializeToString,
             ),
             'Replay': grpc.unary_stream_rpc_method_handler(
@@ -838,6 +889,87 @@ class Control:
             target,
             '/mevflow.v1.Control/Rescale',
             mevflow_dot_v1_dot_control__service__pb2.RescaleRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanTopology(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mevflow.v1.Control/PlanTopology',
+            mevflow_dot_v1_dot_control__service__pb2.PlanTopologyRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.PlanTopologyReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpgradeTopology(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mevflow.v1.Control/UpgradeTopology',
+            mevflow_dot_v1_dot_control__service__pb2.ChangeTopologyRequest.SerializeToString,
+            mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollbackTopology(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mevflow.v1.Control/RollbackTopology',
+            mevflow_dot_v1_dot_control__service__pb2.ChangeTopologyRequest.SerializeToString,
             mevflow_dot_v1_dot_control__service__pb2.TopologyReply.FromString,
             options,
             channel_credentials,
