@@ -161,6 +161,12 @@ class ChainMerge:
         self.late_rows += int(late.sum())
         return Stretch(ready, source[order], row[order], late, astray)
 
+    @property
+    def counts(self) -> dict[str, float]:
+        """Rows that came too late for their place, or were of a fork that is gone; forks that nobody told of."""
+        forks = self._forks.state
+        return {"late_rows": self.late_rows, "stale_rows": forks.stale_rows, "untold_forks": forks.untold_forks}
+
     def undo(self, chain: int, first: int, last: int, fork: int = 0) -> bool:
         """Drop what waits of slots ``first`` to ``last``; what comes of them now is not late.
 

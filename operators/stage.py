@@ -187,6 +187,10 @@ class Stage(Generic[SettingsT]):
         finally:
             self.restore(state)
 
+    def counts(self) -> Mapping[str, float]:
+        """What it has counted beside its outputs, by name; each only grows. Asked for by another thread."""
+        return {}
+
     def snapshot(self) -> bytes:
         """All state, versioned and free of pickle."""
         return b""

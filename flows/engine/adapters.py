@@ -26,6 +26,7 @@ from mevflow.flows.engine.meter import Meter
 from mevflow.flows.steering.progress import SteeringProgress
 from mevflow.flows.steering.recorded import RecordedCommand, RecordedCommands
 from mevflow.flows.steering.steering import Steering
+from mevflow.metrics.page import Page
 from mevflow.operators.stage import Stage, Watermark
 from mevflow.processes.fail_points import passed
 from mevflow.processes.private import private_folder, write_private
@@ -218,6 +219,11 @@ class StageLogic(StatefulBatchLogic[Envelope, Envelope, bytes]):
         if resume_state is not None:
             stage.restore(resume_state)
         self._recorded = RecordedCommands(stage, recorded) if recorded else None
+        meter.tellers.append(self._tell)
+
+    def _tell(self, page: Page) -> None:
+        for what, count in self._stage.counts().items():
+            page.put("mevflow_stage_counts", count, stage=self._node, what=what)
 
     def on_batch(self, values: list[Envelope]) -> tuple[Iterable[Envelope], bool]:
         out: list[Envelope] = []

@@ -10,6 +10,7 @@ import time
 from collections import Counter, defaultdict
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -110,6 +111,10 @@ class NodeFigures:
                 self._counts["decisions"][policy, self._told("decisions", arm)] += count
             least = pc.min(rows.column("propensity")).as_py()
             self._least[policy] = min(self._least.get(policy, 1.0), least)
+            weight = 1.0 / rows.column("propensity").to_numpy()
+            self._counts["weights"][policy, "1"] += float(weight.sum())
+            self._counts["weights"][policy, "2"] += float((weight * weight).sum())
+            self._counts["surprise"][(policy,)] += float(np.log(weight).sum())
             last = rows.num_rows - 1
             versions = rows.column("policy_version")[last].as_py(), rows.column("model_version")[last].as_py()
             if None not in versions:
@@ -169,6 +174,10 @@ class NodeFigures:
             page.put("mevflow_decisions", rows, policy=policy, arm=arm)
         for policy, least in list(self._least.items()):
             page.put("mevflow_propensity_minimum", least, policy=policy)
+        for (policy, power), weight in counts.get("weights", {}).items():
+            page.put("mevflow_propensity_weight", weight, policy=policy, power=power)
+        for (policy,), nats in counts.get("surprise", {}).items():
+            page.put("mevflow_decision_surprise_nats", nats, policy=policy)
         for policy, (version, model) in list(self._versions.items()):
             page.put("mevflow_policy_version", version, policy=policy)
             page.put("mevflow_model_version", model, policy=policy)

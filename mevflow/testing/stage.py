@@ -184,6 +184,19 @@ def an_unknown_command_changes_nothing(case: StageCase) -> None:
     demand(stage.snapshot() == before, "a command that was not applied changed the state")
 
 
+def counts_only_grow(case: StageCase) -> None:
+    """``counts`` gives numbers by name. None of them falls, and no name goes."""
+    stage, before = case.make(), dict[str, float]()
+    for port, item in case.feed():
+        Outputs().give(stage, [(port, item)])
+        counts = dict(stage.counts())
+        wrong = [name for name, count in counts.items() if not isinstance(count, int | float) or count != count]
+        demand(not wrong, f"it counts {wrong[:1]} by what is no number")
+        fallen = [name for name, count in before.items() if counts.get(name, -1) < count]
+        demand(not fallen, f"its count {fallen[:1]} has fallen or is gone")
+        before = counts
+
+
 def memory_is_bounded(case: StageCase) -> None:
     """However long the stream, neither the snapshot nor what the stage holds grows."""
     stage = case.make()
@@ -221,6 +234,7 @@ STAGE_RULES: dict[str, Callable[[StageCase], None]] = {
         an_empty_batch_gives_nothing,
         bad_rows_become_dead_letters,
         an_unknown_command_changes_nothing,
+        counts_only_grow,
         memory_is_bounded,
     )
 }

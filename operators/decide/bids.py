@@ -75,6 +75,9 @@ class Counters(msgspec.Struct):
     corrections: int = 0
     uncorrected: int = 0
     rollbacks: int = 0
+    forced_skips: int = 0  # decisions that had no other arm
+    drift_alarms: int = 0
+    reward_delay_slots: int = 0  # of all that was settled
 
 
 class LearnerState(msgspec.Struct):

@@ -164,18 +164,21 @@ def _signed(amount: int | None) -> bytes:
     return b"" if amount is None else amount.to_bytes(16, "little", signed=True)
 
 
-def counterfactuals(settled: Sequence[Settled], told: pa.RecordBatch) -> list[pa.RecordBatch]:
-    """Located Counterfactual rows: what the same rule gives for each eligible arm not taken.
+def counterfactuals(settled: Sequence[Settled], told: pa.RecordBatch) -> tuple[list[pa.RecordBatch], float]:
+    """Located Counterfactual rows: what the same rule gives for each eligible arm not taken; and the regret in USD.
 
-    ``told`` are the rows of :func:`outcomes`.
+    ``told`` are the rows of :func:`outcomes`. Regret is what the best of those arms would have brought more.
     """
     at = [i for i, item in enumerate(settled) if item.fate is not None]
     # Bids made before a policy command may have had other arms.
     runs = [list(run) for _, run in groupby(at, key=lambda i: settled[i].bid.arms)]
-    return [batch for run in runs if (batch := _counterfactuals(settled, run, told)).num_rows]
+    made = [_counterfactuals(settled, run, told) for run in runs]
+    return [batch for batch, _ in made if batch.num_rows], sum(regret for _, regret in made)
 
 
-def _counterfactuals(settled: Sequence[Settled], at: Sequence[int], told: pa.RecordBatch) -> pa.RecordBatch:
+def _counterfactuals(
+    settled: Sequence[Settled], at: Sequence[int], told: pa.RecordBatch
+) -> tuple[pa.RecordBatch, float]:
     bids = [settled[i].bid for i in at]
     fates = [fate for i in at if (fate := settled[i].fate) is not None]
     arms = bids[0].arms
@@ -203,7 +206,9 @@ def _counterfactuals(settled: Sequence[Settled], at: Sequence[int], told: pa.Rec
     for name in COUNTERFACTUAL.names:
         if name not in columns:
             columns[name] = told.column(name).take(row)
-    return _batch(columns, COUNTERFACTUAL)
+    got = np.array([settled[i].verdict.reward_usd for i in at])
+    missed = np.fmax(np.where(shown, estimates, -np.inf) - got[:, None], 0.0)  # what is not known is no regret
+    return _batch(columns, COUNTERFACTUAL), float(missed.max(axis=1).sum())
 
 
 def events(

@@ -136,6 +136,7 @@ class Learner:
             seen += moved + 1
             alarm = watched[seen - 1]
             taught[alarm].drift = True
+            self.counters.drift_alarms += 1
             self._teach(taught[start : alarm + 1])
             start = alarm + 1
             if self.settings.on_drift == "relearn":

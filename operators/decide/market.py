@@ -253,6 +253,7 @@ class BidMarket:
             at, ids, bids = at[:count], ids[:count], bids[:count]
             x, eligible = x[:, :count], eligible[:, :count]
             chances, scores, expected = chances[:, :count], scores[:, :count], expected[:, :count]
+        self.counters.forced_skips += int((eligible.sum(axis=0) == 1).sum())
         seeds = np.frombuffer(b"".join(ids), np.uint64)[::2] ^ np.uint64(self.settings.seed)
         chosen = draw(chances, seeds)
         # Packed: thousands of small lists would keep the garbage collector busy.
@@ -299,6 +300,7 @@ class BidMarket:
             verdict, realized = self._verdicts.verdict(bid, fate)
             self._release(bid, spent=verdict.kind == LANDED)
             told = bid.told
+            self.counters.reward_delay_slots += due - bid.slot
             settled.append(
                 Settled(
                     trigger,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -95,6 +96,7 @@ class BanditDecide(Stage[BanditSettings]):
             for chain, own in rules.items()
         }
         self._bad_rows = 0
+        self._regret_usd = 0.0
         self._scores = Scores(settings.scores, settings.max_open)
         #: The switch, the gate's word, and both together: asked for every row, and seldom another.
         self._switched = Off(), Off(), Off()
@@ -169,6 +171,12 @@ class BanditDecide(Stage[BanditSettings]):
             }
         except StateError as error:
             return Ack("REJECTED", "bad_model", error.message), {}
+
+    def counts(self) -> Mapping[str, float]:
+        counted = Counter[str]()
+        for market in self._markets.values():
+            counted.update(msgspec.structs.asdict(market.counters))
+        return {**counted, "regret_usd": self._regret_usd}
 
     def snapshot(self) -> bytes:
         return msgspec.msgpack.encode(
@@ -307,8 +315,10 @@ class BanditDecide(Stage[BanditSettings]):
         outcomes = emit.outcomes(settled, self.context, chains) if settled else None
         if outcomes is not None:
             yield "outcomes", outcomes
-            for others in emit.counterfactuals(settled, outcomes):
-                yield "counterfactuals", others
+            others, regret_usd = emit.counterfactuals(settled, outcomes)
+            self._regret_usd += regret_usd
+            for each in others:
+                yield "counterfactuals", each
         doubted = sorted(pair for one in collected.values() for pair in one.implausible)
         if made is not None or settled or doubted:
             left_out = None

@@ -150,6 +150,9 @@ class ArbitrageDetect(Stage[DetectSettings]):
         for letters in events.errors.letters(self.context):
             yield "errors", letters
 
+    def counts(self) -> Mapping[str, float]:
+        return {"cycles_sized": self.survivors, **self._merge.counts}
+
     @property
     def survivors(self) -> int:
         """How many cycles passed the screen and were sized, since the stage was made."""

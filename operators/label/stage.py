@@ -76,6 +76,9 @@ class Label(Stage[LabelSettings]):
         #: The first row of each finding of the last slots, as it would be taken back.
         self._said: list[dict[str, Any]] = []
 
+    def counts(self) -> Mapping[str, float]:
+        return self._merge.counts
+
     @classmethod
     def input_schemas(cls, settings: LabelSettings) -> Mapping[str, pa.Schema | None]:
         return {"in": SWAP, "updates": UPDATE}

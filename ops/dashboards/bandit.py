@@ -90,6 +90,56 @@ BOARD = Board(
             ),
         ),
         Row(
+            "How it learns",
+            (
+                curves(
+                    "Entropy",
+                    "Of what the policy draws from, nats: 0 is one arm alone",
+                    "none",
+                    (
+                        f"sum by (policy) (rate(mevflow_decision_surprise_nats_total{{{_T}}}[$__rate_interval])) / sum by (policy) (rate(mevflow_decisions_total{{{_T}}}[$__rate_interval]))",
+                        "{{policy}}",
+                    ),
+                ),
+                curves(
+                    "Effective decisions",
+                    "Of all decisions, how many an estimate by propensities rests on",
+                    "percentunit",
+                    (
+                        f'sum by (policy) (mevflow_propensity_weight_total{{power="1",{_T}}}) ^ 2 / on (policy) sum by (policy) (mevflow_propensity_weight_total{{power="2",{_T}}}) / on (policy) sum by (policy) (mevflow_decisions_total{{{_T}}})',
+                        "{{policy}}",
+                    ),
+                ),
+                curves(
+                    "Regret",
+                    "USD a second that the best other arm would have brought more, by the landing rule",
+                    "currencyUSD",
+                    (
+                        f'sum by (topology) (rate(mevflow_stage_counts_total{{what="regret_usd",{_T}}}[$__rate_interval]))',
+                        "{{topology}}",
+                    ),
+                ),
+                curves(
+                    "Reward delay",
+                    "Slots from a decision to what became of it",
+                    "none",
+                    (
+                        f'sum by (topology) (rate(mevflow_stage_counts_total{{what="reward_delay_slots",{_T}}}[$__rate_interval])) / sum by (topology) (rate(mevflow_outcomes_total{{kind!="expired",{_T}}}[$__rate_interval]))',
+                        "{{topology}}",
+                    ),
+                ),
+                curves(
+                    "What went another way",
+                    "Forced skips, drift alarms, roll-backs and what was left out, a second",
+                    "ops",
+                    (
+                        f'sum by (what) (rate(mevflow_stage_counts_total{{what!~"cycles_sized|regret_usd|reward_delay_slots",{_T}}}[$__rate_interval]))',
+                        "{{what}}",
+                    ),
+                ),
+            ),
+        ),
+        Row(
             "Versions",
             (
                 curves(

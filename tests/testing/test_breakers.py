@@ -91,6 +91,16 @@ class RefusesAndChanges(RunningSum):
         return Ack("REJECTED", "UNKNOWN")
 
 
+class CountsDownwards(RunningSum):
+    def counts(self):
+        return {"left": -self.sum}
+
+
+class CountsInWords(RunningSum):
+    def counts(self):
+        return {"rows": "many"}
+
+
 def bad_case(kind) -> StageCase:
     return StageCase(
         "tried",
@@ -112,6 +122,8 @@ STAGE_BREAKERS = [
     (GivesUpTheGoodRowsBeside, "bad_rows_become_dead_letters"),
     (ObeysAnything, "an_unknown_command_changes_nothing"),
     (RefusesAndChanges, "an_unknown_command_changes_nothing"),
+    (CountsDownwards, "counts_only_grow"),
+    (CountsInWords, "counts_only_grow"),
 ]
 
 

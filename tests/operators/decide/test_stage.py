@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -419,3 +420,22 @@ def test_drift_is_reported_and_relearning_starts_from_nothing() -> None:
         assert policy.updates == 199
         assert isinstance(policy, MeanPolicy)
         assert (float(policy.pulls.sum()) == 199) == (reaction == "report")
+
+
+def test_what_is_counted_beside_the_outputs_is_told():
+    """Regret is what the best other arm would have brought more, and a skip that had no other arm was forced."""
+    one = stage(arms=("0.1", "0.25", "0.5"), policy="tip-random")
+    out = run(one, *stream(400).to_pylist())
+    best: dict[bytes, float] = {}
+    for row in rows(out, "counterfactuals"):
+        best[row["decision_id"]] = max(best.get(row["decision_id"], -math.inf), row["estimate_usd"])
+    told = rows(out, "outcomes")
+    regret = sum(max(best.get(row["decision_id"], -math.inf) - row["reward_usd"], 0.0) for row in told)
+    counts = one.counts()
+    assert regret > 0.0
+    assert counts["regret_usd"] == pytest.approx(regret)
+    made = {row["decision_id"]: row for row in rows(out, "decisions")}
+    assert counts["forced_skips"] == sum(row["arm"] == "skip" and row["propensity"] == 1.0 for row in made.values())
+    joined = [row for row in told if row["kind"] != "expired"]
+    assert counts["reward_delay_slots"] == sum(row["slot"] - made[row["decision_id"]]["slot"] for row in joined)
+    assert counts["drift_alarms"] == counts["rollbacks"] == 0
