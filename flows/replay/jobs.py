@@ -21,7 +21,7 @@ from mevflow.flows.runtime.status import shard_status, source_rows
 from mevflow.flows.times import iso
 from mevflow.operators.errors import UsageError
 from mevflow.processes.background import ProcessId
-from mevflow.processes.jobs import last_words, reap, start_job
+from mevflow.processes.jobs import last_words, one_at_a_time, reap, start_job
 from mevflow.processes.private import private_folder, write_private
 
 #: Background replays of one folder at once.
@@ -51,6 +51,11 @@ def start(plan: Plan, file: Path, var: Path, options: list[str], *, replace: boo
 
     Raises UsageError when the run exists (unless ``replace``), when it runs, or when too many run.
     """
+    with one_at_a_time(var / "replay.lock"):
+        return _start(plan, file, var, options, replace)
+
+
+def _start(plan: Plan, file: Path, var: Path, options: list[str], replace: bool) -> ReplayJob:
     layout = Layout.replay(var, plan.topology, plan.run_id)
     running = [each for each in _jobs(var) if each.alive]
     if any((each.topology, each.run_id) == (plan.topology, plan.run_id) for each in running):

@@ -23,7 +23,7 @@ from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.status import shard_status, source_rows
 from mevflow.operators.errors import UsageError
 from mevflow.processes.background import ProcessId
-from mevflow.processes.jobs import last_words, reap, start_job
+from mevflow.processes.jobs import last_words, one_at_a_time, reap, start_job
 from mevflow.processes.private import private_folder, write_private
 
 #: Jobs of one folder at once: each has a shard to itself.
@@ -83,6 +83,10 @@ class TrainingJobs:
 
         Raises UsageError when a job has this id, or when too many run.
         """
+        with one_at_a_time(self._var / "training.lock"):
+            return self._start(plan, node, name, label, file)
+
+    def _start(self, plan: Plan, node: str, name: str, label: str, file: Path) -> TrainingJob:
         jobs = self._jobs()
         if any(job.id == plan.run_id for job in jobs):
             raise UsageError(f"there is a job {plan.run_id!r} already: choose another id", key="id")

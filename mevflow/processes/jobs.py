@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from mevflow.operators.errors import MevflowError
 from mevflow.processes.background import ProcessId
 from mevflow.processes.environment import environment
-from mevflow.processes.private import open_private
+from mevflow.processes.private import open_private, private_folder
 
 _TAIL = 2_000
 _children: list[subprocess.Popen[bytes]] = []
+
+
+@contextlib.contextmanager
+def one_at_a_time(lock: Path) -> Iterator[None]:
+    """Wait until nobody else is between looking at a list of jobs and adding to it, in whatever process or thread."""
+    private_folder(lock.parent)
+    with open_private(lock) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def start_job(words: list[str], var: Path, log: Path, out: Path | None = None, nice: int = 0) -> ProcessId:

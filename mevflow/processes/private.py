@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import threading
 from pathlib import Path
 from typing import IO, Any
 
@@ -58,7 +59,7 @@ def open_private(path: Path, mode: str = "ab") -> IO[Any]:
 
 def write_private(path: Path, data: bytes) -> None:
     """Write a file as a whole: readers see what was there before, or all of this."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_native_id()}")
     fresh.unlink(missing_ok=True)
     try:
         with open_private(fresh, "wb") as file:
