@@ -106,7 +106,7 @@ class Grafana:
             error = ""
             if change.action != "same":
                 try:
-                    self._do(change)
+                    self._settle(change)
                 except MevflowError as failed:
                     error = failed.message
             yield GrafanaResult(change, error)
@@ -123,6 +123,17 @@ class Grafana:
         else:  # Grafana adds a lot to these: what is sent is what counts
             other = tuple(differences({name: now.get(name) for name in wanted}, wanted))
         return GrafanaChange(kind, uid, title, "update" if other else "same", wanted, other[:_MOST_DIFFERENCES])
+
+    def _settle(self, change: GrafanaChange) -> None:
+        """Do one item. What could not be made because somebody else has made it meanwhile is looked at again."""
+        try:
+            self._do(change)
+        except MevflowError:
+            now = self._planned(change.kind, change.uid, change.title, change.wanted)
+            if change.action != "create" or now.action == "create":
+                raise
+            if now.action == "update":
+                self._do(now)
 
     def _do(self, change: GrafanaChange) -> None:
         wanted, uid = change.wanted, change.uid

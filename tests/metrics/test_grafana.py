@@ -60,8 +60,13 @@ class Api(BaseHTTPRequestHandler):
             self.kept[path] = {**document, "id": 40 + len(self.kept), "version": version}
             self._answer(200, {"uid": document["uid"], "status": "success", "version": version})
         elif self.path == "/api/folders":
+            if f"/api/folders/{body['uid']}" in self.kept:
+                self._answer(412, {"message": "a folder with that UID already exists"})
+                return
             self.kept[f"/api/folders/{body['uid']}"] = {**body, "id": 3, "url": "/dashboards/f/mevflow", "version": 1}
             self._answer(200, self.kept[f"/api/folders/{body['uid']}"])
+        elif f"/api/datasources/uid/{body['uid']}" in self.kept:
+            self._answer(409, {"message": "data source with the same name already exists"})
         else:
             self.kept[f"/api/datasources/uid/{body['uid']}"] = {**body, **ADDED}
             self._answer(200, {"id": 7, "message": "Datasource added", "name": body["name"]})
@@ -116,6 +121,17 @@ def test_everything_is_made_once_and_then_left_alone(api):
     assert len(writes(handler)) == 8
     kept = handler.kept["/api/dashboards/uid/mevflow-kafka"]
     assert kept["panels"] == json.loads((DASHBOARDS / "mevflow-kafka.json").read_text())["panels"]
+
+
+def test_two_that_apply_at_once_both_succeed_and_the_later_one_counts(api):
+    url, handler = api
+    grafana = Grafana(url, TOKEN)
+    plans = [grafana.plan(GrafanaSources(address)) for address in ("http://one:9090", "http://two:9090")]
+    assert {change.action for plan in plans for change in plan} == {"create"}
+    for plan in plans:
+        assert [result.error for result in grafana.apply(plan)] == [""] * len(plan)
+    assert handler.kept[f"/api/datasources/uid/{SOURCE_UID}"]["url"] == "http://two:9090"
+    assert {change.action for change in grafana.plan(GrafanaSources("http://two:9090"))} == {"same"}
 
 
 def test_what_somebody_changed_is_named_and_put_right(api):
