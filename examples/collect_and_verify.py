@@ -16,11 +16,13 @@ from typing import Any
 
 import msgspec
 
+from mevflow.operators.chains import id_of
 from mevflow.operators.detect.settings import DetectSettings
 from mevflow.operators.detect.stage import ArbitrageDetect
 from mevflow.operators.errors import MevflowError
 from mevflow.operators.stage import CAUGHT_UP_US, StageContext, Watermark
 from mevflow.sources.evm.execution import CALLS, CycleLeg, execute
+from mevflow.sources.evm.factories import managers_of
 from mevflow.sources.evm.rpc import EndpointSettings, RpcNode
 from mevflow.sources.evm.source import EvmSettings, EvmSource
 from mevflow.v1 import market_pb2 as market
@@ -64,7 +66,7 @@ def executed(node: RpcNode, row: dict[str, Any]) -> str:
             return f"not executed: pools of {market.Venue.Name(leg['venue'])} are not"
         legs.append(CycleLeg(leg["pool"], leg["mint_in"], leg["mint_out"], call, paid, got))
     try:
-        done = execute(node, legs, row["slot"], row["tx_index"])
+        done = execute(node, legs, row["slot"], row["tx_index"], managers_of(id_of(row["chain"])))
     except MevflowError as wrong:
         return f"not executed: {wrong.message}"
     told = int.from_bytes(row["gross_profit"], "little", signed=True)

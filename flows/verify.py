@@ -9,6 +9,7 @@ from mevflow.operators.addresses import address
 from mevflow.operators.chains import id_of, is_evm, number_of
 from mevflow.operators.errors import UsageError
 from mevflow.sources.evm.execution import CALLS, CycleLeg, Execution, execute
+from mevflow.sources.evm.factories import managers_of
 from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import EndpointSettings
 from mevflow.v1 import market_pb2 as market
@@ -59,9 +60,10 @@ def verify(client: Any, opportunity_id: str, rpc: str) -> Verified:
         CycleLeg(address(pool), address(token_in), address(token_out), _CALLS[venue], int(paid), int(got))
         for pool, token_in, token_out, paid, got, venue in zip(pools, ins, outs, given, taken, venues, strict=True)
     ]
+    managers = managers_of(id_of(number))
     nodes = Nodes([EndpointSettings(url=rpc)], id_of(number))
     try:
-        done: Execution = nodes.ask(lambda node: execute(node, legs, int(block), int(tx_index)))
+        done: Execution = nodes.ask(lambda node: execute(node, legs, int(block), int(tx_index), managers))
     finally:
         nodes.close()
     told = [(pool, leg.amount_out, got) for pool, leg, got in zip(pools, legs, done.amounts_out, strict=True)]

@@ -23,12 +23,12 @@ from mevflow.operators.merge import Stretch, distinct
 from mevflow.operators.sizing.kinds import KIND_CONSTANT_PRODUCT
 from mevflow.operators.sizing.venues import concentrated_rules
 from mevflow.operators.stage import StageContext
-from mevflow.v1.market_pb2 import VENUE_CURVE_STABLE, VENUE_METEORA_DLMM, VENUE_SABER
+from mevflow.v1.market_pb2 import VENUE_BALANCER_WEIGHTED, VENUE_CURVE_STABLE, VENUE_METEORA_DLMM, VENUE_SABER
 
 _AMOUNTS = {"sqrt_price_x64": 16, "sqrt_price_x96": 20, "liquidity": 16, "reserve_a": 16, "reserve_b": 16}
 _CHECKED = ("amount_in", "amount_out")
 #: Venues whose swaps need not say what they leave: the rule says it of the amounts.
-_BY_AMOUNTS = (VENUE_METEORA_DLMM, VENUE_CURVE_STABLE, VENUE_SABER)
+_BY_AMOUNTS = (VENUE_METEORA_DLMM, VENUE_CURVE_STABLE, VENUE_SABER, VENUE_BALANCER_WEIGHTED)
 
 
 def read(stretch: Stretch, market: Market, context: StageContext) -> Events:

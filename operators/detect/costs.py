@@ -232,4 +232,5 @@ _GAS: Mapping[int, int] = {
     market.VENUE_SLIPSTREAM: 150_000,
     market.VENUE_UNISWAP_V4: 130_000,
     market.VENUE_CURVE_STABLE: 160_000,
+    market.VENUE_BALANCER_WEIGHTED: 130_000,
 }

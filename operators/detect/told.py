@@ -28,15 +28,16 @@ class TickTold(TypedDict):
 
 
 class CoinTold(TypedDict):
-    """``StableCoin``: a coin of a stable-swap pool."""
+    """``StableCoin``: a coin of a stable-swap or weighted pool."""
 
     mint: bytes
     balance: bytes  # u128
     rate: bytes  # u128
+    weight: bytes  # u128
 
 
 class CurveTold(TypedDict):
-    """``StableCurve``: coins in the contract's order (none: a part is told), amplification and fees."""
+    """``StableCurve``: coins in the contract's order (none: a part is told), amplification (or weights) and fees."""
 
     coins: list[CoinTold]
     amp: int

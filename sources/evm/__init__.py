@@ -7,7 +7,7 @@
 - :mod:`.factories`, :mod:`.discover`, :mod:`.finder`: which addresses are pools
 - :mod:`.fees`: fees that other contracts say
 - :mod:`.singleton`: Uniswap v4, one contract for all pools
-- :mod:`.curve`: Curve's stable-swap pools
+- :mod:`.curve`, :mod:`.balancer`: Curve's stable-swap pools, Balancer's weighted ones
 - :mod:`.stated`: rows that state pools whole
 - :mod:`.collect`: blocks -> rows
 - :mod:`.source`: the source

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mevflow.operators.parse.evm.pools import CURVE, TWO_RESERVES, V4, EvmPool
+from mevflow.operators.parse.evm.pools import CURVE, TWO_RESERVES, V4, WEIGHTED, EvmPool
+from mevflow.sources.evm.balancer import balances, balances_call
 from mevflow.sources.evm.contracts import ContractCall, integer, number, read
 from mevflow.sources.evm.curve import balance_calls
 from mevflow.sources.evm.rpc import RpcNode
 from mevflow.sources.evm.singleton import liquidity_call, slot0, slot0_call
 from mevflow.v1 import market_pb2 as market
 
-#: Reserves of a pair; price (Q64.96), tick and liquidity of a concentrated pool; balances of a Curve pool.
+#: Reserves of a pair; price (Q64.96), tick and liquidity of a concentrated pool; balances of a Curve or Balancer pool.
 ToldState = tuple[int, ...]
 _READ = ("slot", "tx_index", "ix_index", "pool", "reserve_a", "reserve_b", "sqrt_price_x96", "tick", "liquidity")
 _CHANGES = (*_READ, "kind", "tick_lower", "tick_upper", "liquidity_delta", "stable")
@@ -90,6 +91,9 @@ def said(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> list[ToldStat
         if pool.venue == CURVE:
             calls += balance_calls(pool)
             continue
+        if pool.venue == WEIGHTED:
+            calls.append(balances_call(pool))
+            continue
         names = _PAIR if pool.venue in TWO_RESERVES else _CONCENTRATED
         calls += [ContractCall(pool.address, name) for name in names]
     answers = iter(read(node, calls, block))
@@ -100,6 +104,9 @@ def said(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> list[ToldStat
             found.append(None if None in held else tuple(one or 0 for one in held))
             continue
         first = next(answers)
+        if pool.venue == WEIGHTED:
+            found.append(balances(first) or None)
+            continue
         if pool.venue in TWO_RESERVES:
             a, b = number(first), number(first, 1)
             found.append(None if a is None or b is None else (a, b))

@@ -23,6 +23,7 @@ from mevflow.operators.parse.evm.events import (
     MANAGER_EVENTS,
     POOL_EVENTS,
     SINGLETON_EVENTS,
+    VAULT_EVENTS,
 )
 from mevflow.operators.parse.evm.logs import LogJson, Logs, read_logs
 from mevflow.operators.parse.evm.parse import parse_logs
@@ -39,7 +40,7 @@ from mevflow.sources.evm.state import State
 from mevflow.sources.evm.stated import AUDITED, BlockPlaces, StatedPools, letter, read_whole
 from mevflow.v1 import market_pb2 as market
 
-EVENTS = (*POOL_EVENTS, *SINGLETON_EVENTS, *CURVE_EVENTS, *MANAGER_EVENTS, *LENDING_EVENTS)
+EVENTS = (*POOL_EVENTS, *SINGLETON_EVENTS, *CURVE_EVENTS, *VAULT_EVENTS, *MANAGER_EVENTS, *LENDING_EVENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,13 @@ class CollectedRows:
 
 @dataclass
 class PoolCollector:
-    """The pools of one chain and where each was first seen."""
+    """The pools of one chain (``only`` these, if any; never those of ``deny``) and where each was first seen."""
 
     chain: int
     name: str
     nodes: Nodes
     factories: Mapping[bytes, Factory]
+    only: frozenset[bytes] = frozenset()
     deny: frozenset[bytes] = frozenset()
     table: PoolTable = field(default_factory=PoolTable)
     #: Pool -> the block in which it was first seen.
@@ -67,7 +69,7 @@ class PoolCollector:
     told: ToldStates = field(default_factory=ToldStates)
 
     def __post_init__(self) -> None:
-        self._finder = PoolFinder(self.nodes, self.factories, self.deny)
+        self._finder = PoolFinder(self.nodes, self.factories, self.only, self.deny)
 
     def take(self, blocks: Sequence[Block]) -> CollectedRows:
         """Rows of neighbouring blocks. Raises UnreachableError when no node answers."""

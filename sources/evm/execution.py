@@ -16,9 +16,12 @@ import msgspec
 from Crypto.Hash import keccak
 
 from mevflow.operators.errors import CheckFailedError
-from mevflow.sources.evm.contracts import ContractCall, number
+from mevflow.sources.evm.blocks import header
+from mevflow.sources.evm.contracts import ContractCall, address, number
 from mevflow.sources.evm.executor import ADDRESS, CODE, RUN
+from mevflow.sources.evm.factories import Factory
 from mevflow.sources.evm.rpc import CallError, NodeError, RpcNode
+from mevflow.sources.evm.singleton import find
 from mevflow.v1 import market_pb2 as market
 
 _GAS = 30_000_000
@@ -27,11 +30,14 @@ _SLOTS = (*range(32), 0x52C63247E1F47DB19D5CE0460030C497F067CA4CEBF71BA98EEADABE
 
 
 class PoolCall(IntEnum):
-    """How a pool is asked to swap, as ``executor.vy`` numbers it: as Uniswap v2's are, as v3's, as Curve's."""
+    """How a pool is asked to swap, as ``executor.vy`` numbers it: as Uniswap v2's are, as v3's, as Curve's; by
+    Balancer's vault, and by Uniswap v4's manager."""
 
     PAIR = 0
     CONCENTRATED = 1
     CURVE = 2
+    VAULT = 3
+    MANAGER = 4
 
 
 #: The venues whose pools are executed.
@@ -42,12 +48,14 @@ CALLS: dict[int, PoolCall] = {
     market.VENUE_UNISWAP_V3: PoolCall.CONCENTRATED,
     market.VENUE_SLIPSTREAM: PoolCall.CONCENTRATED,
     market.VENUE_CURVE_STABLE: PoolCall.CURVE,
+    market.VENUE_BALANCER_WEIGHTED: PoolCall.VAULT,
+    market.VENUE_UNISWAP_V4: PoolCall.MANAGER,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class CycleLeg:
-    """A swap through a pool. Amounts in raw units."""
+    """A swap through a pool, by its address or id. Amounts in raw units."""
 
     pool: bytes
     token_in: bytes
@@ -65,18 +73,32 @@ class Execution:
     where: str
 
 
-def execute(node: RpcNode, legs: Sequence[CycleLeg], block: int, tx_index: int) -> Execution:
-    """Execute a cycle after transaction ``tx_index`` of a block.
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Who is asked to swap, and as which of its pools: an id of the vault's, fee and spacing of the manager's."""
 
-    Raises CheckFailedError where a pool reverts or the token's balances are not found, NodeError for a node that cannot
-    say.
+    contract: bytes
+    id: bytes = b""
+    fee_pips: int = 0
+    tick_spacing: int = 0
+
+
+def execute(
+    node: RpcNode, legs: Sequence[CycleLeg], block: int, tx_index: int, managers: Sequence[Factory] = ()
+) -> Execution:
+    """Execute a cycle after transaction ``tx_index`` of a block. ``managers``: Uniswap v4's, of that chain.
+
+    Raises CheckFailedError where a pool reverts, nobody tells its key, or the token's balances are not found, NodeError
+    for a node that cannot say.
     """
     first = legs[0]
-    overrides = {
-        _hex(ADDRESS): {"code": _hex(CODE)},
-        _hex(first.token_in): {"stateDiff": _funds(node, first.token_in, first.amount_in, block)},
-    }
-    call = {"from": _hex(bytes(19) + b"\1"), "to": _hex(ADDRESS), "data": _run(legs), "gas": hex(_GAS)}
+    overrides: dict[str, Any] = {_hex(ADDRESS): {"code": _hex(CODE)}}
+    if any(first.token_in):
+        overrides[_hex(first.token_in)] = {"stateDiff": _funds(node, first.token_in, first.amount_in, block)}
+    else:  # the chain's own currency
+        overrides[_hex(ADDRESS)]["balance"] = hex(first.amount_in)
+    data = _run(legs, [_held(node, leg, block, managers) for leg in legs])
+    call = {"from": _hex(bytes(19) + b"\1"), "to": _hex(ADDRESS), "data": data, "gas": hex(_GAS)}
     try:
         said, where = _simulated(node, call, overrides, block, tx_index), f"after transaction {tx_index}"
     except CallError:
@@ -87,11 +109,37 @@ def execute(node: RpcNode, legs: Sequence[CycleLeg], block: int, tx_index: int) 
     return Execution(amounts, where)
 
 
-def _run(legs: Sequence[CycleLeg]) -> str:
+def _held(node: RpcNode, leg: CycleLeg, block: int, managers: Sequence[Factory]) -> _Held:
+    if leg.call == PoolCall.VAULT:
+        vault = address(_asked(node, ContractCall(leg.pool[:20], "getVault()"), block))
+        if vault is None:
+            raise CheckFailedError("the pool does not name its vault", key=_hex(leg.pool))
+        return _Held(vault, leg.pool)
+    if leg.call != PoolCall.MANAGER:
+        return _Held(leg.pool)
+    at = header(node, block)
+    if at is None:
+        raise NodeError(f"does not have block {block}", key=node.name)
+    for manager in managers:
+        for pool in find(node, manager, [leg.pool], {}, at.hash).pools:
+            return _Held(manager.key, leg.pool, pool.fee_pips, pool.tick_spacing)
+    raise CheckFailedError("no position manager that is known tells the key of this pool", key=_hex(leg.pool))
+
+
+def _asked(node: RpcNode, call: ContractCall, block: int) -> bytes | None:
+    """An answer at a block; None where the contract reverts."""
+    try:
+        said = node.call("eth_call", {"to": _hex(call.to), "data": call.data()}, hex(block))
+    except CallError:
+        return None
+    return bytes.fromhex(msgspec.json.decode(said, type=str)[2:])
+
+
+def _run(legs: Sequence[CycleLeg], held: Sequence[_Held]) -> str:
     words = [legs[0].amount_in, 0x40, len(legs)]
-    for leg in legs:
-        words += [int.from_bytes(one, "big") for one in (leg.pool, leg.token_in, leg.token_out)]
-        words += [leg.call, leg.amount_out]
+    for leg, one in zip(legs, held, strict=True):
+        words += [int.from_bytes(each, "big") for each in (one.contract, leg.token_in, leg.token_out)]
+        words += [leg.call, leg.amount_out, int.from_bytes(one.id), one.fee_pips, one.tick_spacing]
     return _hex(RUN + b"".join(word.to_bytes(32, "big") for word in words))
 
 

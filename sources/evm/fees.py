@@ -1,7 +1,8 @@
 """What a swap in a managed pool pays at one block, and whether anybody may swap: its factory and fee module say.
 
 aerodrome-finance/contracts, ``PoolFactory.sol``; velodrome-finance/slipstream, ``CLFactory.sol``,
-``CustomSwapFeeModule.sol``, ``DynamicSwapFeeModule.sol``; Uniswap/v4-core, ``ProtocolFeeLibrary.sol``. A fee that moves
+``CustomSwapFeeModule.sol``, ``DynamicSwapFeeModule.sol``; Uniswap/v4-core, ``ProtocolFeeLibrary.sol``;
+balancer/balancer-v2-monorepo, ``TemporarilyPausable.sol``. A fee that moves
 with the price, with the first swap of a block, or with the direction is no number that a row can tell: such a pool is
 closed. So is a Curve pool while its amplification moves with time.
 """
@@ -11,16 +12,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from mevflow.operators.parse.evm.pools import CURVE, MANAGED_FEE, SLIPSTREAM, STABLE, V4, EvmPool
+from mevflow.operators.parse.evm.pools import CURVE, MANAGED_FEE, SLIPSTREAM, STABLE, V4, WEIGHTED, EvmPool
 from mevflow.sources.evm.contracts import ContractCall, address, number, read
 from mevflow.sources.evm.rpc import RpcNode
 from mevflow.sources.evm.singleton import fee_of, slot0_call
 
 #: Pools whose contracts say what a swap pays at a block, and whether they can be told.
-_JUDGED = (*MANAGED_FEE, CURVE)
+_JUDGED = (*MANAGED_FEE, CURVE, WEIGHTED)
 #: Fees of pools with two reserves are in basis points.
 _BPS, _PIPS, _PIPS_PER_BPS = 10_000, 1_000_000, 100
-_CURVE_FEE_PER_PIP = 10_000
+_CURVE_FEE_PER_PIP, _WEIGHTED_FEE_PER_PIP = 10_000, 10**12
 #: ``DynamicSwapFeeModule.ZERO_FEE_INDICATOR``: a base fee of nothing, to which nothing is added.
 _NO_FEE = 420
 
@@ -51,6 +52,8 @@ def judge(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> list[JudgedP
             found.append(_v4(pool, number(answers[pool.address][0])))
         elif pool.venue == CURVE:
             found.append(_curve(pool, answers[pool.address]))
+        elif pool.venue == WEIGHTED:
+            found.append(_weighted(pool, answers[pool.address]))
         else:
             found.append(_two_reserves(pool, answers[pool.address]))
     return found
@@ -74,6 +77,9 @@ def _questions(pool: EvmPool) -> list[ContractCall]:
         return [slot0_call(pool)]
     if pool.venue == CURVE:
         return [ContractCall(pool.address, function) for function in ("fee()", "A_precise()", "A()", "future_A()")]
+    if pool.venue == WEIGHTED:
+        pausing = [ContractCall(one, "getPausedState()") for one in (pool.factory, pool.fee_module)]
+        return [ContractCall(pool.fee_module, "getSwapFeePercentage()"), *pausing]
     own = int.from_bytes(pool.address, "big")
     if pool.venue != SLIPSTREAM:
         return [
@@ -117,6 +123,16 @@ def _curve(pool: EvmPool, said: Sequence[bytes | None]) -> JudgedPool:
     if future is None or future != (plain if precise is None else precise):
         return JudgedPool(pool, "its amplification moves without an event")
     return JudgedPool(replace(pool, fee_pips=fee // _CURVE_FEE_PER_PIP))
+
+
+def _weighted(pool: EvmPool, said: Sequence[bytes | None]) -> JudgedPool:
+    """Its fee is a share of 1e18 and stands in its curve; rows tell it in millionths, for people."""
+    fee, *paused = (number(one) for one in said)
+    if fee is None or fee >= _PIPS * _WEIGHTED_FEE_PER_PIP:
+        return JudgedPool(pool, "it does not say its fee")
+    if paused != [0, 0]:
+        return JudgedPool(pool, "it is paused, or the vault is")
+    return JudgedPool(replace(pool, fee_pips=fee // _WEIGHTED_FEE_PER_PIP))
 
 
 def _slipstream(pool: EvmPool, said: Sequence[bytes | None]) -> JudgedPool:

@@ -1,4 +1,5 @@
-"""Which pools log for the first time in a stretch of blocks: contracts of their own, v4's by id, Curve's by factory.
+"""Which pools log for the first time in a stretch of blocks: contracts of their own, v4's and Balancer's by id, Curve's
+by factory.
 
 What no factory names is remembered, so that it is asked about once.
 """
@@ -10,10 +11,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mevflow.operators.parse.evm.events import CURVE_EVENTS, POOL_EVENTS, SINGLETON_EVENTS, V4_INITIALIZE, which
+from mevflow.operators.parse.evm.events import (
+    CURVE_EVENTS,
+    POOL_EVENTS,
+    SINGLETON_EVENTS,
+    V4_INITIALIZE,
+    VAULT_EVENTS,
+    which,
+)
 from mevflow.operators.parse.evm.logs import Logs
 from mevflow.operators.parse.evm.pools import EvmPool, PoolTable
-from mevflow.sources.evm import curve, singleton
+from mevflow.sources.evm import balancer, curve, singleton
 from mevflow.sources.evm.blocks import Header
 from mevflow.sources.evm.discover import discover, named
 from mevflow.sources.evm.factories import CURVE_KINDS, Factory, FoundPools
@@ -32,6 +40,7 @@ class PoolFinder:
 
     nodes: Nodes
     factories: Mapping[bytes, Factory]
+    only: frozenset[bytes] = frozenset()
     deny: frozenset[bytes] = frozenset()
     _no_pools: dict[bytes, None] = field(default_factory=dict)
 
@@ -45,6 +54,8 @@ class PoolFinder:
         for manager in self.factories.values():
             if manager.kind == "v4":
                 pools += search.singletons(manager)
+            elif manager.kind == "balancer":
+                pools += search.weighted(manager)
         pools += search.curves()
         return {pool: search.first[pool.address] for pool in pools}
 
@@ -54,7 +65,7 @@ class PoolFinder:
 
     def knows(self, key: bytes) -> bool:
         """Whether an address or id is known to be no pool, or is not wanted."""
-        return key in self._no_pools or key in self.deny
+        return key in self._no_pools or key in self.deny or (bool(self.only) and key not in self.only)
 
     def set_aside(self, keys: Iterable[bytes]) -> None:
         """Ask about addresses or ids no more."""
@@ -88,8 +99,7 @@ class _Search:
     def singletons(self, manager: Factory) -> list[EvmPool]:
         """Pools of a v4 manager."""
         logs, block = self.logs, self.last.hash
-        own = (logs.address == np.frombuffer(manager.key, np.uint8)).all(axis=1) & ~logs.unread & (logs.topic_count > 1)
-        rows = np.flatnonzero(own & (which(logs.topics[:, 0], SINGLETON_EVENTS) >= 0))
+        rows = self._own(manager, SINGLETON_EVENTS)
         unknown = self._unknown(logs.topics[:, 1], rows)
         if not unknown:
             return []
@@ -102,6 +112,20 @@ class _Search:
         found = self.finder.nodes.ask(ask)
         self._close(found.closed)
         return [*found.pools]
+
+    def weighted(self, vault: Factory) -> list[EvmPool]:
+        """Pools of Balancer's vault."""
+        block, pools = self.last.hash, list[EvmPool]()
+        for part in _parts(self._unknown(self.logs.topics[:, 1], self._own(vault, VAULT_EVENTS))):
+
+            def ask(node: RpcNode, part: Sequence[bytes] = part) -> tuple[FoundPools, FoundPools]:
+                found = balancer.find(node, vault, part, block)
+                return found, balancer.tried(node, named(node, found.pools, block), block)
+
+            found, kept = self.finder.nodes.ask(ask)
+            self._close(found.closed | kept.closed)
+            pools += kept.pools
+        return pools
 
     def curves(self) -> list[EvmPool]:
         """Curve's pools, which name no factory."""
@@ -121,6 +145,12 @@ class _Search:
             pools += kept.pools
         self.finder.set_aside({*unknown} - {pool.address for pool in pools})
         return pools
+
+    def _own(self, maker: Factory, events: tuple[bytes, ...]) -> np.ndarray:
+        """Rows of events by which a contract tells of the pool that the second topic names."""
+        logs = self.logs
+        own = (logs.address == np.frombuffer(maker.key, np.uint8)).all(axis=1) & ~logs.unread & (logs.topic_count > 1)
+        return np.flatnonzero(own & (which(logs.topics[:, 0], events) >= 0))
 
     def _unknown(self, keys: np.ndarray, rows: np.ndarray) -> list[bytes]:
         """Keys (by log) that are neither known pools nor known to be none."""

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from mevflow.operators.chains import checked_name, id_of, name_of, number_of
 from mevflow.operators.codec import ERRORS, codec
 from mevflow.operators.errors import StateError, UnreachableError
-from mevflow.operators.parse.evm.pools import KINDS, MANAGED_FEE, EvmPool, PoolTable
+from mevflow.operators.parse.evm.pools import KINDS, SINGLETONS, SPOKEN_OF, EvmPool, PoolTable
 from mevflow.operators.stage import Settings, StageContext, Watermark
 from mevflow.sources.evm.blocks import Block, LogFilter, header
 from mevflow.sources.evm.collect import EVENTS, CollectedRows, PoolCollector
@@ -32,12 +32,16 @@ from mevflow.sources.source import Poll, Source
 
 _SWAP, _UPDATE = codec("mevflow.v1.Swap"), codec("mevflow.v1.PoolUpdate")
 _VERSION = 1
+_ADDRESS_BYTES = 20
 #: Stretches that are ready and not yet taken: the thread waits beyond that.
 _READY = 8
 
 
 class PoolChoice(BaseModel):
-    """Which pools: of ``factories`` and those known for the chain; only ``addresses`` if any; never ``deny``."""
+    """Which pools: of ``factories`` and those known for the chain; only ``addresses`` if any; never ``deny``.
+
+    A pool of Uniswap v4 or of Balancer is named by its id.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     factories: tuple[Factory, ...] = ()
@@ -49,8 +53,8 @@ class PoolChoice(BaseModel):
     @classmethod
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for one in value:
-            if len(one) != 42 or not one.startswith("0x"):
-                raise ValueError(f"{one[:44]!r} is no address of 20 bytes: 0x and 40 digits")
+            if len(one) not in (42, 66) or not one.startswith("0x"):
+                raise ValueError(f"{one[:68]!r} is no address (0x and 40 digits) and no id (64 digits) of a pool")
             bytes.fromhex(one[2:])
         return value
 
@@ -124,10 +128,9 @@ class EvmSource(Source[EvmSettings]):
         chain_id = id_of(number)
         factories = [*choice.factories, *(KNOWN.get(chain_id, ()) if choice.known_factories else ())]
         self._nodes = Nodes(settings.endpoints, chain_id)
-        #: Whose logs are read; empty: everybody's. What those who manage pools say of them counts, too.
-        self._only = frozenset(bytes.fromhex(one[2:]) for one in choice.addresses)
-        if self._only:
-            self._only |= {one.key for one in factories if KINDS[one.kind] in MANAGED_FEE}
+        named = frozenset(bytes.fromhex(one[2:]) for one in choice.addresses)
+        #: Whose logs are read; empty: everybody's.
+        self._only = _speakers(named, factories)
         most = max(one.max_range for one in settings.endpoints)
         self._follower = Follower(
             self._nodes, LogFilter(EVENTS, tuple(sorted(self._only))), settings.confirmations, most
@@ -137,6 +140,7 @@ class EvmSource(Source[EvmSettings]):
             name=name_of(number),
             nodes=self._nodes,
             factories={one.key: one for one in factories},
+            only=named,
             deny=frozenset(bytes.fromhex(one[2:]) for one in choice.deny),
         )
         self._handed = HandOver[_Ready](_READY)
@@ -277,6 +281,15 @@ class EvmSource(Source[EvmSettings]):
                 collector.since,
             )
         )
+
+
+def _speakers(pools: frozenset[bytes], factories: Sequence[Factory]) -> frozenset[bytes]:
+    """Contracts that log of these pools: they themselves, those who manage them, and those that log for ids."""
+    if not pools:
+        return pools
+    ids = {one for one in pools if len(one) > _ADDRESS_BYTES}
+    heard = (*SPOKEN_OF, *SINGLETONS) if ids else set(SPOKEN_OF) - set(SINGLETONS)
+    return frozenset(pools - ids | {one.key for one in factories if KINDS[one.kind] in heard})
 
 
 def _modules(node: RpcNode, factories: Sequence[bytes]) -> set[bytes]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from mevflow.operators.amounts import i128, u128, u160
 from mevflow.operators.parse.evm.concentrated import MAX_TICK
-from mevflow.operators.parse.evm.pools import CURVE, TICKED, TWO_RESERVES, V4, EvmPool
+from mevflow.operators.parse.evm.pools import CURVE, TICKED, TWO_RESERVES, V4, WEIGHTED, EvmPool
+from mevflow.sources.evm.balancer import WeightedPoolState, weighted_states
 from mevflow.sources.evm.contracts import ContractCall, integer, number, read
 from mevflow.sources.evm.curve import CurvePoolState, curve_states
 from mevflow.sources.evm.rpc import NodeError, RpcNode
@@ -51,7 +52,7 @@ class ConcentratedPoolState:
         }
 
 
-State = PairReserves | ConcentratedPoolState | CurvePoolState
+State = PairReserves | ConcentratedPoolState | CurvePoolState | WeightedPoolState
 
 
 def states(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> dict[bytes, State]:
@@ -64,6 +65,7 @@ def states(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> dict[bytes,
         if first and second and not (first | second) >> 128:  # a token may have any supply, and a row 128 bits
             found[pool.address] = PairReserves(first, second)
     found |= curve_states(node, [pool for pool in pools if pool.venue == CURVE], block)
+    found |= weighted_states(node, [pool for pool in pools if pool.venue == WEIGHTED], block)
     for pool in pools:
         if pool.venue in TICKED and (state := _concentrated(node, pool, block)) is not None:
             found[pool.address] = state

@@ -6,6 +6,7 @@ For venues whose own contracts no package has: what is tried is how they are fou
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from Crypto.Hash import keccak
 
@@ -26,10 +27,26 @@ def _push(value: int, width: int) -> bytes:
     return bytes([0x5F + width]) + value.to_bytes(width, "big")
 
 
-def _answer(*values: int) -> bytes:
+@dataclass(frozen=True)
+class Slot:
+    """A word of an answer that stands in storage; ``counted``: so many slots on as that word of the arguments says."""
+
+    number: int
+    counted: int | None = None
+
+
+def _answer(*values: int | Slot) -> bytes:
     """MSTORE each value, RETURN them all."""
-    kept = b"".join(_push(value % (1 << 256), 32) + _push(32 * i, 1) + b"\x52" for i, value in enumerate(values))
-    return kept + _push(32 * len(values), 1) + bytes.fromhex("6000f3")
+    kept = b"".join(_word(value) + _push(32 * i, 2) + b"\x52" for i, value in enumerate(values))
+    return kept + _push(32 * len(values), 2) + bytes.fromhex("6000f3")
+
+
+def _word(value: int | Slot) -> bytes:
+    """Push a word: PUSH, and of what is stored SLOAD, of counted slots after CALLDATALOAD and ADD."""
+    if not isinstance(value, Slot):
+        return _push(value % (1 << 256), 32)
+    counted = b"" if value.counted is None else _push(4 + 32 * value.counted, 2) + b"\x35\x01"
+    return _push(value.number, 2) + counted + b"\x54"
 
 
 #: SLOAD both reserves into three words, RETURN(0, 96).
@@ -83,7 +100,7 @@ def _act() -> bytes:
 
 
 def code(
-    answers: Mapping[str, int | tuple[int, ...]],
+    answers: Mapping[str, int | tuple[int | Slot, ...]],
     pool: bool = False,
     kept: Mapping[str, int] | None = None,
     kept_from: Mapping[str, int] | None = None,

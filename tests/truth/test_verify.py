@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
+from Crypto.Hash import keccak
 
 from mevflow.cli.verify import command
 from mevflow.flows.config import config
@@ -20,10 +21,11 @@ from mevflow.operators.parse.evm.pools import KINDS
 from mevflow.operators.stage import StageContext
 from mevflow.sinks.clickhouse.sink import ClickHouseSettings, ClickHouseSink
 from mevflow.sources.evm.execution import CALLS, CycleLeg, PoolCall, execute
+from mevflow.sources.evm.factories import Factory
 from mevflow.sources.evm.rpc import CallError, RpcNode
-from mevflow.v1 import market_pb2 as market
 from tests.evm.chain import Chain, word
 from tests.evm.exchange import CODE
+from tests.evm.holders import MANAGER, VAULT
 from tests.evm.world import World
 from tests.truth.execution import Watched
 
@@ -115,8 +117,42 @@ def test_a_leg_through_numbered_coins_is_executed_between_others(watched: Watche
         execute(chain.node, [stranger], chain.head(), 2)
 
 
-def test_every_venue_that_is_collected_is_executed_or_named_as_not() -> None:
-    assert {*KINDS.values()} - {*CALLS} == {market.VENUE_UNISWAP_V4}
+def test_legs_through_a_manager_and_a_vault_are_executed_between_others(watched: Watched) -> None:
+    """The manager calls back and is paid, in the chain's own currency, too; the vault takes what it is allowed.
+
+    The position manager tells the key that the pool's id is the hash of.
+    """
+    chain, (first, second, third) = watched.chain, watched.world.tokens
+    native, vault = bytes(20), chain.deploy(VAULT)
+    keys = [(word(one), word(other), 500, 10, 0) for one, other in ((native, second), (first, second))]
+    held = [chain.deploy(MANAGER, *key[:4]) for key in keys]
+    for holder in (*held, vault):
+        for token in (first, second, third):
+            chain.do(token, "transfer(address,uint256)", word(holder), 10**21)
+        chain.ask("anvil_setBalance", "0x" + holder.hex(), hex(10**20))
+    chain.mine(2)
+    managers = [Factory(address="0x" + one.hex(), kind="v4", positions="0x" + one.hex()) for one in held]
+    ids = [keccak.new(digest_bits=256, data=b"".join(one.to_bytes(32) for one in key)).digest() for key in keys]
+    weighted = vault + bytes(12)
+    given = [10**18, 997 * 10**15, 994_009 * 10**12, 991_026_973 * 10**9]
+    paths = (
+        [(weighted, third, first), (ids[1], first, second), (weighted, second, third)],
+        [(ids[0], native, second), (weighted, second, first), (ids[1], first, second)],
+        [(ids[1], second, first), (weighted, first, second), (ids[0], second, native)],
+    )
+    for path in paths:
+        calls = [PoolCall.VAULT if pool == weighted else PoolCall.MANAGER for pool, _, _ in path]
+        legs = [CycleLeg(*way, call, 10**18, 0) for way, call in zip(path, calls, strict=True)]
+        assert [*execute(chain.node, legs, chain.head(), 2, managers).amounts_out] == given[1:]
+    unknown = replace(legs[0], pool=b"\x07" * 32)
+    with pytest.raises(CheckFailedError, match="tells the key"):
+        execute(chain.node, [unknown], chain.head(), 2, managers)
+    with pytest.raises(CheckFailedError, match="its vault"):
+        execute(chain.node, [replace(unknown, call=PoolCall.VAULT)], chain.head(), 2)
+
+
+def test_every_venue_that_is_collected_is_executed() -> None:
+    assert {*KINDS.values()} <= {*CALLS}
 
 
 def test_the_command_prints_predicted_and_executed(

@@ -10,7 +10,15 @@ from mevflow.operators.amm.bins.dlmm import Bin, DlmmState, FeeRule, Volatility
 from mevflow.operators.amm.stable.saber import SaberState
 from mevflow.operators.amm.stable.solidly import SolidlyState
 from mevflow.operators.amm.stable.swap import StableState
+from mevflow.operators.amm.weighted.pool import WeightedState
 from mevflow.operators.detect.book.curves import Curve
+
+_NAMES: dict[type[Curve], str] = {
+    SaberState: "saber",
+    SolidlyState: "solidly",
+    StableState: "stable",
+    WeightedState: "weighted",
+}
 
 
 def saved(curve: Curve | None) -> bytes:
@@ -22,8 +30,7 @@ def saved(curve: Curve | None) -> bytes:
         rest = curve.limit_orders, curve.fee_in_b_only, (curve.known_lower, curve.known_upper)
         whole = curve.bin_step_bps, curve.active_id, astuple(curve.fees), astuple(curve.volatility), bins, *rest
         return json.dumps(["bins", *whole]).encode()
-    name = "saber" if isinstance(curve, SaberState) else "solidly" if isinstance(curve, SolidlyState) else "stable"
-    return json.dumps([name, *astuple(curve)]).encode()
+    return json.dumps([_NAMES[type(curve)], *astuple(curve)]).encode()
 
 
 def loaded(raw: bytes) -> Curve | None:
@@ -38,6 +45,9 @@ def loaded(raw: bytes) -> Curve | None:
     if name == "stable":
         balances, rates, *rest = fields
         return StableState(tuple(balances), tuple(rates), *rest)
+    if name == "weighted":
+        balances, weights, scales, fee = fields
+        return WeightedState(tuple(balances), tuple(weights), tuple(scales), fee)
     step, active, fees, volatility, bins, orders, fee_in_b, known = fields
     held = {number: Bin(*found) for number, *found in bins}
     return dlmm.state_of(step, active, FeeRule(*fees), Volatility(*volatility), held, orders, fee_in_b, tuple(known))

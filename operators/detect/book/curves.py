@@ -1,5 +1,5 @@
 """The state of pools whose curve is not in their row of the book: stable-swap (Curve, Saber), x³y + xy³
-(Aerodrome) and bins (Meteora DLMM).
+(Aerodrome), weighted products (Balancer) and bins (Meteora DLMM).
 
 A state is a frozen value of :mod:`mevflow.operators.amm`; None where it is not known: such a pool is kept and not
 traded (ADR 48). Here is what a state says, its prices and holdings, and what a swap makes of it.
@@ -20,8 +20,13 @@ from mevflow.operators.amm.stable import swap as stable_swap
 from mevflow.operators.amm.stable.saber import SaberState
 from mevflow.operators.amm.stable.solidly import SolidlyState
 from mevflow.operators.amm.stable.swap import FEE_DENOMINATOR, StableState
+from mevflow.operators.amm.weighted import pool as weighted
+from mevflow.operators.amm.weighted.log_exp import ONE
+from mevflow.operators.amm.weighted.pool import WeightedState
 
-Curve = StableState | SaberState | SolidlyState | DlmmState
+#: Of numbered coins, two or more.
+CoinCurve = StableState | WeightedState
+Curve = CoinCurve | SaberState | SolidlyState | DlmmState
 #: Between a rate in floats and what exact quotes can reach: the screen is a bound.
 _GUARD = 1e-9
 
@@ -58,6 +63,9 @@ def rates(curve: Curve | None, i: int, j: int) -> Rates:
         elif isinstance(curve, SolidlyState):
             keep = 1 - curve.fee_pips / PIPS
             there, back = solidly.marginal_price(curve, i == 0), solidly.marginal_price(curve, i != 0)
+        elif isinstance(curve, WeightedState):
+            keep = 1 - curve.fee / ONE
+            there, back = weighted.marginal_price(curve, i, j), weighted.marginal_price(curve, j, i)
         elif curve is not None:
             # Towards the peg an off-peg fee falls: no trade pays less than the plain one.
             curve = replace(curve, offpeg_fee_multiplier=0)
@@ -88,7 +96,7 @@ def holdings(curve: Curve | None, i: int, j: int) -> tuple[int, int]:
         return 0, 0
     if isinstance(curve, SaberState | SolidlyState):
         return (curve.reserve_a, curve.reserve_b) if i == 0 else (curve.reserve_b, curve.reserve_a)
-    if isinstance(curve, StableState):
+    if isinstance(curve, CoinCurve):
         return curve.balances[i], curve.balances[j]
     return sum(each.amount_a for each in curve.bins.values()), sum(each.amount_b for each in curve.bins.values())
 
@@ -107,12 +115,14 @@ def after_swap(curve: Curve | None, row: SwapRow) -> Curve | None:
             return saber.after_swap(curve, row.i == 0, row.amount_in, row.amount_out)
         if isinstance(curve, SolidlyState):
             return None  # its event tells both reserves
+        if isinstance(curve, WeightedState):
+            return weighted.after_swap(curve, row.i, row.j, row.amount_in, row.amount_out)
         return stable_swap.after_swap(curve, row.i, row.j, row.amount_in, row.amount_out)
     except AmmError:
         return None
 
 
-def with_balances(curve: StableState | SaberState | SolidlyState, row: SwapRow) -> Curve:
+def with_balances(curve: CoinCurve | SaberState | SolidlyState, row: SwapRow) -> Curve:
     """The state with the two coins' balances that a row tells."""
     if isinstance(curve, SaberState | SolidlyState):
         a, b = (row.balance_i, row.balance_j) if row.i == 0 else (row.balance_j, row.balance_i)

@@ -22,7 +22,7 @@ _WIDTHS = {
     "liquidity_delta": 16,
 }
 _TICK_WIDTHS = {"liquidity_net": 16, "liquidity_gross": 16}
-_COIN_WIDTHS = {"balance": 16, "rate": 16}
+_COIN_WIDTHS = {"balance": 16, "rate": 16, "weight": 16}
 _BIN_WIDTHS = {"amount_a": 16, "amount_b": 16, "open_order": 16, "processed_order": 16}
 _MOST_COINS = 8
 #: A larger power than any pair's would be a number of any length.

@@ -14,11 +14,12 @@ from mevflow.operators.amm.bins.dlmm import DlmmState
 from mevflow.operators.amm.concentrated.curve import ConcentratedState
 from mevflow.operators.amm.stable.saber import SaberState
 from mevflow.operators.amm.stable.solidly import SolidlyState
+from mevflow.operators.amm.weighted.pool import WeightedState
 from mevflow.operators.detect.book.book import Book
 from mevflow.operators.detect.book.pools import POOL_DTYPE
 from mevflow.operators.detect.screen.cycles import MAX_LEGS
 from mevflow.operators.sizing.kinds import KIND_CONCENTRATED_X64, KIND_CONSTANT_PRODUCT, KIND_STABLE
-from mevflow.operators.sizing.legs import BinsLeg, SaberLeg, SolidlyLeg, StableLeg
+from mevflow.operators.sizing.legs import BinsLeg, SaberLeg, SolidlyLeg, StableLeg, WeightedLeg
 from mevflow.operators.sizing.size import ConcentratedLeg, Leg, ReservesLeg, known_stretch
 
 #: A directed cycle in canonical form. A leg is twice its pool's number, and one more where it goes from token A to B.
@@ -174,6 +175,8 @@ class States:
             return SaberLeg(curve, i == 0)
         if isinstance(curve, SolidlyState):
             return SolidlyLeg(curve, i == 0)
+        if isinstance(curve, WeightedState):
+            return WeightedLeg(curve, i, j)
         assert curve is not None, "a pool without a state has no rate"
         return StableLeg(curve, i, j)
 

@@ -6,7 +6,7 @@
 - :mod:`.pools`: immutables of pools by address
 - :mod:`.parse`: logs of known pools -> ``Swap`` and ``PoolUpdate`` batches
 - :mod:`.pairs`, :mod:`.concentrated`: Uniswap v2 and v3, and forks that log alike
-- :mod:`.singleton`: Uniswap v4
+- :mod:`.singleton`, :mod:`.vault`: Uniswap v4; weighted pools of Balancer v2
 - :mod:`.lending`: liquidations by lending markets
 - :mod:`.managers`: what factories and fee modules say of their pools
 - :mod:`.parsed`, :mod:`.batches`: rows gathered in chain order, whole batches

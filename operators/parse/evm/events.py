@@ -3,7 +3,8 @@
 Sources: Uniswap v2-core, v3-core; PancakeSwap v3-core; aerodrome-finance/contracts, ``IPool.sol``,
 ``IPoolFactory.sol``; velodrome-finance/slipstream, ``ICLFactory.sol``, ``IDynamicFeeModule.sol``;
 Uniswap/v4-core, ``IPoolManager.sol``, ``IProtocolFees.sol``; curvefi/curve-contract, ``StableSwap3Pool.vy``;
-curvefi/curve-factory, ``Plain{2,3,4}Basic.vy``; curvefi/stableswap-ng, ``CurveStableSwapNG.vy``.
+curvefi/curve-factory, ``Plain{2,3,4}Basic.vy``; curvefi/stableswap-ng, ``CurveStableSwapNG.vy``;
+balancer/balancer-v2-monorepo, ``IVault.sol``, ``BasePool.sol``, ``TemporarilyPausable.sol``.
 """
 
 from __future__ import annotations
@@ -93,6 +94,14 @@ CURVE_CHANGES = tuple(
         "ApplyNewFee(uint256,uint256)",
     )
 )
+#: Balancer v2: what the vault says of the pool that the second topic names: a swap, and what else moves its balances.
+VAULT_SWAP = topic_of("Swap(bytes32,address,address,uint256,uint256)")
+VAULT_CHANGES = (
+    topic_of("PoolBalanceChanged(bytes32,address,address[],int256[],uint256[])"),
+    topic_of("PoolBalanceManaged(bytes32,address,address,int256,int256)"),
+)
+#: What a weighted pool says of itself, and the vault of all.
+VAULT_POOL = (topic_of("SwapFeePercentageChanged(uint256)"), topic_of("PausedStateChanged(bool)"))
 #: Lending markets: Aave v2 and v3, Compound v2 and v3 (Comet), Morpho Blue.
 LENDING_EVENTS = (
     topic_of("LiquidationCall(address,address,address,uint256,uint256,address,bool)"),
@@ -108,9 +117,10 @@ VOLATILE_EVENTS = (VOLATILE_SYNC, VOLATILE_SWAP, VOLATILE_FEES)
 CONCENTRATED_EVENTS = (V3_INITIALIZE, V3_SWAP, V3_SWAP_PANCAKE, V3_MINT, V3_BURN)
 SINGLETON_EVENTS = (V4_INITIALIZE, V4_SWAP, V4_LIQUIDITY, V4_PROTOCOL_FEE)
 CURVE_EVENTS = (CURVE_EXCHANGE, *CURVE_CHANGES)
+VAULT_EVENTS = (VAULT_SWAP, *VAULT_CHANGES)
 CREATIONS = (V2_PAIR_CREATED, V3_POOL_CREATED)
 #: Of contracts that manage pools.
-MANAGER_EVENTS = (SET_CUSTOM_FEE, SET_PAUSE_STATE, *SLIPSTREAM_ALL, *SLIPSTREAM_ONE)
+MANAGER_EVENTS = (SET_CUSTOM_FEE, SET_PAUSE_STATE, *SLIPSTREAM_ALL, *SLIPSTREAM_ONE, *VAULT_POOL)
 #: Of contracts that are a pool each.
 POOL_EVENTS = (*PAIR_EVENTS, *VOLATILE_EVENTS, *CONCENTRATED_EVENTS)
 

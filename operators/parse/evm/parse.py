@@ -17,6 +17,7 @@ from mevflow.operators.parse.evm.events import (
     V3_SWAP,
     V3_SWAP_PANCAKE,
     V4_SWAP,
+    VAULT_EVENTS,
     VOLATILE_EVENTS,
     which,
 )
@@ -34,9 +35,11 @@ from mevflow.operators.parse.evm.pools import (
     TICKED,
     V4,
     VOLATILE,
+    WEIGHTED,
     PoolTable,
 )
 from mevflow.operators.parse.evm.singleton import parse_singleton
+from mevflow.operators.parse.evm.vault import parse_vault
 from mevflow.v1 import market_pb2 as market
 
 _EVENTS = {
@@ -47,6 +50,7 @@ _EVENTS = {
     SLIPSTREAM: CONCENTRATED_EVENTS,
     V4: SINGLETON_EVENTS,
     CURVE: CURVE_EVENTS,
+    WEIGHTED: VAULT_EVENTS,
 }
 _PARSERS = (
     ((PAIR,), parse_pairs),
@@ -54,12 +58,19 @@ _PARSERS = (
     ((CONCENTRATED, SLIPSTREAM), parse_concentrated),
     ((V4,), parse_singleton),
     ((CURVE,), parse_curve),
+    ((WEIGHTED,), parse_vault),
 )
 _TRADES = (V3_SWAP, V3_SWAP_PANCAKE, V4_SWAP)
 _UNSPECIFIED, _LIQUIDITY = market.PoolUpdate.KIND_UNSPECIFIED, market.PoolUpdate.KIND_LIQUIDITY
 
 
-def parse_logs(chain: int, logs: Logs, table: PoolTable, timestamps_us: NDArray[np.int64]) -> Parsed:
+def parse_logs(
+    chain: int,
+    logs: Logs,
+    table: PoolTable,
+    timestamps_us: NDArray[np.int64],
+    numbers: NDArray[np.int64] | None = None,
+) -> Parsed:
     """Parse ``logs`` in chain order (block, log index); logs of unknown addresses are left out.
 
     Logs of a known pool's factory count where they change what its swaps pay, and anybody's of a liquidation.
@@ -67,6 +78,7 @@ def parse_logs(chain: int, logs: Logs, table: PoolTable, timestamps_us: NDArray[
     Parameters
     ----------
     timestamps_us : (n,) chain time of each log's block.
+    numbers : (n,) of each log's pool, where the caller has them from :meth:`PoolTable.of_logs`.
 
     A log that the chain took back (``removed``) is rejected: what it said must be undone by a fork's own row, which
     the reader of a node gives; a file of logs should hold none. One that cannot be read leaves its pool in doubt, or
@@ -75,7 +87,8 @@ def parse_logs(chain: int, logs: Logs, table: PoolTable, timestamps_us: NDArray[
     logs = replace(logs, position=np.arange(len(logs)))
     out = Parsed(chain, table, timestamps_us)
     out.reject(logs, np.flatnonzero(logs.removed), "removed", "the chain took this log back")
-    numbers = table.of_logs(logs.address, logs.topics)
+    if numbers is None:
+        numbers = table.of_logs(logs.address, logs.topics)
     venues = table.venues(numbers)
     ours = ~logs.removed & ~logs.unread
     for of, parser in _PARSERS:

@@ -18,6 +18,7 @@ STABLE = market.VENUE_AERODROME_STABLE
 SLIPSTREAM = market.VENUE_SLIPSTREAM
 V4 = market.VENUE_UNISWAP_V4
 CURVE = market.VENUE_CURVE_STABLE
+WEIGHTED = market.VENUE_BALANCER_WEIGHTED
 #: Venues by the kinds that pool files name, those of which two reserves are the whole state, and those with ticks.
 KINDS = {
     "pairs": PAIR,
@@ -29,8 +30,12 @@ KINDS = {
     "curve": CURVE,
     "curve_ng": CURVE,
     "curve_pool": CURVE,
+    "balancer": WEIGHTED,
 }
-_SPOKEN_OF = (VOLATILE, STABLE, SLIPSTREAM)
+#: Venues of whose pools other contracts say something.
+SPOKEN_OF = (VOLATILE, STABLE, SLIPSTREAM, WEIGHTED)
+#: Venues of which one contract logs for all pools.
+SINGLETONS = (V4, WEIGHTED)
 TWO_RESERVES = (PAIR, VOLATILE, STABLE)
 TICKED = (CONCENTRATED, SLIPSTREAM, V4)
 #: Whose fee another contract says and may change: rows tell it where an event shows it.
@@ -46,8 +51,9 @@ class EvmPool:
     it and ``fee_module`` gives its fee, and both may say something of it later; empty where nobody knows, or none is.
     Of a v4 pool ``address`` is its id (32 bytes), ``factory`` the pool manager that logs for it, and ``fee_pips`` the
     pool's own fee, to which the protocol's is added. A token of zeros is the chain's own currency.
-    ``coins`` are all of a Curve pool's, in its order: ``token0`` and ``token1`` are its first two; ``decimals`` and
-    ``symbols`` are by coin then, and its fee stands in the state of its curve.
+    A pool of Balancer has its id, too, ``factory`` is the vault, and ``fee_module`` the pool's own contract.
+    ``coins`` are all of a Curve or Balancer pool's, in its order: ``token0`` and ``token1`` are its first two;
+    ``decimals`` and ``symbols`` are by coin then, and its fee stands in the state of its curve.
     """
 
     address: bytes
@@ -105,7 +111,7 @@ class PoolTable:
         """The pools, by number, that each contract may say something of: factories and fee modules."""
         if not self._managed:
             for number, pool in enumerate(self.pools):
-                for manager in {pool.factory, pool.fee_module} - {b""} if pool.venue in _SPOKEN_OF else ():
+                for manager in {pool.factory, pool.fee_module} - {b""} if pool.venue in SPOKEN_OF else ():
                     self._managed.setdefault(manager, []).append(number)
         return self._managed
 
@@ -115,7 +121,7 @@ class PoolTable:
         if self._singletons is None:
             self._singletons = {}
             for number, pool in enumerate(self.pools):
-                if pool.venue == V4:
+                if pool.venue in SINGLETONS:
                     self._singletons.setdefault(pool.factory, []).append(number)
         return self._singletons
 
@@ -167,6 +173,11 @@ class PoolTable:
         there = (ids >= 0) & (ids < ends[numbers + 1] - ends[numbers])
         return mints.take(pa.array(np.where(there, ends[numbers] + ids, len(mints) - 1))), there
 
+    def numbered(self, numbers: NDArray[np.int64], mints: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Which coin of its pool each mint (20 bytes) is, -1 where it is none."""
+        named = zip(numbers.tolist(), (mint.tobytes() for mint in mints), strict=True)
+        return np.array([_place(self.pools[number].coins, mint) for number, mint in named], np.int64)
+
     def _fee(self, pool: EvmPool) -> int:
         """The fee that every row of a pool tells; 0: only those that show it do."""
         kept = pool.venue not in MANAGED_FEE or (self._stated and pool.venue == SLIPSTREAM)
@@ -189,3 +200,7 @@ class PoolTable:
         }
         self._told = {name: pa.array(values) for name, values in told.items()}
         return self._told
+
+
+def _place(coins: tuple[bytes, ...], mint: bytes) -> int:
+    return coins.index(mint) if mint in coins else -1

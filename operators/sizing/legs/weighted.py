@@ -21,7 +21,7 @@ class WeightedLeg:
     state: WeightedState
     i: int
     j: int
-    venue: int = market.VENUE_UNSPECIFIED
+    venue: int = market.VENUE_BALANCER_WEIGHTED
 
     def quote(self, amount_in: int) -> int | None:
         """The exact output; None for more than the pool takes at once."""

@@ -33,6 +33,7 @@ class Venue(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VENUE_AERODROME_STABLE: _ClassVar[Venue]
     VENUE_SLIPSTREAM: _ClassVar[Venue]
     VENUE_UNISWAP_V4: _ClassVar[Venue]
+    VENUE_BALANCER_WEIGHTED: _ClassVar[Venue]
 CHAIN_UNSPECIFIED: Chain
 CHAIN_SOLANA: Chain
 CHAIN_ETHEREUM: Chain
@@ -54,6 +55,7 @@ VENUE_AERODROME_VOLATILE: Venue
 VENUE_AERODROME_STABLE: Venue
 VENUE_SLIPSTREAM: Venue
 VENUE_UNISWAP_V4: Venue
+VENUE_BALANCER_WEIGHTED: Venue
 
 class Swap(_message.Message):
     __slots__ = ("chain", "slot", "tx_index", "ix_index", "timestamp_us", "signature", "signer", "venue", "pool", "mint_in", "mint_out", "amount_in", "amount_out", "reserve_a", "reserve_b", "sqrt_price_x64", "sqrt_price_x96", "liquidity", "tick", "fee_pips", "priority_fee_lamports", "tip_lamports", "a_to_b", "reanchored", "fork")
@@ -120,14 +122,16 @@ class TickLiquidity(_message.Message):
     def __init__(self, tick: _Optional[int] = ..., liquidity_net: _Optional[bytes] = ..., liquidity_gross: _Optional[bytes] = ...) -> None: ...
 
 class StableCoin(_message.Message):
-    __slots__ = ("mint", "balance", "rate")
+    __slots__ = ("mint", "balance", "rate", "weight")
     MINT_FIELD_NUMBER: _ClassVar[int]
     BALANCE_FIELD_NUMBER: _ClassVar[int]
     RATE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
     mint: bytes
     balance: bytes
     rate: bytes
-    def __init__(self, mint: _Optional[bytes] = ..., balance: _Optional[bytes] = ..., rate: _Optional[bytes] = ...) -> None: ...
+    weight: bytes
+    def __init__(self, mint: _Optional[bytes] = ..., balance: _Optional[bytes] = ..., rate: _Optional[bytes] = ..., weight: _Optional[bytes] = ...) -> None: ...
 
 class StableCurve(_message.Message):
     __slots__ = ("coins", "amp", "amp_precision", "fee_numerator", "fee_denominator", "admin_fee_numerator", "admin_fee_denominator", "offpeg_fee_multiplier", "one_division")

@@ -15,15 +15,18 @@ from mevflow.operators.amm.stable.invariant import invariant
 from mevflow.operators.amm.stable.saber import SaberState
 from mevflow.operators.amm.stable.solidly import SolidlyState
 from mevflow.operators.amm.stable.swap import StableState
+from mevflow.operators.amm.weighted import pool as weighted
+from mevflow.operators.amm.weighted.pool import WeightedState
 from mevflow.v1.market_pb2 import (
     VENUE_AERODROME_STABLE,
+    VENUE_BALANCER_WEIGHTED,
     VENUE_CURVE_STABLE,
     VENUE_METEORA_DLMM,
     VENUE_SABER,
     PoolUpdate,
 )
 
-CURVED = (VENUE_METEORA_DLMM, VENUE_CURVE_STABLE, VENUE_SABER, VENUE_AERODROME_STABLE)
+CURVED = (VENUE_METEORA_DLMM, VENUE_CURVE_STABLE, VENUE_SABER, VENUE_AERODROME_STABLE, VENUE_BALANCER_WEIGHTED)
 _RULE = (
     *("base_factor", "base_fee_power", "filter_period_s", "decay_period_s", "reduction_factor_bps"),
     *("variable_fee_control", "max_volatility_accumulator", "protocol_share_bps"),
@@ -38,7 +41,7 @@ class Curved:
     """``state`` is None where what is known is not all of it."""
 
     coins: list[bytes]
-    state: StableState | SaberState | SolidlyState | DlmmState | None = None
+    state: StableState | SaberState | SolidlyState | DlmmState | WeightedState | None = None
     now_s: int = 0
     unknown: set[int] = field(default_factory=set)
     gone: bool = False
@@ -51,6 +54,8 @@ class Curved:
         try:
             if isinstance(state, SolidlyState):
                 return solidly.quote_direct(state, i == 0, amount_in).amount_out
+            if isinstance(state, WeightedState):
+                return weighted.quote_exact_in(state, i, j, amount_in).amount_out
             if isinstance(state, StableState):
                 return stable_swap.quote_exact_in(state, i, j, amount_in).amount_out
             if isinstance(state, SaberState):
@@ -71,6 +76,10 @@ class Curved:
             return 0, 1
         if isinstance(state, SolidlyState):
             return _solidly_price(state, i == 0)
+        if isinstance(state, WeightedState):
+            price = Fraction(state.balances[j] * state.weights[i], state.balances[i] * state.weights[j])
+            price *= 1 - Fraction(state.fee, 10**18)
+            return price.numerator, price.denominator
         if isinstance(state, SaberState):
             xp, rates, amp, precision = [state.reserve_a, state.reserve_b], [1, 1], state.amp, 1
             keep = 1 - Fraction(state.fee_numerator, state.fee_denominator)
@@ -106,6 +115,11 @@ class Curved:
         state, i, j = self.state, self.coins.index(row["mint_in"]), self.coins.index(row["mint_out"])
         paid, got = _integer(row["amount_in"]), _integer(row["amount_out"])
         if state is None:
+            return
+        if isinstance(state, WeightedState):
+            balances = list(state.balances)
+            balances[i], balances[j] = balances[i] + paid, balances[j] - got
+            self.state = replace(state, balances=tuple(balances))
             return
         if row["reserve_a"]:
             held = _integer(row["reserve_a"]), _integer(row["reserve_b"])
@@ -145,7 +159,10 @@ class Curved:
         elif row["stable"]:
             told = row["stable"]
             balances = tuple(_integer(coin["balance"]) for coin in told["coins"])
-            if row["venue"] == VENUE_SABER:
+            if row["venue"] == VENUE_BALANCER_WEIGHTED:
+                weights, scales = (tuple(_integer(coin[name]) for coin in told["coins"]) for name in ("weight", "rate"))
+                self.state = WeightedState(balances, weights, scales, told["fee_numerator"])
+            elif row["venue"] == VENUE_SABER:
                 self.state = SaberState(*balances, told["amp"], told["fee_numerator"], told["fee_denominator"])
             else:
                 rates = tuple(_integer(coin["rate"]) for coin in told["coins"])

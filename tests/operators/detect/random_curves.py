@@ -1,4 +1,4 @@
-"""What happens to random pools with a curve of their own: Saber, Curve of two and three coins, Meteora DLMM."""
+"""What happens to random pools with curves of their own: Saber, Curve of two and three coins, Balancer, DLMM."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ from mevflow.operators.amm.stable import solidly
 from mevflow.operators.amm.stable import swap as stable_swap
 from mevflow.operators.amm.stable.solidly import SolidlyState
 from mevflow.operators.amm.stable.swap import StableState
+from mevflow.operators.amm.weighted import pool as weighted
+from mevflow.operators.amm.weighted.log_exp import ONE
+from mevflow.operators.amm.weighted.pool import WeightedState
 from mevflow.v1 import market_pb2 as market
 
 CURVES = ("saber", "curve2", "curve3", "bins")
-SOLIDLY = "solidly"
-ALL = (*CURVES, SOLIDLY)
+SOLIDLY, WEIGHTED = "solidly", "weighted3"
+ALL = (*CURVES, SOLIDLY, WEIGHTED)
 _VENUES = {
     "saber": market.VENUE_SABER,
     "bins": market.VENUE_METEORA_DLMM,
     SOLIDLY: market.VENUE_AERODROME_STABLE,
+    WEIGHTED: market.VENUE_BALANCER_WEIGHTED,
 }
 _RULE = ("base_factor", "base_fee_power", "filter_period_s", "decay_period_s", "reduction_factor_bps")
 _RULE += ("variable_fee_control", "max_volatility_accumulator", "protocol_share_bps")
@@ -47,7 +51,7 @@ class RandomCurve:
         self.venue = _VENUES.get(kind, market.VENUE_CURVE_STABLE)
         if kind not in ALL:
             return
-        if kind == "curve3":
+        if kind.endswith("3"):
             self.mints.append(random.choice([mint for mint in all_mints if mint not in mints]))
         self._new()
 
@@ -58,6 +62,14 @@ class RandomCurve:
             tilt = 1 + 20 * (self.worth[self.mints[0]] - self.worth[self.mints[1]])
             held = int(size * random.uniform(0.8, 1.2)), int(size * tilt)
             self.solid = SolidlyState(*held, 10**6, 10**6, random.choice((100, 500, 3_000)))
+            return
+        if self.kind == WEIGHTED:
+            size, shares = 10 ** random.randint(6, 14), random.choice(((50, 30, 20), (10, 10, 80), (1, 49, 50)))
+            # Of a coin with a larger weight, or that is worth less, there is more.
+            held = (size * share * (1 - self.worth[mint]) for mint, share in zip(self.mints, shares, strict=True))
+            weights = tuple(share * ONE // 100 for share in shares)
+            fee = random.choice((10**12, 3 * 10**14, 10**16))
+            self.product = WeightedState(tuple(map(int, held)), weights, (10**30,) * 3, fee)
             return
         if self.kind != "bins":
             size = 10 ** random.randint(6, 14)
@@ -94,6 +106,13 @@ class RandomCurve:
             update.decimals_a = update.decimals_b = 6
             update.reserve_a, update.reserve_b = _u128(self.solid.reserve_a), _u128(self.solid.reserve_b)
             update.fee_pips = self.solid.fee_pips
+            return update
+        if self.kind == WEIGHTED:
+            product = self.product
+            update.stable.fee_numerator, update.stable.fee_denominator = product.fee, ONE
+            for mint, *numbers in zip(self.mints, product.balances, product.scales, product.weights, strict=True):
+                balance, rate, weight = map(_u128, numbers)
+                update.stable.coins.add(mint=mint, balance=balance, rate=rate, weight=weight)
             return update
         if self.kind != "bins":
             told, state = update.stable, self.stable
@@ -166,12 +185,26 @@ class RandomCurve:
         swap.a_to_b = i < j
         if self.kind == SOLIDLY:
             paid, got = self._through_pair(swap, i == 0)
+        elif self.kind == WEIGHTED:
+            paid, got = self._through_product(i, j)
         elif self.kind == "bins":
             paid, got = self._through_bins(swap, i == 0, place["timestamp_us"] // 1_000_000)
         else:
             paid, got = self._through_coins(swap, i, j)
-        swap.amount_in, swap.amount_out = _u128(paid), _u128(got + (random.random() < 0.05))
+        if self.kind != WEIGHTED:  # which holds what the rows tell, whatever its rule
+            got += random.random() < 0.05
+        swap.amount_in, swap.amount_out = _u128(paid), _u128(got)
         return swap
+
+    def _through_product(self, i: int, j: int) -> tuple[int, int]:
+        state = self.product
+        paid = self.random.randrange(1, max(min(state.balances) // 8, 2))
+        try:
+            found = weighted.quote_exact_in(state, i, j, paid)
+        except AmmError:
+            return 0, 0
+        self.product = found.applied_to(state)
+        return paid, found.amount_out
 
     def _through_pair(self, swap: market.Swap, a_to_b: bool) -> tuple[int, int]:
         state = self.solid

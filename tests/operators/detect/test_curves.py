@@ -21,7 +21,7 @@ from mevflow.v1 import market_pb2 as market
 from tests.operators.detect.compare import compare
 from tests.operators.detect.feeding import Item, items, joined, make, run, until
 from tests.operators.detect.market_messages import SLOT_US, batch, swap, u128
-from tests.operators.detect.random_curves import CURVES, SOLIDLY
+from tests.operators.detect.random_curves import CURVES, SOLIDLY, WEIGHTED
 from tests.operators.detect.random_market import PLAIN, START_US, USDC, USDT, RandomMarket
 
 KINDS = (*PLAIN, *CURVES, *CURVES)
@@ -47,10 +47,14 @@ def test_many_pools_and_events() -> None:
     assert seen["open"] > 100, "these markets have many gaps"
 
 
-@pytest.mark.parametrize(("seed", "hops"), [(219737, 2), (0, 3), (1, 3), (4, 2)])
-def test_a_stable_pair_that_tells_its_reserves_is_found_as_brute_force_finds_it(seed: int, hops: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "hops", "kind"),
+    [(219737, 2, SOLIDLY), (0, 3, SOLIDLY), (1, 3, SOLIDLY), (4, 2, SOLIDLY)]
+    + [(seed, hops, WEIGHTED) for seed, hops in ((2, 2), (3, 3), (5, 3))],
+)
+def test_a_stable_pair_or_a_weighted_pool_is_found_as_brute_force_finds_it(seed: int, hops: int, kind: str) -> None:
     """Fees and removals, too; a pool that was removed comes back when a row states it whole."""
-    batches = RandomMarket(seed, kinds=("reserves", "x96", SOLIDLY, SOLIDLY)).batches()
+    batches = RandomMarket(seed, kinds=("reserves", "x96", kind, kind)).batches()
     feed = items(batches)
     tables = run(make(max_hops=hops), feed)
     compare(batches, tables, max_hops=hops, units=DUST)

@@ -9,6 +9,7 @@ from Crypto.Hash import keccak
 
 from mevflow.operators.parse.evm.events import V4_INITIALIZE, V4_LIQUIDITY, V4_PROTOCOL_FEE, V4_SWAP
 from mevflow.operators.parse.evm.pools import V4, EvmPool
+from mevflow.operators.stage import StageContext
 from mevflow.sources.evm.audit import said
 from mevflow.sources.evm.blocks import LogFilter
 from mevflow.sources.evm.collect import EVENTS, PoolCollector
@@ -17,6 +18,7 @@ from mevflow.sources.evm.follow import Follower, Fork
 from mevflow.sources.evm.nodes import Nodes
 from mevflow.sources.evm.rpc import EndpointSettings
 from mevflow.sources.evm.singleton import bitmap_call, liquidity_call, slot0_call, tick_call
+from mevflow.sources.evm.source import EvmSettings, EvmSource
 from mevflow.v1 import market_pb2 as market
 from tests.evm.chain import Chain, word
 from tests.evm.scripted import KEEP, LOG3, LOG4, SAY, code, put
@@ -36,6 +38,7 @@ def id_of(key: tuple[int, ...]) -> bytes:
 
 POOL = EvmPool(id_of(KEY), V4, bytes(20), b"\x22" * 20, 3_000, 200, factory=MANAGER)
 NAME = word(POOL.address)
+OTHER_ID, OTHER_POOL = b"\x09" * 32, "0x" + "44" * 20
 
 
 def packed(tick: int, protocol: int = 0, price: int = ONE) -> int:
@@ -136,6 +139,38 @@ def test_letters_about_pools_of_one_block_have_places_of_their_own(chain: Chain)
     _, _, letters = collecting.rows()
     assert len({row["offset"] for row in letters}) == len(letters) == 3
     assert {row["offset"] >> 20 for row in letters} == {chain.head()}
+
+
+def test_pools_of_a_manager_are_named_by_their_ids(chain: Chain) -> None:
+    """The manager is heard for a pool that is named, and its other pools are left alone; so is one that is denied."""
+    collecting = Collecting(chain, KEY)
+    stand(chain, 7, 10**18)
+    chain.mine()
+    chain.do(MANAGER, LOG3, SWAP, NAME, ANYBODY, 20, -30 % (1 << 256), ONE + 6, 10**18, 7, 3_000)
+    chain.do(MANAGER, LOG3, SWAP, word(OTHER_ID), ANYBODY, 20, -30 % (1 << 256), ONE + 6, 10**18, 7, 3_000)
+    block = chain.mine()
+    factories = collecting.collector.factories
+    for choice, rows in (
+        ({"only": {POOL.address}}, 1),
+        ({"only": {b"\x08" * 32}}, 0),
+        ({"deny": {POOL.address, OTHER_ID}}, 0),
+    ):
+        named = {name: frozenset(ids) for name, ids in choice.items()}
+        collecting.collector = PoolCollector(market.CHAIN_BASE, "base", collecting.nodes, factories, **named)
+        collecting.follower = Follower(collecting.nodes, LogFilter(EVENTS))
+        collecting.follower.start(block)
+        _, swaps, errors = collecting.rows()
+        assert (len(swaps), errors) == (rows, [])
+    for named_pool, heard in ((OTHER_POOL, False), ("0x" + POOL.address.hex(), True)):
+        settings = EvmSettings.model_validate(
+            {
+                "chain": "base",
+                "endpoints": [{"url": chain.url}],
+                "pools": {"addresses": [named_pool], "factories": [factories[MANAGER]], "known_factories": False},
+            }
+        )
+        source = EvmSource(settings, StageContext("test", "source"))
+        assert (MANAGER in source._follower.wanted.addresses) == heard
 
 
 def test_a_factory_of_pairs_says_what_they_charge() -> None:

@@ -55,6 +55,7 @@ export const VENUES: Record<number, string> = {
   13: "aerodrome_stable",
   14: "slipstream",
   15: "uniswap_v4",
+  16: "balancer_weighted",
 };
 
 interface Moment {

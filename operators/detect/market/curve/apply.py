@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from mevflow.operators.amm.bins.dlmm import DlmmState
 from mevflow.operators.amm.concentrated.curve import AmmError
-from mevflow.operators.amm.stable.swap import StableState
 from mevflow.operators.detect.book import curves
 from mevflow.operators.detect.book.book import Book
-from mevflow.operators.detect.book.curves import Curve, SwapRow
+from mevflow.operators.detect.book.curves import CoinCurve, Curve, SwapRow
 from mevflow.operators.detect.book.journal import Journal
 from mevflow.operators.detect.book.pools import place_of, set_words
 from mevflow.operators.detect.market.curve import reserves
@@ -24,7 +23,6 @@ from mevflow.operators.detect.screen.events import Events
 from mevflow.operators.detect.told import SwapTold, UpdateTold
 from mevflow.operators.sizing.kinds import KIND_STABLE
 from mevflow.operators.sizing.venues import RESERVE_CURVES
-from mevflow.v1 import market_pb2 as market
 
 
 def swaps_of(book: Book, events: Events) -> NDArray[np.bool_]:
@@ -36,7 +34,7 @@ def swaps_of(book: Book, events: Events) -> NDArray[np.bool_]:
 
 
 def lacking(book: Book, first: int, mints: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """The mints of each face of a stable-swap pool of more than two coins that is not there yet; add it at once."""
+    """The mints of each face of a pool of more than two coins that is not there yet; add it at once."""
     chain = int(book.pools[first]["chain"])
     if book.pools[first]["kind"] != KIND_STABLE or len(mints) <= 2:
         return
@@ -93,8 +91,8 @@ def update(book: Book, journal: Journal, number: int, one: UpdateTold) -> None:
     mints = [book.mint_index.get((one["chain"], mint), -1) for mint in coins_of(one["stable"])]
     if mints and not all(mint in mints for face in info.faces for mint in book.info[face].mints):
         raise AmmError("the coins are not those of the pool")
-    curve = updated(info.curve, one, info.venue == market.VENUE_SABER, behind)
-    if mints and isinstance(info.curve, StableState) and len(mints) != len(info.curve.balances):
+    curve = updated(info.curve, one, info.venue, behind)
+    if mints and isinstance(info.curve, CoinCurve) and len(mints) != len(info.curve.balances):
         raise AmmError("the coins are not those of the pool")
     book.name(number, one)
     if behind:

@@ -16,7 +16,9 @@ from mevflow.operators.amm.bins.dlmm_math import BPS, MAX_BIN_ID, MIN_BIN_ID
 from mevflow.operators.amm.concentrated.curve import AmmError
 from mevflow.operators.amm.stable.saber import SaberState
 from mevflow.operators.amm.stable.swap import FEE_DENOMINATOR, StableState
-from mevflow.operators.detect.book.curves import Curve, SwapRow, told_whole, with_balances
+from mevflow.operators.amm.weighted.log_exp import ONE
+from mevflow.operators.amm.weighted.pool import WeightedState
+from mevflow.operators.detect.book.curves import CoinCurve, Curve, SwapRow, told_whole, with_balances
 from mevflow.operators.detect.told import BinFeesTold, BinTold, CurveTold, UpdateTold
 from mevflow.v1 import market_pb2 as market
 
@@ -27,25 +29,27 @@ _LIQUIDITY, _FEE, _REMOVE = (
     market.PoolUpdate.KIND_REMOVE,
 )
 _WHOLE = (market.PoolUpdate.KIND_CREATE, market.PoolUpdate.KIND_SNAPSHOT)
-_PIPS_TO_FEE = FEE_DENOMINATOR // 10**6
+_PIPS_TO_FEE, _PIPS_TO_SHARE = FEE_DENOMINATOR // 10**6, ONE // 10**6
 
 
-def updated(curve: Curve | None, one: UpdateTold, saber_pool: bool, behind: bool) -> Curve | None:
+def updated(curve: Curve | None, one: UpdateTold, venue: int, behind: bool) -> Curve | None:
     """The state after a ``PoolUpdate``, a dict by field; ``behind``: a later event has been applied. AmmError."""
     if one["kind"] == _REMOVE:
         return curve if behind else None
     if one["kind"] == _UNSPECIFIED and one["stable"] is None:  # it changed, and nobody knows how
         return curve if behind and told_whole(curve) else None
-    if one["stable"] is not None or isinstance(curve, StableState | SaberState):
-        return curve if behind else _stable(curve, one, saber_pool)
+    if one["stable"] is not None or isinstance(curve, CoinCurve | SaberState):
+        return curve if behind else _numbered(curve, one, venue)
     return _bins(curve if isinstance(curve, DlmmState) else None, one, behind)
 
 
-def _stable(curve: Curve | None, one: UpdateTold, saber_pool: bool) -> Curve | None:
+def _numbered(curve: Curve | None, one: UpdateTold, venue: int) -> Curve | None:
     told = one["stable"]
     if told is not None and told["coins"]:
-        return _whole_stable(told, saber_pool)
-    if not isinstance(curve, StableState | SaberState):
+        if venue == market.VENUE_BALANCER_WEIGHTED:
+            return _whole_weighted(told)
+        return _whole_stable(told, venue == market.VENUE_SABER)
+    if not isinstance(curve, CoinCurve | SaberState):
         return None
     if told is not None:
         curve = _with_rule(curve, told)
@@ -53,6 +57,8 @@ def _stable(curve: Curve | None, one: UpdateTold, saber_pool: bool) -> Curve | N
         pips = one["fee_pips"]
         if isinstance(curve, SaberState):
             curve = replace(curve, fee_numerator=pips, fee_denominator=10**6)
+        elif isinstance(curve, WeightedState):
+            curve = replace(curve, fee=pips * _PIPS_TO_SHARE)
         else:
             curve = replace(curve, fee=pips * _PIPS_TO_FEE)
     a, b = _unsigned(one["reserve_a"]), _unsigned(one["reserve_b"])
@@ -90,8 +96,30 @@ def _whole_stable(told: CurveTold, saber_pool: bool) -> Curve:
     )
 
 
-def _with_rule(curve: StableState | SaberState, told: CurveTold) -> StableState | SaberState:
+def _whole_weighted(told: CurveTold) -> WeightedState:
+    coins = told["coins"]
+    balances, scales = (
+        tuple(_unsigned(coin["balance"]) for coin in coins),
+        tuple(_unsigned(coin["rate"]) for coin in coins),
+    )
+    weights = tuple(_unsigned(coin["weight"]) for coin in coins)
+    if sum(weights) != ONE or not all(weights) or not all(scales):
+        raise AmmError(f"weights of {', '.join(map(str, weights))} are no shares of {ONE}, or a rate is not told")
+    return WeightedState(balances, weights, scales, _share(told))
+
+
+def _share(told: CurveTold) -> int:
+    """A weighted pool's fee, which is never nothing."""
+    fee, of = told["fee_numerator"], told["fee_denominator"] or ONE
+    if not 0 < fee < of:
+        raise AmmError(f"no weighted pool takes {fee} of {of}")
+    return fee * ONE // of
+
+
+def _with_rule(curve: CoinCurve | SaberState, told: CurveTold) -> CoinCurve | SaberState:
     """Another amplification or fee; what is 0 stays."""
+    if isinstance(curve, WeightedState):
+        return replace(curve, fee=_share(told)) if told["fee_numerator"] else curve
     amp = told["amp"] or curve.amp
     fee, of = told["fee_numerator"], told["fee_denominator"] or FEE_DENOMINATOR
     if fee >= of:

@@ -18,6 +18,7 @@ from mevflow.operators.parse.evm.pools import (
     STABLE,
     V4,
     VOLATILE,
+    WEIGHTED,
     EvmPool,
     PoolTable,
 )
@@ -44,6 +45,8 @@ for one in IDS:
     TABLE.add(EvmPool(one, V4, b"\xaa" * 20, b"\xbb" * 20, 3000, 60, factory=SINGLETON))
 COINS, THREE = (b"\xaa" * 20, b"\xbb" * 20, b"\xcc" * 20), bytes([CURVE]) * 20
 TABLE.add(EvmPool(THREE, CURVE, *COINS[:2], 0, coins=COINS))
+VAULT, WEIGHED = b"\xba" * 20, bytes([WEIGHTED]) * 32
+TABLE.add(EvmPool(WEIGHED, WEIGHTED, *COINS[:2], 0, factory=VAULT, fee_module=WEIGHED[:20], coins=COINS))
 #: Pools of which factories and modules speak.
 MANAGED = {MAKER: {POOLS[VOLATILE], POOLS[STABLE]}, CL_MAKER: {POOLS[SLIPSTREAM], SISTER}}
 MANAGED[MODULE] = MANAGED[CL_MAKER]
@@ -369,3 +372,80 @@ def test_an_exchange_that_cannot_be_leaves_its_pool_in_doubt(told: tuple[int, ..
     (row,), asked, errors = parsed(log(THREE, [EXCHANGE, word(STRANGER)], b"".join(map(word, told))))
     assert (row["pool"], row["kind"]) == (THREE, KIND.KIND_UNSPECIFIED)
     assert (asked, errors) == ({7: {THREE}}, [reason])
+
+
+#: balancer/balancer-v2-monorepo IVault.sol, and of a weighted pool BasePool.sol, WeightedPool.sol and their parents.
+VAULT_EVENTS = {
+    READ: """Swap(bytes32,address,address,uint256,uint256)
+        PoolBalanceChanged(bytes32,address,address[],int256[],uint256[])
+        PoolBalanceManaged(bytes32,address,address,int256,int256)""",
+    "pools to come, which log when they are joined": """PoolRegistered(bytes32,address,uint8)
+        TokensRegistered(bytes32,address[],address[])""",
+    "a weighted pool keeps its tokens": "TokensDeregistered(bytes32,address[])",
+    "balances beside the pools": """FlashLoan(address,address,uint256,uint256)
+        InternalBalanceChanged(address,address,int256) ExternalBalanceTransfer(address,address,address,uint256)""",
+    "owners": "AuthorizerChanged(address) RelayerApprovalChanged(address,address,bool)",
+}
+WEIGHTED_EVENTS = {
+    READ: "SwapFeePercentageChanged(uint256) PausedStateChanged(bool)",
+    "exits alone change": "RecoveryModeStateChanged(bool)",
+    "shares of those who own it": "ProtocolFeePercentageCacheUpdated(uint256,uint256)",
+    **_TOKEN,
+}
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"), [(event, reason) for reason, events in VAULT_EVENTS.items() for event in names(events)]
+)
+def test_an_event_of_the_vault_that_changes_a_pool_says_so_and_asks_for_it(event: str, reason: str) -> None:
+    rows, asked, _ = parsed(log(VAULT, [topic_of(event), WEIGHED]))
+    read = reason == READ
+    assert (topic_of(event) in EVENTS) == read
+    assert [(row["pool"], row["kind"]) for row in rows] == ([(WEIGHED, KIND.KIND_UNSPECIFIED)] if read else [])
+    assert asked == ({7: {WEIGHED}} if read else {})
+    assert parsed(log(STRANGER, [topic_of(event), WEIGHED])) == ([], {}, [])
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"), [(event, reason) for reason, events in WEIGHTED_EVENTS.items() for event in names(events)]
+)
+def test_an_event_of_a_weighted_pool_that_changes_it_closes_it_until_it_is_asked(event: str, reason: str) -> None:
+    for emitter in (WEIGHED[:20], VAULT):
+        rows, asked, _ = parsed(log(emitter, [topic_of(event)]))
+        assert (topic_of(event) in EVENTS) == (reason == READ)
+        assert [(row["pool"], row["kind"]) for row in rows] == ([(WEIGHED, KIND.KIND_REMOVE)] if reason == READ else [])
+        assert asked == ({7: {WEIGHED}} if reason == READ else {})
+
+
+VAULT_SWAP = topic_of("Swap(bytes32,address,address,uint256,uint256)")
+
+
+@pytest.mark.parametrize(("sold", "bought"), [(0, 1), (2, 0), (1, 2)])
+def test_a_swap_of_the_vault_names_its_tokens(sold: int, bought: int) -> None:
+    topics = [VAULT_SWAP, WEIGHED, word(COINS[sold]), word(COINS[bought])]
+    (row,), asked, errors = parsed(log(VAULT, topics, word(500) + word(498)))
+    assert (row["mint_in"], row["mint_out"]) == (COINS[sold], COINS[bought])
+    assert [int.from_bytes(row[name], "little") for name in ("amount_in", "amount_out")] == [500, 498]
+    assert (row["venue"], row["a_to_b"], row["pool"], row["reserve_a"]) == (WEIGHTED, sold < bought, WEIGHED, b"")
+    assert (asked, errors) == ({7: {WEIGHED}}, [])
+
+
+@pytest.mark.parametrize(
+    ("tokens", "amounts", "reason"),
+    [
+        ((COINS[0], COINS[0]), (5, 4), "malformed"),
+        ((COINS[0], STRANGER), (5, 4), "malformed"),
+        ((COINS[0],), (5, 4), "malformed"),
+        ((COINS[0], COINS[1]), (5, 4, 3), "malformed"),
+        ((COINS[0], COINS[1]), (5,), "malformed"),
+        ((COINS[0], COINS[1]), (1 << 112, 4), "impossible_amount"),
+        ((COINS[0], COINS[1]), (5, 1 << 200), "impossible_amount"),
+    ],
+)
+def test_a_swap_of_the_vault_that_cannot_be_leaves_its_pool_in_doubt(
+    tokens: tuple[bytes, ...], amounts: tuple[int, ...], reason: str
+) -> None:
+    topics = [VAULT_SWAP, WEIGHED, *map(word, tokens)]
+    (row,), asked, errors = parsed(log(VAULT, topics, b"".join(map(word, amounts))))
+    assert (row["pool"], row["kind"]) == (WEIGHED, KIND.KIND_UNSPECIFIED)
+    assert (asked, errors) == ({7: {WEIGHED}}, [reason])
