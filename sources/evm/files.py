@@ -74,15 +74,17 @@ class LogFiles(FileBatches):
         order = np.lexsort([logs.log_index, logs.block])
         if (order[1:] < order[:-1]).any():
             logs = logs.take(order)
-        known = self.pools.table.of_logs(logs.address, logs.topics) >= 0
+        numbers = self.pools.table.of_logs(logs.address, logs.topics)
+        known = numbers >= 0
         self.logs += len(logs)
         self.unknown += int((~known & ~logs.unread).sum())
         known |= logs.unread
         known |= which(logs.topics[:, 0], LENDING_EVENTS) >= 0
         for manager in self.pools.table.managed:
             known |= (logs.address == np.frombuffer(manager, np.uint8)).all(axis=1)
-        logs = logs if known.all() else logs.take(np.flatnonzero(known))
-        parsed = parse_logs(self.pools.chain, logs, self.pools.table, self._times_of(path, logs) * 1_000_000)
+        if not known.all():
+            logs, numbers = logs.take(np.flatnonzero(known)), numbers[known]
+        parsed = parse_logs(self.pools.chain, logs, self.pools.table, self._times_of(path, logs) * 1_000_000, numbers)
         yield from parsed.batches()
         letters = [(seen + one.position, "malformed", one.detail, one.text) for one in wrong]
         for one in parsed.rejected:

@@ -15,7 +15,7 @@ import msgspec
 from mevflow.operators.parse.errors import ParseError
 from mevflow.operators.parse.evm.logs import LogJson, Logs
 
-_BLOCK = 4 << 20
+_BLOCK = 8 << 20
 #: No log is longer: data of 64 KiB and the rest.
 _LONGEST = 1 << 20
 #: Shorter stretches are not worth loading what is compiled.
@@ -39,21 +39,22 @@ def stretches(stream: BinaryIO, file: str) -> Iterator[Logs | list[LogJson | byt
             text, found = _RESPONSE.subn(b"", text)
             responses |= bool(found)
         end = text.rfind(b"}") + 1 if block else len(text)
-        stretch, rest = text[:end], text[end:]
+        stretch, rest = memoryview(text)[:end], text[end:]
         if len(rest) > _LONGEST:
             raise ParseError(f"an object of more than {_LONGEST >> 20} MiB is no log", file=file, reason="malformed")
-        if stretch.strip():
+        if end and (block or text.strip()):
             yield _read(stretch)
         if not block:
             return
 
 
-def _read(stretch: bytes) -> Logs | list[LogJson | bytes]:
-    if len(stretch) >= _COMPILED:
+def _read(whole: memoryview) -> Logs | list[LogJson | bytes]:
+    if len(whole) >= _COMPILED:
         from mevflow.operators.parse.evm.plain_json import plain_logs
 
-        if (logs := plain_logs(stretch)) is not None:
+        if (logs := plain_logs(whole)) is not None:
             return logs
+    stretch = bytes(whole)
     plain = stretch.strip().removeprefix(b"[").strip().strip(b",").strip()
     if plain[:1] == b"{" and plain[-1:] == b"}":
         try:

@@ -15,6 +15,7 @@ from typing import cast
 
 import msgspec
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
@@ -114,8 +115,11 @@ class Logs:
 
     def words(self, rows: NDArray[np.intp], count: int) -> Bytes:
         """The data of ``rows``, each ``count`` words long, as (rows, count, 32) big-endian bytes."""
-        at = self.data_at[rows]
-        return self.data[at[:, None] + np.arange(count * 32)].reshape(len(rows), count, 32)
+        if not len(rows):
+            return np.empty((0, count, 32), np.uint8)
+        # Of every place the bytes from there on: each row is copied as one piece.
+        found: Bytes = sliding_window_view(self.data, count * 32)[self.data_at[rows]]
+        return found.reshape(len(rows), count, 32)
 
     def word_counts(self) -> Numbers:
         """Whole words of data by log; -1 where the data are no whole number of words."""

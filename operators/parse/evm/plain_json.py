@@ -37,7 +37,7 @@ _HEX[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 _HEX[np.frombuffer(b"ABCDEF", np.uint8)] = np.arange(10, 16)
 
 
-def plain_logs(text: bytes) -> Logs | None:
+def plain_logs(text: bytes | memoryview) -> Logs | None:
     """The logs of a stretch of objects with commas, brackets or lines between them; None where it is not plain."""
     most = len(text) // _LEAST + 1
     octets = np.frombuffer(text, np.uint8)
@@ -106,16 +106,49 @@ def _field(text, begin, end):  # type: ignore[no-untyped-def]  # pragma: no cove
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _octets(text, begin, end, out, at):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Write the bytes of ``0x`` and digits to ``out`` from ``at`` on; False where there is anything else."""
-    if end - begin < 2 or (end - begin) & 1 or text[begin] != 48 or text[begin + 1] | 32 != 120:
-        return False
-    wrong = np.uint8(0)
-    for i in range((end - begin - 2) >> 1):
-        high, low = _HEX[text[begin + 2 + 2 * i]], _HEX[text[begin + 3 + 2 * i]]
-        wrong |= high | low
-        out[at + i] = high << 4 | low & 15
-    return wrong < 16
+def _is_digit(octet):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Whether a character is a hexadecimal digit; without a table, so that many are looked at in one instruction."""
+    letter = (octet | np.uint8(32)) - np.uint8(97)
+    return (np.uint8(octet - np.uint8(48)) < 10) | (np.uint8(letter) < 6)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _digit(octet):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """What a hexadecimal digit stands for."""
+    return np.uint8((octet & np.uint8(15)) + np.uint8(9) * (octet >> np.uint8(6)))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _octets(text, begin, count, out, at):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Write the bytes of ``2 * count`` digits to ``out`` from ``at`` on; False where there is anything else."""
+    good = True
+    for i in range(count):
+        high, low = text[begin + 2 * i], text[begin + 2 * i + 1]
+        good &= _is_digit(high) & _is_digit(low)
+        out[at + i] = _digit(high) << np.uint8(4) | _digit(low)
+    return good
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _fixed(text, begin, count, out):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """The quote that ends a text of ``0x`` and so many bytes, which are written to ``out``; -1 where it is none."""
+    end = begin + 2 + 2 * count
+    if end >= len(text) or text[end] != 34 or text[begin] != 48 or text[begin + 1] | 32 != 120:
+        return -1
+    return end if _octets(text, begin + 2, count, out, 0) else -1
+
+
+@njit(cache=True, nogil=True)
+def _any_length(text, begin, out, at):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """The same of a text of ``0x`` and bytes, written from ``at`` on: a word at a time, then what is left."""
+    if begin + 2 > len(text) or text[begin] != 48 or text[begin + 1] | 32 != 120:
+        return -1
+    here = begin + 2
+    while here + 64 <= len(text) and _octets(text, here, 32, out, at):
+        here, at = here + 64, at + 32
+    while here + 2 <= len(text) and _octets(text, here, 1, out, at):
+        here, at = here + 2, at + 1
+    return here if here < len(text) and text[here] == 34 else -1
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -169,7 +202,7 @@ _BYTES = types.uint8[::1]
 )
 def _scan(text, address, topics, topic_count, data, data_size, numbers, tx_hash, removed):  # type: ignore[no-untyped-def]  # pragma: no cover
     """How many logs were read; -1 at the first that is not plain. ``at`` only grows, and is checked at every step."""
-    row, at, filled = 0, 0, 0
+    row, at, filled, unwanted = 0, 0, 0, np.empty(32, np.uint8)
     while True:
         while at < len(text) and (text[at] in (32, 44, 91, 93) or 9 <= text[at] <= 13):
             at += 1
@@ -205,8 +238,8 @@ def _scan(text, address, topics, topic_count, data, data_size, numbers, tx_hash,
                 while at < len(text) and text[at] != 93:
                     if text[at] != 34 or count == 4:
                         return -1
-                    end = _close(text, at + 1)
-                    if end - at != 67 or not _octets(text, at + 1, end, topics[row, count], 0):
+                    end = _fixed(text, at + 1, 32, topics[row, count])
+                    if end < 0:
                         return -1
                     count += 1
                     at = _blank(text, end + 1)
@@ -222,22 +255,24 @@ def _scan(text, address, topics, topic_count, data, data_size, numbers, tx_hash,
                 at += 1
             elif text[at] == 34:
                 begin = at + 1
-                end = _close(text, begin)
-                if end < 0 or field == _REMOVED:
-                    return -1
                 if field == _DATA:
+                    end = _any_length(text, begin, data, filled)
                     size = (end - begin - 2) >> 1
-                    if size > MAX_DATA_BYTES or not _octets(text, begin, end, data, filled):
-                        return -1
                     data_size[row] = size
                     filled += size
+                    if size > MAX_DATA_BYTES:
+                        return -1
                 elif field == _ADDRESS:
-                    if end - begin != 42 or not _octets(text, begin, end, address[row], 0):
-                        return -1
+                    end = _fixed(text, begin, 20, address[row])
                 elif field == _HASH:
-                    if end - begin != 66 or not _octets(text, begin, end, tx_hash[row], 0):
-                        return -1
-                elif _BLOCK <= field <= _TIME:
+                    end = _fixed(text, begin, 32, tx_hash[row])
+                else:
+                    # Of the block's hash nothing is wanted: where it is one, it need not be looked at twice.
+                    end = _fixed(text, begin, 32, unwanted) if field == _BLOCK_HASH else -1
+                    end = end if end >= 0 else _close(text, begin)
+                if end < 0 or field == _REMOVED:
+                    return -1
+                if _BLOCK <= field <= _TIME:
                     number = _number(text, begin, end)
                     if number < 0:
                         return -1
