@@ -184,6 +184,59 @@ def test_a_coin_whose_rate_is_not_told_has_no_price() -> None:
     assert not open_cycles(stage), "what it was before does not hold either"
 
 
+def weighted(slot: int = 1, **changes: object) -> market.PoolUpdate:
+    """A Balancer pool of three dollars, six decimals each, that are a half, three tenths and a fifth of it."""
+    stated = coins(5 * 10**13, 3 * 10**13, 2 * 10**13, slot=slot)
+    stated.venue = market.VENUE_BALANCER_WEIGHTED
+    stated.stable.amp, stated.stable.fee_numerator, stated.stable.fee_denominator = 0, 10**14, 10**18
+    for coin, tenths in zip(stated.stable.coins, (5, 3, 2), strict=True):
+        coin.weight = u128(tenths * 10**17)
+    for name, value in changes.items():
+        (
+            setattr(stated.stable.coins[0], name, value)
+            if name in ("rate", "weight")
+            else setattr(stated.stable, name, value)
+        )
+    return stated
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"weight": u128(4 * 10**17)}, "impossible"),
+        ({"weight": b""}, "impossible"),
+        ({"weight": b"\1"}, "bad_amount"),
+        ({"rate": b""}, "impossible"),
+        ({"fee_numerator": 0}, "impossible"),
+        ({"fee_numerator": 10**18}, "impossible"),
+    ],
+)
+def test_a_weighted_pool_that_no_vault_holds_is_refused(changes: dict[str, object], reason: str) -> None:
+    stage = make()
+    errors = run(stage, [*feed(weighted(), pair(2, 1.01), weighted(4, **changes)), *until(1 << 62)], end=False)[
+        "errors"
+    ]
+    assert errors["reason"].to_pylist() == [reason]
+    assert stage._market.book.info[0].curve is None
+
+
+def test_a_swap_of_coins_that_a_weighted_pool_does_not_have_leaves_nothing_known() -> None:
+    """What it moves is taken as it stands, so it must be of the pool."""
+    stage = make()
+    run(stage, [*feed(weighted(), pair(2, 1.01)), *until(1 << 62)], end=False)
+    assert open_cycles(stage) == 1
+    venue = market.VENUE_BALANCER_WEIGHTED
+    run(stage, [*feed(exchange(3, 0, 1, (10**10, 10**10), venue=venue)), *until(1 << 62)], end=False)
+    assert stage._market.book.info[0].curve.balances == (5 * 10**13 + 10**10, 3 * 10**13 - 10**10, 2 * 10**13)
+    strange = exchange(4, 0, 1, (10**10, 10**10), venue=venue, mint_out=b"z" * 32)
+    run(stage, [*feed(strange), *until(1 << 62)], end=False)
+    assert stage._market.book.info[0].curve is None
+    run(stage, [*feed(weighted(5)), *until(1 << 62)], end=False)
+    nameless = exchange(6, 0, 1, (10**10, 10**10), venue=venue, mint_in=b"", mint_out=b"")
+    run(stage, [*feed(nameless), *until(1 << 62)], end=False)
+    assert stage._market.book.info[0].curve is None, "of three coins nobody knows which"
+
+
 def test_a_late_exchange_puts_in_doubt_what_was_worked_out_without_it() -> None:
     stage = make()
     run(stage, [*feed(coins(10**13, 10**13, 10**13), pair(2, 1.01), coins(10**13, 10**13, 10**13, slot=5)),

@@ -59,13 +59,18 @@ def swap(book: Book, journal: Journal, number: int, one: SwapTold, late: bool) -
         if info.venue in RESERVE_CURVES:
             set_curve(book, number, reserves.after(book, number, one, None))
         else:
-            set_curve(book, number, curves.after_swap(info.curve, _swapped(book, number, one)))
+            row = _swapped(book, number, one)
+            set_curve(book, number, None if row is None else curves.after_swap(info.curve, row))
     return True
 
 
-def _swapped(book: Book, number: int, one: SwapTold) -> SwapRow:
+def _swapped(book: Book, number: int, one: SwapTold) -> SwapRow | None:
+    """A swap by the pool's coins; None where it names others, or none of more than two."""
     source, target = (book.mint_index.get((one["chain"], mint), -1) for mint in (one["mint_in"], one["mint_out"]))
-    face = book.info[max(book.face(number, source, target), number)]
+    found = book.face(number, source, target)
+    if found < 0 and (one["mint_in"] or one["mint_out"] or len(book.info[number].faces) > 1):
+        return None
+    face = book.info[max(found, number)]
     a_to_b = source == face.mints[0] if face.mints in ((source, target), (target, source)) else one["a_to_b"]
     i, j = face.coins if a_to_b else face.coins[::-1]
     # A and B of the row are those of its direction.
