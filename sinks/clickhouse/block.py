@@ -33,17 +33,19 @@ class InsertBlock:
         return sum(batch.num_rows for batch in self.batches)
 
     def encode(self) -> tuple[list[str], list[bytes | memoryview]]:
-        """(column names, Native blocks in pieces). Raises ColumnError for rows that the table cannot hold."""
+        """(column names, Native blocks in pieces). Raises ColumnError for rows that the table cannot hold.
+
+        A column that no row of the block sets is left out.
+        """
         batches = self.batches
         if len(batches) > 1 and self.rows < _SMALL_BATCH_ROWS * len(batches):
             batches = [pa.concat_batches(batches)]
+        encoded = [self._encode_batch(batch) for batch in batches]
+        sent = {name for columns in encoded for name, column in columns if not column.unset}
         pieces: list[bytes | memoryview] = []
-        names: list[str] = []
-        for batch in batches:
-            columns = self._encode_batch(batch)
-            names = [name for name, _ in columns]
-            pieces += native.block(columns, batch.num_rows)
-        return names, pieces
+        for batch, columns in zip(batches, encoded, strict=True):
+            pieces += native.block([column for column in columns if column[0] in sent], batch.num_rows)
+        return [name for name, _ in encoded[0] if name in sent], pieces
 
     def _encode_batch(self, batch: pa.RecordBatch) -> list[tuple[str, native.Encoded]]:
         rows = batch.num_rows

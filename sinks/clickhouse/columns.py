@@ -134,7 +134,9 @@ class Number(TableColumn):
     def of_array(self, array: pa.Array, chains: np.ndarray | None) -> Encoded:
         arrow_type, dtype = _FIXED[self.kind]
         values = _filled(array).cast(arrow_type).to_numpy(zero_copy_only=False)
-        return native.fixed(self.kind, values.astype(dtype, copy=False))
+        values = values.astype(dtype, copy=False)
+        bits = values.view(f"u{values.itemsize}")  # minus zero is a number, too
+        return native.fixed(self.kind, values, unset=not bits.any())
 
     def values(self, rows: BatchRows) -> pa.Array:
         array = rows.arrays.get(self.field)
@@ -168,7 +170,7 @@ class Amount(TableColumn):
         for given in _WIDTHS[self.kind]:
             chosen = np.flatnonzero(lengths == given)
             out[chosen, :given] = data[starts[chosen, None] + np.arange(given)]
-        return native.fixed(self.kind, out)
+        return native.fixed(self.kind, out, unset=not len(data))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,15 +18,21 @@ _LOW_CARDINALITY_VERSION = (1).to_bytes(8, "little")
 #: Pieces shorter than this are joined, for each one sent costs a call.
 _PIECE_BYTES = 1 << 15
 _OWN_DICTIONARY = (1 << 9) | (1 << 10)
+#: The numbers that LEB128 writes as one byte.
+_SHORT = [bytes([number]) for number in range(0x80)]
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One column ready to send: its type's name, what precedes the values, and the values, in pieces."""
+    """One column ready to send: its type's name, what precedes the values, and the values, in pieces.
+
+    ``unset``: every value is its type's zero, which a table takes for a column that is not sent.
+    """
 
     type: str
     pieces: tuple[bytes | memoryview, ...]
     prefix: bytes = b""
+    unset: bool = False
 
 
 def block(columns: Sequence[tuple[str, Encoded]], rows: int) -> list[bytes | memoryview]:
@@ -50,6 +56,8 @@ def varint(number: int) -> bytes:
     >>> varint(300).hex()
     'ac02'
     """
+    if number < len(_SHORT):
+        return _SHORT[number]
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -58,9 +66,9 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
-def fixed(kind: str, values: np.ndarray) -> Encoded:
+def fixed(kind: str, values: np.ndarray, *, unset: bool = False) -> Encoded:
     """A column of fixed-width values: numbers, times, or rows of bytes (little-endian 128 and 256-bit integers)."""
-    return Encoded(kind, _bytes_of(values))
+    return Encoded(kind, _bytes_of(values), unset=unset)
 
 
 def nullable(unknown: np.ndarray, values: Encoded) -> Encoded:
@@ -115,7 +123,7 @@ def low_cardinality(values: Sequence[bytes], keys: np.ndarray) -> Encoded:
         width = 0 if len(values) <= 1 << 8 else 1 if len(values) <= 1 << 16 else 2
         packed = np.ascontiguousarray(keys, np.dtype(f"<u{1 << width}"))
         head = (_OWN_DICTIONARY | width).to_bytes(8, "little") + len(values).to_bytes(8, "little")
-        entries = b"".join(varint(len(value)) + value for value in values)
+        entries = b"".join([varint(len(value)) + value for value in values])
         pieces = (head + entries + len(keys).to_bytes(8, "little"), *_bytes_of(packed))
     return Encoded("LowCardinality(String)", pieces, _LOW_CARDINALITY_VERSION)
 

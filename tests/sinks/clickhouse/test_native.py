@@ -6,7 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mevflow.operators.stage import StageContext
 from mevflow.sinks.clickhouse import native
+from mevflow.sinks.clickhouse.block import InsertBlock
 from mevflow.sinks.clickhouse.columns import (
     Address,
     Amount,
@@ -19,6 +21,8 @@ from mevflow.sinks.clickhouse.columns import (
     Text,
     Word,
 )
+from mevflow.sinks.clickhouse.tables import TABLES
+from tests.sinks.clickhouse.rows import batch_of, swap
 
 _LIMITS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 _TEXTS = st.lists(st.text(max_size=5) | st.text(min_size=100, max_size=300), max_size=12)
@@ -142,3 +146,28 @@ def test_values_that_do_not_fit_name_their_column(column, array):
     with pytest.raises(ColumnError) as caught:
         column.encode(rows_of(array))
     assert caught.value.column == "x"
+
+
+def test_what_no_row_of_a_block_sets_is_not_sent():
+    one, other = batch_of([swap(1, tick=0)]), batch_of([swap(2, tick=0, fee_pips=5)])
+    batches = [batch.take(pa.array([0] * 10_000)) for batch in (one, other)]  # too many to be joined
+    block = InsertBlock(TABLES["mevflow.v1.Swap"], batches, StageContext("topo", "raw"), "writer", 7)
+    names, pieces = block.encode()
+    assert {"reserve_a", "sqrt_price_x96", "tick", "tip_lamports"}.isdisjoint(names)
+    assert {"amount_in", "fee_pips", "_ingest_seq"} <= set(names)
+    data = b"".join(pieces)
+    assert [data.count(name) for name in (b"fee_pips", b"reserve_a")] == [2, 0]
+    assert not Number("x", "x", "Float64").encode(rows_of(pa.array([-0.0]))).unset
+
+
+def test_a_table_takes_zero_for_what_is_not_sent(clickhouse_client, clickhouse_database):
+    """A default of its own, or NULL, would be another value."""
+    kept = clickhouse_client.query(
+        "SELECT table, name, default_kind, type LIKE 'Nullable%' FROM system.columns WHERE database = {db:String}",
+        parameters={"db": clickhouse_database},
+    ).result_rows
+    zero = {(table, name) for table, name, default, nullable in kept if not default and not nullable}
+    for table in TABLES.values():
+        for column in table.columns:
+            if isinstance(column, Number) or type(column) is Amount:
+                assert (table.name, column.name) in zero
