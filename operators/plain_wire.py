@@ -190,16 +190,16 @@ _memcpy: Any = types.ExternalFunction("memcpy", types.intp(types.intp, types.int
 def _gather(octets, begins, lengths, starts, ends, data):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Field after field, from ``starts`` on, the values of every row, and where each ends in its field's part.
 
-    All fields in one call: a thread that decodes would otherwise wait for the interpreter between two of them.
+    All fields in one call: a thread that decodes would otherwise wait for the interpreter between two of them. Row by
+    row: a message lies together, and is read from the cache once.
     """
-    source = octets.ctypes.data
-    for place in range(len(starts)):
-        target = data.ctypes.data + starts[place]
-        end = 0
-        ends[place, 0] = 0
-        for row in range(len(lengths)):
+    source, target = octets.ctypes.data, data.ctypes.data
+    end = np.zeros(len(starts), np.int64)
+    ends[:, 0] = 0
+    for row in range(len(lengths)):
+        for place in range(len(starts)):
             length = lengths[row, place]
             if length > 0:
-                _memcpy(target + end, source + begins[row, place], length)
-                end += length
-            ends[place, row + 1] = end
+                _memcpy(target + starts[place] + end[place], source + begins[row, place], length)
+                end[place] += length
+            ends[place, row + 1] = end[place]
