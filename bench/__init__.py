@@ -17,7 +17,7 @@ BENCHES = {
     "decide": "decisions a second",
     "learn": "reward, regret, exactness and speed of the learners, beside river, MABWiser and Vowpal Wabbit",
     "split": "splits over parallel pools a second, beside a generic convex solver",
-    "latency": "event in Kafka to decision out at 50,000 messages a second",
+    "latency": "event in Kafka to decision out, by profile and messages a second",
     "control": "status calls and policies: gRPC and HTTP, with TLS and without",
     "stacks": "an empty call on the stacks that the control service could stand on",
     "swap": "100 model swaps at 20,000 messages a second: lost, doubled, late, and how long they take",

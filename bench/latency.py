@@ -3,7 +3,7 @@
 A producer in its own process sends synthetic swaps at the rate and notes when each chunk was handed to Kafka; a
 consumer in its own process reads ``mev-decisions`` and notes when each arrived. Both use the machine's one clock. What
 lies between is Kafka, source, decode, detection, decision and Kafka again; with broker and clients on the same two
-cores.
+cores. Each profile of a topology is measured in a stand of its own, the one for latency at two rates.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,11 +20,24 @@ from mevflow.bench.market import FIRST_SLOT, SWAPS_A_SLOT, SyntheticMarket
 from mevflow.bench.stand import ROOT, Stand, stand
 from mevflow.processes.environment import environment
 
-RATE = 50_000
 SECONDS = 15
 WARM_SECONDS = 5
 CHUNK_MS = 5
-AIM_P99_MS = 20.0
+
+
+class Case(NamedTuple):
+    """A profile at ``rate`` messages a second, and what is asked of its percentiles, in milliseconds."""
+
+    profile: str
+    rate: int
+    aims_ms: dict[str, float]
+
+
+CASES = (
+    Case("latency", 50_000, {"P50": 5.0, "P99": 15.0}),
+    Case("latency", 5_000, {"P50": 2.0, "P99": 8.0}),
+    Case("throughput", 50_000, {}),
+)
 
 TOPOLOGY = """\
 version: 1
@@ -32,6 +45,7 @@ defaults:
   kafka: {{bootstrap: "{bootstrap}"}}
 topologies:
   latency:
+    profile: {profile}
     nodes:
       swaps: {{use: kafka.source, with: {{topic: dex-swaps-proto, start: earliest}}}}
       updates: {{use: kafka.source, with: {{topic: pool-updates-proto, start: earliest}}}}
@@ -45,48 +59,52 @@ topologies:
       decisions:
         use: kafka.sink
         from: decided.decisions
-        with: {{topic: mev-decisions, key: opportunity_id, linger_ms: 0}}
+        with: {{topic: mev-decisions, key: opportunity_id}}
       rejects: {{use: discard.sink, from: [decoded.errors, pools.errors, found.errors, decided.errors]}}
 """
 
 
-def run(rate: int = RATE) -> dict[str, Any]:
-    """Deploy, send at ``rate`` for 20 s, and give the percentiles of what came back after the first 5."""
+def run() -> dict[str, Any]:
+    """Every case, 20 s each: the percentiles of what came back after the first 5."""
+    return {"bench": "latency", "figures": [figure for case in CASES for figure in _measured(case)]}
+
+
+def _measured(case: Case) -> list[dict[str, Any]]:
     from mevflow.flows.runtime import deploy
 
     with stand(clickhouse=False) as place:
         file = place.folder / "latency.yaml"
-        file.write_text(TOPOLOGY.format(bootstrap=place.bootstrap, root=ROOT))
+        file.write_text(TOPOLOGY.format(bootstrap=place.bootstrap, root=ROOT, profile=case.profile))
         var = place.folder / "var"
         _send_pools(place)
         deploy.start(deploy.prepare(file, "latency", var, shards=None, fresh=False))
         try:
-            total = rate * (SECONDS + WARM_SECONDS)
+            total = case.rate * (SECONDS + WARM_SECONDS)
             reader = _process("read", place.bootstrap, str(total))
             time.sleep(2)
-            sender = _process("send", place.bootstrap, str(rate), str(total))
+            sender = _process("send", place.bootstrap, str(case.rate), str(total))
             sent = json.loads(sender.communicate(timeout=120)[0])
             arrived = json.loads(reader.communicate(timeout=60)[0])
         finally:
             deploy.stop("latency", var)
-    return {"bench": "latency", "figures": _figures(sent, arrived, rate, total)}
+    return _figures(sent, arrived, case, total)
 
 
-def _figures(sent: dict[str, Any], arrived: dict[str, Any], rate: int, total: int) -> list[dict[str, Any]]:
+def _figures(sent: dict[str, Any], arrived: dict[str, Any], case: Case, total: int) -> list[dict[str, Any]]:
     sent_s = np.array(sent["sent_s"])
     sequence = np.array(arrived["sequence"], np.int64)
     waited_ms = 1000 * (np.array(arrived["arrived_s"]) - sent_s[sequence // sent["chunk"]])
-    kept = waited_ms[sequence >= rate * WARM_SECONDS]
+    kept = waited_ms[sequence >= case.rate * WARM_SECONDS]
     if not len(kept):
         raise RuntimeError("no decision arrived")
-    real = total / sent["seconds"]
-    figures = [_figure("messages sent a second", real, "messages/s", f"asked: {rate}", real / rate)]
-    figures.append(_figure("decisions measured", len(kept), "decisions", None, None))
+    which, real = f"profile {case.profile}, {case.rate:,}/s", total / sent["seconds"]
+    figures = [_figure(f"{which}: messages sent", real, "messages/s", f"asked: {case.rate}", real / case.rate)]
+    figures.append(_figure(f"{which}: decisions measured", len(kept), "decisions", None, None))
     for name, share in (("P50", 50), ("P90", 90), ("P99", 99), ("max", 100)):
-        value = float(np.percentile(kept, share))
-        against = f"aim: {AIM_P99_MS:g} ms" if name == "P99" else None
+        value, aim = float(np.percentile(kept, share)), case.aims_ms.get(name)
+        against = None if aim is None else f"aim: {aim:g} ms"
         figures.append(
-            _figure(f"send to decision, {name}", value, "ms", against, value / AIM_P99_MS if against else None)
+            _figure(f"{which}: send to decision, {name}", value, "ms", against, None if aim is None else value / aim)
         )
     return figures
 

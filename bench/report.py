@@ -38,7 +38,11 @@ QUOTED = (
     ("websocket", "100 clients, a filter each", "messages delivered to 100 WebSocket clients, a filter each"),
     ("detect", "5,000 pools, 3 legs, screened", "events screened on one core, 5,000 pools, 3 legs"),
     ("detect", "5,000 pools, 3 legs, sized and emitted", "the same with 1 % survivors sized, quoted exactly, emitted"),
-    ("latency", "send to decision, P99", "event sent to decision received at 50,000 messages/s, P99"),
+    (
+        "latency",
+        "profile latency, 50,000/s: send to decision, P99",
+        "event sent to decision received at 50,000 messages/s, P99",
+    ),
 )
 
 
