@@ -15,7 +15,7 @@ from mevflow.operators.detect.report.cycles import Cycle, in_canonical_form
 from mevflow.operators.detect.report.episodes import AMOUNT_BYTES, Episodes, Open
 from mevflow.operators.detect.report.identity import CycleNames, shard_of
 from mevflow.operators.detect.report.rows import OpportunityRow, opportunities, price_batch
-from mevflow.operators.detect.screen.cycles import MAX_LEGS
+from mevflow.operators.detect.screen.cycles import HIT_DTYPE, MAX_LEGS
 from mevflow.operators.detect.screen.events import Events
 from mevflow.operators.detect.settings import DetectSettings
 from mevflow.operators.ids import canonical
@@ -44,6 +44,8 @@ class Reporter:
         self.survivors = 0  # cycles that passed the screen and were sized
         self.id_head = canonical("opportunity", context.topology)
         self._names: CycleNames | None = None
+        # Load the compiled code before data flows.
+        in_canonical_form(np.zeros(0, HIT_DTYPE), market.book, market.mints.worth["level"])
         identity.prepare()
         sizes.prepare()
 
