@@ -184,6 +184,19 @@ def test_a_coin_whose_rate_is_not_told_has_no_price() -> None:
     assert not open_cycles(stage), "what it was before does not hold either"
 
 
+@pytest.mark.parametrize("first", [(USDC, USDT), (USDT, USDC)])
+def test_reserves_are_of_the_coins_that_their_row_names(first: tuple[bytes, bytes]) -> None:
+    """The row that a pool is made from may name its coins the other way round than the contract numbers them."""
+    stage = make()
+    begun = swap(1, b"p", (1, 1), mints=first, venue=market.VENUE_CURVE_STABLE, fee_pips=0)
+    added = coins(10**13, 10**13, slot=3)
+    added.ClearField("stable")
+    added.mint_a, added.mint_b = first
+    added.reserve_a, added.reserve_b = (u128(2 * 10**13 if mint == USDC else 3 * 10**13) for mint in first)
+    run(stage, [*feed(begun, coins(10**13, 10**13, slot=2), added), *until(1 << 62)], end=False)
+    assert stage._market.book.info[0].curve.balances == (2 * 10**13, 3 * 10**13)
+
+
 def weighted(slot: int = 1, **changes: object) -> market.PoolUpdate:
     """A Balancer pool of three dollars, six decimals each, that are a half, three tenths and a fifth of it."""
     stated = coins(5 * 10**13, 3 * 10**13, 2 * 10**13, slot=slot)

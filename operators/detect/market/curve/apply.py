@@ -96,7 +96,9 @@ def update(book: Book, journal: Journal, number: int, one: UpdateTold) -> None:
     mints = [book.mint_index.get((one["chain"], mint), -1) for mint in coins_of(one["stable"])]
     if mints and not all(mint in mints for face in info.faces for mint in book.info[face].mints):
         raise AmmError("the coins are not those of the pool")
-    curve = updated(info.curve, one, info.venue, behind)
+    named = tuple(book.mint_index.get((one["chain"], mint), -1) for mint in (one["mint_a"], one["mint_b"]))
+    held = info.coins[::-1] if named == info.mints[::-1] else info.coins
+    curve = updated(info.curve, one, info.venue, behind, held)
     if mints and isinstance(info.curve, CoinCurve) and len(mints) != len(info.curve.balances):
         raise AmmError("the coins are not those of the pool")
     book.name(number, one)

@@ -32,18 +32,23 @@ _WHOLE = (market.PoolUpdate.KIND_CREATE, market.PoolUpdate.KIND_SNAPSHOT)
 _PIPS_TO_FEE, _PIPS_TO_SHARE = FEE_DENOMINATOR // 10**6, ONE // 10**6
 
 
-def updated(curve: Curve | None, one: UpdateTold, venue: int, behind: bool) -> Curve | None:
-    """The state after a ``PoolUpdate``, a dict by field; ``behind``: a later event has been applied. AmmError."""
+def updated(
+    curve: Curve | None, one: UpdateTold, venue: int, behind: bool, held: tuple[int, int] = (0, 1)
+) -> Curve | None:
+    """The state after a ``PoolUpdate``, a dict by field. Raises AmmError.
+
+    ``behind``: a later event has been applied. ``held``: which coins the row's reserves A and B are of.
+    """
     if one["kind"] == _REMOVE:
         return curve if behind else None
     if one["kind"] == _UNSPECIFIED and one["stable"] is None:  # it changed, and nobody knows how
         return curve if behind and told_whole(curve) else None
     if one["stable"] is not None or isinstance(curve, CoinCurve | SaberState):
-        return curve if behind else _numbered(curve, one, venue)
+        return curve if behind else _numbered(curve, one, venue, held)
     return _bins(curve if isinstance(curve, DlmmState) else None, one, behind)
 
 
-def _numbered(curve: Curve | None, one: UpdateTold, venue: int) -> Curve | None:
+def _numbered(curve: Curve | None, one: UpdateTold, venue: int, held: tuple[int, int]) -> Curve | None:
     told = one["stable"]
     if told is not None and told["coins"]:
         if venue == market.VENUE_BALANCER_WEIGHTED:
@@ -63,7 +68,7 @@ def _numbered(curve: Curve | None, one: UpdateTold, venue: int) -> Curve | None:
             curve = replace(curve, fee=pips * _PIPS_TO_FEE)
     a, b = _unsigned(one["reserve_a"]), _unsigned(one["reserve_b"])
     if a and b and told_whole(curve):
-        return with_balances(curve, SwapRow(0, 1, 0, 0, a, b, 0, 0))
+        return with_balances(curve, SwapRow(*held, 0, 0, a, b, 0, 0))
     # Liquidity came or went, and nobody says how much.
     return None if one["kind"] in (_LIQUIDITY, *_WHOLE) and told is None else curve
 
