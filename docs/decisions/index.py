@@ -1,7 +1,7 @@
 """The index of the decisions, from the records themselves.
 
 ``make decisions`` writes it; ``tests/docs/test_decisions.py`` checks it. A record says its status and date in the line
-under its title, ``*Accepted, 2026-11-23.*``; one without such a line is listed as accepted, without a date.
+under its title, ``*Accepted, 2026-11-23.*``; one without such a line is refused.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ def index() -> str:
         text = path.read_text()
         title = re.sub(r"^#\s*\d+\.?\s*", "", text.splitlines()[0])
         said = _STATUS.search(text)
-        status, date = (said["status"], said["date"]) if said else ("Accepted", "")
-        rows.append(f"| {int(path.name[:4])} | [{title}]({path.name}) | {status} | {date} |\n")
+        if said is None:
+            raise SystemExit(f"{path}: no line like *Accepted, 2026-11-23.* under the title")
+        rows.append(f"| {int(path.name[:4])} | [{title}]({path.name}) | {said['status']} | {said['date']} |\n")
     return HEAD + "".join(rows)
 
 
