@@ -15,7 +15,8 @@ from __future__ import annotations
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ from mevflow.operators.codec import codec
 from mevflow.operators.errors import CheckFailedError
 from mevflow.operators.stage import StageContext
 from mevflow.processes.addresses import free_port
-from mevflow.sinks.websocket.hub import stop_hub
+from mevflow.sinks.websocket.hub import start_hub, stop_hub
+from mevflow.sinks.websocket.hub.wire import ticket_path
 from mevflow.sinks.websocket.sink import WebSocketSettings, WebSocketSink
 
 CLIENTS = (1, 10, 100)
@@ -36,6 +38,8 @@ POOLS, WANTED = 64, 32
 ROWS = 64 * 64
 #: How far a client may be behind: less than the hub keeps for it, and not too much for all of them.
 WINDOW_BYTES, ALL_WINDOWS_BYTES, MESSAGE_BYTES = 6 << 20, 256 << 20, 250
+#: For a client so slow that more would grow too old.
+SLOW_WINDOW_BYTES = 1 << 20
 _SWAP = codec("mevflow.v1.Swap")
 
 
@@ -52,6 +56,9 @@ def run(seconds: float = 2.5, peer_seconds: float = 1.5) -> dict[str, Any]:
             _figure(f"{name}, the whole channel", whole["rate"], "messages/s", "websockets broadcast", peer),
             _figure(f"{name}, websockets broadcast", peer, "messages/s"),
         ]
+        if clients == 1 and find_spec("aioquic") is not None:
+            other = over_webtransport(seconds)["rate"]
+            figures.append(_figure("1 client, WebTransport", other, "messages/s", "WebSocket", whole["rate"]))
     figures.append(_figure("size of a message", own["bytes"] / own["messages"], "bytes"))
     return {"bench": "websocket", "figures": figures}
 
@@ -138,10 +145,31 @@ def fan_out(clients: int, seconds: float, filtered: bool) -> dict[str, float]:
             stop_hub(port, path)
 
 
-def _stream(sink: WebSocketSink, wanted: np.ndarray, counters: np.ndarray, seconds: float) -> dict[str, float]:
+def over_webtransport(seconds: float) -> dict[str, float]:
+    """As :func:`fan_out` to one client of the whole channel, over WebTransport (the extra ``webtransport``)."""
+    from mevflow.bench.peers import webtransport_client
+
+    with tempfile.TemporaryDirectory() as folder:
+        path, port = Path(folder) / "hub.sock", free_port()
+        start_hub("127.0.0.1", port, Path(folder), path=path, options=["--webtransport"])
+        settings = WebSocketSettings(hub="external", channel="swaps", port=port, socket=str(path))
+        sink = WebSocketSink(settings, StageContext("bench", "live"))
+        sink.open(None)
+        try:
+            tickets = [str(ticket_path(path))]
+            with _Readers(tickets, [frozenset()], enveloped=True, target=webtransport_client.read) as counters:
+                return _stream(sink, np.ones((1, POOLS), bool), counters, seconds, SLOW_WINDOW_BYTES)
+        finally:
+            sink.close()
+            stop_hub(port, path)
+
+
+def _stream(
+    sink: WebSocketSink, wanted: np.ndarray, counters: np.ndarray, seconds: float, most_bytes: int = WINDOW_BYTES
+) -> dict[str, float]:
     """Write swaps for ``seconds``, then wait for the last of them and check every client's count."""
     per_block = wanted.sum(axis=1) * (ROWS // POOLS)
-    behind = min(WINDOW_BYTES, ALL_WINDOWS_BYTES // len(wanted))
+    behind = min(most_bytes, ALL_WINDOWS_BYTES // len(wanted))
     window = max(behind // MESSAGE_BYTES, 2 * int(per_block.max()))
     sink.write(swaps(0))  # warms every part up, outside the clock
     due = per_block.copy()
@@ -178,12 +206,19 @@ class _Readers:
     """The process with the clients; entering gives the counters once all are connected."""
 
     def __init__(
-        self, urls: Sequence[str], names: Sequence[frozenset[bytes]], enveloped: bool, shared: Any = None
+        self,
+        urls: Sequence[str],
+        names: Sequence[frozenset[bytes]],
+        enveloped: bool,
+        shared: Any = None,
+        target: Callable[..., None] = read,
     ) -> None:
         spawn = multiprocessing.get_context("spawn")
         self._ended = spawn.Event()
         self.shared = spawn.RawArray("q", len(urls) * COLUMNS) if shared is None else shared
-        self._process = spawn.Process(target=read, args=(urls, names, enveloped, self.shared, self._ended), daemon=True)
+        self._process = spawn.Process(
+            target=target, args=(urls, names, enveloped, self.shared, self._ended), daemon=True
+        )
 
     def __enter__(self) -> np.ndarray:
         self._process.start()

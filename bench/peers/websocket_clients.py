@@ -56,35 +56,49 @@ def walk(data: np.ndarray) -> tuple[int, int, int, int]:
     return (messages if at == end else -1), sequence, dropped, dropped_total
 
 
-class BenchReader(WSListener):
-    """Counts what one connection brings into its row of the shared counters."""
+class BatchCounter:
+    """Counts the batches of one connection into its row of the shared counters."""
 
-    def __init__(self, row: np.ndarray, pools: frozenset[bytes], enveloped: bool) -> None:
-        super().__init__()
-        self._row, self._pools, self._enveloped = row, pools, enveloped
+    def __init__(self, row: np.ndarray, pools: frozenset[bytes]) -> None:
+        self._row, self._pools = row, pools
         self._sequence = 0
 
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type != WSMsgType.BINARY:
-            return
+    def add(self, data: memoryview | bytearray) -> None:
+        """One serialized RealtimeBatch."""
         row = self._row
-        row[FRAMES] += 1
-        row[BYTES] += frame.payload_size
-        if not self._enveloped:
-            row[MESSAGES] += 1
-            return
-        messages, sequence, dropped, _ = walk(np.frombuffer(frame.get_payload_as_memoryview(), np.uint8))
+        messages, sequence, dropped, _ = walk(np.frombuffer(data, np.uint8))
         self._sequence += 1
+        row[FRAMES] += 1
+        row[BYTES] += len(data)
         row[FAULTS] += messages < 0 or sequence != self._sequence
         row[DROPPED] += dropped
         row[MESSAGES] += messages
         if sequence % SAMPLE == 0:
-            row[FAULTS] += not self._fair(RealtimeBatch.FromString(frame.get_payload_as_bytes()))
+            row[FAULTS] += not self._fair(RealtimeBatch.FromString(bytes(data)))
 
     def _fair(self, batch: RealtimeBatch) -> bool:
         """Every message passes the filter, and no two are the same."""
         wanted = all(message.pool in self._pools for message in batch.messages) if self._pools else True
         return wanted and len({message.payload for message in batch.messages}) == len(batch.messages)
+
+
+class BenchReader(WSListener):
+    """Counts what one connection brings; without envelopes a frame is a message."""
+
+    def __init__(self, row: np.ndarray, pools: frozenset[bytes], enveloped: bool) -> None:
+        super().__init__()
+        self._row = row
+        self._batches = BatchCounter(row, pools) if enveloped else None
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type != WSMsgType.BINARY:
+            return
+        if self._batches is not None:
+            self._batches.add(frame.get_payload_as_memoryview())
+            return
+        self._row[FRAMES] += 1
+        self._row[BYTES] += frame.payload_size
+        self._row[MESSAGES] += 1
 
 
 def read(urls: Sequence[str], filters: Sequence[frozenset[bytes]], enveloped: bool, shared: Any, ended: Any) -> None:

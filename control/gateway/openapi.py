@@ -62,6 +62,7 @@ _OTHERS: tuple[tuple[str, str, str, tuple[str, ...], dict[str, Any] | None, str]
         msgspec.json.schema(DeployAsked)["$defs"]["DeployAsked"],
         _JSON,
     ),
+    ("post", "/api/realtime/webtransport", "A ticket for live messages over WebTransport", (), None, _JSON),
     ("get", "/api/realtime/connections", "Feeds and clients of the hub, and what they missed", (), None, _JSON),
     ("get", "/api/datasets/schema", "Datasets and their columns", ("dataset",), None, "application/json"),
     (

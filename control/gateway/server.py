@@ -222,6 +222,7 @@ def _application(
         *(WebSocketRoute(path, realtime.serve) for path in ("/api/realtime/ws", "/ws")),
         WebSocketRoute(bridge.path, bridge.serve),
         Served("/api/realtime/connections", realtime.connections, methods=["GET"]),
+        Served("/api/realtime/webtransport", realtime.ticket, methods=["POST"]),
         *(Served(each.path, tables.endpoint(each), methods=["GET"]) for each in TABLES),
         Served("/api/opportunities/{id}", stories.opportunity, methods=["GET"]),
         Served("/api/decisions/{id}", stories.decision, methods=["GET"]),

@@ -20,9 +20,12 @@ def command() -> None:
 )
 @click.option("--origin", multiple=True, help="Let browsers in from pages of this origin (https://host); repeatable.")
 @click.option("--max-clients", type=click.IntRange(1), default=1000, show_default=True)
+@click.option("--webtransport", is_flag=True, help="Also over WebTransport, on the UDP port of the same number.")
 @click.option("--dscp", help="Mark packets: EF, AF41, CS5 …, or 0 to 63 (default: as configured).")
 @json_option
-def start(allow_remote: bool, origin: tuple[str, ...], max_clients: int, dscp: str | None, as_json: bool) -> None:
+def start(
+    allow_remote: bool, origin: tuple[str, ...], max_clients: int, webtransport: bool, dscp: str | None, as_json: bool
+) -> None:
     """Start it and wait until it answers; it stays until it is stopped."""
     from mevflow.flows.config import config
     from mevflow.sinks.websocket.hub import start_hub
@@ -30,6 +33,7 @@ def start(allow_remote: bool, origin: tuple[str, ...], max_clients: int, dscp: s
 
     options = ["--max-clients", str(max_clients)]
     options += ["--allow-remote"] if allow_remote else []
+    options += ["--webtransport"] if webtransport else []
     for each in origin:
         options += ["--origin", each]
     web = config().websocket

@@ -5,6 +5,7 @@
 - ``feed``: the shard's end of that socket, which never blocks the stream.
 - ``server``: the process itself; ``routes`` what it answers to HTTP and WebSocket requests.
 - ``handover``: clients that come through the gateway, socket and all; ``dscp``: how packets are marked.
+- ``webtransport``: the same over HTTP/3; ``tickets``: who may come in there; ``certificate``: what it shows.
 - ``fanout``: blocks in, frames out; ``client`` one connection; ``frames`` their bytes.
 - ``filters``: who wants what; ``groups``: who wants the same.
 """

@@ -1,4 +1,4 @@
-"""One WebSocket connection: its filter, what waits for it, and what it has missed.
+"""One connection, WebSocket or WebTransport: its filter, what waits for it, and what it has missed.
 
 While the kernel and the transport take what is written, a frame is sent at once. Between ``pause_writing`` and
 ``resume_writing`` bodies wait in a queue that is bounded in bytes and in age: the oldest give way, counted, so a slow
@@ -64,9 +64,9 @@ class Client(WSListener):
         self._queued_bytes = 0
         self._paused_at = 0.0
         self._connected_at = time.time()
-        self._transport: WSTransport | None = None
+        self._transport: Any = None
 
-    def on_ws_connected(self, transport: WSTransport) -> None:
+    def on_ws_connected(self, transport: Any) -> None:
         self._transport = transport
         transport.underlying_transport.set_write_buffer_limits(high=TRANSPORT_BYTES)
         self._subscribe(self, self.wanted)
@@ -82,9 +82,12 @@ class Client(WSListener):
         if not frame.fin or frame.msg_type == WSMsgType.CONTINUATION:
             self.end(WSCloseCode.UNSUPPORTED_DATA, "a Subscribe is one frame")
             return
-        data = frame.get_payload_as_bytes()
+        read = Filter.from_json if frame.msg_type == WSMsgType.TEXT else Filter.from_protobuf
+        self.told(read, frame.get_payload_as_bytes())
+
+    def told(self, read: Callable[[bytes], Filter], data: bytes) -> None:
+        """Take another filter, which ``read`` makes of what the client said."""
         try:
-            read = Filter.from_json if frame.msg_type == WSMsgType.TEXT else Filter.from_protobuf
             wanted = read(data)
         except UsageError as error:
             self.end(WSCloseCode.INVALID_TEXT, str(error))
@@ -92,7 +95,7 @@ class Client(WSListener):
         self._subscribe(self, wanted)
         self.offer(greeting())
 
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
+    def on_ws_disconnected(self, transport: Any) -> None:
         self._transport = None
         self._queue.clear()
         self._leave(self)

@@ -91,7 +91,7 @@ class Handovers:
                 connection.close()  # the client has gone already
                 return
             _feed(protocol, head)
-            loop.add_reader(leash, _pulled, leash, protocol)
+            loop.add_reader(leash, _end, leash, protocol)
             try:
                 await protocol.transport.wait_disconnected()
             finally:
@@ -140,20 +140,25 @@ def _feed(protocol: WSProtocol, head: bytes) -> None:
         head = head[count:]
 
 
-def _pulled(leash: socket.socket, protocol: WSProtocol) -> None:
+def _end(leash: socket.socket, protocol: WSProtocol) -> None:
     """The gateway ends a client, or has gone itself."""
     asyncio.get_running_loop().remove_reader(leash)
-    try:
-        said = leash.recv(256)
-    except OSError:
-        said = b""
-    code, reason = WSCloseCode.GOING_AWAY, "the gateway has gone"
-    if len(said) >= _CODE.size:
-        code, reason = WSCloseCode(_CODE.unpack_from(said)[0]), said[_CODE.size :].decode(errors="replace")
+    code, reason = pulled(leash)
     if isinstance(protocol.listener, Client):
         protocol.listener.end(code, reason)
     elif protocol.transport is not None:
         protocol.transport.disconnect()
+
+
+def pulled(leash: socket.socket) -> tuple[WSCloseCode, str]:
+    """Why the gateway ends the client of a leash that has something to read."""
+    try:
+        said = leash.recv(256)
+    except OSError:
+        said = b""
+    if len(said) < _CODE.size:
+        return WSCloseCode.GOING_AWAY, "the gateway has gone"
+    return WSCloseCode(_CODE.unpack_from(said)[0]), said[_CODE.size :].decode(errors="replace")
 
 
 async def _readable(connection: socket.socket) -> None:

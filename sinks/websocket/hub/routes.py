@@ -63,6 +63,10 @@ class HubRoutes:
         """What a client gets that the gateway has let in."""
         return self._upgrade(request.path.decode("latin-1").partition("?")[2], admitted=True)
 
+    def ticketed(self, wanted: Filter) -> Client | None:
+        """The client of who shows the gateway's ticket; None when there are too many."""
+        return None if self._full() else self._client(wanted, admitted=True)
+
     def _foreign(self, request: WSUpgradeRequest) -> str:
         """Why a request is not answered: a page from elsewhere made it. Empty when none did."""
         hosts = request.headers.getall("Host", [])
@@ -79,12 +83,18 @@ class HubRoutes:
         return ""
 
     def _upgrade(self, query: str, *, admitted: bool) -> WSListener | WSUpgradeResponseWithListener:
-        if len(self._fanout.clients) >= self._max_clients:
+        if self._full():
             return _error(503, f"{self._max_clients} clients are connected already")
         try:
             wanted = Filter.from_query(query)
         except UsageError as error:
             return _error(400, str(error))
+        return self._client(wanted, admitted=admitted)
+
+    def _full(self) -> bool:
+        return len(self._fanout.clients) >= self._max_clients
+
+    def _client(self, wanted: Filter, *, admitted: bool) -> Client:
         fanout = self._fanout
         return Client(wanted, fanout.patience, fanout.subscribe, fanout.leave, admitted=admitted)
 

@@ -19,7 +19,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from picows import WSCloseCode, ws_create_server
 
@@ -33,7 +33,10 @@ from mevflow.sinks.websocket.hub.fanout import Batching, Fanout
 from mevflow.sinks.websocket.hub.feeds import READ_AHEAD_BYTES, Feeds
 from mevflow.sinks.websocket.hub.handover import HANDSHAKE_S, MAX_CLIENT_FRAME, READ_BUFFER_BYTES, Handovers
 from mevflow.sinks.websocket.hub.routes import HubRoutes
-from mevflow.sinks.websocket.hub.wire import door_path, guarded, socket_path
+from mevflow.sinks.websocket.hub.wire import door_path, guarded, socket_path, ticket_path
+
+if TYPE_CHECKING:
+    from mevflow.sinks.websocket.hub.webtransport import WebTransport
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -53,6 +56,7 @@ class HubOptions:
     allow_remote: bool = False
     origins: tuple[str, ...] = ()
     dscp: int | None = None
+    webtransport: bool = False
     metrics: Serving | None = None
     batching: Batching = field(default_factory=Batching)
     patience: Patience = field(default_factory=Patience)
@@ -114,6 +118,7 @@ class Hub:
         local = await asyncio.start_unix_server(self._feeds.serve, self._path, limit=READ_AHEAD_BYTES)
         self._path.chmod(0o600)
         handovers.listen(door_path(self._path))
+        udp = await self._webtransport(routes) if options.webtransport else None
         works = (self._fanout.run(), self._fanout.watch(), self._linger(), self._keep_guard())
         tasks = [asyncio.create_task(work) for work in works]
         for task in tasks:
@@ -137,9 +142,26 @@ class Hub:
             if not self._fanout.clients:
                 break
             await asyncio.sleep(0.01)
+        if udp is not None:
+            udp.close()
         failures = [task.exception() for task in tasks if task.done() and not task.cancelled()]
         for failure in filter(None, failures):
             raise failure
+
+    async def _webtransport(self, routes: HubRoutes) -> WebTransport:
+        """Raises UsageError when the UDP port is taken, or what it needs is not installed."""
+        try:
+            from mevflow.sinks.websocket.hub.webtransport import WebTransport
+        except ImportError as error:
+            hint = "pip install 'mevflow[webtransport]'"
+            raise UsageError(f"WebTransport needs aioquic: {error}", hint=hint, key="webtransport") from error
+        host, port = self.options.host, self.options.port
+        door = WebTransport(host, port, routes.ticketed)
+        try:
+            await door.listen(ticket_path(self._path))
+        except OSError as error:
+            raise UsageError(f"cannot listen on {host}:{port} (UDP): {error.strerror}", key="port") from error
+        return door
 
     def status(self) -> dict[str, Any]:
         """The page ``/connections`` and the answer to ``mevflow hub status``."""
@@ -212,6 +234,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--allow-remote", action="store_true")
     parser.add_argument("--origin", action="append", default=[])
     parser.add_argument("--dscp", default="", help="EF, AF41, CS5 …, or 0 to 63; empty: packets are left alone")
+    parser.add_argument("--webtransport", action="store_true", help="also over HTTP/3, on the UDP port of that number")
     parser.add_argument("--metrics", default="", help="JSON of a Serving; empty: none")
     parser.add_argument("--batch-ms", type=float, default=batching.batch_ms)
     parser.add_argument("--max-messages", type=int, default=batching.max_messages)
@@ -221,7 +244,8 @@ def main(argv: list[str]) -> int:
     given = parser.parse_args(argv)
     os.umask(UMASK)
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.INFO)
-    logging.getLogger("picows").setLevel(logging.ERROR)
+    for chatty in ("picows", "quic", "http3"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     try:
         serve(
             HubOptions(
@@ -233,6 +257,7 @@ def main(argv: list[str]) -> int:
                 allow_remote=given.allow_remote,
                 origins=tuple(given.origin),
                 dscp=code_point(given.dscp),
+                webtransport=given.webtransport,
                 metrics=Serving.parse(given.metrics),
                 batching=Batching(given.batch_ms, given.max_messages),
                 patience=Patience(given.queue_bytes, given.max_age, given.stalled),

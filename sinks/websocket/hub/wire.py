@@ -98,6 +98,11 @@ def door_path(path: Path) -> Path:
     return path.with_suffix(".door")
 
 
+def ticket_path(path: Path) -> Path:
+    """Where the hub of the feeds' socket ``path`` gives tickets for WebTransport."""
+    return path.with_suffix(".tickets")
+
+
 def guarded(path: Path) -> bool:
     """Whether clients of the hub of ``path`` come through the gateway alone."""
     return _mark(path).exists()
