@@ -29,7 +29,6 @@ _RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 @pytest.fixture(scope="session")
 def deployment(request):
     """Running and loaded with the recorded days; the page's files are there, and what looks at it."""
-    assert CHROMIUM.exists(), "the browser tests need Chromium: apt-get update && apt-get install -y chromium"
     if not built() or not (FOLDER / "node_modules" / "axe-core").is_dir():
         subprocess.run([sys.executable, "-m", "mevflow.web.build"], check=True)
     return request.getfixturevalue("live")
@@ -42,13 +41,20 @@ def address(deployment):
 
 
 @pytest.fixture(scope="session")
-def browser(address):
+def playwright():
+    """There can be one in a process."""
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+    assert CHROMIUM.exists(), "the browser tests need Chromium: apt-get update && apt-get install -y chromium"
+    with sync_playwright() as running:
         yield running
-        running.close()
+
+
+@pytest.fixture(scope="session")
+def browser(address, playwright):
+    running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+    yield running
+    running.close()
 
 
 @dataclass
