@@ -69,6 +69,14 @@ class Source(Generic[SettingsT]):
         raise NotImplementedError
 
     @classmethod
+    def collects(cls, settings: SettingsT) -> str:
+        """What it brings from outside Kafka, by a name that another one of the same has: two would double it.
+
+        Empty: nothing that could be brought twice.
+        """
+        return ""
+
+    @classmethod
     def divide(cls, states: Sequence[bytes], shards: int) -> list[bytes]:
         """Snapshots of all shards as those of another number of shards. Raises StateError when that cannot be."""
         raise StateError(f"the position of {cls.use} is of {len(states)} shards, and cannot be split or joined")

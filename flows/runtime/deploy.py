@@ -23,7 +23,7 @@ from mevflow.flows.runtime.spec import RunSpec, shape_of
 from mevflow.flows.runtime.status import orphans, shard_status, source_rows, status, wait_until
 from mevflow.flows.spec.control import control_settings
 from mevflow.flows.spec.preflight import preflight, preflight_control
-from mevflow.flows.spec.resolve import ResolvedTopology, resolve
+from mevflow.flows.spec.resolve import ResolvedTopology, collected, resolve, undivided
 from mevflow.flows.spec.topology import load
 from mevflow.flows.steering.settings import ControlSettings
 from mevflow.operators.errors import MevflowError, StateError, UsageError
@@ -86,6 +86,7 @@ def prepare(
         fresh=fresh,
         claims=_claims(topology, control_settings(parsed, name)),
         takeover=takeover,
+        collects=collected(topology),
         text=text or "",
         state=RunSpec.load(layout.spec).state if layout.spec.exists() else "recovery",
         after=ANY if keep else "",
@@ -100,6 +101,11 @@ def prepare(
         raise UsageError(f"{spec.hosts} hosts cannot divide {spec.shards} shards", key="--host")
     if spec.hosts > 1 and not spec.claims:
         raise UsageError(f"{name} names no Kafka cluster, so hosts cannot tell each other what they run", key="--host")
+    if spec.shards > 1 and (whole := undivided(topology)):
+        raise UsageError(
+            f"{name} has {spec.shards} shards, and each would give all that {', '.join(whole)} brings",
+            hint=f"mevflow deploy {name} --shards 1",
+        )
     _check_state(spec)
     if spec.tracing is not None:
         spec.tracing.check()
@@ -150,12 +156,13 @@ def _check_state(spec: RunSpec) -> None:
 
 
 @contextmanager
-def claimed(spec: RunSpec, say: Say = silent) -> Iterator[tuple[RunSpec, LockClaim, Lease | None]]:
+def claimed(spec: RunSpec, say: Say = silent) -> Iterator[tuple[RunSpec, LockClaim, tuple[Lease, ...]]]:
     """Hold the topology's claim with its folder made ready for ``spec``; gives the spec as it is to run.
 
-    Shards that an earlier supervisor left behind are waited for while they drain. The lease (None without Kafka) is
-    released on failure only: the supervisor goes on with it. Raises UsageError when another deployment runs or starts,
-    here or elsewhere; StateError as :func:`prepare` does: much may have happened since that was called.
+    Shards that an earlier supervisor left behind are waited for while they drain. The leases (none without Kafka) are
+    released on failure only: the supervisor goes on with them. Raises UsageError when another deployment runs or
+    starts, here or elsewhere, or collects the same; StateError as :func:`prepare` does: much may have happened since
+    that was called.
     """
     layout = spec.layout
     with _take(spec, say) as claim:
@@ -164,19 +171,41 @@ def claimed(spec: RunSpec, say: Say = silent) -> Iterator[tuple[RunSpec, LockCla
         if spec.fresh and former is not None:
             _forget(former)
         epoch = max(time.time_ns() // 1000, former.epoch + 1 if former is not None else 1)
-        lease = _lease(spec, former.epoch if former is not None else 0) if spec.claims else None
+        leases = _leases(spec, former.epoch if former is not None else 0) if spec.claims else ()
         try:
-            record = lease.record if lease is not None else None
-            epoch = record.epoch if record is not None else epoch
-            ready = msgspec.structs.replace(spec, fresh=False, takeover=False, epoch=epoch, lease=record)
+            held = tuple(lease.record for lease in leases)
+            epoch = held[0].epoch if held else epoch
+            ready = msgspec.structs.replace(
+                spec, fresh=False, takeover=False, epoch=epoch, lease=held[0] if held else None, collecting=held[1:]
+            )
             ready.save()
-            yield ready, claim, lease
+            yield ready, claim, leases
         except BaseException:
-            if lease is not None:
+            for lease in leases:
                 lease.release()
             raise
-        if lease is not None:
+        for lease in leases:
             lease.leave()
+
+
+def _leases(spec: RunSpec, above: int) -> tuple[Lease, ...]:
+    """The topology's lease, and one for each thing that it collects."""
+    leases = [_lease(spec, above)]
+    try:
+        for what in spec.collects:
+            leases.append(
+                Lease.take(spec.claims, f"collect/{what}", spec.layout.root, "deploy", takeover=spec.takeover)
+            )
+    except BaseException as error:
+        for lease in leases:
+            lease.release()
+        if isinstance(error, HeldError):
+            raise UsageError(
+                f"another topology collects {what} already, and every message would come twice: {error.message}",
+                hint="stop it there, or write to a topic of your own; of a host that is gone for good: --takeover",
+            ) from None
+        raise
+    return tuple(leases)
 
 
 def _lease(spec: RunSpec, above: int) -> Lease:

@@ -13,6 +13,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,8 @@ _REPEAT_S = 5.0
 class Supervisor:
     """Watches the shards of one deployment; :meth:`run` gives the exit code of the whole."""
 
-    def __init__(self, spec: RunSpec, claim: LockClaim, lease: Lease | None = None) -> None:
-        self.spec, self.claim, self.lease = spec, claim, lease
+    def __init__(self, spec: RunSpec, claim: LockClaim, leases: Sequence[Lease] = ()) -> None:
+        self.spec, self.claim, self.leases = spec, claim, leases
         self.shards = [Shard(number) for number in spec.numbers]
         self.stopping = False
         self.rolling: list[int] = []
@@ -61,8 +63,9 @@ class Supervisor:
         while any(shard.exit_code is None for shard in self.shards):
             watchdog.beat()
             told = self._notify(told)
-            if self.lease is not None and self.lease.lost.is_set():
-                self._fence()
+            for lease in self.leases:
+                if lease.lost.is_set():
+                    self._fence(lease.taker)
             for shard in self.shards:
                 self._look_after(shard)
             self._roll()
@@ -88,10 +91,9 @@ class Supervisor:
             notify(*words, f"STATUS={status}")
         return status
 
-    def _fence(self) -> None:
-        """Another deployment holds the topology: end the shards where they stand, for a drain would write."""
-        assert self.lease is not None
-        self.fenced_by = self.lease.taker
+    def _fence(self, taker: str) -> None:
+        """Another deployment holds what this one does: end the shards where they stand, for a drain would write."""
+        self.fenced_by = taker
         for shard in self.shards:
             if shard.process is not None:
                 shard.process.kill()
@@ -232,8 +234,12 @@ def main(argv: list[str]) -> int:
     claim = LockClaim.inherited(spec.layout.claim, int(argv[1]), "supervisor")
     if spec.lease is None:
         return Supervisor(spec, claim).run()
-    with Lease(spec.claims, msgspec.structs.replace(spec.lease, role="supervisor", pid=os.getpid())) as lease:
-        return Supervisor(spec, claim, lease).run()
+    with ExitStack() as held:
+        leases = [
+            held.enter_context(Lease(spec.claims, msgspec.structs.replace(each, role="supervisor", pid=os.getpid())))
+            for each in (spec.lease, *spec.collecting)
+        ]
+        return Supervisor(spec, claim, leases).run()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Every problem is found in one pass; a topology that has any is never started.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -114,6 +115,39 @@ def divided(topology: ResolvedTopology, shard: int, shards: int) -> ResolvedTopo
             node = dataclasses.replace(node, settings=node.settings.model_copy(update={"share": (shard, shards)}))
         nodes.append(node)
     return dataclasses.replace(topology, nodes=tuple(nodes))
+
+
+def undivided(topology: ResolvedTopology) -> list[str]:
+    """The sources that every shard would read whole, and give whole to a sink."""
+    return [
+        node.name
+        for node in topology.nodes
+        if issubclass(node.kind, Source)
+        and "share" not in type(node.settings).model_fields
+        and any(each.is_sink for each in _reached(topology, node.name, lambda kind: getattr(kind, "stateless", False)))
+    ]
+
+
+def collected(topology: ResolvedTopology) -> tuple[str, ...]:
+    """What a topology brings into Kafka from outside, as ``chain into topic``."""
+    found = set[str]()
+    for node in topology.nodes:
+        if issubclass(node.kind, Source) and (what := node.kind.collects(node.settings)):
+            for each in _reached(topology, node.name, lambda kind: True):
+                if each.kind.use == "kafka.sink":
+                    found.add(f"{what} into {each.settings.topic}")  # type: ignore[attr-defined]
+    return tuple(sorted(found))
+
+
+def _reached(topology: ResolvedTopology, source: str, through: Callable[[catalogue.Part], bool]) -> list[ResolvedNode]:
+    """The nodes that rows of ``source`` come to, by way of parts that ``through`` says."""
+    passed, found = {source}, []
+    for node in topology.nodes:  # every node follows its inputs
+        if any(wire.source in passed for wire in node.wires):
+            found.append(node)
+            if not node.is_sink and through(node.kind):
+                passed.add(node.name)
+    return found
 
 
 def _check_control(state: _Check) -> None:

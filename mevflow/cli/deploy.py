@@ -40,8 +40,8 @@ def command(
     if foreground:
         from mevflow.flows.runtime.supervisor import Supervisor
 
-        with deploy.claimed(spec, note) as (ready, claim, lease):
-            raise click.exceptions.Exit(Supervisor(ready, claim, lease).run())  # which lets go of the lease
+        with deploy.claimed(spec, note) as (ready, claim, leases):
+            raise click.exceptions.Exit(Supervisor(ready, claim, leases).run())  # which lets go of them
     pid = deploy.start(spec, note)
     emit(
         {"topology": name, "state": "running", "shards": spec.shards, "pid": pid, "folder": spec.root}

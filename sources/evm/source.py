@@ -122,6 +122,10 @@ class EvmSource(Source[EvmSettings]):
     summary = "Swaps and pool updates of an EVM chain, from nodes over JSON-RPC"
     settings_type = EvmSettings
 
+    @classmethod
+    def collects(cls, settings: EvmSettings) -> str:
+        return name_of(number_of(settings.chain))
+
     def __init__(self, settings: EvmSettings, context: StageContext) -> None:
         super().__init__(settings, context)
         choice, number = settings.pools, number_of(settings.chain)

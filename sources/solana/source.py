@@ -80,6 +80,10 @@ class YellowstoneSource(Source[YellowstoneSettings]):
     summary = "Swaps and pool updates of Solana, from a node's Geyser stream (Yellowstone)"
     settings_type = YellowstoneSettings
 
+    @classmethod
+    def collects(cls, settings: YellowstoneSettings) -> str:
+        return "solana"
+
     def __init__(self, settings: YellowstoneSettings, context: StageContext) -> None:
         super().__init__(settings, context)
         if settings.pools and not settings.rpc:

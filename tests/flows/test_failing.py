@@ -20,8 +20,8 @@ from pathlib import Path
 from mevflow.flows.runtime import deploy, supervisor
 supervisor.FIRST_PAUSE_S = supervisor.LAST_PAUSE_S = 0.01
 spec = deploy.prepare(Path(sys.argv[1]), "sums", Path(sys.argv[2]), shards=None, fresh=False)
-with deploy.claimed(spec) as (ready, claim, lease):
-    sys.exit(supervisor.Supervisor(ready, claim, lease).run())
+with deploy.claimed(spec) as (ready, claim, leases):
+    sys.exit(supervisor.Supervisor(ready, claim, leases).run())
 """
 
 
