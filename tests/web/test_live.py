@@ -168,6 +168,23 @@ def test_episodes_come_by_themselves_each_once_and_grow(watching, day, push):
     expect(rows).to_have_count(1)
 
 
+def test_a_hostile_symbol_is_text_and_stays_in_its_cell(watching, day, push):
+    page, rows = watching.page, watching.page.locator(ROWS)
+    watching.watch(f"/opportunities?range={day.range}&order=time")
+    push("opportunities", day.episode(1, path="<img src=x onerror=alert(1)> > \u202etfel > A"))
+    push("opportunities", day.episode(2, path="W" * 10_000 + " > M > A"))
+    expect(rows).to_have_count(2)
+    cycles = [row.locator("td").nth(2).inner_text() for row in rows.all()]
+    assert cycles[1] == "<img src=x onerror=alert(1)> → \u2068\ufffdtfel\u2069 → A"
+    assert page.locator("main img").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    heights = [row.bounding_box()["height"] for row in rows.all()]
+    assert max(heights) < 60
+    watching.screen("opportunities-hostile-1440-light")
+    nets = [row.locator("td").nth(3).inner_text() for row in rows.all()]
+    assert nets == ["+0.02", "+0.01"]
+
+
 def test_of_many_rows_those_in_sight_are_drawn(watching, day, store):
     store(*(day.episode(number) for number in range(1, 151)))
     watching.watch(f"/opportunities?range={day.range}&order=time")

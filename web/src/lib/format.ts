@@ -78,3 +78,16 @@ export function bytes(value: number | null | undefined): string {
 }
 
 export const CHAINS: Record<string, string> = { ethereum: "Ethereum", solana: "Solana" };
+
+/** What turns the order in which text around it is written. */
+const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** A symbol, which anybody may choose: it neither turns nor joins the text beside it. */
+export function symbol(text: string): string {
+  return /^[ -~]*$/.test(text) ? text : `\u2068${text.replace(TURNS, "\ufffd")}\u2069`;
+}
+
+/** The tokens of a cycle in their order. */
+export function cycle(path: string): string {
+  return path.split(" > ").map(symbol).join(" → ");
+}
