@@ -49,7 +49,8 @@ def test_the_imports_of_a_block_that_is_not_run_work(block: Block) -> None:
 
 def test_every_block_says_what_is_done_with_it() -> None:
     known = ("sh", "console", "python", "yaml", "toml", "text")
-    assert [block.where for block in BLOCKS if block.language not in known] == []
+    others = [block for block in BLOCKS if block.language not in known]
+    assert [block.where for block in others if block.language != "js" or not block.why_not] == []
 
 
 def test_no_command_hides_in_a_text_block() -> None:
