@@ -1,6 +1,6 @@
 """The dashboard: sources (``src/``), what builds them (:mod:`.build`) and what is built (``dist/``, never committed).
 
-The gateway serves ``dist/`` at ``/`` (:mod:`mevflow.control.gateway.pages`); the wheel ships it.
+The gateway serves ``dist/`` at ``/`` (:mod:`mevflow.control.gateway.door.pages`); the wheel ships it.
 """
 
 from __future__ import annotations

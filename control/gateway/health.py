@@ -13,8 +13,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mevflow.control.gateway.carry import Carrier
-from mevflow.control.gateway.reader import ClickHouseReader
+from mevflow.control.gateway.door.carry import Carrier
+from mevflow.control.gateway.tables.reader import ClickHouseReader
 from mevflow.control.server.service import Service
 
 _LAG_EVERY_S = 0.25

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from mevflow.control.gateway.catalogue import ENDPOINTS
-from mevflow.control.gateway.endpoints import HttpEndpoint
-from mevflow.control.gateway.history import TABLES
-from mevflow.control.gateway.model_deploy import DeployAsked
-from mevflow.control.gateway.routes import ROUTES, HttpRoute
-from mevflow.control.gateway.sessions import CSRF_HEADER
-from mevflow.control.gateway.shape import JSON_FIELDS
+from mevflow.control.gateway.calls.routes import ROUTES, HttpRoute
+from mevflow.control.gateway.calls.shape import JSON_FIELDS
+from mevflow.control.gateway.door.sessions import CSRF_HEADER
+from mevflow.control.gateway.endpoints.catalogue import ENDPOINTS
+from mevflow.control.gateway.endpoints.endpoint import HttpEndpoint
+from mevflow.control.gateway.tables.history import TABLES
+from mevflow.control.gateway.topologies.model_deploy import DeployAsked
 from mevflow.control.methods import METHODS
 from mevflow.control.server.dispatch import SERVICE
 

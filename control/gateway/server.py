@@ -22,31 +22,32 @@ from starlette.responses import Response
 from starlette.routing import Route as Served
 from starlette.routing import WebSocketRoute
 
-from mevflow.control.gateway import openapi, pages, problems, protocol
-from mevflow.control.gateway.bridge import TopicBridge
-from mevflow.control.gateway.calls import endpoint
-from mevflow.control.gateway.carry import MAX_BODY, Carrier
-from mevflow.control.gateway.catalogue import ENDPOINTS
-from mevflow.control.gateway.channel import SocketChannel
-from mevflow.control.gateway.command_forms import CommandForms
-from mevflow.control.gateway.datasets import Datasets
-from mevflow.control.gateway.endpoints import Endpoints, Surroundings
-from mevflow.control.gateway.graphs import Graphs
+from mevflow.control.gateway import openapi
+from mevflow.control.gateway.calls.calls import endpoint
+from mevflow.control.gateway.calls.channel import SocketChannel
+from mevflow.control.gateway.calls.routes import ROUTES
+from mevflow.control.gateway.door import pages, problems, protocol
+from mevflow.control.gateway.door.carry import MAX_BODY, Carrier
+from mevflow.control.gateway.door.login import Login
+from mevflow.control.gateway.door.origin import Origins
+from mevflow.control.gateway.door.sessions import CSRF_HEADER, CookieSessions
+from mevflow.control.gateway.endpoints.catalogue import ENDPOINTS
+from mevflow.control.gateway.endpoints.endpoint import Endpoints, Surroundings
 from mevflow.control.gateway.health import Health
-from mevflow.control.gateway.history import TABLES
-from mevflow.control.gateway.login import Login
-from mevflow.control.gateway.model_deploy import ModelDeploy
-from mevflow.control.gateway.origin import Origins
-from mevflow.control.gateway.queries import QueryEndpoints
-from mevflow.control.gateway.reader import ClickHouseReader
-from mevflow.control.gateway.realtime import Realtime
-from mevflow.control.gateway.resolved import ResolvedFiles
-from mevflow.control.gateway.routes import ROUTES
-from mevflow.control.gateway.sessions import CSRF_HEADER, CookieSessions
-from mevflow.control.gateway.sql_schema import SqlSchema
-from mevflow.control.gateway.sql_templates import SqlTemplates
-from mevflow.control.gateway.stories import Stories
-from mevflow.control.gateway.tables import TableCalls
+from mevflow.control.gateway.live.bridge import TopicBridge
+from mevflow.control.gateway.live.realtime import Realtime
+from mevflow.control.gateway.sql.queries import QueryEndpoints
+from mevflow.control.gateway.sql.schema import SqlSchema
+from mevflow.control.gateway.sql.templates import SqlTemplates
+from mevflow.control.gateway.tables.datasets import Datasets
+from mevflow.control.gateway.tables.history import TABLES
+from mevflow.control.gateway.tables.reader import ClickHouseReader
+from mevflow.control.gateway.tables.select import TableCalls
+from mevflow.control.gateway.tables.stories import Stories
+from mevflow.control.gateway.topologies.command_forms import CommandForms
+from mevflow.control.gateway.topologies.graphs import Graphs
+from mevflow.control.gateway.topologies.model_deploy import ModelDeploy
+from mevflow.control.gateway.topologies.resolved import ResolvedFiles
 from mevflow.control.refusal import Refused
 from mevflow.control.server.dispatch import Dispatcher
 from mevflow.control.server.service import Service

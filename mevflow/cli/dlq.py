@@ -10,7 +10,7 @@ import click
 from mevflow.cli.output import csv_option, emit, emit_csv, emit_json, json_option, note, table
 
 if TYPE_CHECKING:
-    from mevflow.flows.dead_letters import DeadLetter
+    from mevflow.flows.dead_letters.reading import DeadLetter
 
 
 @click.group()
@@ -28,12 +28,12 @@ def list_(topic: str | None, reason: str | None, limit: int, as_json: bool, as_c
     """The last dead letters: where they lie, where they came from, why. With --json a line a letter."""
     from collections import deque
 
-    from mevflow.flows import dead_letters
     from mevflow.flows.config import config
+    from mevflow.flows.dead_letters import reading
 
     last: deque[DeadLetter] = deque(maxlen=limit)
     count = 0
-    for letter in dead_letters.letters(config().kafka.bootstrap, dead_letters.TOPIC):
+    for letter in reading.letters(config().kafka.bootstrap, reading.TOPIC):
         if topic in (None, letter.source.topic) and reason in (None, letter.reason):
             last.append(letter)
             count += 1
@@ -67,8 +67,8 @@ def list_(topic: str | None, reason: str | None, limit: int, as_json: bool, as_c
 def show(coord: str, as_json: bool) -> None:
     """One letter with all its bytes, by its own coordinates (dlq[2]@17) or those that it came from."""
     from mevflow.flows.config import config
-    from mevflow.flows.dead_letter_desk import completed
-    from mevflow.flows.dead_letters import TOPIC, Place, find
+    from mevflow.flows.dead_letters.desk import completed
+    from mevflow.flows.dead_letters.reading import TOPIC, Place, find
 
     bootstrap = config().kafka.bootstrap
     letter = completed(bootstrap, find(bootstrap, Place.parse(coord), TOPIC))
@@ -95,11 +95,11 @@ def replay(
     coords: tuple[str, ...], everything: bool, topic: str | None, reason: str | None, again: bool, as_json: bool
 ) -> None:
     """Send the messages of the letters at COORDS back to their topic and partition, each once. The letters stay."""
-    from mevflow.flows import dead_letter_desk, dead_letters
     from mevflow.flows.config import config
+    from mevflow.flows.dead_letters import desk, reading
 
     wanted = _wanted(coords, everything, topic, reason)
-    found = dead_letter_desk.replay(config().kafka.bootstrap, wanted, dlq=dead_letters.TOPIC, again=again)
+    found = desk.replay(config().kafka.bootstrap, wanted, dlq=reading.TOPIC, again=again)
     sent = list(dict.fromkeys(str(one.source) for one in found.done))
     if as_json:
         already = list(dict.fromkeys(str(one.source) for one in found.already))
@@ -128,14 +128,14 @@ def purge(
     as_json: bool,
 ) -> None:
     """Take the letters at COORDS off the list. What was sent stays known."""
-    from mevflow.flows import dead_letter_desk, dead_letters
     from mevflow.flows.config import config
+    from mevflow.flows.dead_letters import desk, reading
 
     chosen = _wanted(coords, everything or sent, topic, reason)
-    found = dead_letter_desk.purge(
+    found = desk.purge(
         config().kafka.bootstrap,
         lambda letter: chosen(letter) and (letter.sent or not sent),
-        dlq=dead_letters.TOPIC,
+        dlq=reading.TOPIC,
         dry_run=dry_run,
     )
     if as_json:
@@ -150,14 +150,14 @@ def _wanted(
     coords: tuple[str, ...], everything: bool, topic: str | None, reason: str | None
 ) -> Callable[[DeadLetter], bool]:
     """Which letters are meant. Raises UsageError when that is not said, or there is none at one of ``coords``."""
-    from mevflow.flows import dead_letters
     from mevflow.flows.config import config
+    from mevflow.flows.dead_letters import reading
     from mevflow.operators.errors import UsageError
 
     if bool(coords) == (everything or topic is not None or reason is not None):
         raise UsageError("say which letters: coordinates, or --all, --topic, --reason")
     if coords:
-        places = map(dead_letters.Place.parse, coords)
-        keys = {dead_letters.find(config().kafka.bootstrap, place, dead_letters.TOPIC).key for place in places}
+        places = map(reading.Place.parse, coords)
+        keys = {reading.find(config().kafka.bootstrap, place, reading.TOPIC).key for place in places}
         return lambda letter: letter.key in keys
     return lambda letter: topic in (None, letter.source.topic) and reason in (None, letter.reason)

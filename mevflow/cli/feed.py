@@ -49,7 +49,7 @@ def command(
     if speed is not None and speed <= 0:
         raise UsageError("a speed is above zero", key="--speed")
     if named:
-        from mevflow.flows.named_pools import write_pool_file
+        from mevflow.flows.pools.named import write_pool_file
 
         if pools is not None:
             raise UsageError("pools are named by a file or one by one", hint="give --pools or --pool")

@@ -95,7 +95,7 @@ def evm(paths: tuple[Path, ...], pools: Path | None, named: tuple[str, ...], as_
     import time
 
     from mevflow.flows.config import config
-    from mevflow.flows.named_pools import write_pool_file
+    from mevflow.flows.pools.named import write_pool_file
     from mevflow.operators.errors import UsageError
     from mevflow.operators.parse.evm.pool_file import read_pool_file
     from mevflow.sources.evm.files import LogFiles

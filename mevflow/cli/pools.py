@@ -22,7 +22,7 @@ def command() -> None:
 def list_(chain: str, limit: int, as_json: bool, as_csv: bool) -> None:
     """Pools by their number of swaps."""
     from mevflow.flows.demo.report import connect
-    from mevflow.flows.pools import listed
+    from mevflow.flows.pools.stored import listed
 
     rows = listed(connect(), chain, limit=limit)
     if as_json:
@@ -48,7 +48,7 @@ def list_(chain: str, limit: int, as_json: bool, as_csv: bool) -> None:
 def show(pool: str, as_json: bool) -> None:
     """One POOL: what it is, and the last state that its rows told (raw units)."""
     from mevflow.flows.demo.report import connect
-    from mevflow.flows.pools import shown
+    from mevflow.flows.pools.stored import shown
 
     found = _plain(shown(connect(), pool))
     if as_json:
@@ -69,7 +69,7 @@ def audit(pools: tuple[str, ...], rpc: str, chain: str, limit: int, as_json: boo
     Reserves of Uniswap v2's kind; price, tick and liquidity of v3's.
     """
     from mevflow.flows.demo.report import connect
-    from mevflow.flows.pools import audit as hold
+    from mevflow.flows.pools.stored import audit as hold
     from mevflow.operators.errors import CheckFailedError, UsageError
 
     if not rpc.startswith(("http://", "https://")):

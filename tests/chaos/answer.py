@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import Consumer, TopicPartition
 
 from mevflow.clickhouse.client import connect
-from mevflow.flows.dead_letters import letters
+from mevflow.flows.dead_letters.reading import letters
 from mevflow.kafka.topics import listing
 from tests.chaos.topologies import OUTPUTS
 from tests.chaos.world import World

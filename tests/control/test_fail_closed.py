@@ -16,7 +16,7 @@ from mevflow.control.auth.identity import AuthError, Identity, Role
 from mevflow.control.auth.keys import KeyFolder
 from mevflow.control.auth.limits import Rate, RateLimits
 from mevflow.control.auth.tokens import Tokens
-from mevflow.control.gateway import channel
+from mevflow.control.gateway.calls import channel
 from mevflow.control.server import dispatch
 from mevflow.control.server.service import Service, ServiceSettings
 from mevflow.flows.steering.protocol import ACKS, AUDIT, COMMANDS, HEARTBEATS

@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from mevflow.cli.dlq import command
-from mevflow.flows import dead_letters
 from mevflow.flows.config import config
-from mevflow.flows.dead_letter_desk import completed, purge, replay
-from mevflow.flows.dead_letters import Place, find, find_all, letters
+from mevflow.flows.dead_letters import reading
+from mevflow.flows.dead_letters.desk import completed, purge, replay
+from mevflow.flows.dead_letters.reading import Place, find, find_all, letters
 from mevflow.kafka.topics import TopicSpec, create, listing
 from mevflow.operators.codec import ERRORS
 from mevflow.operators.decode import Decode, DecodeSettings
@@ -73,7 +73,7 @@ def dead(kafka_broker, make_topic, send, monkeypatch):
     sink.close()
     source.close()
     assert good == 1
-    monkeypatch.setattr(dead_letters, "TOPIC", dlq)
+    monkeypatch.setattr(reading, "TOPIC", dlq)
     return topic, dlq
 
 
@@ -159,7 +159,7 @@ def test_no_letter_has_anything_sent_to_a_topic_that_steers(kafka_broker, make_t
 def test_many_letters_are_found_in_one_reading(kafka_broker, dead, monkeypatch):
     topic, dlq = dead
     readings = []
-    monkeypatch.setattr(dead_letters, "_all", lambda *given, read=dead_letters._all: readings.append(1) or read(*given))
+    monkeypatch.setattr(reading, "_all", lambda *given, read=reading._all: readings.append(1) or read(*given))
     places = [Place(topic, 2, 1), Place(topic, 1, 0)]
     assert [letter.source for letter in find_all(kafka_broker, places * 50, dlq)] == places * 50
     assert len(readings) <= 4
@@ -294,7 +294,7 @@ def test_a_cut_off_letter_whose_record_is_gone_is_left_out(kafka_broker, five):
 
 
 def test_of_two_desks_at_once_the_first_is_fenced_off(kafka_broker, five):
-    from mevflow.flows.dead_letter_desk import _desk
+    from mevflow.flows.dead_letters.desk import _desk
     from mevflow.operators.errors import MevflowError
 
     topic, dlq, bad = five

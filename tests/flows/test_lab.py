@@ -3,10 +3,10 @@
 import pytest
 
 from mevflow.clickhouse.client import connect
-from mevflow.flows import lab
 from mevflow.flows.config import ClickHouseConfig
-from mevflow.flows.lab import KEPT, Answered, Bench, LabRun, runs
-from mevflow.flows.lab_streams import TESTS
+from mevflow.flows.lab import lab
+from mevflow.flows.lab.lab import KEPT, Answered, Bench, LabRun, runs
+from mevflow.flows.lab.streams import TESTS
 from mevflow.kafka.topics import listing
 from mevflow.operators.errors import UsageError
 from mevflow.sinks.websocket.hub.wire import guard

@@ -7,7 +7,7 @@ import time
 import pytest
 from confluent_kafka import Producer
 
-from mevflow.flows.dead_letters import letters
+from mevflow.flows.dead_letters.reading import letters
 from mevflow.flows.runtime.layout import Layout
 from mevflow.flows.runtime.spec import RunSpec, shape_of
 from mevflow.flows.runtime.status import shard_status

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from mevflow.flows.dead_letters import letters
+from mevflow.flows.dead_letters.reading import letters
 from mevflow.flows.engine.compiler import compile_topology
 from mevflow.flows.engine.meter import Meter
 from mevflow.flows.spec.resolve import resolve

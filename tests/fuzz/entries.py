@@ -18,9 +18,10 @@ from mevflow.clickhouse.server.multipart import external_tables, parse_form
 from mevflow.clickhouse.server.request import parse_request
 from mevflow.clickhouse.server.statement import by_query_id, with_query_ids
 from mevflow.clickhouse.server.statement import parse as parse_statement
-from mevflow.control.gateway import queries, shape
-from mevflow.control.gateway.statement import check_text
-from mevflow.control.gateway.tree import check_tree
+from mevflow.control.gateway.calls import shape
+from mevflow.control.gateway.sql import queries
+from mevflow.control.gateway.sql.statement import check_text
+from mevflow.control.gateway.sql.tree import check_tree
 from mevflow.control.refusal import Refused
 from mevflow.flows.spec.topology import parse as parse_topology
 from mevflow.flows.steering.wellformed import fault_of

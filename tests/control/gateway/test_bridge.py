@@ -9,7 +9,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from mevflow.control.gateway import bridge
+from mevflow.control.gateway.live import bridge
 from tests.control.gateway.test_realtime import closed
 from tests.flows.messages.test_browse import NAME, records
 

@@ -14,8 +14,11 @@ import pytest
 
 from mevflow.clickhouse import queries as templates
 from mevflow.control.commands.turns import Turns
-from mevflow.control.gateway import datasets, endpoints, leash, queries
-from mevflow.control.gateway.reader import ClickHouseReader, ReadBounds
+from mevflow.control.gateway.door import leash
+from mevflow.control.gateway.endpoints import endpoint
+from mevflow.control.gateway.sql import queries
+from mevflow.control.gateway.tables import datasets
+from mevflow.control.gateway.tables.reader import ClickHouseReader, ReadBounds
 from mevflow.control.refusal import Refused
 from mevflow.flows.config import ClickHouseConfig
 from tests.control.gateway.conftest import Client
@@ -371,11 +374,11 @@ async def test_an_export_ends_with_its_callers_right_to_it_read_or_not(ask, keys
 
 
 async def test_one_caller_does_not_take_all_threads_of_endpoints(monkeypatch):
-    monkeypatch.setattr(endpoints, "_WAIT_S", 0.1)
+    monkeypatch.setattr(endpoint, "_WAIT_S", 0.1)
     go = threading.Event()
-    slow = endpoints.HttpEndpoint("GET", "/x", "Topics", "", endpoints.Nothing, lambda _around, _asked: go.wait())
-    quick = endpoints.HttpEndpoint("GET", "/y", "Topics", "", endpoints.Nothing, lambda _around, _asked: "here")
-    plain, nothing = endpoints.Endpoints(None, None), endpoints.Nothing()
+    slow = endpoint.HttpEndpoint("GET", "/x", "Topics", "", endpoint.Nothing, lambda _around, _asked: go.wait())
+    quick = endpoint.HttpEndpoint("GET", "/y", "Topics", "", endpoint.Nothing, lambda _around, _asked: "here")
+    plain, nothing = endpoint.Endpoints(None, None), endpoint.Nothing()
     held = [asyncio.create_task(plain._run(slow, None, nothing, "ann")) for _ in range(4)]
     held += [asyncio.create_task(plain._run(slow, None, nothing, "eve"))]
     await asyncio.sleep(0)

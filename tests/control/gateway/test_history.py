@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mevflow.control.gateway.history import TABLES
+from mevflow.control.gateway.tables.history import TABLES
 
 PAID = 3.25
 ID = "{:032x}".format

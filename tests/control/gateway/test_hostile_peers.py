@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import pytest
 from websockets.asyncio.client import connect
 
-from mevflow.control.gateway import protocol
-from mevflow.control.gateway.carry import COOKIE
-from mevflow.control.gateway.sessions import CookieSessions
+from mevflow.control.gateway.door import protocol
+from mevflow.control.gateway.door.carry import COOKIE
+from mevflow.control.gateway.door.sessions import CookieSessions
 from mevflow.control.server.unproven import Unproven
 from tests.control.gateway.conftest import Client
 

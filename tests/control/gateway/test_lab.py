@@ -2,7 +2,7 @@
 
 import pytest
 
-from mevflow.control.gateway import lab
+from mevflow.control.gateway.endpoints import lab
 from mevflow.v1.control_service_pb2 import CommandReply
 
 

@@ -5,7 +5,7 @@ import urllib.parse
 import pyarrow as pa
 import pytest
 
-from mevflow.flows import dead_letters
+from mevflow.flows.dead_letters import reading
 from mevflow.operators.codec import ERRORS
 from mevflow.operators.stage import StageContext
 from mevflow.sinks.kafka.dlq import DeadLetterSettings, DeadLetterSink
@@ -101,7 +101,7 @@ def dead(kafka_broker, make_topic, send, monkeypatch):
     """A topic with three records, and letters of two of them."""
     topic, dlq = make_topic(1), make_topic(2)
     send(topic, [(0, 5, Swap(slot=1).SerializeToString()), (0, 6, b"\xff<b>"), (0, 7, b"\xfe")])
-    monkeypatch.setattr(dead_letters, "TOPIC", dlq)
+    monkeypatch.setattr(reading, "TOPIC", dlq)
     sink = DeadLetterSink(DeadLetterSettings(bootstrap=kafka_broker, topic=dlq), StageContext("t", "rejects"))
     sink.open(None)
     for offset, value in ((1, b"\xff<b>"), (2, b"\xfe")):

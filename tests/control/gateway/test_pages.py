@@ -7,7 +7,7 @@ import pytest_asyncio
 import uvicorn
 from starlette.applications import Starlette
 
-from mevflow.control.gateway import pages
+from mevflow.control.gateway.door import pages
 from tests.control.gateway.conftest import Client
 
 

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from mevflow.control.auth.identity import LocalAuthenticator
 from mevflow.control.auth.tls import TlsFiles
-from mevflow.control.gateway import realtime
+from mevflow.control.gateway.live import realtime
 from mevflow.operators.errors import UnreachableError
 from mevflow.sinks.websocket.hub import hub_status
 from mevflow.sinks.websocket.hub.reader import LiveDoor, listen

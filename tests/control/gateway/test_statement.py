@@ -9,10 +9,10 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mevflow.control.gateway.functions import ALLOWED, allowed
-from mevflow.control.gateway.reader import ClickHouseReader
-from mevflow.control.gateway.statement import check_text
-from mevflow.control.gateway.tree import TABLE_FUNCTIONS, check_tree
+from mevflow.control.gateway.sql.functions import ALLOWED, allowed
+from mevflow.control.gateway.sql.statement import check_text
+from mevflow.control.gateway.sql.tree import TABLE_FUNCTIONS, check_tree
+from mevflow.control.gateway.tables.reader import ClickHouseReader
 from mevflow.control.refusal import Refused
 from mevflow.flows.config import ClickHouseConfig
 from tests.control.auth.conftest import THREADS_DRAW

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from mevflow.cli.pools import command
 from mevflow.flows.config import config
-from mevflow.flows.named_pools import write_pool_file
+from mevflow.flows.pools.named import write_pool_file
 from mevflow.operators.errors import CheckFailedError, UsageError
 from mevflow.operators.parse.evm.pool_file import read_pool_file
 from mevflow.operators.stage import StageContext

@@ -1,0 +1,1 @@
+"""What is stored: ``reader`` reads ClickHouse within bounds, ``select`` makes lists, ``datasets`` makes files."""
