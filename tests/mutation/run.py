@@ -34,6 +34,22 @@ TARGETS = {
 ARGUED = {
     ("operators/ids.py", "_INTEGER = ["): "a table of heads that are also computed: its length is speed alone",
     ("operators/ids.py", "head = _INTEGER[size]"): "either side of the choice gives the same bytes",
+    **dict.fromkeys(
+        [
+            *(("control/commands/ledger.py", name) for name in ("_KEPT =", "_ORPHANS =", "_HISTORY =", "_CALLS =")),
+            ("operators/detect/book/journal.py", "_MANY ="),
+        ],
+        "how much is kept is a choice; that it is bounded is proved with small bounds",
+    ),
+    **dict.fromkeys(
+        [
+            ("control/commands/ledger.py", "@dataclass"),
+            ("control/commands/ledger.py", "if not entry.open and self.held(entry.key).current is not entry:"),
+            ("control/commands/ledger.py", "elif entry is not held.current and entry.won is None:"),
+            ("control/commands/ledger.py", "entry.superseded = self.held(entry.key).current is not entry"),
+        ],
+        "slots and frozen are hygiene; entries are equal to themselves alone",
+    ),
 }
 CONFIG = """\
 [cosmic-ray]

@@ -1,5 +1,7 @@
 """What the topics say, as the ledger keeps it: the lower offset wins, nothing is forgotten, nothing grows for ever."""
 
+import pytest
+
 from mevflow.control.commands import ledger as room
 from mevflow.control.commands.ledger import Held, Ledger, RememberedCall
 from mevflow.control.commands.record import Entry
@@ -149,3 +151,82 @@ def test_an_aborted_call_may_be_made_again():
     book.audit(ControlAudit(status="ABORTED", command_id="c1", identity="ann", idempotency_key="k"))
     assert book.former_call("ann", "k") is None
     assert book.entry("c1").won is None
+
+
+def test_what_is_in_force_is_not_superseded_and_what_was_is():
+    book = Ledger()
+    first, second, third = (book.command(n, command(n, version=n)) for n in (1, 2, 3))
+    assert [each.superseded for each in (first, second, third)] == [True, True, False]
+    assert [book.entry(f"c{n}") for n in (1, 2, 3)] == [first, second, third]
+
+
+def test_a_key_is_torn_whichever_id_the_last_record_has():
+    book = Ledger()
+    book.command(1, command(2, version=2))
+    book.command(2, command(1))
+    assert book.in_force("t", "policy", "found").torn
+
+
+def test_the_first_place_in_the_log_counts_be_it_zero():
+    book = Ledger()
+    entry = book.command(0, command(1))
+    book.command(9, command(1))
+    assert entry.offset == 0
+
+
+def test_a_record_that_the_audit_told_of_first_takes_its_place():
+    book = Ledger()
+    book.audit(issued(command(1)))
+    book.audit(ControlAudit(status="OK", command_id="c1", method="SwapModel"))
+    entry = book.command(5, command(1))
+    assert (entry.won, entry.offset, entry.superseded) == (True, 5, False)
+    assert book.in_force("t", "policy", "found").current is entry
+
+
+def test_a_record_that_the_audit_told_of_first_was_won_even_if_a_later_one_is_in_force():
+    book = Ledger()
+    later = book.command(7, command(2, version=2))
+    book.audit(issued(command(1)))
+    book.audit(ControlAudit(status="OK", command_id="c1", method="Apply"))
+    entry = book.command(3, command(1))
+    assert (entry.won, entry.offset, entry.superseded) == (True, 3, True)
+    assert book.in_force("t", "policy", "found").current is later
+    book.audit(ControlAudit(status="OK", command_id="c2", method="Apply"))
+    assert not later.superseded
+
+
+def test_only_what_was_issued_is_known_and_only_what_came_to_something_was_in_the_log():
+    book = Ledger()
+    for status in ("OK", "A", "Z"):
+        record = issued(command(1))
+        record.status = status
+        book.audit(record)
+    assert book.entry("c1") is None
+    book.audit(issued(command(1)))
+    for status in ("", "INTERNAL", "PERMISSION_DENIED"):
+        book.audit(ControlAudit(status=status, command_id="c1", method="Apply", identity="ann", idempotency_key="k"))
+    assert book.entry("c1").won is None
+    assert book.former_call("ann", "k") is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [(command(1, kind="no-such"), "no kind 'no-such'"), (command(1, topology="t" * 257), "topology has more")],
+)
+def test_a_command_that_is_none_is_refused(given, why):
+    book = Ledger()
+    with pytest.raises(ValueError, match=why):
+        book.audit(issued(given))
+    assert book.entry("c1") is None
+
+
+def test_states_are_those_in_force_for_a_topologys_stages_in_the_order_in_which_they_came():
+    book = Ledger()
+    book.held("policy//nothing")  # asked for, and never set
+    book.command(1, command(1, target="decided"))
+    book.command(2, command(2, target="found"))
+    book.command(3, command(3, target="decided", version=2))
+    book.command(4, command(4, topology="", target="found"))
+    book.command(5, command(5, topology="other"))
+    book.command(6, command(6, kind="kill", topology="t", target=""))
+    assert [each.command_id for each in book.states("t")] == ["c2", "c3", "c4"]
