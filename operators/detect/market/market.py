@@ -160,6 +160,8 @@ class Market:
         wrong, number = (SLOT_AHEAD, SLOT_AHEAD_DETAIL) if events.astray[event] else fault(one), -1
         known = self.book.index[one["chain"]].get(one["pool"], -1) if one["chain"] > 0 else -1
         decimals = self.book.info[known].decimals if known >= 0 else (0, 0)
+        if wrong is None and known >= 0:
+            wrong = self._other_mints(known, one)
         if wrong is None:
             try:
                 number = self._apply(one)
@@ -179,6 +181,19 @@ class Market:
             events.retold[number].append((event, decimals))
         self.mints.grow()
         return self._screening.faces(events, event, number, one["timestamp_us"])
+
+    def _other_mints(self, number: int, one: UpdateTold) -> tuple[str, str] | None:
+        """Why an update that names other mints than its pool has, or these in the other order, is refused.
+
+        Its A is not the pool's then. A curve takes what is told by the coins' names.
+        """
+        told = one["mint_a"], one["mint_b"]
+        if not all(told) or self.book.pools[number]["kind"] >= KIND_STABLE:
+            return None
+        a, b = (self.book.mints[mint][1] for mint in self.book.info[number].mints)
+        if told == (a, b):
+            return None
+        return "other_mints", f"the pool's mints are {a.hex()} and {b.hex()}, not {told[0].hex()} and {told[1].hex()}"
 
     def _apply(self, one: UpdateTold) -> int:
         """Change the pool; gives its number, -1 for a pool that is unknown and cannot be made. Raises AmmError."""

@@ -186,3 +186,14 @@ def test_the_last_tick_that_may_lie_between_decides_what_is_known() -> None:
     stage, found, _ = feed(known, whirlpool(2, b"b"), traded(3, b"a", 390))
     assert state(stage, 0) == (390, LIQUIDITY)
     assert [row["slot"] for row in found] == [3]
+
+
+@pytest.mark.parametrize("mints", [(USDC, SOL), (SOL, b"X" * 32)], ids=["in the other order", "others"])
+def test_an_update_that_names_other_mints_than_its_pool_has_is_refused(mints: tuple[bytes, bytes]) -> None:
+    """Its reserves would be the other token's: a gap of a factor of four that nobody can trade."""
+    level = [reserves(slot, name, CPMM, LEVEL, 2 * LEVEL, fee_pips=2_500) for slot, name in ((1, b"a"), (2, b"b"))]
+    turned = reserves(3, b"a", CPMM, 2 * LEVEL, LEVEL, fee_pips=2_500, mint_a=mints[0], mint_b=mints[1])
+    _, found, errors = feed(*level, turned, reserves(4, b"b", CPMM, LEVEL, 3 * LEVEL, fee_pips=2_500))
+    assert (errors, found) == (["other_mints"], []), "nor is the pool what it was before"
+    right = reserves(5, b"a", CPMM, LEVEL, 2 * LEVEL, fee_pips=2_500)
+    assert feed(*level, turned, reserves(4, b"b", CPMM, LEVEL, 3 * LEVEL, fee_pips=2_500), right)[1]
