@@ -37,7 +37,10 @@ ARGUED = {
     **dict.fromkeys(
         [
             *(("control/commands/ledger.py", name) for name in ("_KEPT =", "_ORPHANS =", "_HISTORY =", "_CALLS =")),
-            ("operators/detect/book/journal.py", "_MANY ="),
+            *(
+                ("operators/detect/book/journal.py", line)
+                for line in ("_MANY =", "NOTE_DTYPE =", "self.notes", "if self.depth and self.noted", "self._tidy_at =")
+            ),
         ],
         "how much is kept is a choice; that it is bounded is proved with small bounds",
     ),
@@ -50,6 +53,17 @@ ARGUED = {
         ],
         "slots and frozen are hygiene; entries are equal to themselves alone",
     ),
+    **dict.fromkeys(
+        [
+            ("operators/detect/book/journal.py", 'if note["before"]["kind"]'),
+            ("operators/detect/book/journal.py", "if info.first == number"),
+        ],
+        "what is noted of a face's curve is never read; small integers are one object each",
+    ),
+    ("operators/detect/book/journal.py", "note = self.room(1)"): "room for two does as well",
+    ("operators/detect/book/journal.py", "lower: int"): "both ends are told wherever a range is",
+    ("operators/detect/book/journal.py", "upper: int"): "both ends are told wherever a range is",
+    ("operators/detect/book/journal.py", "if key[0] > floor"): "a curve is noted with its row, so its chain has notes",
 }
 CONFIG = """\
 [cosmic-ray]

@@ -11,7 +11,7 @@ from mevflow.operators.detect.book import journal as journal_module
 from mevflow.operators.detect.book.book import Book
 from mevflow.operators.detect.book.journal import Journal, JournalState, TickNote
 from mevflow.operators.detect.book.pools import PoolInfo
-from mevflow.operators.sizing.kinds import KIND_CONSTANT_PRODUCT, KIND_STABLE
+from mevflow.operators.sizing.kinds import KIND_BINS, KIND_CONSTANT_PRODUCT, KIND_STABLE
 
 SOLANA, ETHEREUM = 1, 2
 
@@ -72,6 +72,22 @@ def test_other_chains_and_other_slots_stay(book):
     assert reserves(book) == [0, 400, 0]
 
 
+@pytest.mark.parametrize(("chain", "left"), [(SOLANA, [0, 0, 502]), (ETHEREUM, [500, 501, 0])])
+def test_one_chain_alone_goes_back_whichever_it_is(book, chain, left):
+    journal = Journal(10)
+    for number in range(3):
+        change(journal, book, number, 5, 500 + number)
+    journal.undo(book, chain, 5, 5)
+    assert reserves(book) == left
+
+
+def test_a_late_row_is_noted_no_more_than_it_changes_the_state(book):
+    journal = Journal(10)
+    change(journal, book, 0, 5, 500)
+    journal.note(book, 0, 3)
+    assert journal.noted == 1
+
+
 def test_whether_a_pool_is_warm_is_not_of_the_chain(book):
     journal = Journal(10)
     change(journal, book, 0, 1, 100)
@@ -96,6 +112,7 @@ def test_a_depth_of_nothing_keeps_nothing(book):
     change(journal, book, 0, 1, 100)
     journal.note_ticks(TickNote(1, 0))
     assert journal.noted == 0
+    assert not len(journal.room(5))
     assert journal.undo(book, SOLANA, 0, 9) == ([], [])
     assert reserves(book)[0] == 100
 
@@ -114,6 +131,31 @@ def test_what_no_fork_can_reach_is_forgotten_by_chain(book):
     pools, ticks = journal.undo(book, SOLANA, 0, 9)
     assert (pools, [note.slot for note in ticks]) == ([0], [7, 6, 5])
     assert reserves(book)[0] == 4
+
+
+@pytest.mark.parametrize(("ahead", "behind"), [(0, 2), (2, 0)])
+def test_how_far_a_fork_reaches_is_of_each_chain(book, ahead, behind):
+    """Notes of the chain that is behind are within its own reach; old ones of the other are not, first as they lie."""
+    journal = Journal(3)
+    change(journal, book, ahead, 50, 50)
+    for slot in (5, 6, 7):
+        change(journal, book, behind, slot, slot)
+    for slot in (99, 100):
+        change(journal, book, ahead, slot, slot)
+    journal.forget(book)
+    assert journal.notes["slot"][: journal.noted].tolist() == [5, 6, 7, 99, 100]
+    change(journal, book, ahead, 103, 103)
+    journal.forget(book)
+    assert journal.notes["slot"][: journal.noted].tolist() == [5, 6, 7, 99, 100, 103]  # what lies behind stays
+
+
+def test_ticks_of_a_chain_without_other_notes_stay(book):
+    journal = Journal(3)
+    change(journal, book, 0, 9, 9)
+    note = TickNote(0, 2)
+    journal.note_ticks(note)
+    journal.forget(book)
+    assert journal.undo(book, ETHEREUM, 0, 0) == ([2], [note])
 
 
 def test_a_snapshot_undoes_the_same(book):
@@ -135,9 +177,9 @@ def test_a_snapshot_undoes_the_same(book):
 # -- pools whose state is beside the book ---------------------------------------------------------------------
 
 
-def curved(book, number, *balances):
+def curved(book, number, *balances, kind=KIND_STABLE):
     """Make a pool one with a curve that holds ``balances``."""
-    book.pools[number]["kind"] = KIND_STABLE
+    book.pools[number]["kind"] = kind
     book.info[number].curve = stable(*balances)
 
 
@@ -152,9 +194,10 @@ def bend(journal, book, number, slot, *balances):
     book.info[number].curve = stable(*balances)
 
 
-def test_a_curve_comes_back_with_its_row(book):
+@pytest.mark.parametrize("kind", [KIND_STABLE, KIND_BINS])
+def test_a_curve_comes_back_with_its_row(book, kind):
     journal = Journal(10)
-    curved(book, 0, 1, 1)
+    curved(book, 0, 1, 1, kind=kind)
     for slot in (1, 2, 3):
         bend(journal, book, 0, slot, slot, 10 * slot)
     assert journal.undo(book, SOLANA, 2, 3) == ([0], [])
@@ -197,9 +240,9 @@ def test_a_late_row_takes_the_word_of_later_notes_alone(book):
         curved(book, number, 1, 1)
         for slot in (1, 2, 3):
             bend(journal, book, number, slot, slot, 10 * slot)
-    journal.forget_curves(0, 2)
+    journal.forget_curves(1, 2)
     assert journal.undo(book, SOLANA, 3, 3) == ([0, 1], [])
-    assert (book.info[0].curve, book.info[1].curve) == (None, stable(2, 20))
+    assert (book.info[0].curve, book.info[1].curve) == (stable(2, 20), None)
     assert journal.undo(book, SOLANA, 2, 2) == ([0, 1], [])
     assert (book.info[0].curve, book.info[1].curve) == (stable(1, 10), stable(1, 10))
 
@@ -246,3 +289,7 @@ def test_notes_are_looked_through_when_there_are_many(book, monkeypatch):
         change(journal, book, 0, slot, slot)
         journal.tidy(book)
     assert journal.notes["slot"][: journal.noted].tolist() == [5, 6, 7]
+    for slot in range(8, 12):  # more at once than were looked for
+        change(journal, book, 0, slot, slot)
+    journal.tidy(book)
+    assert journal.notes["slot"][: journal.noted].tolist() == [10, 11]
