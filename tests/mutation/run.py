@@ -28,7 +28,7 @@ TARGETS = {
     "operators/amounts.py": "tests/operators/test_amounts.py",
     "control/commands/ledger.py": "tests/control/commands/test_ledger.py",
     "operators/detect/book/journal.py": "tests/operators/detect/book/test_journal.py",
-    "operators/sizing": "tests/operators/sizing",
+    "operators/sizing": "tests/operators/sizing tests/cli/test_size.py",
 }
 #: Changes that make no difference: (file, line's text) -> why.
 ARGUED = {
