@@ -82,6 +82,7 @@ def plan_rollback(name: str, var: Path) -> ChangePlan:
 def forgets(plan: ChangePlan) -> list[str]:
     """The nodes whose saved state the change would leave behind. Raises StateError or UsageError where it cannot be."""
     former, wanted = plan.former, plan.wanted
+    deploy.check_division(plan.topology, wanted.shards)
     if (wanted.shards, wanted.numbers) != (former.shards, former.numbers):
         _check_one_host(former)
         _check_one_host(wanted)

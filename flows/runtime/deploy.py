@@ -86,7 +86,6 @@ def prepare(
         fresh=fresh,
         claims=_claims(topology, control_settings(parsed, name)),
         takeover=takeover,
-        collects=collected(topology),
         text=text or "",
         state=RunSpec.load(layout.spec).state if layout.spec.exists() else "recovery",
         after=ANY if keep else "",
@@ -101,11 +100,7 @@ def prepare(
         raise UsageError(f"{spec.hosts} hosts cannot divide {spec.shards} shards", key="--host")
     if spec.hosts > 1 and not spec.claims:
         raise UsageError(f"{name} names no Kafka cluster, so hosts cannot tell each other what they run", key="--host")
-    if spec.shards > 1 and (whole := undivided(topology)):
-        raise UsageError(
-            f"{name} has {spec.shards} shards, and each would give all that {', '.join(whole)} brings",
-            hint=f"mevflow deploy {name} --shards 1",
-        )
+    check_division(topology, spec.shards)
     _check_state(spec)
     if spec.tracing is not None:
         spec.tracing.check()
@@ -115,6 +110,15 @@ def prepare(
     preflight(topology)
     preflight_control(control_settings(parsed, name))
     return spec
+
+
+def check_division(topology: ResolvedTopology, shards: int) -> None:
+    """Raise UsageError when each of ``shards`` would give all that a source brings."""
+    if shards > 1 and (whole := undivided(topology)):
+        raise UsageError(
+            f"{topology.name} has {shards} shards, and each would give all that {', '.join(whole)} brings",
+            hint=f"mevflow deploy {topology.name} --shards 1",
+        )
 
 
 def _claims(topology: ResolvedTopology, control: ControlSettings) -> str:
@@ -192,7 +196,7 @@ def _leases(spec: RunSpec, above: int) -> tuple[Lease, ...]:
     """The topology's lease, and one for each thing that it collects."""
     leases = [_lease(spec, above)]
     try:
-        for what in spec.collects:
+        for what in collected(resolve(spec.topology_file(), spec.topology)):
             leases.append(
                 Lease.take(spec.claims, f"collect/{what}", spec.layout.root, "deploy", takeover=spec.takeover)
             )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from mevflow.flows.runtime.claim import HeldError
-from mevflow.flows.runtime.claim_log import LEASE_S, ClaimLog, ClaimRecord, claim_of
+from mevflow.flows.runtime.claim_log import LEASE_S, ClaimLog, ClaimRecord, ClaimStanding, claim_of
 from mevflow.operators.errors import MevflowError
 
 _RENEW_S = 2.0
@@ -108,28 +108,30 @@ class Lease:
 
 
 class Wakefulness:
-    """Called now and then by a process that holds a claim through another: one that has slept asks before it goes on.
+    """Called now and then by a process that holds claims through another: one that has slept asks before it goes on.
 
     A process that was stopped for longer than a lease may have a successor. What it had in hand is refused by epoch.
     """
 
-    def __init__(self, bootstrap: str, name: str, epoch: int, limit_s: float = LEASE_S) -> None:
-        self._bootstrap, self._name, self._epoch, self._limit_s = bootstrap, name, epoch, limit_s
+    def __init__(self, bootstrap: str, held: Sequence[ClaimRecord], limit_s: float = LEASE_S) -> None:
+        self._bootstrap, self._held, self._limit_s = bootstrap, held, limit_s
         self._last = time.monotonic()
 
     def __call__(self) -> None:
-        """Raise MevflowError when a larger epoch holds the claim."""
+        """Raise MevflowError when a larger epoch holds one of the claims."""
         now, before = time.monotonic(), self._last
         self._last = now
         if now - before > self._limit_s:
-            log = ClaimLog(self._bootstrap, self._name)
+            log = ClaimLog(self._bootstrap, "")
             try:
-                standing = log.read()
+                log.read()
             finally:
                 log.close()
-            if standing.epoch > self._epoch:
-                raise MevflowError(
-                    f"slept for {now - before:.0f} s, and meanwhile it was taken over: {standing.record}",
-                    key=self._name,
-                )
+            for mine in self._held:
+                standing = log.standings.get(mine.name, ClaimStanding())
+                if standing.epoch > mine.epoch:
+                    raise MevflowError(
+                        f"slept for {now - before:.0f} s, and meanwhile it was taken over: {standing.record}",
+                        key=mine.name,
+                    )
             self._last = time.monotonic()

@@ -70,11 +70,12 @@ def run(spec: RunSpec, shard: int) -> None:
     }
     meter = Meter(spec.layout.status(shard), identity)
     meter.write()
-    steering = lease = endpoint = None
+    steering = endpoint = None
+    leases: list[Lease] = []
     try:
         endpoint = _serve(spec, shard, meter)
         meter.traces = _traces(spec, topology, shard)
-        lease = _lease(spec, meter)
+        leases = _leases(spec, meter)
         steering = steer(file, topology, spec, shard, drain, meter)
         if steering is not None:
             meter.tellers.append(steering.tell)
@@ -88,7 +89,7 @@ def run(spec: RunSpec, shard: int) -> None:
     finally:
         if steering is not None:
             steering.close()
-        if lease is not None:
+        for lease in leases:
             lease.leave()
         if meter.traces is not None:
             meter.traces.close()
@@ -120,10 +121,8 @@ def _traces(spec: RunSpec, topology: ResolvedTopology, shard: int) -> DecisionTr
     return DecisionTraces(spec.tracing.begin(resource), spec.tracing.sample, sources.__contains__)
 
 
-def _lease(spec: RunSpec, meter: Meter) -> Lease | None:
-    """Hold the deployment's claim for as long as the shard lives. Once another has it, not one row more is written."""
-    if spec.lease is None or spec.replay is not None:
-        return None
+def _leases(spec: RunSpec, meter: Meter) -> list[Lease]:
+    """Hold the deployment's claims for as long as the shard lives. Once another has one, no row more is written."""
 
     def fenced(taker: str) -> None:
         print(f"mevflow: {spec.topology} was taken over by {taker}", file=sys.stderr, flush=True)
@@ -131,7 +130,7 @@ def _lease(spec: RunSpec, meter: Meter) -> Lease | None:
         meter.write(error=taker)
         os._exit(2)
 
-    return Lease(spec.claims, spec.lease, fenced)
+    return [] if spec.replay is not None else [Lease(spec.claims, each, fenced) for each in spec.held]
 
 
 def steer(
@@ -170,10 +169,10 @@ def _run(
     from bytewax.recovery import RecoveryConfig, init_db_dir
     from bytewax.run import cli_main
 
-    recovery, room, awake = None, None, None
+    recovery, room = None, None
     seeds: dict[str, bytes] = {}
-    if spec.lease is not None and spec.replay is None:
-        awake = Wakefulness(spec.claims, spec.lease.name, spec.epoch)
+    held = spec.held if spec.replay is None else ()
+    awake = Wakefulness(spec.claims, held) if held else None
     if spec.replay is None:
         directory = spec.recovery(shard)
         if not any(directory.glob("*.sqlite3")):

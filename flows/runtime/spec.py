@@ -48,12 +48,12 @@ class RunSpec(msgspec.Struct, frozen=True):
     grows from one deployment of a topology to the next, wherever they are started: a sink may refuse what comes with a
     smaller one. 0: nobody has claimed it. ``fresh``: saved state is to be forgotten first. ``claims``: the Kafka
     cluster on which it is claimed for all folders and hosts (empty: for this folder only), ``lease`` the claim that it
-    runs under; ``takeover`` takes it from another holder. ``collects``: what it brings into Kafka from outside, which
-    no other deployment may bring at the same time, and ``collecting`` the claims of that. ``text``: the topology file
-    as it was when it was deployed (empty: read it anew), ``state``: the folder of its recovery stores, ``after``: the
-    deployment that it continues. ``metrics``: where its processes serve theirs, ``tracing``: where its shards send
-    traces. ``kafka``, ``clickhouse``: how its processes reach these. ``host`` (from 0) of ``hosts`` that divide the
-    topology's ``shards`` among themselves: this one runs :attr:`numbers`.
+    runs under; ``takeover`` takes it from another holder. ``collecting``: the claims of what it brings into Kafka from
+    outside, which no other deployment may bring at the same time. ``text``: the topology file as it was when it was
+    deployed (empty: read it anew), ``state``: the folder of its recovery stores, ``after``: the deployment that it
+    continues. ``metrics``: where its processes serve theirs, ``tracing``: where its shards send traces. ``kafka``,
+    ``clickhouse``: how its processes reach these. ``host`` (from 0) of ``hosts`` that divide the topology's ``shards``
+    among themselves: this one runs :attr:`numbers`.
     """
 
     file: str
@@ -70,7 +70,6 @@ class RunSpec(msgspec.Struct, frozen=True):
     fresh: bool = False
     claims: str = ""
     takeover: bool = False
-    collects: tuple[str, ...] = ()
     collecting: tuple[ClaimRecord, ...] = ()
     text: str = ""
     state: str = "recovery"
@@ -82,6 +81,11 @@ class RunSpec(msgspec.Struct, frozen=True):
     clickhouse: ClickHouseTls | None = None
     host: int = 0
     hosts: int = 1
+
+    @property
+    def held(self) -> tuple[ClaimRecord, ...]:
+        """The claims that it runs under, its own first, if it made any. Whoever works for it holds them all."""
+        return () if self.lease is None else (self.lease, *self.collecting)
 
     @property
     def numbers(self) -> range:

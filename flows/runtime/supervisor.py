@@ -232,12 +232,10 @@ def main(argv: list[str]) -> int:
     spec = RunSpec.load(Path(argv[0]))
     spec.reach()
     claim = LockClaim.inherited(spec.layout.claim, int(argv[1]), "supervisor")
-    if spec.lease is None:
-        return Supervisor(spec, claim).run()
     with ExitStack() as held:
         leases = [
             held.enter_context(Lease(spec.claims, msgspec.structs.replace(each, role="supervisor", pid=os.getpid())))
-            for each in (spec.lease, *spec.collecting)
+            for each in spec.held
         ]
         return Supervisor(spec, claim, leases).run()
 

@@ -1,11 +1,15 @@
 """One collector of a chain into a topic: another one, and another shard of one, would bring every message twice."""
 
+import time
+
 import pytest
 
-from mevflow.flows.runtime import deploy
+from mevflow.flows.engine.meter import Meter
+from mevflow.flows.runtime import change, deploy, shard
+from mevflow.flows.runtime.lease import Wakefulness
 from mevflow.flows.spec.resolve import collected, resolve, undivided
 from mevflow.flows.spec.topology import load
-from mevflow.operators.errors import UsageError
+from mevflow.operators.errors import MevflowError, UsageError
 
 FILE = """\
 version: 1
@@ -58,6 +62,36 @@ def test_a_chain_is_collected_into_a_topic_once(prepared):
 def test_a_collector_has_one_shard(prepared):
     with pytest.raises(UsageError, match="one has 2 shards, and each would give all that chain brings"):
         prepared("one", shards=2)
+
+
+def test_a_collector_gets_no_second_shard_afterwards(prepared, tmp_path):
+    """It has no position yet that could not be divided."""
+    prepared("one").save()
+    with pytest.raises(UsageError, match="one has 2 shards, and each would give all that chain brings"):
+        change.rescale("one", tmp_path / "var", 2)
+
+
+def test_a_shard_holds_what_it_collects_when_its_supervisor_has_died(prepared):
+    """An orphan goes on collecting: until it ends, nobody else may."""
+    with deploy.claimed(prepared("orphan")) as (ready, _, leases):
+        held = shard._leases(ready, Meter(None, {}))
+        assert [each.record for each in held] == [each.record for each in leases]
+        for lease in (*held, *leases):
+            lease.leave()
+
+
+def test_a_shard_that_slept_asks_for_what_it_collects_too(prepared):
+    """Its topology has no successor; another one collects the chain now."""
+    with deploy.claimed(prepared("sleeper")) as (ready, _, leases):
+        awake = Wakefulness(ready.claims, ready.held, limit_s=0.0)
+        time.sleep(0.01)
+        awake()
+        with deploy.claimed(prepared("waker", takeover=True)) as (_, _, heirs):
+            time.sleep(0.01)
+            with pytest.raises(MevflowError, match="taken over"):
+                awake()
+            for lease in (*leases, *heirs):
+                lease.release()
 
 
 def test_what_is_collected_and_what_can_be_divided(tmp_path):

@@ -202,7 +202,7 @@ def test_of_many_at_once_one_holds(tmp_path, kafka_broker):
 
 def test_who_slept_asks_before_going_on(tmp_path, kafka_broker):
     with Lease.take(kafka_broker, "x/slept", tmp_path / "a", "test") as lease:
-        awake = Wakefulness(kafka_broker, "x/slept", lease.record.epoch, limit_s=0.0)
+        awake = Wakefulness(kafka_broker, [lease.record], limit_s=0.0)
         time.sleep(0.01)
         awake()
         with Lease.take(kafka_broker, "x/slept", tmp_path / "b", "test", takeover=True):
