@@ -16,7 +16,7 @@ from mevflow.operators.amm.weighted.log_exp import ONE
 from mevflow.operators.amm.weighted.pool import WeightedState
 from mevflow.operators.amounts import u128
 from mevflow.operators.parse.evm.pools import WEIGHTED, EvmPool
-from mevflow.sources.evm.contracts import ContractCall, integer, number, read
+from mevflow.sources.evm.contracts import ContractCall, integer, listed, number, read
 from mevflow.sources.evm.factories import Factory, FoundPools
 from mevflow.sources.evm.rpc import RpcNode
 
@@ -60,7 +60,7 @@ def find(node: RpcNode, vault: Factory, ids: Sequence[bytes], block: bytes) -> F
     pools, closed = [], {}
     for one in ids:
         tokens, *made = (next(said) for _ in questions[one])
-        coins = tuple(word.to_bytes(32)[12:] for word in _listed(tokens, 0))
+        coins = tuple(word.to_bytes(32)[12:] for word in listed(tokens))
         if not any(number(answer) == 1 for answer in made):
             closed[one] = "it is no weighted pool of a factory that is known"
         elif not 2 <= len(coins) <= _MOST_COINS:
@@ -103,7 +103,7 @@ def weighted_states(node: RpcNode, pools: Sequence[EvmPool], block: bytes) -> di
     said = iter(read(node, calls, block))
     found = {}
     for pool in pools:
-        held, weights, fee = balances(next(said)), _listed(next(said), 0), number(next(said))
+        held, weights, fee = balances(next(said)), listed(next(said)), number(next(said))
         state = _state(pool, held, weights, fee)
         if state is not None:
             found[pool.address] = state
@@ -117,7 +117,7 @@ def balances_call(pool: EvmPool) -> ContractCall:
 
 def balances(said: bytes | None) -> tuple[int, ...]:
     """Of ``getPoolTokens``, in the order of the pool's coins; none where it is no pool."""
-    return tuple(_listed(said, 1))
+    return tuple(listed(said, 1))
 
 
 def _state(pool: EvmPool, held: Sequence[int], weights: Sequence[int], fee: int | None) -> WeightedPoolState | None:
@@ -136,15 +136,6 @@ def _made_call(maker: bytes, one: bytes) -> ContractCall:
 
 def _tokens_call(vault: bytes, one: bytes) -> ContractCall:
     return ContractCall(vault, "getPoolTokens(bytes32)", (int.from_bytes(one),))
-
-
-def _listed(data: bytes | None, which: int) -> list[int]:
-    """The numbers of an answer's list, whose offset is its word ``which``; none where it is not whole."""
-    at = (number(data, which) or 0) // 32
-    count = number(data, at) if at else None
-    if data is None or count is None or len(data) < 32 * (at + 1 + count):
-        return []
-    return [int.from_bytes(data[32 * word : 32 * word + 32]) for word in range(at + 1, at + 1 + count)]
 
 
 def _trials(pool: EvmPool, state: WeightedPoolState | None) -> list[tuple[ContractCall, int | None]]:

@@ -69,6 +69,15 @@ def integer(data: bytes, word: int = 0) -> int:
     return int.from_bytes(data[32 * word : 32 * word + 32], "big", signed=True)
 
 
+def listed(data: bytes | None, which: int = 0) -> list[int]:
+    """The numbers of an answer's list, whose offset is its word ``which``; none where it is not whole."""
+    at = (number(data, which) or 0) // 32
+    count = number(data, at) if at else None
+    if data is None or count is None or len(data) < 32 * (at + 1 + count):
+        return []
+    return [int.from_bytes(data[32 * word : 32 * word + 32]) for word in range(at + 1, at + 1 + count)]
+
+
 def address(data: bytes | None) -> bytes | None:
     """A word as an address."""
     return None if data is None or len(data) < 32 or any(data[:12]) else data[12:32]

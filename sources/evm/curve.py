@@ -16,7 +16,7 @@ from mevflow.operators.amm.stable import swap as stable_swap
 from mevflow.operators.amm.stable.swap import FEE_DENOMINATOR, StableState
 from mevflow.operators.amounts import u128
 from mevflow.operators.parse.evm.pools import CURVE, EvmPool
-from mevflow.sources.evm.contracts import ContractCall, address, number, read
+from mevflow.sources.evm.contracts import ContractCall, address, listed, number, read
 from mevflow.sources.evm.factories import CURVE_KINDS, Factory, FoundPools
 from mevflow.sources.evm.rpc import RpcNode
 
@@ -77,7 +77,7 @@ def find(node: RpcNode, factories: Sequence[Factory], candidates: Sequence[bytes
         pools[one] = EvmPool(one, CURVE, coins[0], coins[1], 0, factory=made_by.key, coins=coins)
         if made_by.kind != "curve_pool" and number(answers[1]) != 0:
             closed[one] = "it is a metapool"
-        elif made_by.kind == "curve_ng" and _listed(answers[2]) != [_PLAIN_COIN] * len(coins):
+        elif made_by.kind == "curve_ng" and listed(answers[2]) != [_PLAIN_COIN] * len(coins):
             closed[one] = "the rates of its coins may move without an event"
         elif made_by.kind == "curve":
             implementations[one] = address(answers[2])
@@ -146,17 +146,11 @@ def _coins(made_by: Factory, answers: Sequence[bytes | None]) -> tuple[bytes, ..
     if made_by.kind == "curve_pool":
         said = [number(one) or 0 for one in answers]
     elif made_by.kind == "curve_ng":
-        said = _listed(answers[0])
+        said = listed(answers[0])
     else:
         said = [number(answers[0], i) or 0 for i in range(_MOST_COINS)]
     named = [one.to_bytes(32, "big")[12:] for one in said if one]
     return tuple(named) if len(set(named)) == len(named) <= _MOST_COINS else ()
-
-
-def _listed(data: bytes | None) -> list[int]:
-    """The numbers of an answer that is a list of them, eight at most."""
-    count = number(data, 1) or 0
-    return [number(data, 2 + i) or 0 for i in range(min(count, _MOST_COINS))]
 
 
 def _rule_calls(pool: EvmPool) -> list[ContractCall]:
@@ -192,7 +186,7 @@ def _plain_rates(pool: EvmPool) -> tuple[int, ...]:
 
 def _are_plain(pool: EvmPool, said: bytes | None) -> bool:
     """Whether the rates that a contract tells, if it does, are those of its coins' decimals."""
-    return max(pool.decimals) <= _MOST_DECIMALS and (said is None or tuple(_listed(said)) == _plain_rates(pool))
+    return max(pool.decimals) <= _MOST_DECIMALS and (said is None or tuple(listed(said)) == _plain_rates(pool))
 
 
 def _trials(pool: EvmPool, state: CurvePoolState | None) -> list[tuple[ContractCall, set[int | None]]]:

@@ -248,6 +248,9 @@ def test_a_pool_is_closed_while_its_amplification_moves(chain: Chain, tmp_path: 
         ("curve", {"is_meta(address)": 1}, "it is a metapool"),
         ("curve_ng", {"get_pool_asset_types(address)": listed(0, 1, 0)}, "the rates of its coins may move"),
         ("curve_ng", {"get_pool_asset_types(address)": listed(0, 0)}, "the rates of its coins may move"),
+        # A list that says more than it has, and one of more coins than any pool has: neither is read in part.
+        ("curve_ng", {"get_pool_asset_types(address)": (32, 3, 0)}, "the rates of its coins may move"),
+        ("curve_ng", {"get_coins(address)": listed(*NAMED, *range(1, 7))}, ""),
         ("curve", {"get_implementation_address(address)": 78}, "it is of an implementation that is not known"),
         ("curve_ng", {"get_coins(address)": listed(*reversed(NAMED))}, "are not those of plain tokens"),
         ("curve_ng", {"get_coins(address)": listed(), "is_meta(address)": 1}, ""),  # no pool of its own
