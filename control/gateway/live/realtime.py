@@ -60,16 +60,17 @@ class Realtime:
 
     async def serve(self, client: WebSocket) -> None:
         """One client, from its handshake to its end."""
-        try:
-            with self._carrier.dispatcher.guard("Realtime", self._carrier.caller(client)) as (identity, record):
-                self._carrier.check(client)
-                record.request = msgspec.json.encode({"query": client.url.query[:500]})
-                self._check_room(identity.name)
-                leash, handed = self._hand_over(client)
-        except Refused as refused:
-            await client.send_denial_response(problems.answer(refused))
-            return
-        with leash, self._counted(identity.name):
+        with contextlib.ExitStack() as held:
+            try:
+                with self._carrier.dispatcher.guard("Realtime", self._carrier.caller(client)) as (identity, record):
+                    self._carrier.check(client)
+                    record.request = msgspec.json.encode({"query": client.url.query[:500]})
+                    held.enter_context(self._room(identity.name))
+                    leash, handed = self._hand_over(client)
+            except Refused as refused:
+                await client.send_denial_response(problems.answer(refused))
+                return
+            held.enter_context(leash)
             async with asyncio.TaskGroup() as group:
                 group.create_task(handed.carry())
                 await self._hold(leash, client)
@@ -80,14 +81,16 @@ class Realtime:
         It is looked after as one that came by WebSocket: it ends with the caller's token, role or session.
         """
         carrier = self._carrier
-        with carrier.dispatcher.guard("Realtime", carrier.caller(request)) as (identity, _):
-            carrier.check(request)
-            self._check_room(identity.name)
-            try:
-                told, leash = await asyncio.to_thread(ask_ticket, ticket_path(self._where()), _TICKET_S)
-            except OSError as error:
-                raise _unreachable(f"no hub gives tickets ({error.strerror or error})", "--webtransport") from error
-        task = asyncio.create_task(self._keep(leash, request, identity.name))
+        with contextlib.ExitStack() as held:
+            with carrier.dispatcher.guard("Realtime", carrier.caller(request)) as (identity, _):
+                carrier.check(request)
+                held.enter_context(self._room(identity.name))
+                try:
+                    told, leash = await asyncio.to_thread(ask_ticket, ticket_path(self._where()), _TICKET_S)
+                except OSError as error:
+                    raise _unreachable(f"no hub gives tickets ({error.strerror or error})", "--webtransport") from error
+            held.enter_context(leash)
+            task = asyncio.create_task(self._keep(leash, request, held.pop_all()))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         body = {
@@ -98,16 +101,15 @@ class Realtime:
         }
         return Response(msgspec.json.encode(body), 200, {"cache-control": "no-store"}, "application/json")
 
-    async def _keep(self, leash: socket.socket, client: HTTPConnection, caller: str) -> None:
-        with leash, self._counted(caller):
+    async def _keep(self, leash: socket.socket, client: HTTPConnection, held: contextlib.ExitStack) -> None:
+        with held:
             await self._hold(leash, client)
 
-    def _check_room(self, caller: str) -> None:
+    @contextlib.contextmanager
+    def _room(self, caller: str) -> Iterator[None]:
+        """A place for one client, taken before anything is waited for. Raises Refused when its caller has no more."""
         if self._of[caller] >= MAX_OF_CALLER:
             raise Refused("RESOURCE_EXHAUSTED", "TOO_MANY_CLIENTS", f"{caller} has {MAX_OF_CALLER} clients already")
-
-    @contextlib.contextmanager
-    def _counted(self, caller: str) -> Iterator[None]:
         self._of[caller] += 1
         try:
             yield

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 import pytest_asyncio
 
+from mevflow.control.gateway.live import realtime
 from mevflow.v1.realtime_pb2 import Subscribe
 from tests.control.gateway.conftest import Client
 from tests.sinks.websocket.hub.conftest import make_hub, make_sink  # noqa: F401
@@ -57,6 +58,12 @@ async def test_the_hub_serves_who_shows_a_ticket_once(door, hub, make_sink):  # 
         assert visitor.farewell == (1007, "not a serialized Subscribe")
     while hub.status.clients:
         await asyncio.sleep(0.01)
+
+
+async def test_tickets_that_are_asked_for_at_once_are_no_more_than_a_caller_may_have(door, monkeypatch):
+    monkeypatch.setattr(realtime, "MAX_OF_CALLER", 2)
+    replies = await asyncio.gather(*(door("POST", PATH) for _ in range(6)))
+    assert sorted(reply.status for reply in replies) == [200, 200, 429, 429, 429, 429]
 
 
 async def test_a_client_ends_with_its_key(door, hub, keys):
